@@ -1,0 +1,32 @@
+//! Puts libtorch's real folder into the binary's rpath, compiles the C++ of `engine/native`, records the git
+//! revision and rebuilds when the Lua standard library gains a file.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn main() {
+    let lib = libtorch_lib();
+    println!("cargo:rustc-link-arg=-Wl,-rpath,{}", lib.display());
+    println!("cargo:rustc-env=AFFINE_LIBTORCH_LIB={}", lib.display());
+    println!("cargo:rustc-env=AFFINE_GIT_REVISION={}", git_revision());
+    println!("cargo:rerun-if-changed=lua-stdlib");
+    println!("cargo:rerun-if-changed=config.lua");
+}
+
+/// The folder that holds libtorch_cpu.so itself. torch-sys may have been given a folder of links; the wheel's
+/// libraries find their neighbours relative to where they really are.
+fn libtorch_lib() -> PathBuf {
+    let given = std::env::var("DEP_TCH_LIBTORCH_LIB").expect("torch-sys names libtorch's folder");
+    let library = Path::new(&given).join("libtorch_cpu.so");
+    let real = library.canonicalize().unwrap_or_else(|e| panic!("{}: {e}", library.display()));
+    real.parent().expect("a file has a folder").to_path_buf()
+}
+
+fn git_revision() -> String {
+    println!("cargo:rerun-if-changed=.git/logs/HEAD");
+    let output = Command::new("git").args(["rev-parse", "--short=12", "HEAD"]).output();
+    match output {
+        Ok(output) if output.status.success() => String::from_utf8_lossy(&output.stdout).trim().to_string(),
+        _ => "unknown".to_string(),
+    }
+}

@@ -1,0 +1,95 @@
+//! Environments: numbered tasks that a policy plays turn by turn.
+//!
+//! The engine knows an environment only as the [`Environment`] trait; `lua/bind/env.rs` implements it for a Lua table.
+
+use super::Result;
+use super::text::Message;
+
+/// What an environment says of itself.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Description {
+    /// The name in tables and files: `sat`, `grid`.
+    pub name: String,
+    /// How many task ids exist (ids are `0..num_tasks`); `None` when every non-negative integer is one.
+    pub num_tasks: Option<u64>,
+    /// The lowest and the highest score on the environment's own scale.
+    pub score_range: (f64, f64),
+    /// An episode is a success when its score is at least this.
+    pub success_threshold: f64,
+    /// Turns after which an episode is truncated.
+    pub max_turns: usize,
+}
+
+impl Description {
+    /// The score on 0..1, clamped.
+    pub fn normalise(&self, score: f64) -> f64 {
+        let (low, high) = self.score_range;
+        ((score - low) / (high - low)).clamp(0.0, 1.0)
+    }
+}
+
+/// What an environment reads out of a model's reply.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Parsed {
+    /// The action, as [`Environment::step`] takes it.
+    Action(String),
+    /// No action in the reply: this observation goes back to the model, and the turn counts.
+    Complaint(String),
+}
+
+/// The outcome of one action.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    pub observation: String,
+    pub reward: f64,
+    pub done: bool,
+    /// The score so far on the environment's own scale; without it the last reward counts.
+    pub score: Option<f64>,
+    /// `done` came from a limit, not from the task's end.
+    pub truncated: bool,
+    /// Whatever else the environment tells a script (`info` in Lua), as JSON.
+    pub info: serde_json::Map<String, serde_json::Value>,
+}
+
+/// One environment instance: `reset` begins an episode, `step` plays it. Every method may fail; the caller marks
+/// the episode failed and goes on.
+pub trait Environment {
+    fn describe(&self) -> Description;
+
+    /// Begins the episode of `task_id` and returns the first observation. The same id gives the same episode.
+    fn reset(&mut self, task_id: u64) -> Result<String>;
+
+    /// The opening turns of the conversation: instructions and the first observation.
+    fn messages(&self) -> Result<Vec<Message>>;
+
+    /// The action in a reply. Single-turn environments take the whole reply.
+    fn parse(&self, reply: &str) -> Result<Parsed> {
+        Ok(Parsed::Action(reply.trim().to_string()))
+    }
+
+    fn step(&mut self, action: &str) -> Result<Step>;
+
+    /// A demonstrator's next action, or `None` where there is no expert or it is stuck.
+    fn expert(&mut self) -> Result<Option<String>> {
+        Ok(None)
+    }
+
+    /// A uniformly random action, drawn from `random` (calls give integers in `0..n`): the random-play baseline.
+    fn random_action(&mut self, random: &mut dyn FnMut(u64) -> u64) -> Result<Option<String>> {
+        let _ = random;
+        Ok(None)
+    }
+
+    /// Replies that ignore the observation, each repeated at every turn: candidates for the constant baseline.
+    fn constant_actions(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// The action of a one-line rule, where a simple one is known: shown beside a model's score.
+    fn rule(&mut self) -> Result<Option<String>> {
+        Ok(None)
+    }
+
+    /// Another instance of the same environment with the same options, for episodes played side by side.
+    fn fresh(&self) -> Result<Box<dyn Environment>>;
+}

@@ -1,0 +1,10 @@
+//! The engine: tensors, model, training, environments, judging. Pure Rust, no Lua in it.
+//!
+//! Read in this order: [`error`], [`text`], [`model`], [`generate`], [`train`], [`env`], [`rl`], [`eval`].
+
+pub mod cancel;
+pub mod env;
+pub mod error;
+pub mod text;
+
+pub use error::{Error, Result};

@@ -1,0 +1,18 @@
+//! affine: an embedded scripting host for training language models.
+//!
+//! Arrows run one way, and `tests/arch.rs` holds them:
+//!
+//! ```text
+//! main → cli → lua → engine
+//!
+//! engine:  rl, eval → train, generate, env → model, text, data → tensor, device, error, cancel
+//!          hub, track are leaves
+//! ```
+//!
+//! [`engine`] trains, samples and judges, and knows no Lua. [`lua`] is the only folder that names mlua: it turns
+//! Lua values into the engine's options and the engine's errors into messages with a script's line. [`cli`] is one
+//! file per command.
+
+pub mod cli;
+pub mod engine;
+pub mod lua;

@@ -1,0 +1,1 @@
+//! The Lua host: the only folder that names mlua.
