@@ -1,0 +1,2 @@
+mod optimizer;
+mod rl_golden;

@@ -5,6 +5,8 @@
 pub mod cancel;
 pub mod env;
 pub mod error;
+pub mod rl;
 pub mod text;
+pub mod train;
 
 pub use error::{Error, Result};
