@@ -156,6 +156,20 @@ fn clipping_agrees_with_pytorch() {
     }
 }
 
+// g * min(1, max_norm / (norm + 1e-6)) over all gradients as one vector; a bfloat16 gradient keeps its kind.
+#[test]
+fn one_norm_spans_all_parameters_and_kinds() {
+    let zero = |kind| Tensor::zeros([1], (kind, Device::Cpu)).set_requires_grad(true);
+    let mut params = [zero(Kind::Float), zero(Kind::BFloat16)];
+    set_grad(&mut params[0], &Tensor::from_slice(&[3.0]));
+    set_grad(&mut params[1], &Tensor::from_slice(&[4.0]));
+    assert_eq!(clip_grad_norm(&params, 6.0), 5.0);
+    assert_eq!((entries(&params[0].grad()), entries(&params[1].grad())), (vec![3.0], vec![4.0]));
+    assert_eq!(clip_grad_norm(&params, 2.5), 5.0);
+    assert_close("float32", &entries(&params[0].grad()), &[3.0 * 2.5 / (5.0 + 1e-6)], 1e-7);
+    assert_eq!(entries(&params[1].grad()), [2.0]);
+}
+
 #[test]
 fn a_norm_that_is_not_finite_is_returned_and_clips_nothing() {
     let mut params = [Tensor::zeros([2], (Kind::Float, Device::Cpu)).set_requires_grad(true)];
