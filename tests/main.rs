@@ -1,0 +1,4 @@
+//! The integration tests, in one binary: every further one would link libtorch again.
+
+mod golden;
+mod sat;

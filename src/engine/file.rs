@@ -4,6 +4,7 @@
 
 use std::fs::Permissions;
 use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::{Error, Result};
@@ -18,10 +19,11 @@ pub fn write_atomic(path: impl AsRef<Path>, bytes: &[u8]) -> Result<()> {
         _ => Path::new("."),
     };
     // tempfile's default of 0600 is for secrets; these files get what the umask leaves, like any other.
-    let mut builder = tempfile::Builder::new();
-    #[cfg(unix)]
-    builder.permissions(<Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o666));
-    let mut file = builder.prefix(".writing-").tempfile_in(folder).map_err(failed)?;
+    let mut file = tempfile::Builder::new()
+        .prefix(".writing-")
+        .permissions(Permissions::from_mode(0o666))
+        .tempfile_in(folder)
+        .map_err(failed)?;
     file.write_all(bytes).map_err(failed)?;
     file.as_file().sync_all().map_err(failed)?;
     file.persist(path).map_err(|e| failed(e.error))?;
@@ -78,9 +80,7 @@ mod tests {
     }
 
     #[test]
-    #[cfg(unix)]
     fn a_written_file_is_as_readable_as_any_other() {
-        use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let mode = |name: &str| std::fs::metadata(folder.path().join(name)).unwrap().permissions().mode();
         std::fs::write(folder.path().join("plain"), b"").unwrap();
@@ -108,6 +108,9 @@ mod tests {
         std::fs::write(folder.path().join("file"), b"").unwrap();
         let below = folder.path().join("file").join("runs");
         let error = create_folder(&below).unwrap_err().to_string();
-        assert_eq!(error, format!("{}: cannot be created: a part of its path is a file, not a folder", below.display()));
+        assert_eq!(
+            error,
+            format!("{}: cannot be created: a part of its path is a file, not a folder", below.display())
+        );
     }
 }
