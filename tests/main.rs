@@ -1,2 +1,6 @@
 mod optimizer;
 mod rl_golden;
+//! The integration tests, in one binary: every further one would link libtorch again.
+
+mod golden;
+mod sat;

@@ -2,6 +2,9 @@
 //!
 //! The engine knows an environment only as the [`Environment`] trait; `lua/bind/env.rs` implements it for a Lua table.
 
+pub mod mersenne;
+pub mod sat;
+
 use super::Result;
 use super::text::Message;
 

@@ -1,0 +1,116 @@
+//! Writing files so that a crash, a full disk or Ctrl-C never leaves half of one.
+//!
+//! What a run needs again (configs, summaries, checkpoint states, adapters) goes through [`write_atomic`].
+
+use std::fs::Permissions;
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use super::{Error, Result};
+
+/// Replaces the file at `path` by `bytes`: a temporary file in the same folder, flushed to the disk, then renamed.
+/// A reader sees the old content or the new one; when the disk is full the old file stays.
+pub fn write_atomic(path: impl AsRef<Path>, bytes: &[u8]) -> Result<()> {
+    let path = path.as_ref();
+    let failed = |e: io::Error| Error::file(path, format!("cannot be written: {}", reason(&e)));
+    let folder = match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    // tempfile's default of 0600 is for secrets; these files get what the umask leaves, like any other.
+    let mut file = tempfile::Builder::new()
+        .prefix(".writing-")
+        .permissions(Permissions::from_mode(0o666))
+        .tempfile_in(folder)
+        .map_err(failed)?;
+    file.write_all(bytes).map_err(failed)?;
+    file.as_file().sync_all().map_err(failed)?;
+    file.persist(path).map_err(|e| failed(e.error))?;
+    // The rename itself is durable once the folder is. Some file systems refuse to sync a folder: nothing is lost then.
+    if let Ok(folder) = std::fs::File::open(folder) {
+        let _ = folder.sync_all();
+    }
+    Ok(())
+}
+
+/// Creates a folder and those above it; an existing one is fine.
+pub fn create_folder(path: impl AsRef<Path>) -> Result<()> {
+    let path = path.as_ref();
+    std::fs::create_dir_all(path).map_err(|e| Error::file(path, format!("cannot be created: {}", reason(&e))))
+}
+
+/// Why the system refused, in words a user knows, without error numbers or temporary names.
+pub fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "its folder does not exist".to_string(),
+        io::ErrorKind::PermissionDenied => "permission denied".to_string(),
+        io::ErrorKind::ReadOnlyFilesystem => "the file system is read-only".to_string(),
+        io::ErrorKind::StorageFull => "the disk is full".to_string(),
+        io::ErrorKind::QuotaExceeded => "the disk quota is used up".to_string(),
+        io::ErrorKind::NotADirectory => "a part of its path is a file, not a folder".to_string(),
+        io::ErrorKind::IsADirectory => "it is a folder".to_string(),
+        io::ErrorKind::AlreadyExists => "a file of that name is there".to_string(),
+        io::ErrorKind::Other => error.to_string(),
+        kind => kind.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<String> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_file_is_replaced_whole_and_nothing_is_left_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("summary.json");
+        write_atomic(&path, b"a long first content").unwrap();
+        write_atomic(&path, b"second").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"second");
+        assert_eq!(names(folder.path()), ["summary.json"]);
+    }
+
+    #[test]
+    fn a_written_file_is_as_readable_as_any_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let mode = |name: &str| std::fs::metadata(folder.path().join(name)).unwrap().permissions().mode();
+        std::fs::write(folder.path().join("plain"), b"").unwrap();
+        write_atomic(folder.path().join("atomic"), b"").unwrap();
+        assert_eq!(mode("atomic"), mode("plain"));
+    }
+
+    #[test]
+    fn a_failed_write_names_the_file_and_leaves_the_folder_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let taken = folder.path().join("taken");
+        std::fs::create_dir(&taken).unwrap();
+        let error = write_atomic(&taken, b"x").unwrap_err().to_string();
+        assert_eq!(error, format!("{}: cannot be written: it is a folder", taken.display()));
+        assert_eq!(names(folder.path()), ["taken"]);
+
+        let lost = folder.path().join("missing").join("file");
+        let error = write_atomic(&lost, b"x").unwrap_err().to_string();
+        assert_eq!(error, format!("{}: cannot be written: its folder does not exist", lost.display()));
+    }
+
+    #[test]
+    fn a_folder_below_a_file_cannot_be_created() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("file"), b"").unwrap();
+        let below = folder.path().join("file").join("runs");
+        let error = create_folder(&below).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            format!("{}: cannot be created: a part of its path is a file, not a folder", below.display())
+        );
+    }
+}
