@@ -5,6 +5,8 @@
 pub mod cancel;
 pub mod env;
 pub mod error;
+pub mod log;
+pub mod random;
 pub mod text;
 
 pub use error::{Error, Result};
