@@ -4,3 +4,4 @@ mod rl_golden;
 
 mod golden;
 mod sat;
+

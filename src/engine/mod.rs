@@ -7,6 +7,8 @@ pub mod env;
 pub mod error;
 pub mod rl;
 pub mod file;
+pub mod log;
+pub mod random;
 pub mod text;
 pub mod train;
 
