@@ -5,6 +5,7 @@
 pub mod cancel;
 pub mod env;
 pub mod error;
+pub mod eval;
 pub mod file;
 pub mod text;
 
