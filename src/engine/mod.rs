@@ -6,6 +6,7 @@ pub mod cancel;
 pub mod env;
 pub mod error;
 pub mod rl;
+pub mod eval;
 pub mod file;
 pub mod log;
 pub mod random;
