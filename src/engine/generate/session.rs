@@ -1,13 +1,12 @@
 //! The batched decode loop: rows that a model reads and continues, turn after turn, over one key/value cache.
 
-use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use tch::{Device, Kind, Tensor};
 
 use super::sampler::Sampling;
 use crate::engine::model::Model;
 use crate::engine::model::cache::Cache;
-use crate::engine::{Result, cancel};
+use crate::engine::{Result, cancel, random};
 
 /// Why a reply ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,7 +100,7 @@ impl<'m> Session<'m> {
             cancel::check()?;
             let logits = self.read();
             // A row that waits for the others draws nothing, so its stream does not depend on them.
-            let draws: Vec<f64> = (0..self.rows.len()).map(|row| if active[row] { streams[row].random() } else { 0.0 }).collect();
+            let draws: Vec<f64> = (0..self.rows.len()).map(|row| if active[row] { random::unit(&mut streams[row]) } else { 0.0 }).collect();
             let (tokens, logprobs) = sampling.sample(&logits, &draws);
             for row in (0..self.rows.len()).filter(|&row| active[row]).collect::<Vec<_>>() {
                 let reply = &mut replies[row];

@@ -3,7 +3,6 @@
 
 use std::path::Path;
 
-use rand::RngExt;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
@@ -211,8 +210,8 @@ pub fn add(model: &mut Qwen3, config: &LoraConfig, seed: u64) {
     let mut stream = random::stream(seed, "lora", 0);
     for (_, linear) in targeted(model, config) {
         let (out, input) = linear.weight.size2().expect("a linear's weight has two dimensions");
-        let bound = 1.0 / (input as f32).sqrt();
-        let values: Vec<f32> = (0..config.r * input).map(|_| stream.random_range(-bound..bound)).collect();
+        let bound = 1.0 / (input as f64).sqrt();
+        let values: Vec<f32> = (0..config.r * input).map(|_| ((2.0 * random::unit(&mut stream) - 1.0) * bound) as f32).collect();
         let a = Tensor::from_slice(&values).view([config.r, input]).to_device(device);
         let b = Tensor::zeros([out, config.r], (Kind::Float, device));
         attach(linear, config, a, b);

@@ -3,7 +3,6 @@
 use std::collections::{BTreeSet, HashSet};
 use std::ops::Range;
 
-use rand::RngExt;
 use serde_json::{Map, Value, json};
 use tch::{Device, Kind, Tensor};
 
@@ -213,7 +212,8 @@ impl Collector<'_> {
                     self.options.first_task_id, self.options.last_task_id
                 )));
             }
-            let task_id = tasks.random_range(self.options.first_task_id..=self.options.last_task_id);
+            let range = self.options.last_task_id - self.options.first_task_id + 1;
+            let task_id = self.options.first_task_id + random::below(&mut tasks, range);
             let mut fresh = environment.fresh()?;
             if taken.contains(&task_id) || self.is_held_out(fresh.as_mut(), task_id, &excluded) {
                 continue;
@@ -242,31 +242,26 @@ impl Collector<'_> {
         let sequences: Vec<Sequence> =
             played.iter().map(|episode| Sequence::new(episode.ids.clone(), episode.mask.clone())).collect();
         let sequences: Vec<&Sequence> = sequences.iter().collect();
-        for part in split(&sequences, self.options.batch_size) {
+        for places in split(&sequences, self.options.batch_size) {
             cancel::check()?;
-            let rows: Vec<usize> = part.iter().map(|sequence| place_of(&sequences, sequence)).collect();
-            self.look_at(&part, &rows, &played, &mut samples);
+            let batch = Batch::new(&sequences, &places, self.model.net.device());
+            let (policy, values, ends) = self.pass(&self.model.net, &batch);
+            let (reference, _, _) = self.pass(self.reference, &batch);
+            let mut token = 0;
+            for (&place, end) in places.iter().zip(ends) {
+                let sample = &mut samples[place];
+                for t in sequences[place].trained() {
+                    sample.trainer_logprobs[t] = policy[token];
+                    sample.reference_logprobs[t] = reference[token];
+                    sample.values[t] = values[token];
+                    token += 1;
+                }
+                if self.options.bootstrap_truncated && played[place].ending == Ending::Truncated {
+                    sample.bootstrap = end;
+                }
+            }
         }
         Ok(samples)
-    }
-
-    fn look_at(&self, part: &[&Sequence], rows: &[usize], episodes: &[&Episode], samples: &mut [Sample]) {
-        let batch = Batch::new(part, self.model.net.device());
-        let (policy, values, ends) = self.pass(&self.model.net, &batch);
-        let (reference, _, _) = self.pass(self.reference, &batch);
-        let mut token = 0;
-        for (&row, (sequence, end)) in rows.iter().zip(part.iter().zip(ends)) {
-            let sample = &mut samples[row];
-            for t in sequence.trained() {
-                sample.trainer_logprobs[t] = policy[token];
-                sample.reference_logprobs[t] = reference[token];
-                sample.values[t] = values[token];
-                token += 1;
-            }
-            if self.options.bootstrap_truncated && episodes[row].ending == Ending::Truncated {
-                sample.bootstrap = end;
-            }
-        }
     }
 
     /// Log-probs and values of the trained tokens, and the value after each sequence's last token.
@@ -279,10 +274,6 @@ impl Collector<'_> {
         let ends = self.value_head.forward(&hidden.index_select(0, &batch.last));
         (to_vec(&logprobs), to_vec(&values), to_vec(&ends))
     }
-}
-
-fn place_of(sequences: &[&Sequence], wanted: &Sequence) -> usize {
-    sequences.iter().position(|sequence| std::ptr::eq(*sequence, wanted)).expect("a part holds references into the whole")
 }
 
 fn to_vec(tensor: &Tensor) -> Vec<f64> {

@@ -6,7 +6,6 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tch::{Kind, Tensor};
@@ -207,14 +206,14 @@ impl Ppo {
         for epoch in 0..self.options.ppo_epochs {
             let pass = iteration * self.options.ppo_epochs + epoch;
             let mut order: Vec<usize> = (0..sequences.len()).collect();
-            order.shuffle(&mut random::stream(self.options.seed, "ppo minibatches", pass));
+            random::shuffle(&mut random::stream(self.options.seed, "ppo minibatches", pass), &mut order);
             for (i, minibatch) in order.chunks(self.options.minibatch_size).enumerate() {
                 let part: Vec<&Sequence> = minibatch.iter().map(|&index| &sequences[index]).collect();
                 let settings = StepSettings {
                     batch_size: self.options.batch_size,
                     learning_rate_factor: factor,
                     max_grad_norm: clip_at(self.options.max_grad_norm),
-                    seed: random::number(self.options.seed, "ppo dropout", pass * 10_000 + i as u64),
+                    seed: random::torch_seed(self.options.seed, "ppo dropout", pass * 10_000 + i as u64),
                 };
                 reports.push(self.step(model, &part, &settings)?);
             }

@@ -1,12 +1,11 @@
 //! Players that are no model: the expert, a random player, one constant action, a one-line rule. They set the scale on
 //! which a model's score is read.
 
-use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 use super::{Ending, Seat, failure};
 use crate::engine::env::{Environment, Parsed};
-use crate::engine::{Result, cancel};
+use crate::engine::{Result, cancel, random};
 
 /// Who plays.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,7 +66,7 @@ pub fn play(seat: Seat, player: &Player) -> Result<Option<Outcome>> {
 fn act(environment: &mut dyn Environment, player: &Player, stream: &mut ChaCha8Rng) -> Result<Option<String>> {
     match player {
         Player::Expert => environment.expert(),
-        Player::Random => environment.random_action(&mut |n| stream.random_range(0..n)),
+        Player::Random => environment.random_action(&mut |n| random::below(stream, n)),
         Player::Rule => environment.rule(),
         // A constant answer is a reply like a model's own.
         Player::Constant(reply) => match environment.parse(reply)? {

@@ -40,7 +40,9 @@ pub struct Batch {
 }
 
 impl Batch {
-    pub fn new(sequences: &[&Sequence], device: Device) -> Self {
+    /// The batch of the sequences at `places`.
+    pub fn new(sequences: &[&Sequence], places: &[usize], device: Device) -> Self {
+        let sequences: Vec<&Sequence> = places.iter().map(|&place| sequences[place]).collect();
         let width = sequences.iter().map(|sequence| sequence.ids.len()).max().unwrap_or(0);
         let (mut ids, mut at, mut targets, mut last) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let mut columns: BTreeMap<&'static str, Vec<f32>> = BTreeMap::new();
@@ -80,10 +82,10 @@ impl Batch {
     }
 }
 
-/// Splits sequences into batches of at most `batch_size`, alike in length so that little is padded. Sums over all
-/// batches do not depend on the split but for rounding.
-pub fn split<'a>(sequences: &[&'a Sequence], batch_size: usize) -> Vec<Vec<&'a Sequence>> {
-    let mut sorted = sequences.to_vec();
-    sorted.sort_by_key(|sequence| std::cmp::Reverse(sequence.ids.len()));
-    sorted.chunks(batch_size).map(<[_]>::to_vec).collect()
+/// The places of the sequences of each batch, at most `batch_size` of them, alike in length so that little is padded.
+/// Sums over all batches do not depend on the split but for rounding.
+pub fn split(sequences: &[&Sequence], batch_size: usize) -> Vec<Vec<usize>> {
+    let mut places: Vec<usize> = (0..sequences.len()).collect();
+    places.sort_by_key(|&place| std::cmp::Reverse(sequences[place].ids.len()));
+    places.chunks(batch_size).map(<[_]>::to_vec).collect()
 }

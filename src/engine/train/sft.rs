@@ -17,7 +17,7 @@ use super::step::{Loss, Outputs, Policy, StepSettings};
 use crate::engine::data::{Record, epoch_order};
 use crate::engine::model::Model;
 use crate::engine::track::progress::Progress;
-use crate::engine::{Error, Result, cancel, file};
+use crate::engine::{Error, Result, cancel, file, random};
 
 /// Options, named as in the original pipeline where it has a name, else as transformers' `TrainingArguments`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -256,7 +256,7 @@ impl Sft {
             batch_size: self.options.batch_size,
             learning_rate_factor: factor,
             max_grad_norm: clip_at(self.options.max_grad_norm),
-            seed: crate::engine::random::number(self.options.seed, "sft dropout", step),
+            seed: random::torch_seed(self.options.seed, "sft dropout", step),
         };
         let window: Vec<&Sequence> = self.window(step).into_iter().map(|i| &self.data[i]).collect();
         let policy = self.policy(model);
@@ -309,9 +309,9 @@ impl Sft {
         let sequences: Vec<&Sequence> = sequences.iter().collect();
         let policy = self.policy(model);
         let (mut sum, mut tokens) = (0.0, 0);
-        for part in split(&sequences, self.options.batch_size) {
+        for places in split(&sequences, self.options.batch_size) {
             cancel::check()?;
-            let batch = Batch::new(&part, model.net.device());
+            let batch = Batch::new(&sequences, &places, model.net.device());
             sum -= policy.look(&batch).logprobs.sum(Kind::Double).double_value(&[]);
             tokens += batch.tokens();
         }

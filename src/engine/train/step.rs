@@ -120,8 +120,8 @@ impl Policy<'_> {
         let denominator = tokens.max(1) as f64;
         optimizer.zero_grad();
         let mut sums: Vec<(&'static str, f64)> = Vec::new();
-        for (i, part) in split(sequences, settings.batch_size).iter().enumerate() {
-            let batch = Batch::new(part, self.model.net.device());
+        for (i, places) in split(sequences, settings.batch_size).iter().enumerate() {
+            let batch = Batch::new(sequences, places, self.model.net.device());
             if batch.tokens() == 0 {
                 continue;
             }
