@@ -1,4 +1,6 @@
 //! The integration tests, in one binary: every further one would link libtorch again.
 
+mod eval;
 mod golden;
 mod sat;
+mod track;

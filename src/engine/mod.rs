@@ -1,6 +1,6 @@
 //! The engine: tensors, model, training, environments, judging. Pure Rust, no Lua in it.
 //!
-//! Read in this order: [`error`], [`text`], [`model`], [`generate`], [`train`], [`env`], [`rl`], [`eval`].
+//! Read in this order: [`error`], [`text`], [`model`], [`generate`], [`train`], [`env`], [`rl`], [`eval`], [`track`].
 
 pub mod cancel;
 pub mod env;
@@ -8,5 +8,6 @@ pub mod error;
 pub mod eval;
 pub mod file;
 pub mod text;
+pub mod track;
 
 pub use error::{Error, Result};
