@@ -1,6 +1,6 @@
 //! The engine: tensors, model, training, environments, judging. Pure Rust, no Lua in it.
 //!
-//! Read in this order: [`error`], [`text`], [`model`], [`generate`], [`train`], [`env`], [`rl`], [`eval`].
+//! Read in this order: [`error`], [`text`], [`model`], [`generate`], [`train`], [`env`], [`rl`], [`eval`], [`track`].
 
 pub mod cancel;
 pub mod env;
@@ -12,5 +12,6 @@ pub mod log;
 pub mod random;
 pub mod text;
 pub mod train;
+pub mod track;
 
 pub use error::{Error, Result};

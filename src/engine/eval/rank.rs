@@ -318,3 +318,24 @@ fn subsets_of(total: usize) -> Vec<Vec<usize>> {
 fn binomial(total: usize, size: usize) -> f64 {
     (0..size).fold(1.0, |value, i| value * (total - i) as f64 / (i + 1) as f64)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn eight_environments_are_worth_the_published_totals() {
+        let total = |profile: Profile| -> f64 {
+            subsets_of(8).iter().filter_map(|subset| profile.worth(subset.len(), 8)).sum()
+        };
+        assert_eq!(total(Profile::Beta80), 6552.0);
+        assert!((total(Profile::Beta80Layers) - 504.0).abs() < 1e-9);
+        assert_eq!((Profile::Beta80Layers.worth(2, 8), Profile::Beta80Layers.worth(1, 6)), (None, Some(2.0 / 6.0)));
+    }
+
+    #[test]
+    fn subsets_come_smaller_first_and_in_rising_order() {
+        let expected: [&[usize]; 7] = [&[0], &[1], &[2], &[0, 1], &[0, 2], &[1, 2], &[0, 1, 2]];
+        assert_eq!(subsets_of(3), expected);
+    }
+}
