@@ -99,7 +99,7 @@ impl Ppo {
         environments: &[Box<dyn Environment>],
         on_iteration: &mut dyn FnMut(&Stats) -> Result<()>,
     ) -> Result<Option<Stats>> {
-        let progress = Progress::new("ppo", self.total_iterations() - self.iteration().min(self.total_iterations()));
+        let mut progress = Progress::new("ppo", self.total_iterations() - self.iteration().min(self.total_iterations()));
         let mut last = None;
         while let Some(stats) = self.iterate(model, environments)? {
             progress.tick(1);
