@@ -1,6 +1,6 @@
 //! Progress of long work on standard error: a bar where a person watches, plain lines elsewhere.
 //!
-//! Other output must go round the bar: log lines through [`Stderr`], anything else inside [`suspend`].
+//! Other output must go round the bar: log lines through a [`Stderr`], anything else inside [`suspend`].
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::LazyLock;
@@ -19,17 +19,35 @@ pub fn suspend<T>(print: impl FnOnce() -> T) -> T {
     BARS.suspend(print)
 }
 
-/// Standard error for log lines, written whole beside the bars.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Stderr;
+/// Standard error for log lines, printed beside the bars. It waits for whole lines: a bar drawn after half of one
+/// would tear it.
+#[derive(Debug, Default)]
+pub struct Stderr {
+    pending: Vec<u8>,
+}
+
+impl Stderr {
+    fn print(&mut self, length: usize) -> io::Result<()> {
+        let line: Vec<u8> = self.pending.drain(..length).collect();
+        if line.is_empty() { Ok(()) } else { suspend(|| io::stderr().lock().write_all(&line)) }
+    }
+}
 
 impl Write for Stderr {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        suspend(|| io::stderr().lock().write_all(bytes)).map(|()| bytes.len())
+        self.pending.extend_from_slice(bytes);
+        let lines = self.pending.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
+        self.print(lines).map(|()| bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
+        self.print(self.pending.len())
+    }
+}
+
+impl Drop for Stderr {
+    fn drop(&mut self) {
+        let _ = self.flush();
     }
 }
 
@@ -101,7 +119,7 @@ fn bar(total: u64) -> ProgressBar {
 
 /// A closed standard error is no reason to stop the work.
 fn print(line: &str) {
-    let _ = Stderr.write_all(format!("{line}\n").as_bytes());
+    let _ = suspend(|| writeln!(io::stderr().lock(), "{line}"));
 }
 
 /// How far the work is, as text.
