@@ -7,3 +7,4 @@ mod golden;
 mod sat;
 
 mod track;
+mod parity;

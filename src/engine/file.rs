@@ -26,10 +26,11 @@ pub fn replace(path: impl AsRef<Path>, fill: impl FnOnce(&mut NamedTempFile) -> 
         _ => Path::new("."),
     };
     // tempfile's default of 0600 is for secrets; these files get what the umask leaves, like any other.
-    let mut builder = tempfile::Builder::new();
-    #[cfg(unix)]
-    builder.permissions(<Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o666));
-    let mut file = builder.prefix(".writing-").tempfile_in(folder).map_err(failed)?;
+    let mut file = tempfile::Builder::new()
+        .permissions(Permissions::from_mode(0o666))
+        .prefix(".writing-")
+        .tempfile_in(folder)
+        .map_err(failed)?;
     fill(&mut file).map_err(failed)?;
     file.as_file().sync_all().map_err(failed)?;
     file.persist(path).map_err(|e| failed(e.error))?;

@@ -1,7 +1,7 @@
 //! The batched decode loop: rows that a model reads and continues, turn after turn, over one key/value cache.
 
 use rand_chacha::ChaCha8Rng;
-use tch::{Device, Kind, Tensor};
+use tch::Tensor;
 
 use super::sampler::Sampling;
 use crate::engine::model::Model;

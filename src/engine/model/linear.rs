@@ -43,11 +43,10 @@ impl Linear {
     /// Folds the adapter into the weight: `W ← W + s · B A`, computed in float32.
     pub fn merge(&mut self) {
         if let Some(adapter) = self.adapter.take() {
-            tch::no_grad(|| {
-                let kind = self.weight.kind();
-                let merged = self.weight.to_kind(Kind::Float) + adapter.delta();
-                self.weight = merged.to_kind(kind);
-            });
+            let _no_grad = tch::no_grad_guard();
+            let kind = self.weight.kind();
+            let merged = self.weight.to_kind(Kind::Float) + adapter.delta();
+            self.weight = merged.to_kind(kind);
         }
     }
 

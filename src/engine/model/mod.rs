@@ -161,7 +161,7 @@ impl Model {
     }
 
     /// What training changes: the adapter where there is one, else every weight.
-    pub fn trainable(&mut self) -> Vec<(String, Tensor)> {
+    pub fn trainable(&self) -> Vec<(String, Tensor)> {
         if self.lora.is_some() {
             return lora::parameters(&self.net);
         }
@@ -178,7 +178,7 @@ impl Model {
     }
 
     /// Ends training: no weight asks for gradients any more.
-    pub fn freeze(&mut self) {
+    pub fn freeze(&self) {
         for (_, tensor) in self.net.weights() {
             let _ = tensor.set_requires_grad(false);
         }
@@ -193,15 +193,14 @@ impl Model {
             return Err(Error::message(format!("log-probs need at least 2 token ids, got {}", ids.len())));
         }
         self.check_ids(ids)?;
-        tch::no_grad(|| {
-            let row = Tensor::from_slice(ids).to_device(self.net.device());
-            let hidden = self.net.hidden(&row.unsqueeze(0), Mode::Inference).squeeze_dim(0);
-            let logits = self.net.logits(&hidden.narrow(0, 0, ids.len() as i64 - 1)).to_kind(Kind::Float);
-            let logprobs = (logits / temperature).log_softmax(-1, Kind::Float);
-            let targets = row.narrow(0, 1, ids.len() as i64 - 1).unsqueeze(-1);
-            let picked = logprobs.gather(-1, &targets, false).squeeze_dim(-1).to_device(Device::Cpu);
-            Ok(Vec::<f32>::try_from(&picked)?)
-        })
+        let _no_grad = tch::no_grad_guard();
+        let row = Tensor::from_slice(ids).to_device(self.net.device());
+        let hidden = self.net.hidden(&row.unsqueeze(0), Mode::Inference).squeeze_dim(0);
+        let logits = self.net.logits(&hidden.narrow(0, 0, ids.len() as i64 - 1)).to_kind(Kind::Float);
+        let logprobs = (logits / temperature).log_softmax(-1, Kind::Float);
+        let targets = row.narrow(0, 1, ids.len() as i64 - 1).unsqueeze(-1);
+        let picked = logprobs.gather(-1, &targets, false).squeeze_dim(-1).to_device(Device::Cpu);
+        Ok(Vec::<f32>::try_from(&picked)?)
     }
 
     /// Every id is a row of the embedding, and there are no more of them than the context holds.

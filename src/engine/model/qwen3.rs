@@ -275,15 +275,14 @@ impl Qwen3 {
         let rotation = self.rope.from_start(ids.size()[1]);
         let embedded = self.embed(ids);
         let mut inputs = Vec::with_capacity(self.layers.len());
-        let last = tch::no_grad(|| {
-            let mut x = embedded.detach();
-            for (i, layer) in self.layers.iter().enumerate() {
-                let next = layer.forward(&x, &rotation, &mut Attend::Causal, i, mode);
-                inputs.push(std::mem::replace(&mut x, next));
-            }
-            x
-        });
-        let last = last.detach().set_requires_grad(true);
+        let no_grad = tch::no_grad_guard();
+        let mut x = embedded.detach();
+        for (i, layer) in self.layers.iter().enumerate() {
+            let next = layer.forward(&x, &rotation, &mut Attend::Causal, i, mode);
+            inputs.push(std::mem::replace(&mut x, next));
+        }
+        drop(no_grad);
+        let last = x.set_requires_grad(true);
         let hidden = self.norm.forward(&last);
         Checkpointed { model: self, mode, rotation, embedded, inputs, last, hidden }
     }

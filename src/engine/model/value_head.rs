@@ -53,7 +53,8 @@ impl ValueHead {
                 );
                 return Err(Error::file(file.path(), problem));
             }
-            tch::no_grad(|| parameter.copy_(&saved));
+            let _no_grad = tch::no_grad_guard();
+            parameter.copy_(&saved);
         }
         Ok(())
     }

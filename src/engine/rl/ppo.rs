@@ -6,9 +6,8 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use tch::{Kind, Tensor};
+use tch::Kind;
 
 use super::advantage::{gae_tokens, gae_turns, whiten};
 use super::collect::{Collector, Rollout, Sample};
@@ -44,7 +43,7 @@ pub type Stats = Map<String, Value>;
 
 impl Ppo {
     /// Takes the model as it is for the reference and, where asked, takes up a checkpoint.
-    pub fn new(model: &mut Model, options: PpoOptions) -> Result<Self> {
+    pub fn new(model: &Model, options: PpoOptions) -> Result<Self> {
         options.validate()?;
         options.warn_of_vanishing_discount();
         file::create_folder(&options.output_dir)?;

@@ -121,7 +121,7 @@ pub fn open(path: &Path, expected: &TrainerState) -> Result<TrainerState> {
 }
 
 /// Puts the saved weights into the model's own tensors, and the saved state into the optimizer.
-pub fn restore(path: &Path, model: &mut Model, optimizer: &mut AdamW) -> Result<()> {
+pub fn restore(path: &Path, model: &Model, optimizer: &mut AdamW) -> Result<()> {
     let saved = saved_weights(path)?;
     for (name, parameter) in model.trainable() {
         copy_into(&saved, &name, parameter).context(format!("resume from {}", path.display()))?;
@@ -140,7 +140,8 @@ pub fn copy_into(saved: &[(String, Tensor)], name: &str, mut parameter: Tensor) 
             format!("tensor {name} has the shape {:?}, this model asks for {:?}", tensor.size(), parameter.size());
         return Err(Error::message(message));
     }
-    tch::no_grad(|| parameter.copy_(tensor));
+    let _no_grad = tch::no_grad_guard();
+    parameter.copy_(tensor);
     Ok(())
 }
 

@@ -180,7 +180,7 @@ pub struct Sft {
 
 impl Sft {
     /// Encodes the records and, where asked, takes up a checkpoint.
-    pub fn new(model: &mut Model, records: &[Record], options: SftOptions) -> Result<Self> {
+    pub fn new(model: &Model, records: &[Record], options: SftOptions) -> Result<Self> {
         options.validate()?;
         file::create_folder(&options.output_dir)?;
         let data = encode(model, records, &options)?;
@@ -337,7 +337,8 @@ impl Sft {
 
     fn record(&mut self, model: &Model, step: &SftStep) -> Result<()> {
         self.reports.push(step.clone());
-        let due = |every: u64| every > 0 && (step.step.is_multiple_of(every) || step.step == self.total_steps());
+        let last = step.step == self.total_steps();
+        let due = |every: u64| every > 0 && (step.step.is_multiple_of(every) || last);
         if due(self.options.logging_steps) {
             tracing::info!(
                 "sft step {}/{}  loss {:.4}  grad norm {:.3}  learning rate {:.2e}  {:.0} tokens/s",
@@ -380,9 +381,10 @@ fn encode(model: &Model, records: &[Record], options: &SftOptions) -> Result<Vec
         ids.truncate(limit);
         mask.truncate(limit);
         let sequence = Sequence::new(ids, mask);
-        match sequence.trained().next() {
-            Some(_) => sequences.push(sequence),
-            None => empty += 1,
+        if sequence.trained().next().is_some() {
+            sequences.push(sequence);
+        } else {
+            empty += 1;
         }
     }
     if cut > 0 {
