@@ -3,10 +3,12 @@
 //! Read in this order: [`error`], [`text`], [`model`], [`generate`], [`train`], [`env`], [`rl`], [`eval`].
 
 pub mod cancel;
+pub mod data;
 pub mod env;
 pub mod error;
-pub mod rl;
 pub mod file;
+pub mod random;
+pub mod rl;
 pub mod text;
 pub mod train;
 

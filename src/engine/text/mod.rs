@@ -1,6 +1,15 @@
-//! Text in and out of a model: messages, tokenizer, chat template.
+//! Text in and out of a model: messages, tokenizer, chat template, and conversations as token ids.
+
+pub mod conversation;
+pub mod template;
+pub mod tokenizer;
+pub mod train;
 
 use serde::{Deserialize, Serialize};
+
+pub use conversation::Conversation;
+pub use template::ChatTemplate;
+pub use tokenizer::Tokenizer;
 
 /// One chat message. `role` is `system`, `user` or `assistant`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
