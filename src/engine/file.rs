@@ -7,11 +7,18 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use tempfile::NamedTempFile;
+
 use super::{Error, Result};
 
 /// Replaces the file at `path` by `bytes`: a temporary file in the same folder, flushed to the disk, then renamed.
 /// A reader sees the old content or the new one; when the disk is full the old file stays.
 pub fn write_atomic(path: impl AsRef<Path>, bytes: &[u8]) -> Result<()> {
+    replace(path, |file| file.write_all(bytes))
+}
+
+/// As [`write_atomic`], with the content written by `fill`.
+pub fn replace(path: impl AsRef<Path>, fill: impl FnOnce(&mut NamedTempFile) -> io::Result<()>) -> Result<()> {
     let path = path.as_ref();
     let failed = |e: io::Error| Error::file(path, format!("cannot be written: {}", reason(&e)));
     let folder = match path.parent() {
@@ -19,12 +26,11 @@ pub fn write_atomic(path: impl AsRef<Path>, bytes: &[u8]) -> Result<()> {
         _ => Path::new("."),
     };
     // tempfile's default of 0600 is for secrets; these files get what the umask leaves, like any other.
-    let mut file = tempfile::Builder::new()
-        .prefix(".writing-")
-        .permissions(Permissions::from_mode(0o666))
-        .tempfile_in(folder)
-        .map_err(failed)?;
-    file.write_all(bytes).map_err(failed)?;
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    builder.permissions(<Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o666));
+    let mut file = builder.prefix(".writing-").tempfile_in(folder).map_err(failed)?;
+    fill(&mut file).map_err(failed)?;
     file.as_file().sync_all().map_err(failed)?;
     file.persist(path).map_err(|e| failed(e.error))?;
     // The rename itself is durable once the folder is. Some file systems refuse to sync a folder: nothing is lost then.

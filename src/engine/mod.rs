@@ -1,15 +1,23 @@
 //! The engine: tensors, model, training, environments, judging. Pure Rust, no Lua in it.
 //!
-//! Read in this order: [`error`], [`text`], [`model`], [`generate`], [`train`], [`env`], [`rl`], [`eval`].
+//! Read in this order: [`error`], [`text`], [`model`], [`generate`], [`train`], [`env`], [`rollout`], [`rl`], [`eval`].
 
 pub mod cancel;
 pub mod data;
+pub mod device;
 pub mod env;
 pub mod error;
+pub mod eval;
 pub mod file;
+pub mod generate;
+pub mod log;
+pub mod model;
 pub mod random;
 pub mod rl;
+pub mod rollout;
+pub mod tensor;
 pub mod text;
+pub mod track;
 pub mod train;
 
 pub use error::{Error, Result};

@@ -18,6 +18,11 @@ pub fn stream(seed: u64, purpose: &str, index: u64) -> ChaCha8Rng {
     ChaCha8Rng::from_seed(hash.finalize().into())
 }
 
+/// A seed for libtorch's own generator, where its kernels draw (dropout, initialisation).
+pub fn torch_seed(seed: u64, purpose: &str, index: u64) -> i64 {
+    (stream(seed, purpose, index).next_u64() >> 1) as i64
+}
+
 /// A uniform integer in `0..n`; `n = 0` stands for 2^64. Unbiased: Lemire, "Fast random integer generation in an
 /// interval" (2019), with rejection.
 pub fn below(rng: &mut impl Rng, n: u64) -> u64 {

@@ -1,8 +1,12 @@
 //! Reinforcement learning: what an episode's rewards make of each token.
 //!
 //! In reading order: [`kl`] charges the distance to the reference, [`advantage`] assigns credit to tokens, [`loss`]
-//! turns credit into gradients. All three are pure functions of numbers and tensors.
+//! turns credit into gradients: pure functions of numbers and tensors. [`collect`] plays a rollout and looks at it,
+//! [`ppo`] is the algorithm, [`options`] its settings.
 
 pub mod advantage;
+pub mod collect;
 pub mod kl;
 pub mod loss;
+pub mod options;
+pub mod ppo;

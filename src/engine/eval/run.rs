@@ -1,0 +1,168 @@
+//! Evaluation: a model, or a player that is none, on the same numbered tasks.
+
+use serde::{Deserialize, Serialize};
+
+use super::summary::EnvironmentScore;
+use crate::engine::env::Environment;
+use crate::engine::generate::Sampling;
+use crate::engine::model::Model;
+use crate::engine::rollout::players::{self, Outcome, Player};
+use crate::engine::rollout::{self, Ending, Episode, PlayOptions, Seat};
+use crate::engine::track::progress::Progress;
+use crate::engine::{Error, Result, random};
+
+/// Which tasks are played, and how the model speaks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EvalOptions {
+    /// Episodes per environment: tasks `first_task_id ..`, one each.
+    pub num_eval_samples: u64,
+    pub first_task_id: u64,
+    /// 0 is greedy.
+    pub temperature: f64,
+    pub top_k: i64,
+    pub top_p: f64,
+    /// Per turn.
+    pub max_new_tokens: usize,
+    pub seed: u64,
+    /// Level of the interval, between 0 and 1.
+    pub confidence: f64,
+    /// Episodes side by side: decides memory and speed, not results.
+    pub batch_size: usize,
+}
+
+impl Default for EvalOptions {
+    fn default() -> Self {
+        EvalOptions {
+            num_eval_samples: 200,
+            first_task_id: 0,
+            temperature: 0.7,
+            top_k: 0,
+            top_p: 1.0,
+            max_new_tokens: 256,
+            seed: 0,
+            confidence: 0.80,
+            batch_size: 128,
+        }
+    }
+}
+
+impl EvalOptions {
+    pub fn validate(&self) -> Result<()> {
+        let counts = [
+            ("num_eval_samples", self.num_eval_samples),
+            ("max_new_tokens", self.max_new_tokens as u64),
+            ("batch_size", self.batch_size as u64),
+        ];
+        for (key, value) in counts {
+            if value < 1 {
+                return Err(Error::option(key, "an integer of at least 1", value));
+            }
+        }
+        if !(self.confidence > 0.0 && self.confidence < 1.0) {
+            return Err(Error::option("confidence", "a number between 0 and 1", self.confidence));
+        }
+        self.sampling().validate()
+    }
+
+    fn sampling(&self) -> Sampling {
+        Sampling { temperature: self.temperature, top_k: self.top_k, top_p: self.top_p }
+    }
+
+    /// One seat per task. The stream depends on the seed and the task alone, so all models meet the same luck.
+    fn seats(&self, environment: &dyn Environment) -> Result<Vec<Seat>> {
+        let name = environment.describe().name;
+        self.check_tasks(environment)?;
+        (self.first_task_id..self.first_task_id + self.num_eval_samples)
+            .map(|task_id| {
+                let stream = random::stream(self.seed, &format!("eval {name}"), task_id);
+                Ok(Seat { environment: environment.fresh()?, task_id, stream })
+            })
+            .collect()
+    }
+
+    fn check_tasks(&self, environment: &dyn Environment) -> Result<()> {
+        let description = environment.describe();
+        let end = self.first_task_id + self.num_eval_samples;
+        match description.num_tasks {
+            Some(tasks) if end > tasks => Err(Error::option(
+                "num_eval_samples",
+                format!("tasks below {tasks}, which is all that environment {} has", description.name),
+                format!("tasks {} to {}", self.first_task_id, end - 1),
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// One environment's result, with the episodes behind it.
+pub struct Evaluation {
+    pub environment: String,
+    pub score: EnvironmentScore,
+    pub episodes: Vec<Episode>,
+}
+
+/// Plays every environment's tasks with the model.
+pub fn run(model: &Model, environments: &[Box<dyn Environment>], options: &EvalOptions) -> Result<Vec<Evaluation>> {
+    options.validate()?;
+    let play = PlayOptions {
+        sampling: options.sampling(),
+        max_new_tokens: options.max_new_tokens,
+        batch_size: options.batch_size,
+    };
+    let mut evaluations = Vec::with_capacity(environments.len());
+    for environment in environments {
+        let name = environment.describe().name;
+        let mut progress = Progress::new(&format!("evaluate {name}"), options.num_eval_samples);
+        let seats = options.seats(environment.as_ref())?;
+        let episodes = rollout::play(model, seats, &play, &mut |ended| progress.tick(ended as u64))?;
+        progress.finish();
+        rollout::check_failures(&episodes)?;
+        let judged: Vec<(f64, bool)> =
+            episodes.iter().filter(|e| !e.failed()).map(|e| (e.normalised_score, e.success)).collect();
+        let failed = (episodes.len() - judged.len()) as u64;
+        let score = EnvironmentScore::of(&judged, failed, options.confidence);
+        evaluations.push(Evaluation { environment: name, score, episodes });
+    }
+    Ok(evaluations)
+}
+
+/// The same tasks by a player that is no model; `None` when the environment has no such player. A task in which the
+/// player sees no way counts as played, with a score of 0.
+pub fn baseline(
+    environment: &dyn Environment,
+    player: &Player,
+    options: &EvalOptions,
+) -> Result<Option<EnvironmentScore>> {
+    options.validate()?;
+    let mut outcomes = Vec::new();
+    for seat in options.seats(environment)? {
+        outcomes.push(players::play(seat, player)?);
+    }
+    if outcomes.iter().all(Option::is_none) {
+        return Ok(None);
+    }
+    let failed = |outcome: &&Option<Outcome>| matches!(outcome, Some(Outcome { ending: Ending::Failed(_), .. }));
+    let judged: Vec<(f64, bool)> = outcomes
+        .iter()
+        .filter(|outcome| !failed(outcome))
+        .map(|outcome| outcome.as_ref().map_or((0.0, false), |o| (o.normalised_score, o.success)))
+        .collect();
+    let failures = outcomes.iter().filter(failed).count() as u64;
+    Ok(Some(EnvironmentScore::of(&judged, failures, options.confidence)))
+}
+
+/// The best of the environment's constant answers on the tasks of `options`: choose it on other tasks than those it is
+/// then judged on. `None` when there is none.
+pub fn best_constant(environment: &dyn Environment, options: &EvalOptions) -> Result<Option<String>> {
+    let mut best: Option<(f64, String)> = None;
+    for action in environment.constant_actions() {
+        let score = baseline(environment, &Player::Constant(action.clone()), options)?;
+        if let Some(score) = score
+            && best.as_ref().is_none_or(|(mean, _)| score.mean > *mean)
+        {
+            best = Some((score.mean, action));
+        }
+    }
+    Ok(best.map(|(_, action)| action))
+}

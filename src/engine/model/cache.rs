@@ -1,0 +1,71 @@
+//! Keys and values of what a batch of rows has read so far.
+//!
+//! Every row is laid out from slot 0 at its own positions, whatever the other rows hold. One rule makes this exact: a
+//! query at position p attends to slots 0..=p. Padding at the end of a short row writes to slots after its last real
+//! token; no real query looks there before a real token has overwritten them.
+
+use tch::{Device, Kind, Tensor};
+
+pub struct Cache {
+    layers: Vec<(Tensor, Tensor)>,
+    capacity: i64,
+}
+
+impl Cache {
+    /// Room for `capacity` positions of `rows` rows in each of `layers` layers.
+    pub fn new(layers: i64, rows: i64, heads: i64, head_dim: i64, capacity: i64, kind: Kind, device: Device) -> Self {
+        let empty = || Tensor::zeros([rows, heads, capacity, head_dim], (kind, device));
+        Cache { layers: (0..layers).map(|_| (empty(), empty())).collect(), capacity }
+    }
+
+    /// Makes room for positions below `needed`, at least doubling so that a growing row copies rarely.
+    pub fn reserve(&mut self, needed: i64) {
+        if needed <= self.capacity {
+            return;
+        }
+        let capacity = needed.max(self.capacity * 2);
+        for (keys, values) in &mut self.layers {
+            for tensor in [keys, values] {
+                *tensor = tensor.constant_pad_nd([0, 0, 0, capacity - self.capacity]);
+            }
+        }
+        self.capacity = capacity;
+    }
+
+    /// Keeps the named rows, in that order.
+    pub fn select(&mut self, rows: &Tensor) {
+        for (keys, values) in &mut self.layers {
+            *keys = keys.index_select(0, rows);
+            *values = values.index_select(0, rows);
+        }
+    }
+
+    /// Writes `keys` and `values` (`[B, heads, T, head_dim]`) of one layer at `slots` and returns what the layer holds
+    /// below `length`.
+    pub(super) fn extend(&mut self, layer: usize, keys: &Tensor, values: &Tensor, span: &Span) -> (Tensor, Tensor) {
+        let slots = span.slots.expand_as(keys);
+        let (held_keys, held_values) = &mut self.layers[layer];
+        let _ = held_keys.scatter_(2, &slots, keys);
+        let _ = held_values.scatter_(2, &slots, values);
+        (held_keys.narrow(2, 0, span.length), held_values.narrow(2, 0, span.length))
+    }
+}
+
+/// Where a step writes and what its queries may see: computed once, used by every layer.
+pub(super) struct Span {
+    /// `[B, 1, T, 1]` int64
+    slots: Tensor,
+    /// Slots in use by any row.
+    length: i64,
+    /// `[B, 1, T, length]` bool, true where a query attends.
+    pub mask: Tensor,
+}
+
+impl Span {
+    /// `positions`: `[B, T]` int64; `length`: one more than the largest of them.
+    pub fn new(positions: &Tensor, length: i64) -> Self {
+        let slots = positions.unsqueeze(1).unsqueeze(-1);
+        let mask = Tensor::arange(length, (Kind::Int64, positions.device())).le_tensor(&slots);
+        Span { slots, length, mask }
+    }
+}

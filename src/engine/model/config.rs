@@ -1,0 +1,254 @@
+//! A Qwen3 model's `config.json`, as transformers 4 and 5 write it, and the presets for new models.
+
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+
+use crate::engine::{Error, Result};
+
+/// The shape of a Qwen3 model. Names are those of `config.json`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelConfig {
+    pub vocab_size: i64,
+    pub hidden_size: i64,
+    pub intermediate_size: i64,
+    pub num_hidden_layers: i64,
+    pub num_attention_heads: i64,
+    pub num_key_value_heads: i64,
+    /// Independent of `hidden_size / num_attention_heads` (Qwen3-4B: 128, not 80).
+    pub head_dim: i64,
+    pub rms_norm_eps: f64,
+    pub rope_theta: f64,
+    /// The context: the longest sequence, prompt and reply together.
+    pub max_position_embeddings: i64,
+    /// The output head is the embedding itself, and the file has no `lm_head.weight`.
+    pub tie_word_embeddings: bool,
+    /// The document as it was read, so that saving keeps keys that affine does not know.
+    pub document: Map<String, Value>,
+}
+
+impl ModelConfig {
+    pub fn read(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let text = std::fs::read_to_string(path).map_err(|e| match e.kind() {
+            std::io::ErrorKind::NotFound => Error::File {
+                path: path.to_path_buf(),
+                problem: "no such file; a model folder holds config.json, *.safetensors and tokenizer.json".to_string(),
+            },
+            _ => Error::file(path, e),
+        })?;
+        let document: Value = serde_json::from_str(&text).map_err(|e| Error::file(path, format!("not JSON: {e}")))?;
+        let Value::Object(document) = document else {
+            return Err(Error::file(path, "expected a JSON object"));
+        };
+        Self::from_document(document).map_err(|e| Error::file(path, e))
+    }
+
+    /// Reads and checks a `config.json` document. Both `rope_theta` (transformers 4) and
+    /// `rope_parameters.rope_theta` (transformers 5) are understood.
+    pub fn from_document(document: Map<String, Value>) -> Result<Self> {
+        require_qwen3(&document)?;
+        require_plain_attention(&document)?;
+        let integer = |key: &str| positive_integer(&document, key);
+        let config = ModelConfig {
+            vocab_size: integer("vocab_size")?,
+            hidden_size: integer("hidden_size")?,
+            intermediate_size: integer("intermediate_size")?,
+            num_hidden_layers: integer("num_hidden_layers")?,
+            num_attention_heads: integer("num_attention_heads")?,
+            num_key_value_heads: integer("num_key_value_heads")?,
+            head_dim: match document.get("head_dim") {
+                // transformers' own default for Qwen3.
+                None | Some(Value::Null) => 128,
+                Some(_) => integer("head_dim")?,
+            },
+            rms_norm_eps: number(&document, "rms_norm_eps")?.unwrap_or(1e-6),
+            rope_theta: rope_theta(&document)?,
+            max_position_embeddings: integer("max_position_embeddings")?,
+            tie_word_embeddings: document.get("tie_word_embeddings").and_then(Value::as_bool).unwrap_or(false),
+            document,
+        };
+        config.check()?;
+        Ok(config)
+    }
+
+    /// `eos_token_id`, a number or a list; empty when the document names none.
+    pub fn eos_ids(&self) -> Vec<i64> {
+        match self.document.get("eos_token_id") {
+            Some(Value::Array(ids)) => ids.iter().filter_map(Value::as_i64).collect(),
+            Some(id) => id.as_i64().into_iter().collect(),
+            None => Vec::new(),
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.head_dim % 2 != 0 {
+            return Err(Error::option("head_dim", "an even number (RoPE turns pairs of dimensions)", self.head_dim));
+        }
+        if self.num_attention_heads % self.num_key_value_heads != 0 {
+            return Err(Error::option(
+                "num_key_value_heads",
+                format!("a divisor of num_attention_heads ({})", self.num_attention_heads),
+                self.num_key_value_heads,
+            ));
+        }
+        Ok(())
+    }
+
+    /// A document for a new model, in the spelling that transformers 4 and 5 both read.
+    pub fn new_document(shape: &ModelShape, vocab_size: i64) -> Map<String, Value> {
+        let document = json!({
+            "architectures": ["Qwen3ForCausalLM"],
+            "attention_bias": false,
+            "attention_dropout": 0.0,
+            "head_dim": shape.head_dim,
+            "hidden_act": "silu",
+            "hidden_size": shape.hidden_size,
+            "initializer_range": 0.02,
+            "intermediate_size": shape.intermediate_size,
+            "max_position_embeddings": shape.max_position_embeddings,
+            "max_window_layers": shape.num_hidden_layers,
+            "model_type": "qwen3",
+            "num_attention_heads": shape.num_attention_heads,
+            "num_hidden_layers": shape.num_hidden_layers,
+            "num_key_value_heads": shape.num_key_value_heads,
+            "rms_norm_eps": 1e-6,
+            "rope_scaling": null,
+            "rope_theta": shape.rope_theta,
+            "sliding_window": null,
+            "tie_word_embeddings": shape.tie_word_embeddings,
+            "torch_dtype": "float32",
+            "use_cache": true,
+            "use_sliding_window": false,
+            "vocab_size": vocab_size,
+        });
+        match document {
+            Value::Object(map) => map,
+            _ => unreachable!("json! of braces is an object"),
+        }
+    }
+}
+
+/// What a user chooses when making a new model; the vocabulary comes from the tokenizer.
+#[derive(Debug, Clone, PartialEq, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ModelShape {
+    pub hidden_size: i64,
+    pub intermediate_size: i64,
+    pub num_hidden_layers: i64,
+    pub num_attention_heads: i64,
+    pub num_key_value_heads: i64,
+    pub head_dim: i64,
+    pub rope_theta: f64,
+    pub max_position_embeddings: i64,
+    pub tie_word_embeddings: bool,
+}
+
+impl Default for ModelShape {
+    /// The preset `tiny`: 0.35 million parameters at a vocabulary of 512.
+    fn default() -> Self {
+        ModelShape {
+            hidden_size: 96,
+            intermediate_size: 256,
+            num_hidden_layers: 3,
+            num_attention_heads: 3,
+            num_key_value_heads: 1,
+            head_dim: 32,
+            rope_theta: 10_000.0,
+            max_position_embeddings: 2048,
+            tie_word_embeddings: true,
+        }
+    }
+}
+
+impl ModelShape {
+    /// `tiny` (0.35 million parameters), `qwen3-0.6b` or `qwen3-4b`.
+    pub fn preset(name: &str) -> Result<Self> {
+        let qwen3 = |hidden_size, intermediate_size, num_hidden_layers, num_attention_heads| ModelShape {
+            hidden_size,
+            intermediate_size,
+            num_hidden_layers,
+            num_attention_heads,
+            num_key_value_heads: 8,
+            head_dim: 128,
+            rope_theta: 1e6,
+            max_position_embeddings: 40_960,
+            tie_word_embeddings: true,
+        };
+        match name {
+            "tiny" => Ok(Self::default()),
+            "qwen3-0.6b" => Ok(qwen3(1024, 3072, 28, 16)),
+            "qwen3-4b" => Ok(qwen3(2560, 9728, 36, 32)),
+            _ => Err(Error::option("preset", "\"tiny\", \"qwen3-0.6b\" or \"qwen3-4b\"", format!("\"{name}\""))),
+        }
+    }
+}
+
+fn require_qwen3(document: &Map<String, Value>) -> Result<()> {
+    let architecture = document
+        .get("architectures")
+        .and_then(|list| list.get(0))
+        .or_else(|| document.get("model_type"))
+        .and_then(Value::as_str)
+        .unwrap_or("none named");
+    if architecture == "Qwen3ForCausalLM" || architecture == "qwen3" {
+        return Ok(());
+    }
+    Err(Error::option("architectures", "Qwen3ForCausalLM", architecture))
+}
+
+/// Refuses what would silently change the result: biases, other activations, stretched or windowed positions.
+fn require_plain_attention(document: &Map<String, Value>) -> Result<()> {
+    let truthy = |key: &str| document.get(key).and_then(Value::as_bool) == Some(true);
+    if truthy("attention_bias") {
+        return Err(Error::option("attention_bias", "false (affine has no biased attention)", "true"));
+    }
+    if truthy("use_sliding_window") {
+        return Err(Error::option("use_sliding_window", "false (affine attends to the whole context)", "true"));
+    }
+    match document.get("hidden_act").and_then(Value::as_str) {
+        None | Some("silu") => {}
+        Some(other) => return Err(Error::option("hidden_act", "\"silu\"", format!("\"{other}\""))),
+    }
+    let scaling = document.get("rope_scaling").filter(|value| !value.is_null());
+    let parameters = document.get("rope_parameters").filter(|value| !value.is_null());
+    for (key, value) in [("rope_scaling", scaling), ("rope_parameters", parameters)] {
+        let kind = value.and_then(|v| v.get("rope_type").or_else(|| v.get("type"))).and_then(Value::as_str);
+        if let Some(kind) = kind
+            && kind != "default"
+        {
+            return Err(Error::option(format!("{key}.rope_type"), "\"default\"", format!("\"{kind}\"")));
+        }
+    }
+    Ok(())
+}
+
+fn rope_theta(document: &Map<String, Value>) -> Result<f64> {
+    let nested = document.get("rope_parameters").and_then(Value::as_object);
+    let theta = match nested {
+        Some(parameters) => number(parameters, "rope_theta")?,
+        None => None,
+    };
+    match theta.or(number(document, "rope_theta")?) {
+        Some(theta) if theta > 0.0 => Ok(theta),
+        Some(theta) => Err(Error::option("rope_theta", "a positive number", theta)),
+        None => Ok(10_000.0),
+    }
+}
+
+fn positive_integer(document: &Map<String, Value>, key: &str) -> Result<i64> {
+    match document.get(key) {
+        Some(value) => match value.as_i64() {
+            Some(n) if n > 0 => Ok(n),
+            _ => Err(Error::option(key, "a positive integer", value)),
+        },
+        None => Err(Error::option(key, "a positive integer", "nothing: the key is missing")),
+    }
+}
+
+fn number(document: &Map<String, Value>, key: &str) -> Result<Option<f64>> {
+    match document.get(key) {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => value.as_f64().map(Some).ok_or_else(|| Error::option(key, "a number", value)),
+    }
+}

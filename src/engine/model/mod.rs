@@ -1,0 +1,225 @@
+//! A model: the network, its tokenizer, its adapter, and the folder they live in.
+
+pub mod cache;
+pub mod config;
+pub mod linear;
+pub mod lora;
+pub mod qwen3;
+pub mod rope;
+pub mod value_head;
+pub mod weights;
+
+use std::path::Path;
+
+use tch::{Device, Kind, Tensor};
+
+use super::text::tokenizer::Tokenizer;
+use super::{Error, Result, file};
+pub use config::{ModelConfig, ModelShape};
+pub use lora::{LoraConfig, LoraOptions};
+pub use qwen3::{Mode, Qwen3};
+
+pub struct Model {
+    pub net: Qwen3,
+    pub tokenizer: Option<Tokenizer>,
+    lora: Option<LoraConfig>,
+    /// The folder or Hub id it came from: what a saved adapter names as its base.
+    source: String,
+    eos_ids: Vec<i64>,
+}
+
+impl Model {
+    /// Loads a Hugging Face folder: `config.json`, safetensors, and `tokenizer.json` where there is one. A folder with
+    /// an adapter alone loads the base that it names, then the adapter. `kind`: `None` keeps the stored dtype.
+    pub fn load(folder: impl AsRef<Path>, kind: Option<Kind>, device: Device) -> Result<Self> {
+        let folder = folder.as_ref();
+        if !folder.is_dir() {
+            return Err(Error::hinted(
+                format!("{}: no such model folder", folder.display()),
+                "a model folder holds config.json, *.safetensors and tokenizer.json",
+            ));
+        }
+        if lora::is_adapter(folder) {
+            let mut model = Self::load(lora::base_of(folder)?, kind, device)?;
+            model.load_adapter(folder)?;
+            return Ok(model);
+        }
+        let config = ModelConfig::read(folder.join("config.json"))?;
+        let mut weights = weights::Folder::open(folder, kind, device)?;
+        let net = Qwen3::build(config, &mut weights)?;
+        let tokenizer = match folder.join("tokenizer.json").exists() {
+            true => Some(Tokenizer::load(folder)?),
+            false => None,
+        };
+        Self::new(net, tokenizer, folder.display().to_string())
+    }
+
+    /// A new random model whose vocabulary is the tokenizer's, in float32.
+    pub fn create(shape: &ModelShape, tokenizer: Tokenizer, seed: i64, device: Device) -> Result<Self> {
+        let document = ModelConfig::new_document(shape, tokenizer.vocab_size() as i64);
+        let config = ModelConfig::from_document(document)?;
+        tch::manual_seed(seed);
+        let net = Qwen3::build(config, &mut weights::Random { device })?;
+        Self::new(net, Some(tokenizer), "a new random model".to_string())
+    }
+
+    fn new(net: Qwen3, tokenizer: Option<Tokenizer>, source: String) -> Result<Self> {
+        if let Some(tokenizer) = &tokenizer
+            && tokenizer.vocab_size() as i64 > net.config.vocab_size
+        {
+            return Err(Error::message(format!(
+                "{source}: the tokenizer has {} ids, but the embedding has {} rows; they belong to different models",
+                tokenizer.vocab_size(),
+                net.config.vocab_size
+            )));
+        }
+        let eos_ids = match &tokenizer {
+            Some(tokenizer) => tokenizer.eos_ids().to_vec(),
+            None => net.config.eos_ids(),
+        };
+        Ok(Model { net, tokenizer, lora: None, source, eos_ids })
+    }
+
+    /// The token ids that end a reply.
+    pub fn eos_ids(&self) -> &[i64] {
+        &self.eos_ids
+    }
+
+    /// The tokenizer, or a sentence saying that this model has none.
+    pub fn tokenizer(&self) -> Result<&Tokenizer> {
+        self.tokenizer.as_ref().ok_or_else(|| {
+            Error::hinted(
+                format!("{}: this model has no tokenizer.json, so it reads token ids only", self.source),
+                "give prompts as lists of token ids, or put the tokenizer's files into the folder",
+            )
+        })
+    }
+
+    pub fn lora(&self) -> Option<&LoraConfig> {
+        self.lora.as_ref()
+    }
+
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Adds a fresh adapter and freezes everything else.
+    pub fn add_lora(&mut self, options: &LoraOptions) -> Result<()> {
+        if self.lora.is_some() {
+            return Err(Error::hinted("this model carries an adapter already", "call merge_lora() first"));
+        }
+        let config = LoraConfig::new(options)?;
+        self.freeze();
+        lora::add(&mut self.net, &config, options.seed);
+        self.lora = Some(config);
+        Ok(())
+    }
+
+    /// Reads an adapter that PEFT or affine saved, in place of the one it carries.
+    pub fn load_adapter(&mut self, folder: impl AsRef<Path>) -> Result<()> {
+        self.freeze();
+        lora::remove(&mut self.net);
+        self.lora = Some(lora::load(&mut self.net, folder.as_ref())?);
+        Ok(())
+    }
+
+    pub fn save_adapter(&self, folder: impl AsRef<Path>) -> Result<()> {
+        let config = self.lora.as_ref().ok_or_else(|| Error::message("this model carries no adapter to save"))?;
+        lora::save(&self.net, config, &self.source, folder.as_ref())
+    }
+
+    /// Folds the adapter into the weights; without one nothing changes.
+    pub fn merge_lora(&mut self) {
+        lora::merge(&mut self.net);
+        self.lora = None;
+    }
+
+    /// Writes the model as it was read: `config.json`, safetensors, tokenizer. An adapter must be merged or saved on
+    /// its own first.
+    pub fn save(&self, folder: impl AsRef<Path>) -> Result<()> {
+        let folder = folder.as_ref();
+        if self.lora.is_some() {
+            return Err(Error::hinted(
+                "this model carries an adapter, which a model folder cannot hold",
+                "call merge_lora() first, or save_adapter(dir)",
+            ));
+        }
+        file::create_folder(folder)?;
+        weights::save(folder, &self.net.weights())?;
+        let mut document = self.net.config.document.clone();
+        for key in ["torch_dtype", "dtype"] {
+            if document.contains_key(key) {
+                document.insert(key.to_string(), super::device::dtype_name(self.net.kind()).into());
+            }
+        }
+        let text = format!("{:#}\n", serde_json::Value::Object(document));
+        file::write_atomic(folder.join("config.json"), text.as_bytes())?;
+        match &self.tokenizer {
+            Some(tokenizer) => tokenizer.save(folder),
+            None => Ok(()),
+        }
+    }
+
+    /// What training changes: the adapter where there is one, else every weight.
+    pub fn trainable(&mut self) -> Vec<(String, Tensor)> {
+        if self.lora.is_some() {
+            return lora::parameters(&self.net);
+        }
+        let weights = self.net.weights();
+        weights.into_iter().map(|(name, tensor)| (name, tensor.set_requires_grad(true))).collect()
+    }
+
+    /// The tensors of [`Model::trainable`] in another network of the same shape: a snapshot's copies of them.
+    pub fn trained_part_of(&self, net: &Qwen3) -> Vec<(String, Tensor)> {
+        match self.lora {
+            Some(_) => lora::parameters(net),
+            None => net.weights().into_iter().map(|(name, tensor)| (name, tensor.shallow_clone())).collect(),
+        }
+    }
+
+    /// Ends training: no weight asks for gradients any more.
+    pub fn freeze(&mut self) {
+        for (_, tensor) in self.net.weights() {
+            let _ = tensor.set_requires_grad(false);
+        }
+    }
+
+    /// `log p(ids[t] | ids[<t])` for `t = 1..ids.len()`, float32: `log_softmax(logits / temperature)`.
+    pub fn logprobs(&self, ids: &[i64], temperature: f64) -> Result<Vec<f32>> {
+        if temperature <= 0.0 {
+            return Err(Error::option("temperature", "a positive number", temperature));
+        }
+        if ids.len() < 2 {
+            return Err(Error::message(format!("log-probs need at least 2 token ids, got {}", ids.len())));
+        }
+        self.check_ids(ids)?;
+        tch::no_grad(|| {
+            let row = Tensor::from_slice(ids).to_device(self.net.device());
+            let hidden = self.net.hidden(&row.unsqueeze(0), Mode::Inference).squeeze_dim(0);
+            let logits = self.net.logits(&hidden.narrow(0, 0, ids.len() as i64 - 1)).to_kind(Kind::Float);
+            let logprobs = (logits / temperature).log_softmax(-1, Kind::Float);
+            let targets = row.narrow(0, 1, ids.len() as i64 - 1).unsqueeze(-1);
+            let picked = logprobs.gather(-1, &targets, false).squeeze_dim(-1).to_device(Device::Cpu);
+            Ok(Vec::<f32>::try_from(&picked)?)
+        })
+    }
+
+    /// Every id is a row of the embedding, and there are no more of them than the context holds.
+    pub fn check_ids(&self, ids: &[i64]) -> Result<()> {
+        let config = &self.net.config;
+        if let Some(id) = ids.iter().find(|&&id| id < 0 || id >= config.vocab_size) {
+            return Err(Error::message(format!(
+                "token id {id} is outside this model's vocabulary (0 to {})",
+                config.vocab_size - 1
+            )));
+        }
+        let context = config.max_position_embeddings;
+        if ids.len() as i64 > context {
+            return Err(Error::message(format!(
+                "{} tokens are longer than this model's context of {context} (max_position_embeddings)",
+                ids.len()
+            )));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,377 @@
+//! Qwen3, top to bottom: norm, attention, MLP, layer, model. Equal to transformers' `modeling_qwen3.py`.
+//!
+//! Shapes: B rows, T positions, H heads, K key/value heads, D head_dim, C hidden_size, V vocab_size.
+
+use tch::{Device, Kind, Tensor};
+
+use super::cache::{Cache, Span};
+use super::config::ModelConfig;
+use super::linear::{Linear, snapshot};
+use super::rope::{Rope, Rotation};
+use super::weights::Weights;
+use crate::engine::Result;
+
+/// Whether a forward pass drops inputs of adapters, and from which random stream.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Mode {
+    Inference,
+    /// `seed` decides the dropout of this pass; a layer that is computed twice draws the same.
+    Training {
+        seed: i64,
+    },
+}
+
+/// What the queries of a pass attend to.
+enum Attend<'a> {
+    /// Whole sequences from position 0, each position to itself and those before it. Padding belongs at the end.
+    Causal,
+    /// The rows' cache, extended by this pass.
+    Cached(&'a mut Cache, Span),
+}
+
+/// Root-mean-square norm. The result is cast to the input's dtype before the weight multiplies it, as transformers
+/// does.
+#[derive(Debug)]
+pub struct RmsNorm {
+    pub weight: Tensor,
+    eps: f64,
+}
+
+impl RmsNorm {
+    fn forward(&self, x: &Tensor) -> Tensor {
+        let wide = x.to_kind(Kind::Float);
+        let mean_square = wide.square().mean_dim(-1, true, Kind::Float);
+        (wide * (mean_square + self.eps).rsqrt()).to_kind(x.kind()) * &self.weight
+    }
+}
+
+/// Grouped-query attention with a norm per head on queries and keys, before the rotary embedding.
+#[derive(Debug)]
+pub struct Attention {
+    pub q_proj: Linear,
+    pub k_proj: Linear,
+    pub v_proj: Linear,
+    pub o_proj: Linear,
+    pub q_norm: RmsNorm,
+    pub k_norm: RmsNorm,
+    head_dim: i64,
+}
+
+impl Attention {
+    /// `x`: `[B, T, C]` → `[B, T, C]`
+    fn forward(&self, x: &Tensor, rotation: &Rotation, attend: &mut Attend, layer: usize, training: bool) -> Tensor {
+        let (rows, length, _) = x.size3().expect("hidden states have three dimensions");
+        let heads = |projected: Tensor| projected.view([rows, length, -1, self.head_dim]);
+        let q = self.q_norm.forward(&heads(self.q_proj.forward(x, training))).transpose(1, 2);
+        let k = self.k_norm.forward(&heads(self.k_proj.forward(x, training))).transpose(1, 2);
+        let v = heads(self.v_proj.forward(x, training)).transpose(1, 2);
+        let (q, k) = (rotation.apply(&q), rotation.apply(&k));
+
+        let attended = match attend {
+            Attend::Causal => {
+                Tensor::scaled_dot_product_attention::<Tensor>(&q, &k, &v, None, 0.0, true, None, true)
+            }
+            Attend::Cached(cache, span) => {
+                let (k, v) = cache.extend(layer, &k, &v, span);
+                Tensor::scaled_dot_product_attention(&q, &k, &v, Some(&span.mask), 0.0, false, None, true)
+            }
+        };
+        self.o_proj.forward(&attended.transpose(1, 2).reshape([rows, length, -1]), training)
+    }
+}
+
+/// SwiGLU.
+#[derive(Debug)]
+pub struct Mlp {
+    pub gate_proj: Linear,
+    pub up_proj: Linear,
+    pub down_proj: Linear,
+}
+
+impl Mlp {
+    fn forward(&self, x: &Tensor, training: bool) -> Tensor {
+        let gated = self.gate_proj.forward(x, training).silu() * self.up_proj.forward(x, training);
+        self.down_proj.forward(&gated, training)
+    }
+}
+
+#[derive(Debug)]
+pub struct Layer {
+    pub input_norm: RmsNorm,
+    pub attention: Attention,
+    pub post_norm: RmsNorm,
+    pub mlp: Mlp,
+}
+
+impl Layer {
+    fn forward(&self, x: &Tensor, rotation: &Rotation, attend: &mut Attend, index: usize, mode: Mode) -> Tensor {
+        let training = match mode {
+            Mode::Inference => false,
+            Mode::Training { seed } => {
+                if self.drops() {
+                    tch::manual_seed(seed.wrapping_add(index as i64));
+                }
+                true
+            }
+        };
+        let x = x + self.attention.forward(&self.input_norm.forward(x), rotation, attend, index, training);
+        &x + self.mlp.forward(&self.post_norm.forward(&x), training)
+    }
+
+    fn drops(&self) -> bool {
+        self.linears().iter().any(|(_, linear)| linear.adapter.as_ref().is_some_and(|adapter| adapter.dropout > 0.0))
+    }
+
+    /// The seven projections by the names that adapters use.
+    pub fn linears(&self) -> [(&'static str, &Linear); 7] {
+        let (attention, mlp) = (&self.attention, &self.mlp);
+        [
+            ("self_attn.q_proj", &attention.q_proj),
+            ("self_attn.k_proj", &attention.k_proj),
+            ("self_attn.v_proj", &attention.v_proj),
+            ("self_attn.o_proj", &attention.o_proj),
+            ("mlp.gate_proj", &mlp.gate_proj),
+            ("mlp.up_proj", &mlp.up_proj),
+            ("mlp.down_proj", &mlp.down_proj),
+        ]
+    }
+
+    pub fn linears_mut(&mut self) -> [(&'static str, &mut Linear); 7] {
+        let (attention, mlp) = (&mut self.attention, &mut self.mlp);
+        [
+            ("self_attn.q_proj", &mut attention.q_proj),
+            ("self_attn.k_proj", &mut attention.k_proj),
+            ("self_attn.v_proj", &mut attention.v_proj),
+            ("self_attn.o_proj", &mut attention.o_proj),
+            ("mlp.gate_proj", &mut mlp.gate_proj),
+            ("mlp.up_proj", &mut mlp.up_proj),
+            ("mlp.down_proj", &mut mlp.down_proj),
+        ]
+    }
+
+    fn norms(&self) -> [(&'static str, &RmsNorm); 4] {
+        [
+            ("input_layernorm", &self.input_norm),
+            ("self_attn.q_norm", &self.attention.q_norm),
+            ("self_attn.k_norm", &self.attention.k_norm),
+            ("post_attention_layernorm", &self.post_norm),
+        ]
+    }
+}
+
+#[derive(Debug)]
+pub struct Qwen3 {
+    pub config: ModelConfig,
+    /// `[V, C]`
+    pub embedding: Tensor,
+    pub layers: Vec<Layer>,
+    pub norm: RmsNorm,
+    /// `[V, C]`; `None` when the embedding is the head.
+    pub head: Option<Tensor>,
+    rope: Rope,
+}
+
+impl Qwen3 {
+    /// Takes every tensor that `config` asks for out of `weights`, by transformers' names.
+    pub fn build(config: ModelConfig, weights: &mut dyn Weights) -> Result<Self> {
+        let c = &config;
+        let (hidden, eps) = (c.hidden_size, c.rms_norm_eps);
+        let (q_size, kv_size) = (c.num_attention_heads * c.head_dim, c.num_key_value_heads * c.head_dim);
+
+        let embedding = weights.take("model.embed_tokens.weight", &[c.vocab_size, hidden])?;
+        let mut layers = Vec::with_capacity(c.num_hidden_layers as usize);
+        for i in 0..c.num_hidden_layers {
+            let mut linear = |name: &str, out: i64, input: i64| {
+                weights.take(&format!("model.layers.{i}.{name}.weight"), &[out, input]).map(Linear::new)
+            };
+            let [q_proj, k_proj, v_proj, o_proj] = [
+                linear("self_attn.q_proj", q_size, hidden)?,
+                linear("self_attn.k_proj", kv_size, hidden)?,
+                linear("self_attn.v_proj", kv_size, hidden)?,
+                linear("self_attn.o_proj", hidden, q_size)?,
+            ];
+            let mlp = Mlp {
+                gate_proj: linear("mlp.gate_proj", c.intermediate_size, hidden)?,
+                up_proj: linear("mlp.up_proj", c.intermediate_size, hidden)?,
+                down_proj: linear("mlp.down_proj", hidden, c.intermediate_size)?,
+            };
+            let mut norm = |name: &str, size: i64| -> Result<RmsNorm> {
+                Ok(RmsNorm { weight: weights.take(&format!("model.layers.{i}.{name}.weight"), &[size])?, eps })
+            };
+            layers.push(Layer {
+                input_norm: norm("input_layernorm", hidden)?,
+                attention: Attention {
+                    q_proj,
+                    k_proj,
+                    v_proj,
+                    o_proj,
+                    q_norm: norm("self_attn.q_norm", c.head_dim)?,
+                    k_norm: norm("self_attn.k_norm", c.head_dim)?,
+                    head_dim: c.head_dim,
+                },
+                post_norm: norm("post_attention_layernorm", hidden)?,
+                mlp,
+            });
+        }
+        let norm = RmsNorm { weight: weights.take("model.norm.weight", &[hidden])?, eps };
+        let head = match c.tie_word_embeddings {
+            true => None,
+            false => Some(weights.take("lm_head.weight", &[c.vocab_size, hidden])?),
+        };
+        let rope =
+            Rope::new(c.max_position_embeddings, c.head_dim, c.rope_theta, embedding.kind(), embedding.device());
+        Ok(Qwen3 { config, embedding, layers, norm, head, rope })
+    }
+
+    pub fn device(&self) -> Device {
+        self.embedding.device()
+    }
+
+    pub fn kind(&self) -> Kind {
+        self.embedding.kind()
+    }
+
+    /// Every weight of the base by transformers' name; adapters are not among them.
+    pub fn weights(&self) -> Vec<(String, &Tensor)> {
+        let mut all = vec![("model.embed_tokens.weight".to_string(), &self.embedding)];
+        for (i, layer) in self.layers.iter().enumerate() {
+            let mut push = |name: &str, tensor| all.push((format!("model.layers.{i}.{name}.weight"), tensor));
+            layer.linears().iter().for_each(|(name, linear)| push(name, &linear.weight));
+            layer.norms().iter().for_each(|(name, norm)| push(name, &norm.weight));
+        }
+        all.push(("model.norm.weight".to_string(), &self.norm.weight));
+        if let Some(head) = &self.head {
+            all.push(("lm_head.weight".to_string(), head));
+        }
+        all
+    }
+
+    /// Final hidden states of whole sequences. `ids`: `[B, T]` int64, padded at the end → `[B, T, C]`.
+    pub fn hidden(&self, ids: &Tensor, mode: Mode) -> Tensor {
+        let rotation = self.rope.from_start(ids.size()[1]);
+        let mut x = self.embed(ids);
+        for (i, layer) in self.layers.iter().enumerate() {
+            x = layer.forward(&x, &rotation, &mut Attend::Causal, i, mode);
+        }
+        self.norm.forward(&x)
+    }
+
+    /// Final hidden states of the next tokens of rows whose past is in `cache`. `ids`, `positions`: `[B, T]` int64;
+    /// `length`: one more than the largest position.
+    pub fn hidden_cached(&self, ids: &Tensor, positions: &Tensor, length: i64, cache: &mut Cache) -> Tensor {
+        cache.reserve(length);
+        let rotation = self.rope.at(positions);
+        let mut attend = Attend::Cached(cache, Span::new(positions, length));
+        let mut x = self.embed(ids);
+        for (i, layer) in self.layers.iter().enumerate() {
+            x = layer.forward(&x, &rotation, &mut attend, i, Mode::Inference);
+        }
+        self.norm.forward(&x)
+    }
+
+    /// As [`Qwen3::hidden`], keeping only the layers' inputs: [`Checkpointed::backward`] computes each layer again
+    /// when its gradient is needed. Memory falls from all activations to one layer's; the work grows by a forward.
+    pub fn hidden_checkpointed(&self, ids: &Tensor, mode: Mode) -> Checkpointed<'_> {
+        let rotation = self.rope.from_start(ids.size()[1]);
+        let embedded = self.embed(ids);
+        let mut inputs = Vec::with_capacity(self.layers.len());
+        let last = tch::no_grad(|| {
+            let mut x = embedded.detach();
+            for (i, layer) in self.layers.iter().enumerate() {
+                let next = layer.forward(&x, &rotation, &mut Attend::Causal, i, mode);
+                inputs.push(std::mem::replace(&mut x, next));
+            }
+            x
+        });
+        let last = last.detach().set_requires_grad(true);
+        let hidden = self.norm.forward(&last);
+        Checkpointed { model: self, mode, rotation, embedded, inputs, last, hidden }
+    }
+
+    /// `[.., C]` → `[.., V]` in the model's dtype. Give it two dimensions: libtorch is slow on a sliced batch.
+    pub fn logits(&self, hidden: &Tensor) -> Tensor {
+        hidden.linear::<Tensor>(self.head.as_ref().unwrap_or(&self.embedding), None)
+    }
+
+    pub fn empty_cache(&self, rows: i64, capacity: i64) -> Cache {
+        let c = &self.config;
+        Cache::new(
+            c.num_hidden_layers,
+            rows,
+            c.num_key_value_heads,
+            c.head_dim,
+            capacity,
+            self.kind(),
+            self.device(),
+        )
+    }
+
+    /// The model as it is now: what is frozen is shared, what is being trained is copied.
+    pub fn snapshot(&self) -> Self {
+        let norm = |norm: &RmsNorm| RmsNorm { weight: snapshot(&norm.weight), eps: norm.eps };
+        let layer = |layer: &Layer| Layer {
+            input_norm: norm(&layer.input_norm),
+            attention: Attention {
+                q_proj: layer.attention.q_proj.snapshot(),
+                k_proj: layer.attention.k_proj.snapshot(),
+                v_proj: layer.attention.v_proj.snapshot(),
+                o_proj: layer.attention.o_proj.snapshot(),
+                q_norm: norm(&layer.attention.q_norm),
+                k_norm: norm(&layer.attention.k_norm),
+                head_dim: layer.attention.head_dim,
+            },
+            post_norm: norm(&layer.post_norm),
+            mlp: Mlp {
+                gate_proj: layer.mlp.gate_proj.snapshot(),
+                up_proj: layer.mlp.up_proj.snapshot(),
+                down_proj: layer.mlp.down_proj.snapshot(),
+            },
+        };
+        let c = &self.config;
+        Qwen3 {
+            config: c.clone(),
+            embedding: snapshot(&self.embedding),
+            layers: self.layers.iter().map(layer).collect(),
+            norm: norm(&self.norm),
+            head: self.head.as_ref().map(snapshot),
+            rope: Rope::new(c.max_position_embeddings, c.head_dim, c.rope_theta, self.kind(), self.device()),
+        }
+    }
+
+    fn embed(&self, ids: &Tensor) -> Tensor {
+        Tensor::embedding(&self.embedding, ids, -1, false, false)
+    }
+}
+
+/// A forward pass that kept the layers' inputs only. Compute a loss from [`Checkpointed::hidden`], call `backward` on
+/// that loss, then [`Checkpointed::backward`] carries the gradient through the layers.
+pub struct Checkpointed<'a> {
+    model: &'a Qwen3,
+    mode: Mode,
+    rotation: Rotation,
+    embedded: Tensor,
+    inputs: Vec<Tensor>,
+    last: Tensor,
+    pub hidden: Tensor,
+}
+
+impl Checkpointed<'_> {
+    pub fn backward(self) {
+        let mut gradient = self.last.grad();
+        let layers = self.model.layers.iter().enumerate().zip(self.inputs);
+        for ((i, layer), input) in layers.rev() {
+            let input = input.set_requires_grad(true);
+            let output = layer.forward(&input, &self.rotation, &mut Attend::Causal, i, self.mode);
+            pull_back(&output, &gradient);
+            gradient = input.grad();
+        }
+        if self.embedded.requires_grad() {
+            pull_back(&self.embedded, &gradient);
+        }
+    }
+}
+
+/// tch has no `backward` with an output gradient; the gradient of `sum(output * g)` is the same thing.
+fn pull_back(output: &Tensor, gradient: &Tensor) {
+    (output * gradient).sum(output.kind()).backward();
+}

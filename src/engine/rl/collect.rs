@@ -1,0 +1,284 @@
+//! A rollout as the update needs it: episodes with the values, log-probs and reference log-probs of every token.
+
+use std::collections::{BTreeSet, HashSet};
+use std::ops::Range;
+
+use serde_json::{Map, Value, json};
+use tch::{Device, Kind, Tensor};
+
+use super::options::PpoOptions;
+use crate::engine::env::Environment;
+use crate::engine::model::value_head::ValueHead;
+use crate::engine::model::{Mode, Model, Qwen3};
+use crate::engine::rollout::{self, Ending, Episode, PlayOptions, Seat, check_failures, prompt_hash};
+use crate::engine::train::batch::{Batch, Sequence, split};
+use crate::engine::{Error, Result, cancel, random};
+
+/// One iteration's episodes. Failed ones are counted and are no samples.
+#[derive(Debug, Clone)]
+pub struct Rollout {
+    pub episodes: Vec<Episode>,
+    pub samples: Vec<Sample>,
+}
+
+/// An episode's numbers per token, each of `[ids.len()]`; read on action tokens alone.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sample {
+    pub environment: String,
+    pub ids: Vec<i64>,
+    pub mask: Vec<bool>,
+    pub turns: Vec<Range<usize>>,
+    /// One per turn.
+    pub rewards: Vec<f64>,
+    /// Recorded while sampling.
+    pub logprobs: Vec<f64>,
+    /// The same tokens by the trainer's forward pass, before the first update.
+    pub trainer_logprobs: Vec<f64>,
+    pub reference_logprobs: Vec<f64>,
+    /// Of the state before each token.
+    pub values: Vec<f64>,
+    /// The value of the state after the end, where a limit cut the episode; else 0.
+    pub bootstrap: f64,
+    pub advantages: Vec<f64>,
+    pub returns: Vec<f64>,
+}
+
+impl Sample {
+    fn new(episode: &Episode) -> Self {
+        let zeros = vec![0.0; episode.ids.len()];
+        Sample {
+            environment: episode.environment.clone(),
+            ids: episode.ids.clone(),
+            mask: episode.mask.clone(),
+            turns: episode.turns.iter().map(|turn| turn.tokens.clone()).collect(),
+            rewards: episode.turns.iter().map(|turn| turn.reward).collect(),
+            logprobs: episode.logprobs.iter().map(|&logprob| f64::from(logprob)).collect(),
+            trainer_logprobs: zeros.clone(),
+            reference_logprobs: zeros.clone(),
+            values: zeros.clone(),
+            bootstrap: 0.0,
+            advantages: Vec::new(),
+            returns: Vec::new(),
+        }
+    }
+
+    /// The environment's rewards per token: each turn's on the turn's last token.
+    pub fn scores(&self) -> Vec<f64> {
+        let mut scores = vec![0.0; self.ids.len()];
+        for (turn, reward) in self.turns.iter().zip(&self.rewards) {
+            if let Some(last) = turn.clone().last() {
+                scores[last] += reward;
+            }
+        }
+        scores
+    }
+
+    /// What the update trains on.
+    pub fn sequence(&self) -> Sequence {
+        let narrow = |column: &[f64]| column.iter().map(|&value| value as f32).collect::<Vec<_>>();
+        let mut sequence = Sequence::new(self.ids.clone(), self.mask.clone());
+        sequence.columns = [
+            ("old_logprobs", narrow(&self.logprobs)),
+            ("old_values", narrow(&self.values)),
+            ("advantages", narrow(&self.advantages)),
+            ("returns", narrow(&self.returns)),
+        ]
+        .into();
+        sequence
+    }
+
+    fn actions<'a>(&'a self, column: &'a [f64]) -> impl Iterator<Item = f64> + 'a {
+        column.iter().zip(&self.mask).filter(|(_, action)| **action).map(|(value, _)| *value)
+    }
+}
+
+impl Rollout {
+    /// Names of the environments that were played.
+    pub fn environments(&self) -> BTreeSet<String> {
+        self.episodes.iter().map(|episode| episode.environment.clone()).collect()
+    }
+
+    /// Every sample has an advantage and a return per token, whoever computed them.
+    pub fn check_credit(&self) -> Result<()> {
+        for (i, sample) in self.samples.iter().enumerate() {
+            for (name, column) in [("advantages", &sample.advantages), ("returns", &sample.returns)] {
+                if column.len() != sample.ids.len() {
+                    return Err(Error::hinted(
+                        format!(
+                            "sample {}: expected {} {name}, one per token, got {}",
+                            i + 1,
+                            sample.ids.len(),
+                            column.len()
+                        ),
+                        "call ppo:advantages(batch), or set them, before ppo:update(batch)",
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Scores and rewards by environment, and how the policy stands to its reference and to its own sampler.
+    pub fn stats(&self) -> Map<String, Value> {
+        let mut stats = Map::new();
+        let by_environment = |value: &dyn Fn(&Episode) -> f64| -> Value {
+            let mean = |name: &String| {
+                let played = self.episodes.iter().filter(|e| &e.environment == name && !e.failed());
+                mean(played.map(value))
+            };
+            self.environments().iter().map(|name| (name.clone(), json!(mean(name)))).collect::<Map<_, _>>().into()
+        };
+        stats.insert("score_mean".into(), by_environment(&|episode| episode.normalised_score));
+        stats.insert("reward_mean".into(), by_environment(&Episode::total_reward));
+        stats.insert("turns_mean".into(), by_environment(&|episode| episode.turns.len() as f64));
+        stats.insert("episodes".into(), json!(self.episodes.len()));
+        stats.insert("failed".into(), json!(self.episodes.iter().filter(|episode| episode.failed()).count()));
+
+        let over_actions = |pick: &dyn Fn(&Sample) -> Vec<f64>| mean(self.samples.iter().flat_map(pick));
+        let gap = |sample: &Sample, a: &[f64], b: &[f64]| -> Vec<f64> {
+            sample.actions(a).zip(sample.actions(b)).map(|(a, b)| a - b).collect()
+        };
+        stats.insert("kl".into(), json!(over_actions(&|s| gap(s, &s.logprobs, &s.reference_logprobs))));
+        let sampler_gap = over_actions(&|s| {
+            gap(s, &s.logprobs, &s.trainer_logprobs).into_iter().map(f64::abs).collect()
+        });
+        stats.insert("sampler_gap".into(), json!(sampler_gap));
+        stats.insert("explained_variance".into(), json!(self.explained_variance()));
+        stats
+    }
+
+    /// 1 − Var(return − value) / Var(return) over action tokens.
+    fn explained_variance(&self) -> f64 {
+        let column = |pick: &dyn Fn(&Sample) -> Vec<f64>| -> Vec<f64> { self.samples.iter().flat_map(pick).collect() };
+        let returns = column(&|s| s.actions(&s.returns).collect());
+        let errors = column(&|s| s.actions(&s.returns).zip(s.actions(&s.values)).map(|(r, v)| r - v).collect());
+        1.0 - variance(&errors) / variance(&returns)
+    }
+}
+
+fn mean(values: impl Iterator<Item = f64>) -> f64 {
+    let (sum, n) = values.fold((0.0, 0usize), |(sum, n), value| (sum + value, n + 1));
+    sum / n as f64
+}
+
+fn variance(values: &[f64]) -> f64 {
+    let mean = mean(values.iter().copied());
+    values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / values.len() as f64
+}
+
+/// Plays one iteration's episodes and looks at them with policy, value head and reference.
+pub(super) struct Collector<'a> {
+    pub model: &'a Model,
+    pub reference: &'a Qwen3,
+    pub value_head: &'a ValueHead,
+    pub options: &'a PpoOptions,
+    pub iteration: u64,
+}
+
+impl Collector<'_> {
+    pub fn collect(&self, environments: &[Box<dyn Environment>], episodes: Option<usize>) -> Result<Rollout> {
+        let mut seats = Vec::new();
+        for (index, environment) in environments.iter().enumerate() {
+            seats.extend(self.seats(environment.as_ref(), index as u64, episodes)?);
+        }
+        let play = PlayOptions {
+            sampling: self.options.sampling(),
+            max_new_tokens: self.options.max_new_tokens,
+            batch_size: self.options.rollout_batch_size,
+        };
+        let episodes = rollout::play(self.model, seats, &play, &mut |_| {})?;
+        check_failures(&episodes)?;
+        let samples = self.look(&episodes)?;
+        Ok(Rollout { episodes, samples })
+    }
+
+    /// Fresh instances of an environment, each with a task that is not held out.
+    fn seats(&self, environment: &dyn Environment, index: u64, episodes: Option<usize>) -> Result<Vec<Seat>> {
+        let name = environment.describe().name;
+        let count = match episodes {
+            Some(count) => count,
+            None => self.options.episodes(&name)?,
+        };
+        let (seed, place) = (self.options.seed, self.iteration * 1000 + index);
+        let mut tasks = random::stream(seed, "ppo tasks", place);
+        let (mut seats, mut taken) = (Vec::with_capacity(count), HashSet::new());
+        let excluded: HashSet<&str> = self.options.exclude_prompts.iter().map(String::as_str).collect();
+        let mut attempts = 0;
+        while seats.len() < count {
+            attempts += 1;
+            if attempts > 100 * count + 1000 {
+                return Err(Error::message(format!(
+                    "environment {name}: tasks {} to {} hold fewer than {count} that are not held out",
+                    self.options.first_task_id, self.options.last_task_id
+                )));
+            }
+            let range = self.options.last_task_id - self.options.first_task_id + 1;
+            let task_id = self.options.first_task_id + random::below(&mut tasks, range);
+            let mut fresh = environment.fresh()?;
+            if taken.contains(&task_id) || self.is_held_out(fresh.as_mut(), task_id, &excluded) {
+                continue;
+            }
+            taken.insert(task_id);
+            let stream = random::stream(seed, &format!("ppo rollout {place}"), seats.len() as u64);
+            seats.push(Seat { environment: fresh, task_id, stream });
+        }
+        Ok(seats)
+    }
+
+    /// A task that breaks on opening is not held out: it is played, and counted as failed.
+    fn is_held_out(&self, environment: &mut dyn Environment, task_id: u64, excluded: &HashSet<&str>) -> bool {
+        if excluded.is_empty() {
+            return false;
+        }
+        let opened = environment.reset(task_id).and_then(|_| environment.messages());
+        opened.is_ok_and(|messages| excluded.contains(prompt_hash(&messages).as_str()))
+    }
+
+    /// Values, log-probs and reference log-probs of every episode's action tokens.
+    fn look(&self, episodes: &[Episode]) -> Result<Vec<Sample>> {
+        let _no_grad = tch::no_grad_guard();
+        let played: Vec<&Episode> = episodes.iter().filter(|e| !e.failed() && !e.turns.is_empty()).collect();
+        let mut samples: Vec<Sample> = played.iter().map(|episode| Sample::new(episode)).collect();
+        let sequences: Vec<Sequence> =
+            played.iter().map(|episode| Sequence::new(episode.ids.clone(), episode.mask.clone())).collect();
+        let sequences: Vec<&Sequence> = sequences.iter().collect();
+        for places in split(&sequences, self.options.batch_size) {
+            cancel::check()?;
+            let batch = Batch::new(&sequences, &places, self.model.net.device());
+            let (policy, values, ends) = self.pass(&self.model.net, &batch);
+            let (reference, _, _) = self.pass(self.reference, &batch);
+            let mut token = 0;
+            for (&place, end) in places.iter().zip(ends) {
+                let sample = &mut samples[place];
+                for t in sequences[place].trained() {
+                    sample.trainer_logprobs[t] = policy[token];
+                    sample.reference_logprobs[t] = reference[token];
+                    sample.values[t] = values[token];
+                    token += 1;
+                }
+                if self.options.bootstrap_truncated && played[place].ending == Ending::Truncated {
+                    sample.bootstrap = end;
+                }
+            }
+        }
+        Ok(samples)
+    }
+
+    /// Log-probs and values of the trained tokens, and the value after each sequence's last token.
+    fn pass(&self, net: &Qwen3, batch: &Batch) -> (Vec<f64>, Vec<f64>, Vec<f64>) {
+        let hidden = net.hidden(&batch.ids, Mode::Inference).flatten(0, 1);
+        let at_tokens = hidden.index_select(0, &batch.at);
+        let logits = net.logits(&at_tokens).to_kind(Kind::Float) / self.options.temperature;
+        let logprobs = logits.log_softmax(-1, Kind::Float).gather(-1, &batch.targets.unsqueeze(-1), false);
+        let values = self.value_head.forward(&at_tokens);
+        let ends = self.value_head.forward(&hidden.index_select(0, &batch.last));
+        (to_vec(&logprobs), to_vec(&values), to_vec(&ends))
+    }
+}
+
+fn to_vec(tensor: &Tensor) -> Vec<f64> {
+    let tensor = tensor.flatten(0, -1).to_kind(Kind::Double).to_device(Device::Cpu);
+    let mut values = vec![0.0; tensor.numel()];
+    tensor.copy_data(&mut values, tensor.numel());
+    values
+}

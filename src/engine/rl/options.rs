@@ -1,0 +1,207 @@
+//! PPO's options, named as in the original pipeline where it has a name.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use crate::engine::generate::Sampling;
+use crate::engine::train::checkpoint::Resume;
+use crate::engine::train::schedule::ScheduleKind;
+use crate::engine::train::sft::in_range;
+use crate::engine::{Error, Result};
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PpoOptions {
+    /// Where checkpoints go, and in the end the adapter or the model.
+    pub output_dir: PathBuf,
+    pub iterations: u64,
+    /// Episodes per environment and iteration.
+    pub num_rollouts: NumRollouts,
+    /// Passes over each rollout.
+    pub ppo_epochs: u64,
+    /// Episodes per optimizer step.
+    pub minibatch_size: usize,
+    /// Episodes per forward pass: decides memory and speed, not results.
+    pub batch_size: usize,
+    /// Episodes played side by side: decides memory and speed, not results.
+    pub rollout_batch_size: usize,
+    pub learning_rate: f64,
+    /// The value head's own rate.
+    pub value_learning_rate: f64,
+    /// Over iterations.
+    pub lr_scheduler_type: ScheduleKind,
+    pub min_lr_ratio: f64,
+    pub weight_decay: f64,
+    /// 0 does not clip.
+    pub max_grad_norm: f64,
+    /// ε of the clipped policy loss.
+    pub clip_range: f64,
+    /// ε of the clipped value loss, on the scale of the returns; 0 does not clip.
+    pub value_clip_range: f64,
+    pub vf_coef: f64,
+    /// β of the penalty towards the policy as RL begins, per token in nats.
+    pub kl_coef: f64,
+    pub entropy_coef: f64,
+    pub gae_lambda: f64,
+    pub gamma: f64,
+    /// What one step of `gamma` and `gae_lambda` is.
+    pub discount_unit: DiscountUnit,
+    /// Mean 0 and variance 1 over each environment's tokens of an iteration.
+    pub whiten_advantages: bool,
+    /// Whether an episode that a limit cut is worth, at its end, what the value head says (else nothing).
+    pub bootstrap_truncated: bool,
+    /// Sampling temperature, above 0; the trained log-probs are at the same temperature.
+    pub temperature: f64,
+    /// Per turn.
+    pub max_new_tokens: usize,
+    pub seed: u64,
+    /// Iterations between checkpoints; 0 saves none but on Ctrl-C.
+    pub save_steps: u64,
+    /// Checkpoints kept; 0 keeps all.
+    pub save_total_limit: usize,
+    pub resume_from_checkpoint: Resume,
+    pub gradient_checkpointing: bool,
+    /// Tasks are drawn from `first_task_id..=last_task_id`, without repetition within an iteration.
+    pub first_task_id: u64,
+    pub last_task_id: u64,
+    /// Prompt hashes ([`crate::engine::rollout::prompt_hash`]) that must not be trained on: the held-out tasks.
+    pub exclude_prompts: Vec<String>,
+}
+
+/// The same number for every environment, or one by name.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(untagged, expecting = "expected an integer or a table from environment to integer")]
+pub enum NumRollouts {
+    Each(usize),
+    ByName(BTreeMap<String, usize>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DiscountUnit {
+    Turn,
+    Token,
+}
+
+impl Default for PpoOptions {
+    fn default() -> Self {
+        PpoOptions {
+            output_dir: PathBuf::from("checkpoints/rl"),
+            iterations: 100,
+            num_rollouts: NumRollouts::Each(64),
+            ppo_epochs: 4,
+            minibatch_size: 16,
+            batch_size: 8,
+            rollout_batch_size: 128,
+            learning_rate: 1e-5,
+            value_learning_rate: 1e-4,
+            lr_scheduler_type: ScheduleKind::Constant,
+            min_lr_ratio: 0.0,
+            weight_decay: 0.0,
+            max_grad_norm: 1.0,
+            clip_range: 0.2,
+            value_clip_range: 0.2,
+            vf_coef: 0.25,
+            kl_coef: 0.05,
+            entropy_coef: 0.0,
+            gae_lambda: 0.95,
+            gamma: 0.99,
+            discount_unit: DiscountUnit::Turn,
+            whiten_advantages: true,
+            bootstrap_truncated: true,
+            temperature: 1.0,
+            max_new_tokens: 256,
+            seed: 0,
+            save_steps: 10,
+            save_total_limit: 2,
+            resume_from_checkpoint: Resume::default(),
+            gradient_checkpointing: false,
+            first_task_id: 0,
+            last_task_id: u32::MAX as u64,
+            exclude_prompts: Vec::new(),
+        }
+    }
+}
+
+impl PpoOptions {
+    pub fn validate(&self) -> Result<()> {
+        let counts = [
+            ("iterations", self.iterations),
+            ("ppo_epochs", self.ppo_epochs),
+            ("minibatch_size", self.minibatch_size as u64),
+            ("batch_size", self.batch_size as u64),
+            ("rollout_batch_size", self.rollout_batch_size as u64),
+            ("max_new_tokens", self.max_new_tokens as u64),
+        ];
+        for (key, value) in counts {
+            if value < 1 {
+                return Err(Error::option(key, "an integer of at least 1", value));
+            }
+        }
+        let at_least_zero = [
+            ("learning_rate", self.learning_rate),
+            ("value_learning_rate", self.value_learning_rate),
+            ("weight_decay", self.weight_decay),
+            ("max_grad_norm", self.max_grad_norm),
+            ("value_clip_range", self.value_clip_range),
+            ("vf_coef", self.vf_coef),
+            ("kl_coef", self.kl_coef),
+            ("entropy_coef", self.entropy_coef),
+        ];
+        for (key, value) in at_least_zero {
+            in_range(key, value, 0.0, f64::MAX)?;
+        }
+        for (key, value) in [("gae_lambda", self.gae_lambda), ("gamma", self.gamma), ("min_lr_ratio", self.min_lr_ratio)] {
+            in_range(key, value, 0.0, 1.0)?;
+        }
+        if !(self.clip_range > 0.0 && self.clip_range < 1.0) {
+            return Err(Error::option("clip_range", "a number between 0 and 1", self.clip_range));
+        }
+        if self.temperature <= 0.0 {
+            return Err(Error::option("temperature", "a number above 0 (a greedy policy has no ratio)", self.temperature));
+        }
+        if self.last_task_id < self.first_task_id {
+            let expected = format!("at least first_task_id ({})", self.first_task_id);
+            return Err(Error::option("last_task_id", expected, self.last_task_id));
+        }
+        self.sampling().validate()
+    }
+
+    pub fn sampling(&self) -> Sampling {
+        Sampling { temperature: self.temperature, top_k: 0, top_p: 1.0 }
+    }
+
+    pub fn value_clip(&self) -> Option<f64> {
+        (self.value_clip_range > 0.0).then_some(self.value_clip_range)
+    }
+
+    /// Episodes of one environment per iteration.
+    pub fn episodes(&self, environment: &str) -> Result<usize> {
+        let count = match &self.num_rollouts {
+            NumRollouts::Each(count) => *count,
+            NumRollouts::ByName(counts) => *counts.get(environment).ok_or_else(|| {
+                let known = counts.keys().cloned().collect::<Vec<_>>().join(", ");
+                Error::option("num_rollouts", format!("a number for environment {environment}"), format!("only {known}"))
+            })?,
+        };
+        if count < 1 {
+            return Err(Error::option("num_rollouts", "an integer of at least 1", count));
+        }
+        Ok(count)
+    }
+
+    /// 0.99 per token over 500 tokens leaves 0.7 % of a reward at the first of them.
+    pub fn warn_of_vanishing_discount(&self) {
+        let left = self.gamma.powi(self.max_new_tokens.min(i32::MAX as usize) as i32);
+        if self.discount_unit == DiscountUnit::Token && left < 0.05 {
+            tracing::warn!(
+                "gamma = {} per token leaves {:.1} % of a reward over {} tokens; discount_unit = \"turn\" discounts per turn",
+                self.gamma,
+                100.0 * left,
+                self.max_new_tokens
+            );
+        }
+    }
+}

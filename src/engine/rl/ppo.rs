@@ -1,0 +1,341 @@
+//! Proximal policy optimisation (Schulman et al. 2017) over environments: rollout, credit, update.
+//!
+//! The reference of the KL penalty is the policy as RL begins. Frozen weights are shared with it; only what is trained
+//! exists twice.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use tch::{Kind, Tensor};
+
+use super::advantage::{gae_tokens, gae_turns, whiten};
+use super::collect::{Collector, Rollout, Sample};
+use super::kl::{KlEstimator, rewards_with_kl};
+use super::loss::{policy_loss, value_loss};
+use super::options::{DiscountUnit, PpoOptions};
+use crate::engine::env::Environment;
+use crate::engine::model::value_head::ValueHead;
+use crate::engine::model::{Model, Qwen3};
+use crate::engine::tensor::safetensors;
+use crate::engine::track::progress::Progress;
+use crate::engine::train::adamw::{AdamW, AdamWOptions, Group};
+use crate::engine::train::batch::{Batch, Sequence};
+use crate::engine::train::checkpoint::{self, TrainerState};
+use crate::engine::train::schedule::Scheduler;
+use crate::engine::train::sft::clip_at;
+use crate::engine::train::step::{Loss, Outputs, Policy, StepReport, StepSettings};
+use crate::engine::{Error, Result, cancel, file, random};
+
+const REFERENCE: &str = "reference.safetensors";
+
+pub struct Ppo {
+    options: PpoOptions,
+    value_head: ValueHead,
+    reference: Qwen3,
+    optimizer: AdamW,
+    schedule: Scheduler,
+    state: TrainerState,
+}
+
+/// One iteration's report. Keys are those of `metrics.jsonl`.
+pub type Stats = Map<String, Value>;
+
+impl Ppo {
+    /// Takes the model as it is for the reference and, where asked, takes up a checkpoint.
+    pub fn new(model: &mut Model, options: PpoOptions) -> Result<Self> {
+        options.validate()?;
+        options.warn_of_vanishing_discount();
+        file::create_folder(&options.output_dir)?;
+        let policy_parameters = model.trainable();
+        let reference = model.net.snapshot();
+        let mut value_head = ValueHead::new(model.net.config.hidden_size, model.net.device());
+        let groups = vec![
+            Group { params: policy_parameters, learning_rate: options.learning_rate, weight_decay: options.weight_decay },
+            Group { params: value_head.parameters(), learning_rate: options.value_learning_rate, weight_decay: 0.0 },
+        ];
+        let mut optimizer = AdamW::new(AdamWOptions::default(), groups);
+        let schedule = Scheduler {
+            kind: options.lr_scheduler_type,
+            warmup_steps: 0,
+            total_steps: options.iterations,
+            min_lr_ratio: options.min_lr_ratio,
+        };
+        let mut state = TrainerState {
+            global_step: 0,
+            max_steps: options.iterations,
+            log_history: Vec::new(),
+            trainer: "ppo".to_string(),
+            model: checkpoint::fingerprint(model),
+            identity: json!({ "seed": options.seed }),
+        };
+        if let Some(path) = options.resume_from_checkpoint.find(&options.output_dir)? {
+            state = TrainerState { max_steps: options.iterations, ..checkpoint::open(&path, &state)? };
+            checkpoint::restore(&path, model, &mut optimizer)?;
+            value_head.load(&path)?;
+            let saved = safetensors::read(path.join(REFERENCE))?;
+            for (name, parameter) in model.trained_part_of(&reference) {
+                checkpoint::copy_into(&saved, &name, parameter)?;
+            }
+            tracing::info!("resumed from {} at iteration {}", path.display(), state.global_step);
+        }
+        Ok(Ppo { options, value_head, reference, optimizer, schedule, state })
+    }
+
+    /// Iterations done.
+    pub fn iteration(&self) -> u64 {
+        self.state.global_step
+    }
+
+    pub fn total_iterations(&self) -> u64 {
+        self.options.iterations
+    }
+
+    /// All remaining iterations, then the adapter or the model in `output_dir`. `on_iteration` hears of each.
+    pub fn run(
+        &mut self,
+        model: &Model,
+        environments: &[Box<dyn Environment>],
+        on_iteration: &mut dyn FnMut(&Stats) -> Result<()>,
+    ) -> Result<Option<Stats>> {
+        let mut progress = Progress::new("ppo", self.total_iterations() - self.iteration().min(self.total_iterations()));
+        let mut last = None;
+        while let Some(stats) = self.iterate(model, environments)? {
+            progress.tick(1);
+            on_iteration(&stats)?;
+            last = Some(stats);
+        }
+        progress.finish();
+        self.finish(model)?;
+        Ok(last)
+    }
+
+    /// One iteration: rollout, advantages, update. `None` after the last. After Ctrl-C: a checkpoint, then
+    /// `Error::Interrupted`; a rollout that was cut short is played again on resuming.
+    pub fn iterate(&mut self, model: &Model, environments: &[Box<dyn Environment>]) -> Result<Option<Stats>> {
+        if self.iteration() >= self.total_iterations() {
+            return Ok(None);
+        }
+        match self.attempt(model, environments) {
+            Err(error) if error.is_interrupted() => {
+                let path = self.save(model)?;
+                tracing::info!("interrupted; iteration {} is saved in {}", self.iteration(), path.display());
+                Err(Error::Interrupted)
+            }
+            attempt => attempt.map(Some),
+        }
+    }
+
+    fn attempt(&mut self, model: &Model, environments: &[Box<dyn Environment>]) -> Result<Stats> {
+        cancel::check()?;
+        let started = Instant::now();
+        let mut rollout = self.rollout(model, environments, None)?;
+        let played = started.elapsed().as_secs_f64();
+        self.advantages(&mut rollout)?;
+        let mut stats = self.update(model, &rollout)?;
+        stats.insert("rollout_seconds".into(), json!(played));
+        stats.insert("seconds".into(), json!(started.elapsed().as_secs_f64()));
+        self.log(&stats);
+        if let Some(history) = stats.get("iteration").map(|_| Value::Object(stats.clone())) {
+            self.state.log_history.push(history);
+        }
+        if self.options.save_steps > 0 && self.iteration().is_multiple_of(self.options.save_steps) {
+            self.save(model)?;
+        }
+        Ok(stats)
+    }
+
+    /// Plays `num_rollouts` episodes per environment (or `episodes`, the same number for each) with the policy as it is.
+    /// Task ids and sampling are a function of the seed and the iteration.
+    pub fn rollout(
+        &self,
+        model: &Model,
+        environments: &[Box<dyn Environment>],
+        episodes: Option<usize>,
+    ) -> Result<Rollout> {
+        Collector {
+            model,
+            reference: &self.reference,
+            value_head: &self.value_head,
+            options: &self.options,
+            iteration: self.iteration(),
+        }
+        .collect(environments, episodes)
+    }
+
+    /// Fills in rewards (the environment's on each turn's last token, less the KL penalty on every token), advantages
+    /// and returns.
+    pub fn advantages(&self, rollout: &mut Rollout) -> Result<()> {
+        let options = &self.options;
+        for sample in &mut rollout.samples {
+            let rewards = rewards_with_kl(
+                &sample.scores(),
+                &sample.logprobs,
+                &sample.reference_logprobs,
+                &sample.mask,
+                options.kl_coef,
+                KlEstimator::K1,
+            )?;
+            let (gamma, lambda, bootstrap) = (options.gamma, options.gae_lambda, sample.bootstrap);
+            let credit = match options.discount_unit {
+                DiscountUnit::Token => {
+                    gae_tokens(&sample.values, &rewards, &sample.mask, gamma, lambda, bootstrap)?
+                }
+                DiscountUnit::Turn => {
+                    gae_turns(&sample.values, &rewards, &sample.turns, gamma, lambda, bootstrap)?
+                }
+            };
+            (sample.advantages, sample.returns) = (credit.advantages, credit.returns);
+        }
+        if options.whiten_advantages {
+            for environment in rollout.environments() {
+                whiten_together(&mut rollout.samples, &environment)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// `ppo_epochs` passes over the rollout in shuffled minibatches; ends the iteration.
+    pub fn update(&mut self, model: &Model, rollout: &Rollout) -> Result<Stats> {
+        rollout.check_credit()?;
+        let sequences: Vec<Sequence> = rollout.samples.iter().map(Sample::sequence).collect();
+        let iteration = self.iteration();
+        let factor = self.schedule.factor(iteration);
+        let mut reports = Vec::new();
+        for epoch in 0..self.options.ppo_epochs {
+            let pass = iteration * self.options.ppo_epochs + epoch;
+            let mut order: Vec<usize> = (0..sequences.len()).collect();
+            random::shuffle(&mut random::stream(self.options.seed, "ppo minibatches", pass), &mut order);
+            for (i, minibatch) in order.chunks(self.options.minibatch_size).enumerate() {
+                let part: Vec<&Sequence> = minibatch.iter().map(|&index| &sequences[index]).collect();
+                let settings = StepSettings {
+                    batch_size: self.options.batch_size,
+                    learning_rate_factor: factor,
+                    max_grad_norm: clip_at(self.options.max_grad_norm),
+                    seed: random::torch_seed(self.options.seed, "ppo dropout", pass * 10_000 + i as u64),
+                };
+                reports.push(self.step(model, &part, &settings)?);
+            }
+        }
+        self.state.global_step += 1;
+        let mut stats = rollout.stats();
+        stats.insert("iteration".into(), json!(self.iteration()));
+        stats.insert("learning_rate".into(), json!(self.options.learning_rate * factor));
+        stats.extend(update_stats(&reports));
+        Ok(stats)
+    }
+
+    fn step(&mut self, model: &Model, part: &[&Sequence], settings: &StepSettings) -> Result<StepReport> {
+        let options = &self.options;
+        let policy = Policy {
+            model,
+            value_head: Some(&self.value_head),
+            temperature: options.temperature,
+            gradient_checkpointing: options.gradient_checkpointing,
+        };
+        policy.step(&mut self.optimizer, part, settings, &|outputs, batch, denominator| {
+            clipped_loss(options, outputs, batch, denominator)
+        })
+    }
+
+    /// Writes the adapter or the model to `output_dir`, with the value head beside it.
+    pub fn finish(&self, model: &Model) -> Result<()> {
+        checkpoint::save_model(model, &self.options.output_dir)?;
+        self.value_head.save(&self.options.output_dir)
+    }
+
+    /// Writes a checkpoint of the state after the last iteration.
+    pub fn save(&self, model: &Model) -> Result<PathBuf> {
+        let options = &self.options;
+        checkpoint::save(
+            &options.output_dir,
+            model,
+            &self.optimizer,
+            &self.state,
+            options.save_total_limit,
+            &|folder| {
+                self.value_head.save(folder)?;
+                safetensors::write(folder.join(REFERENCE), &model.trained_part_of(&self.reference))
+            },
+        )
+    }
+
+    fn log(&self, stats: &Stats) {
+        let number = |key: &str| stats.get(key).and_then(Value::as_f64).unwrap_or(f64::NAN);
+        let scores: Vec<String> = match stats.get("score_mean") {
+            Some(Value::Object(scores)) => {
+                scores.iter().map(|(name, score)| format!("{name} {:.3}", score.as_f64().unwrap_or(f64::NAN))).collect()
+            }
+            _ => Vec::new(),
+        };
+        tracing::info!(
+            "ppo iteration {}/{}  score {}  kl {:.4}  clip fraction {:.3}  entropy {:.3}  value loss {:.4}  {:.1} s",
+            self.iteration(),
+            self.total_iterations(),
+            scores.join(", "),
+            number("kl"),
+            number("clip_fraction"),
+            number("entropy"),
+            number("value_loss"),
+            number("seconds"),
+        );
+    }
+}
+
+/// The rule: `[Σ policy + vf_coef · Σ value − entropy_coef · Σ entropy] / N`.
+fn clipped_loss(options: &PpoOptions, outputs: &Outputs, batch: &Batch, denominator: f64) -> Loss {
+    let policy = policy_loss(
+        &outputs.logprobs,
+        batch.column("old_logprobs"),
+        batch.column("advantages"),
+        options.clip_range,
+    );
+    let values = outputs.values.as_ref().expect("PPO's policy has a value head");
+    let value = value_loss(values, batch.column("old_values"), batch.column("returns"), options.value_clip());
+    let entropy = match options.entropy_coef {
+        0.0 => outputs.detached_entropy(),
+        _ => outputs.entropy(),
+    }
+    .sum(Kind::Float);
+    let total = &policy.sum + &value * options.vf_coef - &entropy * options.entropy_coef;
+    Loss {
+        value: total / denominator,
+        sums: vec![
+            ("policy_loss", policy.sum.detach()),
+            ("value_loss", value.detach()),
+            ("entropy", entropy.detach()),
+            ("clip_fraction", policy.clip_fraction_sum),
+            ("approx_kl", policy.approx_kl_sum),
+        ],
+    }
+}
+
+/// Token-weighted means over an iteration's optimizer steps.
+fn update_stats(reports: &[StepReport]) -> Stats {
+    let tokens: usize = reports.iter().map(|report| report.tokens).sum();
+    let mean = |name: &str| reports.iter().map(|report| report.sum(name)).sum::<f64>() / tokens.max(1) as f64;
+    let mut stats = Stats::new();
+    for name in ["policy_loss", "value_loss", "entropy", "clip_fraction", "approx_kl"] {
+        stats.insert(name.into(), json!(mean(name)));
+    }
+    let norms = reports.iter().map(|report| report.grad_norm);
+    stats.insert("grad_norm".into(), json!(norms.sum::<f64>() / reports.len().max(1) as f64));
+    stats
+}
+
+/// Whitens the advantages of one environment's samples as one batch, so that an environment with larger rewards does
+/// not drown the others.
+fn whiten_together(samples: &mut [Sample], environment: &str) -> Result<()> {
+    let mut ours: Vec<&mut Sample> = samples.iter_mut().filter(|sample| sample.environment == environment).collect();
+    let advantages: Vec<f64> = ours.iter().flat_map(|sample| sample.advantages.iter().copied()).collect();
+    let mask: Vec<bool> = ours.iter().flat_map(|sample| sample.mask.iter().copied()).collect();
+    let whitened = whiten(&advantages, &mask)?;
+    let mut rest = whitened.as_slice();
+    for sample in &mut ours {
+        let (own, others) = rest.split_at(sample.advantages.len());
+        sample.advantages.copy_from_slice(own);
+        rest = others;
+    }
+    Ok(())
+}

@@ -1,0 +1,303 @@
+//! Rollouts: a model plays episodes of environments, many side by side.
+//!
+//! Token ids are the truth: an [`Episode`] only ever extends its ids and is never rendered again from text, so what
+//! the trainer reads is what the model read and said while playing.
+
+pub mod players;
+
+use std::ops::Range;
+
+use rand_chacha::ChaCha8Rng;
+use sha2::{Digest, Sha256};
+
+use super::env::{Description, Environment, Parsed, Step};
+use super::generate::{Reply, Sampling, Session};
+use super::model::Model;
+use super::text::Message;
+use super::text::conversation::Conversation;
+use super::{Error, Result};
+
+/// How an episode ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ending {
+    /// The task came to its own end.
+    Terminated,
+    /// A limit cut it: turns, the context, or the environment's own.
+    Truncated,
+    /// The environment broke, for this reason: the episode is neither trained on nor judged.
+    Failed(String),
+}
+
+impl Ending {
+    pub fn name(&self) -> &'static str {
+        match self {
+            Ending::Terminated => "terminated",
+            Ending::Truncated => "truncated",
+            Ending::Failed(_) => "failed",
+        }
+    }
+}
+
+/// One reply of the model and what it earned.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Turn {
+    /// Where the reply lies in the episode's ids, its end token included.
+    pub tokens: Range<usize>,
+    pub reward: f64,
+}
+
+/// An episode as it was played.
+#[derive(Debug, Clone)]
+pub struct Episode {
+    pub environment: String,
+    pub task_id: u64,
+    pub ids: Vec<i64>,
+    /// True where the model produced the id.
+    pub mask: Vec<bool>,
+    /// The log-prob recorded while sampling; 0 where the model produced nothing. `[ids.len()]`
+    pub logprobs: Vec<f32>,
+    pub turns: Vec<Turn>,
+    /// On the environment's own scale.
+    pub score: f64,
+    /// On 0..1.
+    pub normalised_score: f64,
+    pub success: bool,
+    pub ending: Ending,
+    /// The conversation as text, for people.
+    pub messages: Vec<Message>,
+}
+
+impl Episode {
+    pub fn failed(&self) -> bool {
+        matches!(self.ending, Ending::Failed(_))
+    }
+
+    /// The sum of all turns' rewards.
+    pub fn total_reward(&self) -> f64 {
+        self.turns.iter().map(|turn| turn.reward).sum()
+    }
+}
+
+/// An environment with the task that it plays next, and the stream its player draws from.
+pub struct Seat {
+    pub environment: Box<dyn Environment>,
+    pub task_id: u64,
+    pub stream: ChaCha8Rng,
+}
+
+/// How the model speaks while it plays.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PlayOptions {
+    pub sampling: Sampling,
+    /// Per turn.
+    pub max_new_tokens: usize,
+    /// Episodes side by side: decides memory and speed, not results.
+    pub batch_size: usize,
+}
+
+/// Plays one episode per seat. `on_ended` hears how many more episodes have ended.
+pub fn play(
+    model: &Model,
+    seats: Vec<Seat>,
+    options: &PlayOptions,
+    on_ended: &mut dyn FnMut(usize),
+) -> Result<Vec<Episode>> {
+    let mut episodes = Vec::with_capacity(seats.len());
+    let mut seats = seats.into_iter().peekable();
+    while seats.peek().is_some() {
+        let batch: Vec<Seat> = seats.by_ref().take(options.batch_size).collect();
+        episodes.extend(play_batch(model, batch, options, on_ended)?);
+    }
+    Ok(episodes)
+}
+
+/// SHA-256 (hex) of an episode's opening messages as JSON: two tasks with equal hashes show the model the same prompt.
+pub fn prompt_hash(messages: &[Message]) -> String {
+    let text = serde_json::to_string(messages).expect("messages are plain strings");
+    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn play_batch(
+    model: &Model,
+    seats: Vec<Seat>,
+    options: &PlayOptions,
+    on_ended: &mut dyn FnMut(usize),
+) -> Result<Vec<Episode>> {
+    let mut games: Vec<Game> = seats.into_iter().map(|seat| Game::open(model, seat)).collect::<Result<_>>()?;
+    let mut session = Session::new(model, games.len());
+    // The games in the session's rows.
+    let mut rows: Vec<usize> = (0..games.len()).collect();
+    loop {
+        let playing: Vec<usize> = (0..rows.len()).filter(|&row| games[rows[row]].ending.is_none()).collect();
+        on_ended(rows.len() - playing.len());
+        if playing.is_empty() {
+            break;
+        }
+        if playing.len() < rows.len() {
+            session.select(&playing);
+            rows = playing.iter().map(|&row| rows[row]).collect();
+        }
+        for (row, &game) in rows.iter().enumerate() {
+            session.feed(row, games[game].unread());
+        }
+        let mut streams: Vec<ChaCha8Rng> = rows.iter().map(|&game| games[game].stream.clone()).collect();
+        let replies = session.reply(&mut streams, &options.sampling, options.max_new_tokens, &[])?;
+        for ((&game, reply), stream) in rows.iter().zip(replies).zip(streams) {
+            games[game].stream = stream;
+            games[game].hear(model, reply)?;
+        }
+    }
+    Ok(games.into_iter().map(Game::close).collect())
+}
+
+/// An episode being played. What the environment gets wrong ends this episode only; what the model or tokenizer gets
+/// wrong is an error of the run.
+struct Game {
+    environment: Box<dyn Environment>,
+    description: Description,
+    stream: ChaCha8Rng,
+    task_id: u64,
+    conversation: Conversation,
+    /// How many of the conversation's ids the session knows.
+    known: usize,
+    logprobs: Vec<f32>,
+    turns: Vec<Turn>,
+    messages: Vec<Message>,
+    score: f64,
+    ending: Option<Ending>,
+}
+
+impl Game {
+    fn open(model: &Model, seat: Seat) -> Result<Self> {
+        let Seat { mut environment, task_id, stream } = seat;
+        let description = environment.describe();
+        let opened = environment.reset(task_id).and_then(|_| environment.messages());
+        let (messages, ending) = match opened {
+            Ok(messages) => (messages, None),
+            Err(error) => (Vec::new(), Some(failure(&description.name, task_id, &error)?)),
+        };
+        let conversation = match ending {
+            None => Conversation::open(model.tokenizer()?, &messages)?,
+            Some(_) => Conversation::default(),
+        };
+        let mut game = Game {
+            environment,
+            description,
+            stream,
+            task_id,
+            logprobs: vec![0.0; conversation.ids().len()],
+            conversation,
+            known: 0,
+            turns: Vec::new(),
+            messages,
+            score: 0.0,
+            ending,
+        };
+        game.check_room(model);
+        Ok(game)
+    }
+
+    /// The ids that the session has not been fed. They leave as known.
+    fn unread(&mut self) -> &[i64] {
+        let from = std::mem::replace(&mut self.known, self.conversation.ids().len());
+        &self.conversation.ids()[from..]
+    }
+
+    /// Takes the model's reply through parsing and the environment's step to the next observation or the end.
+    fn hear(&mut self, model: &Model, reply: Reply) -> Result<()> {
+        let tokenizer = model.tokenizer()?;
+        let start = self.conversation.ids().len();
+        self.conversation.push_reply(&reply.tokens);
+        // The session sampled these itself.
+        self.known = self.conversation.ids().len();
+        self.logprobs.extend(&reply.logprobs);
+        let text = tokenizer.decode(reply.content(), true)?;
+        self.messages.push(Message::assistant(text.clone()));
+
+        let step = match self.answer(&text) {
+            Ok(step) => step,
+            Err(error) => {
+                self.ending = Some(failure(&self.description.name, self.task_id, &error)?);
+                return Ok(());
+            }
+        };
+        self.turns.push(Turn { tokens: start..self.known, reward: step.reward });
+        self.score = step.score.unwrap_or(step.reward);
+        if step.done {
+            self.ending = Some(if step.truncated { Ending::Truncated } else { Ending::Terminated });
+        } else if self.turns.len() >= self.description.max_turns {
+            self.ending = Some(Ending::Truncated);
+        } else {
+            self.conversation.push_observation(tokenizer, &step.observation)?;
+            self.logprobs.resize(self.conversation.ids().len(), 0.0);
+            self.messages.push(Message::user(step.observation));
+            self.check_room(model);
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, reply: &str) -> Result<Step> {
+        match self.environment.parse(reply)? {
+            Parsed::Action(action) => self.environment.step(&action),
+            Parsed::Complaint(observation) => Ok(Step {
+                observation,
+                reward: 0.0,
+                done: false,
+                score: Some(self.score),
+                truncated: false,
+                info: serde_json::Map::new(),
+            }),
+        }
+    }
+
+    /// An episode that has filled the context is truncated.
+    fn check_room(&mut self, model: &Model) {
+        let context = model.net.config.max_position_embeddings as usize;
+        if self.ending.is_none() && self.conversation.ids().len() >= context {
+            self.ending = Some(Ending::Truncated);
+        }
+    }
+
+    fn close(self) -> Episode {
+        let normalised_score = self.description.normalise(self.score);
+        let (ids, mask) = self.conversation.into_parts();
+        Episode {
+            environment: self.description.name,
+            task_id: self.task_id,
+            ids,
+            mask,
+            logprobs: self.logprobs,
+            turns: self.turns,
+            score: self.score,
+            normalised_score,
+            success: self.score >= self.description.success_threshold,
+            ending: self.ending.expect("every game is played to its end"),
+            messages: self.messages,
+        }
+    }
+}
+
+/// The ending of an episode whose environment broke; Ctrl-C stays an error.
+fn failure(name: &str, task_id: u64, error: &Error) -> Result<Ending> {
+    if error.is_interrupted() {
+        return Err(Error::Interrupted);
+    }
+    tracing::warn!("environment {name}, task {task_id}: the episode failed: {error}");
+    Ok(Ending::Failed(error.to_string()))
+}
+
+/// Refuses to go on when more than 5 % of at least 20 episodes failed: the environment is broken, not unlucky.
+pub fn check_failures(episodes: &[Episode]) -> Result<()> {
+    let failed = episodes.iter().filter(|episode| episode.failed()).count();
+    if episodes.len() < 20 || failed * 20 <= episodes.len() {
+        return Ok(());
+    }
+    let reason = episodes.iter().find_map(|episode| match &episode.ending {
+        Ending::Failed(reason) => Some(reason.as_str()),
+        _ => None,
+    });
+    Err(Error::hinted(
+        format!("{failed} of {} episodes failed, more than 5 %", episodes.len()),
+        format!("the first of them: {}", reason.unwrap_or("no reason was given")),
+    ))
+}

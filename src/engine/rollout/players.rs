@@ -1,0 +1,77 @@
+//! Players that are no model: the expert, a random player, one constant action, a one-line rule. They set the scale on
+//! which a model's score is read.
+
+use rand_chacha::ChaCha8Rng;
+
+use super::{Ending, Seat, failure};
+use crate::engine::env::{Environment, Parsed};
+use crate::engine::{Result, cancel, random};
+
+/// Who plays.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Player {
+    Expert,
+    Random,
+    /// The same action every turn.
+    Constant(String),
+    Rule,
+}
+
+/// What became of an episode without a model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    pub normalised_score: f64,
+    pub success: bool,
+    pub ending: Ending,
+}
+
+/// Plays one episode. `None` when the player has no first action: the environment has no such player, or its expert
+/// sees no way.
+pub fn play(seat: Seat, player: &Player) -> Result<Option<Outcome>> {
+    let Seat { mut environment, task_id, mut stream } = seat;
+    let description = environment.describe();
+    let broken = |error| -> Result<Option<Outcome>> {
+        let ending = failure(&description.name, task_id, &error)?;
+        Ok(Some(Outcome { normalised_score: 0.0, success: false, ending }))
+    };
+    if let Err(error) = environment.reset(task_id) {
+        return broken(error);
+    }
+    let (mut score, mut ending) = (0.0, Ending::Truncated);
+    for turn in 0..description.max_turns {
+        cancel::check()?;
+        let step = match act(environment.as_mut(), player, &mut stream) {
+            Ok(Some(action)) => environment.step(&action),
+            Ok(None) if turn == 0 => return Ok(None),
+            Ok(None) => break,
+            Err(error) => Err(error),
+        };
+        let step = match step {
+            Ok(step) => step,
+            Err(error) => return broken(error),
+        };
+        score = step.score.unwrap_or(step.reward);
+        if step.done {
+            ending = if step.truncated { Ending::Truncated } else { Ending::Terminated };
+            break;
+        }
+    }
+    Ok(Some(Outcome {
+        normalised_score: description.normalise(score),
+        success: score >= description.success_threshold,
+        ending,
+    }))
+}
+
+fn act(environment: &mut dyn Environment, player: &Player, stream: &mut ChaCha8Rng) -> Result<Option<String>> {
+    match player {
+        Player::Expert => environment.expert(),
+        Player::Random => environment.random_action(&mut |n| random::below(stream, n)),
+        Player::Rule => environment.rule(),
+        // A constant answer is a reply like a model's own.
+        Player::Constant(reply) => match environment.parse(reply)? {
+            Parsed::Action(action) => Ok(Some(action)),
+            Parsed::Complaint(_) => Ok(Some(reply.clone())),
+        },
+    }
+}

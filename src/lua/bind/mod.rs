@@ -1,0 +1,28 @@
+//! The native modules, one file each: convert, call the engine, convert. `ALL` is the table of contents.
+
+mod json;
+mod log;
+
+use mlua::{Lua, Table};
+
+type Module = fn(&Lua) -> mlua::Result<Table>;
+
+/// Every native module: `require "affine.native.<name>"`, and `require "affine.<name>"` unless the standard library has
+/// a file of that name.
+#[rustfmt::skip]
+pub const ALL: &[(&str, Module)] = &[
+    ("json",   json::module),
+    ("log",    log::module),
+];
+
+/// Makes every native module known to `require`. Nothing is built before it is required.
+pub fn preload(lua: &Lua) -> mlua::Result<()> {
+    for &(name, module) in ALL {
+        let build = lua.create_function(move |lua, _: mlua::MultiValue| super::strict(lua, name, module(lua)?))?;
+        lua.preload_module(&format!("affine.native.{name}"), build)?;
+    }
+    lua.preload_module("affine.native.version", lua.create_function(|_, _: mlua::MultiValue| Ok(VERSION))?)
+}
+
+/// The version of the host, as `affine.version` gives it.
+const VERSION: &str = env!("CARGO_PKG_VERSION");

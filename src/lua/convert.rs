@@ -1,0 +1,165 @@
+//! JSON values to Lua values and back.
+//!
+//! A Lua table forgets the order of its keys, JSON documents have one, and `{}` could be either of JSON's containers.
+//! Tables made here therefore carry a metatable: decoded objects remember their keys in order, lists that they are
+//! lists. Objects with the same keys share one, so a file of a million alike records costs no more than its data.
+
+use std::collections::{HashMap, HashSet};
+use std::ffi::c_void;
+
+use mlua::{Lua, LuaSerdeExt, Table, Value};
+use serde_json::{Map, Number};
+
+use super::args::kind;
+use super::report;
+use crate::engine::{Error, Result};
+
+/// Lua tables nested deeper than this are refused; serde_json reads no deeper either.
+const MAX_DEPTH: usize = 127;
+
+/// The key of an object metatable that holds the key order.
+const ORDER: &str = "json.keys";
+
+/// A JSON value as a Lua value. `null` becomes `json.null`; an integer beyond 64 bits signed becomes a float.
+pub fn to_lua(lua: &Lua, value: &serde_json::Value) -> mlua::Result<Value> {
+    ToLua { lua, list: lua.array_metatable(), objects: HashMap::new() }.convert(value)
+}
+
+struct ToLua<'a> {
+    lua: &'a Lua,
+    list: Table,
+    /// One metatable per sequence of keys.
+    objects: HashMap<Vec<String>, Table>,
+}
+
+impl ToLua<'_> {
+    fn convert(&mut self, value: &serde_json::Value) -> mlua::Result<Value> {
+        Ok(match value {
+            serde_json::Value::Null => Value::NULL,
+            serde_json::Value::Bool(flag) => Value::Boolean(*flag),
+            serde_json::Value::Number(number) => match number.as_i64() {
+                Some(n) => Value::Integer(n),
+                None => Value::Number(number.as_f64().unwrap_or(f64::NAN)),
+            },
+            serde_json::Value::String(text) => Value::String(self.lua.create_string(text)?),
+            serde_json::Value::Array(items) => {
+                let table = self.lua.create_table_with_capacity(items.len(), 0)?;
+                for item in items {
+                    table.raw_push(self.convert(item)?)?;
+                }
+                table.set_metatable(Some(self.list.clone()))?;
+                Value::Table(table)
+            }
+            serde_json::Value::Object(fields) => {
+                let table = self.lua.create_table_with_capacity(0, fields.len())?;
+                for (key, field) in fields {
+                    table.raw_set(key.as_str(), self.convert(field)?)?;
+                }
+                table.set_metatable(Some(self.object(fields)?))?;
+                Value::Table(table)
+            }
+        })
+    }
+
+    fn object(&mut self, fields: &Map<String, serde_json::Value>) -> mlua::Result<Table> {
+        let keys: Vec<String> = fields.keys().cloned().collect();
+        if let Some(known) = self.objects.get(&keys) {
+            return Ok(known.clone());
+        }
+        let metatable = self.lua.create_table()?;
+        metatable.raw_set(ORDER, self.lua.create_sequence_from(keys.iter().map(String::as_str))?)?;
+        self.objects.insert(keys, metatable.clone());
+        Ok(metatable)
+    }
+}
+
+/// A Lua value as JSON. A table is a list when it has list items or is marked as one, else an object: its keys in the
+/// order in which they were decoded, then the others sorted. Errors name the path of what JSON has no form for.
+pub fn to_json(lua: &Lua, value: &Value) -> Result<serde_json::Value> {
+    ToJson { list: lua.array_metatable(), above: HashSet::new() }.convert(value, "")
+}
+
+struct ToJson {
+    list: Table,
+    /// The tables that contain the current one.
+    above: HashSet<*const c_void>,
+}
+
+impl ToJson {
+    fn convert(&mut self, value: &Value, path: &str) -> Result<serde_json::Value> {
+        let at = || if path.is_empty() { "the value".to_string() } else { path.to_string() };
+        match value {
+            Value::Nil => Ok(serde_json::Value::Null),
+            Value::LightUserData(pointer) if pointer.0.is_null() => Ok(serde_json::Value::Null),
+            Value::Boolean(flag) => Ok((*flag).into()),
+            Value::Integer(n) => Ok((*n).into()),
+            Value::Number(x) => match Number::from_f64(*x) {
+                Some(number) => Ok(serde_json::Value::Number(number)),
+                None => Err(Error::option(at(), "a finite number", x)),
+            },
+            Value::String(text) => match text.to_str() {
+                Ok(text) => Ok(serde_json::Value::String(text.to_string())),
+                Err(_) => Err(Error::option(at(), "UTF-8 text", "a string of other bytes")),
+            },
+            Value::Table(table) => {
+                if self.above.len() >= MAX_DEPTH {
+                    return Err(Error::message(format!("{}: tables nested deeper than {MAX_DEPTH}", at())));
+                }
+                if !self.above.insert(table.to_pointer()) {
+                    return Err(Error::message(format!("{}: the table contains itself", at())));
+                }
+                let converted = self.table(table, path, &at());
+                self.above.remove(&table.to_pointer());
+                converted
+            }
+            other => Err(Error::option(at(), "a value that JSON has", kind(other))),
+        }
+    }
+
+    fn table(&mut self, table: &Table, path: &str, at: &str) -> Result<serde_json::Value> {
+        let metatable = table.metatable();
+        let length = table.raw_len();
+        if length > 0 || metatable.as_ref() == Some(&self.list) {
+            let mut items = Vec::with_capacity(length);
+            for item in 1..=length {
+                let value: Value = table.raw_get(item).map_err(|error| report::lower(&error))?;
+                items.push(self.convert(&value, &format!("{path}[{item}]"))?);
+            }
+            let entries = table.pairs::<Value, Value>().count();
+            if entries != items.iter().filter(|item| !item.is_null()).count()
+                && table
+                    .pairs::<Value, Value>()
+                    .any(|pair| !matches!(pair, Ok((Value::Integer(n), _)) if (1..=length as i64).contains(&n)))
+            {
+                return Err(Error::message(format!("{at}: expected a list or names as keys, got both")));
+            }
+            return Ok(serde_json::Value::Array(items));
+        }
+        let mut fields = HashMap::new();
+        for pair in table.pairs::<Value, Value>() {
+            match pair.map_err(|error| report::lower(&error))? {
+                (Value::String(key), value) => fields.insert(key.to_string_lossy(), value),
+                (key, _) => return Err(Error::option(at, "a list without holes or names as keys", key_text(&key))),
+            };
+        }
+        let remembered: Option<Vec<String>> = metatable.and_then(|metatable| metatable.raw_get(ORDER).ok().flatten());
+        let mut rest: Vec<String> = fields.keys().cloned().collect();
+        rest.sort();
+        let mut object = Map::with_capacity(fields.len());
+        for key in remembered.into_iter().flatten().chain(rest) {
+            if let Some(value) = fields.remove(&key) {
+                let child = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                object.insert(key, self.convert(&value, &child)?);
+            }
+        }
+        Ok(serde_json::Value::Object(object))
+    }
+}
+
+fn key_text(key: &Value) -> String {
+    match key {
+        Value::Integer(n) => format!("the key {n}"),
+        Value::Number(x) => format!("the key {x}"),
+        other => format!("a {} as key", kind(other)),
+    }
+}

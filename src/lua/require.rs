@@ -1,0 +1,124 @@
+//! What `require` finds, in this order:
+//!
+//! 1. `affine.native.<name>`, the modules written in Rust (preloaded);
+//! 2. `affine` and `affine.<name>`: the file of that name in the standard library, else the native module itself. The
+//!    standard library is the folder named by `AFFINE_STDLIB` where that has the file, else the copy in the binary;
+//! 3. anything else: a file of that name beside the script (`package.path`).
+//!
+//! A user's file cannot shadow a name of the second kind.
+
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+
+use mlua::{Function, IntoLuaMulti, Lua, MultiValue, Table, Value};
+
+use super::{bind, options, report};
+use crate::engine::Error;
+
+/// The standard library as it was when the binary was built.
+#[derive(rust_embed::Embed)]
+#[folder = "lua-stdlib"]
+struct Library;
+
+/// Replaces Lua's searchers and its search path, which would look in system folders.
+pub fn install(lua: &Lua, folder: &Path) -> mlua::Result<()> {
+    let package: Table = lua.globals().get("package")?;
+    let folder = folder.to_string_lossy();
+    let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+    package.set("path", format!("{prefix}?.lua;{prefix}?/init.lua"))?;
+    package.set("cpath", "")?;
+    let searchers = [
+        lua.create_function(preloaded)?,
+        lua.create_function(|lua, name: String| own(lua, &name))?,
+        lua.create_function(|lua, name: String| beside_the_script(lua, &name))?,
+    ];
+    package.set("searchers", lua.create_sequence_from(searchers)?)
+}
+
+/// Code as a chunk, its shebang line emptied so that line numbers stay.
+pub fn chunk<'a>(lua: &'a Lua, code: &'a [u8], name: &str) -> mlua::chunk::Chunk<'a> {
+    let start = match code.starts_with(b"#") {
+        true => code.iter().position(|&byte| byte == b'\n').unwrap_or(code.len()),
+        false => 0,
+    };
+    lua.load(&code[start..]).set_name(name).set_mode(mlua::chunk::ChunkMode::Text)
+}
+
+/// `subject` lacks a `noun` called `name`: the sentence, with the nearest of the right names.
+pub fn unknown(subject: &str, noun: &str, name: &str, names: &[String]) -> Error {
+    match options::nearest(name, names.iter().map(String::as_str)) {
+        Some(near) => Error::message(format!("{subject} {noun} `{name}`, did you mean `{near}`?")),
+        None => Error::message(format!("{subject} {noun} `{name}`")),
+    }
+}
+
+/// Every public module: what `affine.<name>` can be.
+pub fn modules() -> Vec<String> {
+    let files = Library::iter().filter_map(|file| {
+        let name = file.strip_prefix("affine/")?.strip_suffix(".lua")?;
+        let name = name.strip_suffix("/init").unwrap_or(name).replace('/', ".");
+        (name != "init" && !name.starts_with('_')).then_some(name)
+    });
+    let mut names: Vec<String> = files.chain(bind::ALL.iter().map(|(name, _)| name.to_string())).collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// Lua's own first searcher lists `package.preload['x']` as a place that was tried, which helps nobody.
+fn preloaded(lua: &Lua, name: String) -> mlua::Result<Value> {
+    lua.globals().get::<Table>("package")?.get::<Table>("preload")?.get(name)
+}
+
+fn own(lua: &Lua, name: &str) -> mlua::Result<MultiValue> {
+    let Some(rest) = name.strip_prefix("affine").filter(|rest| rest.is_empty() || rest.starts_with('.')) else {
+        return Ok(MultiValue::new());
+    };
+    let module = rest.strip_prefix('.').unwrap_or("init");
+    if let Some((code, chunk_name)) = library_file(module)? {
+        let loader = chunk(lua, &code, &format!("@{chunk_name}")).into_function()?;
+        return (loader, chunk_name).into_lua_multi(lua);
+    }
+    if bind::ALL.iter().any(|(native, _)| *native == module) {
+        let native = format!("affine.native.{module}");
+        let loader = lua.create_function(move |lua, _: MultiValue| {
+            lua.globals().get::<Function>("require")?.call::<Value>(native.as_str())
+        })?;
+        return (loader, format!("native {module}")).into_lua_multi(lua);
+    }
+    Err(report::raise(unknown("affine has no", "module", module, &modules())))
+}
+
+/// The file of a standard library module and its name in messages (`affine:env.lua`).
+fn library_file(module: &str) -> mlua::Result<Option<(Cow<'static, [u8]>, String)>> {
+    // `_meta` holds stubs, which are for editors.
+    if module.split('.').any(|part| part.is_empty() || part.starts_with('_')) {
+        return Ok(None);
+    }
+    let stem = module.replace('.', "/");
+    for file in [format!("{stem}.lua"), format!("{stem}/init.lua")] {
+        if let Some(folder) = std::env::var_os("AFFINE_STDLIB") {
+            let path = PathBuf::from(folder).join("affine").join(&file);
+            if path.is_file() {
+                let code = std::fs::read(&path).map_err(|error| report::raise(Error::file(&path, error)))?;
+                return Ok(Some((code.into(), path.display().to_string())));
+            }
+        }
+        if let Some(embedded) = Library::get(&format!("affine/{file}")) {
+            return Ok(Some((embedded.data, format!("affine:{file}"))));
+        }
+    }
+    Ok(None)
+}
+
+fn beside_the_script(lua: &Lua, name: &str) -> mlua::Result<MultiValue> {
+    let package: Table = lua.globals().get("package")?;
+    let search: Function = package.get("searchpath")?;
+    let (found, tried): (Option<String>, Option<String>) = search.call((name, package.get::<Value>("path")?))?;
+    let Some(path) = found else {
+        return tried.unwrap_or_default().into_lua_multi(lua);
+    };
+    let code = std::fs::read(&path).map_err(|error| report::raise(Error::file(&path, error)))?;
+    let loader = chunk(lua, &code, &format!("@{path}")).into_function()?;
+    (loader, path).into_lua_multi(lua)
+}

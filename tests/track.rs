@@ -1,0 +1,84 @@
+//! The run folder on a real disk.
+
+use std::path::{Path, PathBuf};
+
+use affine::engine::track::Run;
+use serde_json::{Map, Value, json};
+
+fn read_json(path: impl AsRef<Path>) -> Value {
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+fn record(value: Value) -> Map<String, Value> {
+    value.as_object().unwrap().clone()
+}
+
+#[test]
+fn a_run_folder_keeps_config_versions_metrics_and_summary() {
+    let root = tempfile::tempdir().unwrap();
+    let runs = root.path().join("deep").join("runs");
+    let config = json!({"training": {"seed": 7, "learning_rate": 2e-5}, "rl": {"seed": 8}, "seed": 0});
+    let run = Run::create(&runs, "demo", &config).unwrap();
+
+    let name = run.path().file_name().unwrap().to_string_lossy().into_owned();
+    let (time, label) = name.split_at(16);
+    assert_eq!(label, "demo", "{name}");
+    assert!(time.bytes().enumerate().all(|(i, c)| if i == 8 || i == 15 { c == b'-' } else { c.is_ascii_digit() }));
+    assert_eq!(read_json(run.path().join("config.json")), config);
+
+    let versions = read_json(run.path().join("versions.json"));
+    assert_eq!(versions["affine"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(versions["seed"], json!({"training.seed": 7, "rl.seed": 8, "seed": 0}));
+    assert!(versions["libtorch"].as_str().unwrap().starts_with("2."), "{versions}");
+    assert!(versions["cpu_count"].as_u64().unwrap() > 0);
+    for key in ["git_revision", "lua", "target", "cpu_model"] {
+        assert!(versions.get(key).is_some(), "{key} in {versions}");
+    }
+
+    run.log(&record(json!({"step": 1, "loss": 1.5}))).unwrap();
+    run.log(&record(json!({"step": 2, "loss": f64::NAN, "text": "two\nlines"}))).unwrap();
+    let metrics = std::fs::read_to_string(run.path().join("metrics.jsonl")).unwrap();
+    assert_eq!(metrics, "{\"step\":1,\"loss\":1.5}\n{\"step\":2,\"loss\":null,\"text\":\"two\\nlines\"}\n");
+
+    run.summary(&json!({"models": {}})).unwrap();
+    run.summary(&json!({"models": {"base": 1}})).unwrap();
+    assert_eq!(read_json(run.path().join("summary.json")), json!({"models": {"base": 1}}));
+}
+
+#[test]
+fn runs_of_one_second_are_apart_and_latest_is_a_relative_link_to_the_last() {
+    let root = tempfile::tempdir().unwrap();
+    let runs: Vec<Run> = (0..3).map(|_| Run::create(root.path(), "demo", &json!({})).unwrap()).collect();
+    assert!(runs[0].path() != runs[1].path() && runs[1].path() != runs[2].path());
+    let target = std::fs::read_link(root.path().join("latest")).unwrap();
+    assert_eq!(target, PathBuf::from(runs[2].path().file_name().unwrap()));
+    assert!(root.path().join("latest").join("config.json").is_file());
+    // Three folders and the link: nothing temporary is left.
+    assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 4);
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_named_in_one_sentence() {
+    let root = tempfile::tempdir().unwrap();
+    let file = root.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let error = Run::create(file.join("runs"), "demo", &json!({})).unwrap_err().to_string();
+    let expected =
+        format!("{}: cannot be created: a part of its path is a file, not a folder", file.join("runs").display());
+    assert_eq!(error, expected);
+
+    std::fs::create_dir(root.path().join("latest")).unwrap();
+    let error = Run::create(root.path(), "demo", &json!({})).unwrap_err().to_string();
+    let latest = root.path().join("latest");
+    assert_eq!(error, format!("{}: cannot be made a link to the new run: it is a folder", latest.display()));
+}
+
+#[test]
+fn a_run_name_is_one_path_component() {
+    let root = tempfile::tempdir().unwrap();
+    for name in ["", "a/b", "..", ".hidden"] {
+        let error = Run::create(root.path(), name, &json!({})).unwrap_err().to_string();
+        assert!(error.starts_with("name: expected a folder name without /"), "{error}");
+    }
+    assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 0);
+}
