@@ -8,6 +8,13 @@ pub fn path(name: &str) -> PathBuf {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden")).join(name)
 }
 
+/// The value in a JSON file; `name` is relative to `tests/golden`.
+pub fn json(name: &str) -> Value {
+    let path = path(name);
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
 /// The objects of a JSON Lines file; `name` is relative to `tests/golden`.
 pub fn rows(name: &str) -> Vec<Value> {
     rows_of(&path(name))

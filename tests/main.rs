@@ -1,10 +1,12 @@
-mod optimizer;
-mod rl_golden;
 //! The integration tests, in one binary: every further one would link libtorch again.
 
+mod chat;
 mod eval;
 mod golden;
+mod optimizer;
+mod records;
+mod rl_golden;
 mod sat;
-
+mod tokenizer;
 mod track;
 mod parity;

@@ -6,7 +6,8 @@
 use std::fs;
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 use serde_path_to_error::Segment;
 
@@ -57,11 +58,9 @@ impl Record {
 }
 
 /// A record as it is written: what serde checks before [`Record`] checks the rest.
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct Fields {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     messages: Option<Vec<Message>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     text: Option<String>,
     #[serde(flatten)]
     extra: Map<String, Value>,
@@ -100,12 +99,16 @@ fn checked(messages: Vec<Message>) -> Result<Vec<Message>, String> {
 }
 
 impl Serialize for Record {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let (messages, text) = match &self.body {
-            Body::Messages(messages) => (Some(messages.clone()), None),
-            Body::Text(text) => (None, Some(text.clone())),
-        };
-        Fields { messages, text, extra: self.extra.clone() }.serialize(serializer)
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(1 + self.extra.len()))?;
+        match &self.body {
+            Body::Messages(messages) => map.serialize_entry("messages", messages)?,
+            Body::Text(text) => map.serialize_entry("text", text)?,
+        }
+        for (key, value) in &self.extra {
+            map.serialize_entry(key, value)?;
+        }
+        map.end()
     }
 }
 

@@ -52,7 +52,8 @@ impl Conversation {
     }
 
     /// Appends `observation` as the user's next message, up to the point where the model begins to reply. A reply that
-    /// was cut by its length is ended first; that end is not trained, since the model did not write it.
+    /// was cut by its length, or stopped at another token, is ended first; that end is not trained, since the model did
+    /// not write it.
     pub fn push_observation(&mut self, tokenizer: &Tokenizer, observation: &str) -> Result<()> {
         let turns = tokenizer.turns()?;
         let text = [turns.before.as_str(), observation, turns.after.as_str()].concat();

@@ -269,6 +269,11 @@ mod tests {
     }
 
     #[test]
+    fn a_block_tag_takes_its_line_with_it() {
+        assert_eq!(render("x\n  {% if true %}\n  a\n  {% endif %}\nb\n", json!({})).unwrap(), "x\n  a\nb");
+    }
+
+    #[test]
     fn none_is_not_iterable_but_a_list_is() {
         let source = "{{ x is iterable }} {{ none is iterable }} {{ 'a' is iterable }}";
         assert_eq!(render(source, json!({ "x": [] })).unwrap(), "True False True");

@@ -49,7 +49,7 @@ pub struct Tokenizer {
 }
 
 /// The bytes of a folder's files by name.
-pub type Files = BTreeMap<&'static str, Vec<u8>>;
+pub(super) type Files = BTreeMap<&'static str, Vec<u8>>;
 
 impl Tokenizer {
     /// Reads the tokenizer of a model folder. tokenizer.json is needed, and an `eos_token_id` in generation_config.json
@@ -69,7 +69,7 @@ impl Tokenizer {
     }
 
     /// A tokenizer from its files' bytes; `origin` is the folder that errors name.
-    pub fn from_files(origin: impl AsRef<Path>, mut files: Files) -> Result<Self> {
+    pub(super) fn from_files(origin: impl AsRef<Path>, mut files: Files) -> Result<Self> {
         let origin = origin.as_ref().to_path_buf();
         let bytes = files
             .get(TOKENIZER)

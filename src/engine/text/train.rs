@@ -88,12 +88,8 @@ fn train_bpe<S: AsRef<str> + Sync>(texts: &[S], vocab_size: usize) -> tokenizers
     let special = Regex::new(&SPECIAL_TOKENS.map(regex::escape).join("|"))?;
     inner.train(&mut trainer, texts.iter().flat_map(|text| special.split(text.as_ref())))?;
     // Added after the merges, as in Qwen's vocabulary, so bytes and merges are numbered as they are there.
-    inner.add_special_tokens(SPECIAL_TOKENS.map(special_token))?;
+    inner.add_special_tokens(SPECIAL_TOKENS.map(|token| AddedToken::from(token, true)))?;
     Ok(inner)
-}
-
-fn special_token(text: &str) -> AddedToken {
-    AddedToken::from(text, true)
 }
 
 /// What transformers reads beside tokenizer.json.
