@@ -32,14 +32,14 @@ return {
     batch_size = 2, -- records per forward pass
     gradient_accumulation_steps = 8, -- forward passes per optimizer step
     learning_rate = 2e-5, -- peak step size of AdamW
-    lr_scheduler_type = "cosine", -- cosine, linear or constant
+    lr_scheduler_type = "cosine", -- cosine, linear, constant_with_warmup or constant
     warmup_ratio = 0.03, -- share of the steps in which the step size rises from 0
     min_lr_ratio = 0.1, -- share of learning_rate at the last step
     weight_decay = 0.0, -- decoupled weight decay of AdamW
     max_grad_norm = 1.0, -- the gradient is scaled down to this norm
     max_length = 4096, -- longest record in tokens
     gradient_checkpointing = true, -- recompute activations in the backward pass: less memory, more time
-    use_lora = true, -- train an adapter instead of every weight (RL always trains an adapter)
+    use_lora = true, -- train an adapter instead of every weight, in both sft and rl
     lora_r = 64, -- rank of the adapter
     lora_alpha = 128, -- the adapter's output is scaled by lora_alpha / lora_r
     lora_dropout = 0.0, -- dropout on the adapter's input
@@ -74,7 +74,8 @@ return {
     num_rollouts = 64, -- episodes per environment and iteration (by environment)
     ppo_epochs = 4, -- passes over the rollouts of an iteration
     minibatch_size = 16, -- episodes per optimizer step
-    batch_size = 8, -- episodes per forward pass
+    batch_size = 8, -- episodes per forward pass: decides memory and speed, not results
+    rollout_batch_size = 64, -- episodes played side by side: likewise
     learning_rate = 1e-5, -- peak step size of the adapter
     value_learning_rate = 1e-4, -- peak step size of the value head
     lr_scheduler_type = "linear", -- cosine, linear or constant
@@ -106,7 +107,7 @@ return {
     top_p = 1.0, -- sample from the smallest set of tokens that holds this probability
     max_new_tokens = 1024, -- longest reply in tokens
     batch_size = 32, -- episodes played side by side
-    confidence_level = 0.8, -- of the intervals
+    confidence = 0.8, -- of the intervals
     min_score_threshold = 0.0, -- deploy refuses a model whose mean score in any environment is lower
   },
 
@@ -148,6 +149,7 @@ return {
         ppo_epochs = 2,
         minibatch_size = 32,
         batch_size = 32,
+        rollout_batch_size = 256,
         learning_rate = 2e-3,
         value_learning_rate = 3e-3,
         gamma = 1.0,

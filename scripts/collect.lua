@@ -7,11 +7,11 @@
 -- those). Every record names its environment, task id and policy. A task whose prompt is held out is skipped,
 -- whatever its id: two ids can give the same prompt.
 
-local env = require "affine.env"
-local fs = require "affine.fs"
-local json = require "affine.json"
-local pipeline = require "affine.pipeline"
-local random = require "affine.random"
+local env = require("affine.env")
+local fs = require("affine.fs")
+local json = require("affine.json")
+local pipeline = require("affine.pipeline")
+local random = require("affine.random")
 
 --- The prompt hashes of all evaluation tasks, as a set and as a list.
 local function hold_out(environments, evaluation)
@@ -36,18 +36,27 @@ local function play(stage, e, held_out, first_task_id, count, player)
     if held_out[e:prompt_hash(task_id)] then
       skipped = skipped + 1
       if skipped > 100 + 10 * #records then
-        error(("%s: nearly every prompt is also one of the evaluation's; it has too few different tasks"):format(name), 0)
+        pipeline.fail(
+          "%s: nearly every prompt is one of the evaluation's too; its tasks are too much alike",
+          name
+        )
       end
     else
       local ok, episode = pcall(env.play, e, task_id, player.choose(task_id))
       if ok and episode.turns > 0 then
-        records[#records + 1] = { messages = episode.messages, env = name, task_id = task_id, policy = player.policy }
+        records[#records + 1] =
+          { messages = episode.messages, env = name, task_id = task_id, policy = player.policy }
         successes = successes + (episode.success and 1 or 0)
       else
         failed = failed + 1
-        stage:say("%s: task %d gave no episode: %s", name, task_id, ok and "the player gave up" or tostring(episode))
+        stage:say(
+          "%s: task %d gave no episode: %s",
+          name,
+          task_id,
+          ok and "the player gave up" or tostring(episode)
+        )
         if failed > math.max(10, 0.05 * count) then
-          error(("%s: more than 5 %% of the episodes failed"):format(name), 0)
+          pipeline.fail("%s: more than 5 %% of the episodes failed", name)
         end
       end
     end

@@ -4,9 +4,9 @@
 --   affine scripts/full.lua --preset affine-0004   # Qwen3-4B with the original settings
 --   affine scripts/full.lua --help                 # every setting
 
-local config = require "affine.config"
-local pipeline = require "affine.pipeline"
-local time = require "affine.time"
+local config = require("affine.config")
+local pipeline = require("affine.pipeline")
+local time = require("affine.time")
 
 local settings = config.load(arg)
 local run = pipeline.open(settings, "full")
@@ -18,4 +18,6 @@ for _, name in ipairs { "collect", "sft", "rl", "evaluate", "deploy" } do
 end
 
 local seconds = time.clock() - started
-print(("\nAll stages done in %d min %02d s. Run folder: %s"):format(seconds // 60, seconds % 60 // 1, run:path()))
+print(
+  ("\nAll stages done in %d min %02d s. Run folder: %s"):format(seconds // 60, seconds % 60 // 1, run:path())
+)

@@ -6,24 +6,30 @@
 -- on every token of it, kept in models/base. Then the base learns the assistant's turns of the demonstrations,
 -- through an adapter (checkpoints/sft) that is merged at the end into models/sft_final.
 
-local model = require "affine.model"
-local pipeline = require "affine.pipeline"
-local tokenizer = require "affine.tokenizer"
-local trainer = require "affine.trainer"
+local model = require("affine.model")
+local pipeline = require("affine.pipeline")
+local tokenizer = require("affine.tokenizer")
+local trainer = require("affine.trainer")
 
---- Runs a trainer to its end, with a line every `logging_steps` and every step in metrics.jsonl.
-local function train(stage, sft, logging_steps)
+local ARCHITECTURE = [[
+  hidden_size num_hidden_layers num_attention_heads num_key_value_heads head_dim intermediate_size
+  tie_word_embeddings rope_theta max_position_embeddings
+]]
+local ADAPTER = "lora_r lora_alpha lora_dropout target_modules use_rslora"
+local OPTIONS = [[
+  num_epochs batch_size gradient_accumulation_steps learning_rate lr_scheduler_type warmup_ratio min_lr_ratio
+  weight_decay max_grad_norm max_length gradient_checkpointing save_steps save_total_limit logging_steps
+]]
+
+--- Runs a trainer to its end, with every step in metrics.jsonl; the trainer itself logs every `logging_steps`.
+local function train(stage, sft)
   for step in sft:steps() do
     stage:log(step)
-    if step.step % logging_steps == 0 then
-      local line = "step %4d  epoch %.2f  loss %.4f  learning rate %.2e  gradient norm %.2f"
-      stage:say(line, step.step, step.epoch, step.loss, step.learning_rate, step.grad_norm)
-    end
   end
 end
 
 local function make_base(settings, stage)
-  local records = pipeline.read_records "data_cache/base.jsonl"
+  local records = pipeline.read_records("data_cache/base.jsonl")
   local texts = {}
   for index, record in ipairs(records) do
     local parts = {}
@@ -33,21 +39,12 @@ local function make_base(settings, stage)
     texts[index] = table.concat(parts, "\n")
   end
 
-  local create = pipeline.pick(settings.model.create, {
-    "hidden_size",
-    "num_hidden_layers",
-    "num_attention_heads",
-    "num_key_value_heads",
-    "head_dim",
-    "intermediate_size",
-    "tie_word_embeddings",
-    "rope_theta",
-    "max_position_embeddings",
-  })
+  local create = pipeline.pick(settings.model.create, ARCHITECTURE)
   create.tokenizer = tokenizer.train(texts, { vocab_size = settings.model.create.vocab_size })
   create.seed = settings.seed
   local m <close> = model.create(create)
-  stage:say("a new Qwen3: %d parameters, %d tokens in its vocabulary", m:info().parameters, create.tokenizer:size())
+  local parameters, tokens = m:info().parameters, create.tokenizer:size()
+  stage:say("a new Qwen3: %d parameters, %d tokens in its vocabulary", parameters, tokens)
 
   local base = settings.training.base
   local sft = trainer.sft(m, {
@@ -64,47 +61,27 @@ local function make_base(settings, stage)
     max_grad_norm = settings.training.max_grad_norm,
     save_steps = settings.training.save_steps,
     save_total_limit = settings.training.save_total_limit,
-    resume_from_checkpoint = stage:resume_from "",
+    logging_steps = settings.training.logging_steps,
+    resume_from_checkpoint = stage:resume_from(""),
     seed = settings.seed,
   })
-  train(stage, sft, settings.training.logging_steps)
-  m:save "models/base"
+  train(stage, sft)
+  m:save("models/base")
 end
 
 local function fine_tune(settings, stage)
   local training = settings.training
-  local m <close> = model.load(pipeline.base_path(settings), pipeline.pick(settings.model, { "torch_dtype", "device" }))
+  local m <close> = pipeline.load_model(settings, pipeline.base_path(settings))
   if training.use_lora then
-    local adapter = pipeline.pick(training, {
-      "lora_r",
-      "lora_alpha",
-      "lora_dropout",
-      "target_modules",
-      "use_rslora",
-    })
+    local adapter = pipeline.pick(training, ADAPTER)
     adapter.seed = settings.seed
     m:add_lora(adapter)
   end
   local info = m:info()
   stage:say("training %d of %d parameters", info.trainable_parameters, info.parameters)
 
-  local validation = pipeline.read_records "data_cache/validation.jsonl"
-  local options = pipeline.pick(training, {
-    "num_epochs",
-    "batch_size",
-    "gradient_accumulation_steps",
-    "learning_rate",
-    "lr_scheduler_type",
-    "warmup_ratio",
-    "min_lr_ratio",
-    "weight_decay",
-    "max_grad_norm",
-    "max_length",
-    "gradient_checkpointing",
-    "save_steps",
-    "save_total_limit",
-    "logging_steps",
-  })
+  local validation = pipeline.read_records("data_cache/validation.jsonl")
+  local options = pipeline.pick(training, OPTIONS)
   options.max_steps = training.max_steps > 0 and training.max_steps or nil
   options.data = "data_cache/sft.jsonl"
   options.output_dir = stage.checkpoints
@@ -120,7 +97,7 @@ local function fine_tune(settings, stage)
     end)
     stage:say("validation loss before: %.4f per token", before)
   end
-  train(stage, sft, training.logging_steps)
+  train(stage, sft)
   if #validation > 0 then
     local after = stage:once("validation_loss_after", function()
       return sft:evaluate(validation)

@@ -1,6 +1,7 @@
 -- The model card: YAML front matter for the Hub, then what was measured and how the model was made.
 
-local report = require "affine.report"
+local fs = require("affine.fs")
+local report = require("affine.report")
 
 local card = {}
 
@@ -10,11 +11,10 @@ end
 
 --- The name of a model on the Hub, as opposed to a folder.
 local function hub_id(path)
-  return path:match "^[%w][%w._-]*/[%w._-]+$" and not path:match "^models/" and path or nil
+  return path:match("^[%w][%w._-]*/[%w._-]+$") and not fs.exists(path) and path or nil
 end
 
-local function metrics(lines, summary, repo_name)
-  local name = summary.order[#summary.order]
+local function metrics(lines, summary, name, repo_name)
   local s = summary.sampling
   lines[#lines + 1] = "model-index:"
   lines[#lines + 1] = "- name: " .. quoted(repo_name)
@@ -22,7 +22,7 @@ local function metrics(lines, summary, repo_name)
   for _, environment in ipairs(summary.environments) do
     local row = summary.models[name][environment]
     local label = "mean score, %g %% interval %.3f to %.3f, n = %d, temperature %g"
-    local text = label:format(100 * s.confidence_level, row.lower, row.upper, row.n, s.temperature)
+    local text = label:format(100 * s.confidence, row.lower, row.upper, row.n, s.temperature)
     lines[#lines + 1] = "  - task:"
     lines[#lines + 1] = "      type: text-generation"
     lines[#lines + 1] = "    dataset:"
@@ -44,11 +44,11 @@ local function front_matter(settings, about)
   lines[#lines + 1] = "library_name: " .. (about.adapter and "peft" or "transformers")
   lines[#lines + 1] = "pipeline_tag: text-generation"
   lines[#lines + 1] = "tags:"
-  for _, tag in ipairs { "affine", "qwen3", "lora", "sft", "ppo" } do
+  for _, tag in ipairs { "affine", "qwen3", "sft", about.name == "rl" and "ppo" or nil } do
     lines[#lines + 1] = "- " .. tag
   end
   if about.summary then
-    metrics(lines, about.summary, settings.huggingface.repo_name)
+    metrics(lines, about.summary, about.name, settings.huggingface.repo_name)
   end
   lines[#lines + 1] = "---"
   return table.concat(lines, "\n")
@@ -69,8 +69,9 @@ local function how_it_was_made(settings, about)
       t.use_lora and ("LoRA r %d, alpha %d"):format(t.lora_r, t.lora_alpha) or "all parameters"
     ),
   }
-  if about.source == "models/rl_final" then
-    local text = "- Reinforcement learning: PPO, %d iterations, clip range %g, γ %g per %s, λ %g, KL weight %g, LoRA r %d."
+  if about.name == "rl" then
+    local text =
+      "- Reinforcement learning: PPO, %d iterations, clip range %g, γ %g per %s, λ %g, KL weight %g, LoRA r %d."
     lines[#lines + 1] =
       text:format(r.iterations, r.clip_range, r.gamma, r.discount_unit, r.gae_lambda, r.kl_coef, t.lora_r)
   end
@@ -80,29 +81,32 @@ local function how_it_was_made(settings, about)
     settings.model.torch_dtype
   )
   if about.adapter then
-    lines[#lines + 1] = ("- This folder holds the adapter alone; it belongs on top of `%s`."):format(about.adapter.base)
+    lines[#lines + 1] = ("- This folder holds the adapter alone; it belongs on top of `%s`."):format(
+      about.adapter.base
+    )
   end
   return table.concat(lines, "\n")
 end
 
 local RESULTS = [[
 %s.
-The prompts of these tasks occur in no training data (checked by hash). Behind each score is its interval; `+` says
+%s Behind each score is its interval; `+` says
 that it lies above that of the row before, `-` below, `=` that they overlap.
 
 %s]]
 
---- The card's text. `about` holds source (the deployed model's folder), adapter ({ folder, base } or nil) and summary
---- (of the evaluation, or nil when none was made).
+--- The card's text. `about` holds name (what the evaluation calls the model: base, sft, rl; nil for another one),
+--- adapter ({ folder, base }, or nil for a merged model) and summary (of the evaluation, or nil without one).
 function card.text(settings, about)
   local results = "Not evaluated."
-  if about.summary then
-    results = RESULTS:format(report.conditions(about.summary), report.markdown(about.summary))
+  local summary = about.summary
+  if summary then
+    results = RESULTS:format(report.conditions(summary), report.held_out(summary), report.markdown(summary))
   end
   return table.concat({
     front_matter(settings, about),
     "",
-    "# " .. settings.huggingface.repo_name:match "[^/]+$",
+    "# " .. settings.huggingface.repo_name:match("[^/]+$"),
     "",
     "A Qwen3 model trained with affine.",
     "",

@@ -2,8 +2,8 @@
 --
 -- Boundary: knows the form of config.lua and of the command line, nothing of what a setting does.
 
-local host = require "affine.native.host"
-local suggest = require "affine.suggest"
+local host = require("affine.native.host")
+local suggest = require("affine.suggest")
 
 local config = {}
 
@@ -42,7 +42,7 @@ function config.literal(value)
     for _, key in ipairs(sorted_keys(value)) do
       local prefix = ""
       if type(key) ~= "number" then
-        prefix = (key:match "^[%a_][%w_]*$" and key or ('["%s"]'):format(key)) .. " = "
+        prefix = (key:match("^[%a_][%w_]*$") and key or ('["%s"]'):format(key)) .. " = "
       end
       parts[#parts + 1] = prefix .. config.literal(value[key])
     end
@@ -124,7 +124,12 @@ local function lay_over(settings, changes, defaults, prefix)
     local value, default, path = changes[key], defaults[key], prefix .. tostring(key)
     if default == nil then
       local where = prefix == "" and "the configuration" or prefix:sub(1, -2)
-      fail("%s has no setting `%s`%s", where, tostring(key), suggest(tostring(key), sorted_keys(defaults)))
+      fail(
+        "%s has no setting `%s`%s",
+        where,
+        tostring(key),
+        suggest.ending(tostring(key), sorted_keys(defaults))
+      )
     elseif is_section(default) then
       if type(value) ~= "table" then
         fail("%s: expected a table of settings, got %s", path, show(value))
@@ -174,14 +179,14 @@ end
 --- Every documented key in the order of config.lua: { path, comment }. The comment behind a key is its documentation.
 local function documentation(text)
   local entries, sections = {}, {}
-  for line in text:gmatch "[^\n]+" do
-    local indent, key, rest = line:match "^(%s+)([%w_]+) = (.*)$"
+  for line in text:gmatch("[^\n]+") do
+    local indent, key, rest = line:match("^(%s+)([%w_]+) = (.*)$")
     if key == "presets" then
       break
     elseif key then
       local depth = #indent // 2
       sections[depth] = key
-      local comment = rest:match ", %-%- (.*)$"
+      local comment = rest:match(", %-%- (.*)$")
       if comment then
         entries[#entries + 1] = { path = table.concat(sections, ".", 1, depth), comment = comment }
       end
@@ -193,7 +198,7 @@ end
 --- The value at a dotted path.
 function config.get(settings, path)
   local value = settings
-  for key in path:gmatch "[^.]+" do
+  for key in path:gmatch("[^.]+") do
     value = type(value) == "table" and value[key] or nil
   end
   return value
@@ -201,7 +206,7 @@ end
 
 --- `a.b=value` as nested tables. The value is a Lua literal; anything else is taken as a string.
 local function parse_set(text, defaults)
-  local path, written = text:match "^([%w_.]+)=(.*)$"
+  local path, written = text:match("^([%w_.]+)=(.*)$")
   if not path then
     fail("--set %s: expected section.key=value", text)
   end
@@ -212,7 +217,7 @@ local function parse_set(text, defaults)
     value = type(value) == "string" and value or written
   end
   local keys = {}
-  for key in path:gmatch "[^.]+" do
+  for key in path:gmatch("[^.]+") do
     keys[#keys + 1] = key
   end
   for index = #keys, 1, -1 do
@@ -222,7 +227,10 @@ local function parse_set(text, defaults)
 end
 
 local OWN_FLAGS = {
-  config = { value = "FILE", doc = "settings laid over the preset; without it ./config.lua, else the built-in copy" },
+  config = {
+    value = "FILE",
+    doc = "settings laid over the preset; without it ./config.lua, else the built-in copy",
+  },
   preset = { value = "NAME", doc = "one of the presets of config.lua" },
   set = { value = "SECTION.KEY=VALUE", doc = "change one setting; may be repeated" },
   help = { doc = "print this" },
@@ -232,11 +240,11 @@ local OWN_FLAGS = {
 local function parse_arguments(arg, flags)
   local given, index = { set = {} }, 1
   while arg[index] do
-    local name, value = arg[index]:match "^%-%-([%w-]+)=?(.*)$"
+    local name, value = arg[index]:match("^%-%-([%w-]+)=?(.*)$")
     local flag = name and flags[name]
     if not flag then
-      local known = sorted_keys(flags)
-      fail("unknown argument `%s`%s; --help lists them", arg[index], name and suggest(name, known) or "")
+      local nearest = name and suggest.nearest(name, sorted_keys(flags)) or "help"
+      fail("unknown argument `%s`, did you mean `--%s`?", arg[index], nearest)
     elseif not flag.value then
       given[name] = true
     else
@@ -274,7 +282,7 @@ local function user_file(path)
   if not file then
     return path and fail("--config: %s", problem) or nil
   end
-  local text = file:read "a"
+  local text = file:read("a")
   file:close()
   return text
 end
@@ -307,7 +315,7 @@ function config.load(arg, extra)
 
   local name = given.preset or changes.preset or settings.preset
   if not presets[name] then
-    fail("no preset `%s`%s", name, suggest(name, sorted_keys(presets)))
+    fail("no preset `%s`%s", name, suggest.ending(name, sorted_keys(presets)))
   end
   within(("preset %s"):format(name), settings, presets[name], defaults, "")
   within(source, settings, changes, defaults, "")

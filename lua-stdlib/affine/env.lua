@@ -2,9 +2,9 @@
 --
 -- Boundary: `define` checks a definition and nothing else; the native `env.make` turns it into a playable handle.
 
-local suggest = require "affine.suggest"
+local suggest = require("affine.suggest")
 
-local env = require "affine.native.env"
+local env = require("affine.native.env")
 
 local Definition = { __name = "affine.env.definition" }
 
@@ -37,7 +37,7 @@ local function check_fields(definition, complain)
   for key, value in pairs(definition) do
     local types = FIELDS[key]
     if not types then
-      complain("unknown field `%s`%s", tostring(key), suggest(tostring(key), names))
+      complain("unknown field `%s`%s", tostring(key), suggest.ending(tostring(key), names))
     end
     local found = false
     for _, expected in ipairs(types) do
@@ -55,11 +55,11 @@ local function check_fields(definition, complain)
 end
 
 local function check_values(definition, complain)
-  if not definition.name:match "^[%w_-]+$" then
+  if not definition.name:match("^[%w_-]+$") then
     complain('name: expected letters, digits, "_" and "-", got "%s"', definition.name)
   end
   if not definition.prompt and not definition.messages then
-    complain "either `prompt` (the instructions) or `messages` must be given"
+    complain("either `prompt` (the instructions) or `messages` must be given")
   end
   for _, key in ipairs { "max_turns", "num_tasks" } do
     local count = definition[key]
@@ -69,7 +69,7 @@ local function check_values(definition, complain)
   end
   local low, high = definition.score_range[1], definition.score_range[2]
   if type(low) ~= "number" or type(high) ~= "number" or low >= high then
-    complain "score_range: expected { lowest, highest } with lowest below highest"
+    complain("score_range: expected { lowest, highest } with lowest below highest")
   end
   for index, action in ipairs(definition.constant_actions) do
     if type(action) ~= "string" then
@@ -124,7 +124,8 @@ function env.merge_options(definition, changes)
   for name, value in pairs(changes or {}) do
     local default = definition.options[name]
     if default == nil then
-      error(("%s: unknown option `%s`%s"):format(definition.name, tostring(name), suggest(tostring(name), names)), 2)
+      local ending = suggest.ending(tostring(name), names)
+      error(("%s: unknown option `%s`%s"):format(definition.name, tostring(name), ending), 2)
     elseif type(value) ~= type(default) then
       local expected, got = type(default), type(value)
       error(("%s.%s: expected a %s, got a %s"):format(definition.name, name, expected, got), 2)

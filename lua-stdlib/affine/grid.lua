@@ -7,7 +7,7 @@
 -- action costs a move too. Starts are drawn until the goal can be reached within the moves, so the expert always
 -- succeeds.
 
-local env = require "affine.env"
+local env = require("affine.env")
 
 local COLOURS = { "red", "green", "blue", "yellow" }
 local SHAPES = { "ball", "box", "key" }
@@ -122,9 +122,9 @@ local function arrange(self, rng)
 end
 
 local function check_options(options)
-  local room = options.width * options.height
-  if options.num_objects < 1 or options.num_objects > #COLOURS * #SHAPES or options.num_objects >= room then
-    error(("num_objects: expected 1 to %d and fewer than cells, got %d"):format(#COLOURS * #SHAPES, options.num_objects))
+  local most = math.min(#COLOURS * #SHAPES, options.width * options.height - 1)
+  if options.num_objects < 1 or options.num_objects > most then
+    error(("num_objects: expected 1 to %d, got %d"):format(most, options.num_objects))
   end
 end
 

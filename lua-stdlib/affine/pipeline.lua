@@ -1,30 +1,47 @@
 -- What the stages share: when one is done already, where its log and its notes are, which folder feeds which.
 --
 -- A stage's output folder holds `stage.json`: the fingerprint of everything that decides the result (settings, seed,
--- the fingerprints of the stages before it), those settings one by one, and the stage's notes. A stage whose
+-- the fingerprints of the stages before it), those things one by one, and the stage's notes. A stage whose
 -- fingerprint is there and done is skipped; one whose fingerprint is there but not done was interrupted and goes on
 -- from its last checkpoint; one whose fingerprint differs says what changed and runs again.
 
-local config = require "affine.config"
-local env = require "affine.env"
-local fs = require "affine.fs"
-local json = require "affine.json"
-local log = require "affine.log"
-local suggest = require "affine.suggest"
-local time = require "affine.time"
-local track = require "affine.track"
+local config = require("affine.config")
+local env = require("affine.env")
+local fs = require("affine.fs")
+local json = require("affine.json")
+local log = require("affine.log")
+local model = require("affine.model")
+local suggest = require("affine.suggest")
+local time = require("affine.time")
+local track = require("affine.track")
 
 local pipeline = {}
 
 -- Settings that change how a stage runs, but not what comes out of it.
-local UNDECIDING = { "%.device$", "%.save_steps$", "%.save_total_limit$", "%.logging_steps$", "%.resume_from_checkpoint$" }
+local UNDECIDING = {
+  "%.device$",
+  "%.save_steps$",
+  "%.save_total_limit$",
+  "%.logging_steps$",
+  "%.resume_from_checkpoint$",
+}
 
 -- Reading settings ------------------------------------------------------------------------------------------------
 
---- The named settings of a section, as an options table.
+--- Stops with one sentence.
+function pipeline.fail(text, ...)
+  error(text:format(...), 0)
+end
+
+--- Settings of a section as an options table: those named in `names`, words with spaces between, or all.
 function pipeline.pick(section, names)
   local options = {}
-  for _, name in ipairs(names) do
+  if not names then
+    for name, value in pairs(section) do
+      options[name] = value
+    end
+  end
+  for name in (names or ""):gmatch("%S+") do
     options[name] = section[name]
   end
   return options
@@ -36,19 +53,18 @@ function pipeline.by_environment(settings, path, name, otherwise)
   if type(value) ~= "table" then
     return value
   end
-  return value[name] or otherwise or error(('%s has no number for the environment `%s`'):format(path, name), 0)
+  return value[name] or otherwise or pipeline.fail("%s has no number for the environment `%s`", path, name)
 end
 
+--- Finds a mistyped name in the tables by environment. One for an environment that is not used now is no mistake.
 local function check_names(settings, names)
-  local known = {}
-  for _, name in ipairs(names) do
-    known[name] = true
-  end
   for path in pairs(config.by_environment) do
     local value = config.get(settings, path)
     for name in pairs(type(value) == "table" and value or {}) do
-      if not known[name] then
-        error(('%s: no environment `%s` in data.environments%s'):format(path, name, suggest(name, names)), 0)
+      local nearest = suggest.nearest(name, names)
+      if nearest and nearest ~= name then
+        local text = "%s: no environment `%s` in data.environments, did you mean `%s`?"
+        pipeline.fail(text, path, name, nearest)
       end
     end
   end
@@ -75,6 +91,11 @@ end
 function pipeline.base_path(settings)
   local path = settings.model.base_model_path
   return path ~= "" and path or "models/base"
+end
+
+--- Loads a model in the configured number format, onto the configured device.
+function pipeline.load_model(settings, path)
+  return model.load(path, { torch_dtype = settings.model.torch_dtype, device = settings.model.device })
 end
 
 -- Records ---------------------------------------------------------------------------------------------------------
@@ -104,10 +125,19 @@ local function read_stage(folder)
   return fs.exists(path) and json.decode(fs.read(path)) or nil
 end
 
---- The folder's stage record when that stage is done, else nil.
+--- The folder's stage record when that stage is done, from inputs as they are now; else nil.
 function pipeline.done(folder)
   local record = read_stage(folder)
-  return record and record.done and record or nil
+  if not record or not record.done then
+    return nil
+  end
+  for input, fingerprint in pairs(record.inputs) do
+    local current = read_stage(input)
+    if current and current.fingerprint ~= fingerprint then
+      return nil
+    end
+  end
+  return record
 end
 
 local function is_deciding(path)
@@ -131,43 +161,68 @@ local function flatten(value, path, flat)
   return flat
 end
 
---- What decides the stage's result, as literals by name.
-local function decisions(spec, settings, flags)
+--- The SHA-256 of every file that defines an environment, by path.
+local function environment_files(settings, flat)
+  for _, entry in ipairs(settings.data.environments) do
+    local name = type(entry) == "table" and entry[1] or entry
+    local module = name:match("^custom:(.+)$")
+    local path = module and package.searchpath(module, package.path) or name:match("%.lua$") and name
+    if path and fs.exists(path) then
+      flat[path] = fs.sha256_file(path)
+    end
+  end
+end
+
+--- The settings that decide the stage's result, as literals by name.
+local function deciding_settings(spec, settings, flags)
   local flat = { seed = config.literal(settings.seed) }
+  environment_files(settings, flat)
   for _, path in ipairs(spec.settings) do
     flatten(config.get(settings, path), path, flat)
   end
   for name in pairs(spec.flags or {}) do
-    flat["--" .. name] = config.literal(flags[name])
-  end
-  for _, folder in ipairs(spec.needs(settings, flags)) do
-    local record = pipeline.done(folder)
-    if not record then
-      error(("%s needs %s, which is not there or not finished: run the stage before it first"):format(spec.name, folder), 0)
-    end
-    flat[folder] = record.fingerprint
+    flat["--" .. name] = flags[name] and config.literal(flags[name])
   end
   return flat
 end
 
---- The first difference between two sets of decisions, in words.
+--- The fingerprints of the stages that this one builds on, by their folder.
+local function inputs(spec, settings, flags)
+  local fingerprints = {}
+  for _, folder in ipairs(spec.needs(settings, flags)) do
+    local record = pipeline.done(folder)
+    if not record then
+      local text =
+        "%s needs %s, which is missing, unfinished or out of date: run scripts/full.lua, or the stage before"
+      pipeline.fail(text, spec.name, folder)
+    end
+    fingerprints[folder] = record.fingerprint
+  end
+  return fingerprints
+end
+
+--- What differs between two stage records, in words.
 local function difference(before, now)
-  local names = {}
-  for _, set in ipairs { before, now } do
-    for name in pairs(set) do
+  local names, changes = {}, {}
+  for _, record in ipairs { before, now } do
+    for name in pairs(record.settings) do
       names[name] = true
     end
   end
-  local changes = {}
   for name in pairs(names) do
-    if before[name] ~= now[name] then
-      local is_folder = now[name] and #now[name] == 64
-      local text = "%s was %s, is %s"
-      changes[#changes + 1] = is_folder and name .. " is a new one" or text:format(name, before[name], now[name])
+    local was, is = before.settings[name], now.settings[name]
+    if was ~= is then
+      changes[#changes + 1] = ("%s was %s, is %s"):format(name, was or "not given", is or "not given")
+    end
+  end
+  for folder, fingerprint in pairs(now.inputs) do
+    if before.inputs[folder] ~= fingerprint then
+      changes[#changes + 1] = folder .. " is new"
     end
   end
   table.sort(changes)
-  return #changes > 3 and ("%s, and %d more"):format(changes[1], #changes - 1) or table.concat(changes, ", ")
+  return #changes > 3 and ("%s, and %d more changes"):format(changes[1], #changes - 1)
+    or table.concat(changes, ", ")
 end
 
 -- Stages ----------------------------------------------------------------------------------------------------------
@@ -204,12 +259,9 @@ function Stage:once(key, measure)
   return notes[key]
 end
 
---- What `resume_from_checkpoint` should be: the configured folder, the newest after an interruption, or none.
+--- What `resume_from_checkpoint` should be: the configured folder, or whether to look for the newest.
 function Stage:resume_from(configured)
-  if configured ~= "" then
-    return configured
-  end
-  return self.resuming and fs.exists(self.checkpoints) or nil
+  return configured ~= "" and configured or self.resuming
 end
 
 --- Sends log lines to the stage's own file; closed by an error, the file ends with it.
@@ -229,6 +281,7 @@ end
 
 local function run_stage(self, spec)
   local _ <close> = open_log(self.name)
+  self:say("%s: begins", self.name)
   self:write_record()
   local started = time.clock()
   spec.run(self.config, self)
@@ -242,21 +295,27 @@ local function call_stage(spec, settings, run, flags)
   if spec.before and (not spec.before.wanted or spec.before.wanted(settings)) then
     spec.before(settings, run, {})
   end
-  local now = decisions(spec, settings, flags)
-  local fingerprint = fs.sha256(config.literal(now))
-  local before = read_stage(spec.output(settings))
-  local same = before and before.fingerprint == fingerprint and not flags.force
+  local record = {
+    stage = spec.name,
+    settings = deciding_settings(spec, settings, flags),
+    inputs = inputs(spec, settings, flags),
+    done = false,
+    notes = {},
+  }
+  record.fingerprint = fs.sha256(config.literal { record.stage, record.settings, record.inputs })
+  local output = spec.output(settings)
+  local before = read_stage(output)
+  local same = before and before.fingerprint == record.fingerprint and not flags.force
 
   local stage = setmetatable({
     name = spec.name,
-    output = spec.output(settings),
+    output = output,
     checkpoints = spec.checkpoints,
     config = settings,
     flags = flags,
     run = run,
-    resuming = same and not before.done,
-    record = same and before
-      or { stage = spec.name, fingerprint = fingerprint, decided_by = now, done = false, notes = {} },
+    resuming = same and not before.done and spec.checkpoints ~= nil,
+    record = same and before or record,
   }, Stage)
 
   if same and before.done then
@@ -265,13 +324,12 @@ local function call_stage(spec, settings, run, flags)
     if stage.resuming then
       stage:say("%s: was interrupted, goes on", spec.name)
     elseif before then
-      local why = flags.force and "--force" or difference(before.decided_by, now)
+      local why = flags.force and "--force" or difference(before, record)
       stage:say("%s: runs again (%s)", spec.name, why)
     end
     if not stage.resuming and spec.checkpoints and fs.exists(spec.checkpoints) then
       fs.remove(spec.checkpoints, { recursive = true }) -- they belong to other settings
     end
-    stage:say("%s: begins", spec.name)
     run_stage(stage, spec)
   end
   if spec.present then

@@ -4,13 +4,16 @@
 
 local report = {}
 
-local MODEL_TITLES = { base = "base", sft = "SFT", rl = "RL" }
-local BASELINES = {
-  { "random", "random play" },
-  { "constant", "best constant answer" },
-  { "rule", "one-line rule" },
-  { "expert", "expert" },
+local TITLES = {
+  base = "base",
+  sft = "SFT",
+  rl = "RL",
+  random = "random play",
+  constant = "best constant answer",
+  rule = "one-line rule",
+  expert = "expert",
 }
+local BASELINES = { "random", "constant", "rule", "expert" }
 
 local function number(value)
   return (("%.3f"):format(value):gsub("^0%.", "."))
@@ -49,7 +52,7 @@ function report.rows(summary)
   end
   local function add_models(models, suffix)
     for index, name in ipairs(summary.order) do
-      add(MODEL_TITLES[name] .. suffix, models[name], models[summary.order[index - 1]])
+      add(TITLES[name] .. suffix, models[name], models[summary.order[index - 1]])
     end
   end
 
@@ -57,35 +60,64 @@ function report.rows(summary)
   rows[#rows + 1] = { rule = true }
   add_models(summary.greedy.models, ", greedy")
   rows[#rows + 1] = { rule = true }
-  for _, baseline in ipairs(BASELINES) do
-    local kind, title = baseline[1], baseline[2]
+  for _, kind in ipairs(BASELINES) do
     if summary.baselines[kind] then
-      add(title, summary.baselines[kind])
+      add(TITLES[kind], summary.baselines[kind])
     end
   end
   return rows
 end
 
-local function verdict_line(verdict)
-  local title, other = MODEL_TITLES[verdict.candidate], MODEL_TITLES[verdict.baseline]
-  local texts = {
-    dominates = "%s dominates %s: better in at least one environment, worse in none",
-    dominated = "%s is dominated by %s: worse in at least one environment, better in none",
-    neither = "%s neither dominates %s nor is dominated by it",
-  }
-  return texts[verdict.result.verdict]:format(title, other)
+--- "RL against SFT: sat tie, grid better: dominates".
+local function verdict_line(verdict, names)
+  local outcomes = {}
+  for index, name in ipairs(names) do
+    outcomes[index] = ("%s %s"):format(name, verdict.result.envs[name] or "not compared")
+  end
+  local words = { dominates = "dominates", dominated = "is dominated", neither = "no dominance" }
+  local title, other = TITLES[verdict.candidate], TITLES[verdict.against]
+  return ("%s against %s: %s: %s"):format(
+    title,
+    other,
+    table.concat(outcomes, ", "),
+    words[verdict.result.verdict]
+  )
+end
+
+--- One line per comparison of two rows, over all environments.
+function report.verdicts(summary)
+  local lines = {}
+  for index, verdict in ipairs(summary.verdicts) do
+    lines[index] = verdict_line(verdict, summary.environments)
+  end
+  return table.concat(lines, "\n")
 end
 
 --- What was sampled how, in one sentence.
 function report.conditions(summary)
   local s = summary.sampling
-  local text = "Mean score [%d %% interval] on %d held-out tasks per environment, ids from %d, temperature %g, seed %d"
-  return text:format(math.floor(100 * s.confidence_level + 0.5), s.num_eval_samples, s.first_task_id, s.temperature, s.seed)
+  local level = math.floor(100 * s.confidence + 0.5)
+  local score = ("Mean score [%d %% interval] on %d held-out tasks per environment"):format(
+    level,
+    s.num_eval_samples
+  )
+  return ("%s, ids from %d, temperature %g, seed %d"):format(score, s.first_task_id, s.temperature, s.seed)
+end
+
+--- Whether the training data was kept apart from these tasks, in one sentence.
+function report.held_out(summary)
+  if summary.not_held_out == 0 then
+    return "The prompts of these tasks were kept out of all training data (checked by hash)."
+  end
+  return ("Warning: %d prompts of these tasks were not kept out of the training data."):format(
+    summary.not_held_out
+  )
 end
 
 --- The whole table for a terminal.
 function report.table(summary)
-  local rows, lines = report.rows(summary), { report.conditions(summary) .. ".", "" }
+  local rows, lines =
+    report.rows(summary), { report.conditions(summary) .. ".", report.held_out(summary), "" }
   local widths = { 0 }
   for index, name in ipairs(summary.environments) do
     widths[index + 1] = #name + 2
@@ -119,9 +151,7 @@ function report.table(summary)
   end
   lines[#lines + 1] = ""
   lines[#lines + 1] = "+ above the row before it with disjoint intervals, - below, = they overlap"
-  for _, verdict in ipairs(summary.verdicts) do
-    lines[#lines + 1] = verdict_line(verdict)
-  end
+  lines[#lines + 1] = report.verdicts(summary)
   return table.concat(lines, "\n")
 end
 
@@ -137,11 +167,11 @@ function report.markdown(summary)
   return table.concat(lines, "\n")
 end
 
---- The environments in which the last model's mean score is below a threshold.
-function report.below(summary, threshold)
+--- The environments in which a model's mean score is below a threshold.
+function report.below(summary, model, threshold)
   local names = {}
   for _, name in ipairs(summary.environments) do
-    if summary.models[summary.order[#summary.order]][name].mean < threshold then
+    if summary.models[model][name].mean < threshold then
       names[#names + 1] = name
     end
   end

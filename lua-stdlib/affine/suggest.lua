@@ -1,5 +1,7 @@
 -- The nearest right name for a mistyped one.
 
+local suggest = {}
+
 --- Number of single-character edits between two words (Levenshtein).
 local function distance(a, b)
   local row = {}
@@ -18,8 +20,8 @@ local function distance(a, b)
   return row[#b]
 end
 
---- The end of an error sentence: a nearby candidate, or what there is when the list is short.
-return function(word, candidates)
+--- The candidate with the fewest edits from `word`, or nil when none is near.
+function suggest.nearest(word, candidates)
   local nearest, best = nil, (#word <= 3 and 1 or math.max(2, #word // 3)) + 1
   for _, candidate in ipairs(candidates) do
     local edits = distance(word, candidate)
@@ -27,8 +29,16 @@ return function(word, candidates)
       nearest, best = candidate, edits
     end
   end
+  return nearest
+end
+
+--- The end of an error sentence: a nearby candidate, or what there is when the list is short.
+function suggest.ending(word, candidates)
+  local nearest = suggest.nearest(word, candidates)
   if nearest then
     return (", did you mean `%s`?"):format(nearest)
   end
   return #candidates <= 12 and (" (there are: %s)"):format(table.concat(candidates, ", ")) or ""
 end
+
+return suggest

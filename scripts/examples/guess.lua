@@ -2,7 +2,7 @@
 --   affine scripts/examples/play.lua scripts/examples/guess.lua 7
 -- (All its episodes begin with the same prompt, so it cannot have held-out tasks: good to learn from, not to train on.)
 
-local env = require "affine.env"
+local env = require("affine.env")
 
 return env.define {
   name = "guess",

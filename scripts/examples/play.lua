@@ -2,8 +2,8 @@
 --   affine scripts/examples/play.lua grid 7
 --   affine scripts/examples/play.lua scripts/examples/guess.lua 7 random
 
-local env = require "affine.env"
-local random = require "affine.random"
+local env = require("affine.env")
+local random = require("affine.random")
 
 local name, task_id, player = arg[1], math.tointeger(tonumber(arg[2] or 0)), arg[3] or "expert"
 if not name or not task_id or player ~= "expert" and player ~= "random" then
