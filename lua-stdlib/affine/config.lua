@@ -2,6 +2,7 @@
 --
 -- Boundary: knows the form of config.lua and of the command line, nothing of what a setting does.
 
+local arguments = require("affine.arguments")
 local host = require("affine.native.host")
 local suggest = require("affine.suggest")
 
@@ -226,49 +227,7 @@ local function parse_set(text, defaults)
   return value
 end
 
-local OWN_FLAGS = {
-  config = {
-    value = "FILE",
-    doc = "settings laid over the preset; without it ./config.lua, else the built-in copy",
-  },
-  preset = { value = "NAME", doc = "one of the presets of config.lua" },
-  set = { value = "SECTION.KEY=VALUE", doc = "change one setting; may be repeated" },
-  help = { doc = "print this" },
-}
-
---- Splits the command line into values by flag; `set` collects a list.
-local function parse_arguments(arg, flags)
-  local given, index = { set = {} }, 1
-  while arg[index] do
-    local name, value = arg[index]:match("^%-%-([%w-]+)=?(.*)$")
-    local flag = name and flags[name]
-    if not flag then
-      local nearest = name and suggest.nearest(name, sorted_keys(flags)) or "help"
-      fail("unknown argument `%s`, did you mean `--%s`?", arg[index], nearest)
-    elseif not flag.value then
-      given[name] = true
-    else
-      if not arg[index]:find("=", 1, true) or name == "set" and value == "" then
-        index = index + 1
-        value = arg[index] or fail("--%s: expected %s behind it", name, flag.value)
-      end
-      if name == "set" then
-        table.insert(given.set, value)
-      else
-        given[name] = value
-      end
-    end
-    index = index + 1
-  end
-  return given
-end
-
-local function print_help(arg, flags, settings, entries, presets)
-  print(("usage: affine %s [options]\n"):format(arg[0] or "script.lua"))
-  for _, name in ipairs(sorted_keys(flags)) do
-    local flag = flags[name]
-    print(("  %-46s %s"):format("--" .. name .. (flag.value and " " .. flag.value or ""), flag.doc))
-  end
+local function print_settings(settings, entries, presets)
   local names = table.concat(sorted_keys(presets), ", ")
   print(('\nSettings, with the values of preset "%s" (presets: %s):\n'):format(settings.preset, names))
   for _, entry in ipairs(entries) do
@@ -290,12 +249,7 @@ end
 --- Settings and flags from the command line `arg`. `extra` declares a script's own flags:
 --- { model = { value = "PATH", doc = "…" }, force = { doc = "…" } }.
 function config.load(arg, extra)
-  local flags = copy(OWN_FLAGS)
-  for name, flag in pairs(extra or {}) do
-    flags[name] = flag
-  end
-  local given = parse_arguments(arg, flags)
-
+  local given = arguments.parse(arg, extra or {})
   local text = host.default_config()
   local defaults, presets = evaluate(text, "config.lua")
   local settings, changes = copy(defaults), {}
@@ -325,7 +279,8 @@ function config.load(arg, extra)
   settings.preset = name
 
   if given.help then
-    print_help(arg, flags, settings, documentation(text), presets)
+    arguments.help(arg, extra or {})
+    print_settings(settings, documentation(text), presets)
     os.exit(0)
   end
   given.config, given.preset, given.set = nil, nil, nil

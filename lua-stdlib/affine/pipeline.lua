@@ -1,12 +1,12 @@
 -- What the stages share: when one is done already, where its log and its notes are, which folder feeds which.
 --
--- A stage's output folder holds `stage.json`: the fingerprint of everything that decides the result (settings, seed,
--- the fingerprints of the stages before it), those things one by one, and the stage's notes. A stage whose
--- fingerprint is there and done is skipped; one whose fingerprint is there but not done was interrupted and goes on
--- from its last checkpoint; one whose fingerprint differs says what changed and runs again.
+-- A stage's output folder holds `stage.json` (see fingerprint.lua). A stage whose fingerprint is there and done is
+-- skipped; one whose fingerprint is there but not done was interrupted and goes on from its last checkpoint; one whose
+-- fingerprint differs says what changed and runs again.
 
 local config = require("affine.config")
 local env = require("affine.env")
+local fingerprint = require("affine.fingerprint")
 local fs = require("affine.fs")
 local json = require("affine.json")
 local log = require("affine.log")
@@ -16,15 +16,6 @@ local time = require("affine.time")
 local track = require("affine.track")
 
 local pipeline = {}
-
--- Settings that change how a stage runs, but not what comes out of it.
-local UNDECIDING = {
-  "%.device$",
-  "%.save_steps$",
-  "%.save_total_limit$",
-  "%.logging_steps$",
-  "%.resume_from_checkpoint$",
-}
 
 -- Reading settings ------------------------------------------------------------------------------------------------
 
@@ -118,113 +109,6 @@ function pipeline.write_records(path, records)
   fs.write(path, table.concat(lines))
 end
 
--- Fingerprints ----------------------------------------------------------------------------------------------------
-
-local function read_stage(folder)
-  local path = folder .. "/stage.json"
-  return fs.exists(path) and json.decode(fs.read(path)) or nil
-end
-
---- The folder's stage record when that stage is done, from inputs as they are now; else nil.
-function pipeline.done(folder)
-  local record = read_stage(folder)
-  if not record or not record.done then
-    return nil
-  end
-  for input, fingerprint in pairs(record.inputs) do
-    local current = read_stage(input)
-    if current and current.fingerprint ~= fingerprint then
-      return nil
-    end
-  end
-  return record
-end
-
-local function is_deciding(path)
-  for _, pattern in ipairs(UNDECIDING) do
-    if path:find(pattern) then
-      return false
-    end
-  end
-  return true
-end
-
---- Every deciding setting below `path`, as literals by dotted path.
-local function flatten(value, path, flat)
-  if type(value) == "table" and value[1] == nil and next(value) ~= nil then
-    for key, item in pairs(value) do
-      flatten(item, path .. "." .. key, flat)
-    end
-  elseif is_deciding(path) then
-    flat[path] = config.literal(value)
-  end
-  return flat
-end
-
---- The SHA-256 of every file that defines an environment, by path.
-local function environment_files(settings, flat)
-  for _, entry in ipairs(settings.data.environments) do
-    local name = type(entry) == "table" and entry[1] or entry
-    local module = name:match("^custom:(.+)$")
-    local path = module and package.searchpath(module, package.path) or name:match("%.lua$") and name
-    if path and fs.exists(path) then
-      flat[path] = fs.sha256_file(path)
-    end
-  end
-end
-
---- The settings that decide the stage's result, as literals by name.
-local function deciding_settings(spec, settings, flags)
-  local flat = { seed = config.literal(settings.seed) }
-  environment_files(settings, flat)
-  for _, path in ipairs(spec.settings) do
-    flatten(config.get(settings, path), path, flat)
-  end
-  for name in pairs(spec.flags or {}) do
-    flat["--" .. name] = flags[name] and config.literal(flags[name])
-  end
-  return flat
-end
-
---- The fingerprints of the stages that this one builds on, by their folder.
-local function inputs(spec, settings, flags)
-  local fingerprints = {}
-  for _, folder in ipairs(spec.needs(settings, flags)) do
-    local record = pipeline.done(folder)
-    if not record then
-      local text =
-        "%s needs %s, which is missing, unfinished or out of date: run scripts/full.lua, or the stage before"
-      pipeline.fail(text, spec.name, folder)
-    end
-    fingerprints[folder] = record.fingerprint
-  end
-  return fingerprints
-end
-
---- What differs between two stage records, in words.
-local function difference(before, now)
-  local names, changes = {}, {}
-  for _, record in ipairs { before, now } do
-    for name in pairs(record.settings) do
-      names[name] = true
-    end
-  end
-  for name in pairs(names) do
-    local was, is = before.settings[name], now.settings[name]
-    if was ~= is then
-      changes[#changes + 1] = ("%s was %s, is %s"):format(name, was or "not given", is or "not given")
-    end
-  end
-  for folder, fingerprint in pairs(now.inputs) do
-    if before.inputs[folder] ~= fingerprint then
-      changes[#changes + 1] = folder .. " is new"
-    end
-  end
-  table.sort(changes)
-  return #changes > 3 and ("%s, and %d more changes"):format(changes[1], #changes - 1)
-    or table.concat(changes, ", ")
-end
-
 -- Stages ----------------------------------------------------------------------------------------------------------
 
 local Stage = {}
@@ -295,16 +179,9 @@ local function call_stage(spec, settings, run, flags)
   if spec.before and (not spec.before.wanted or spec.before.wanted(settings)) then
     spec.before(settings, run, {})
   end
-  local record = {
-    stage = spec.name,
-    settings = deciding_settings(spec, settings, flags),
-    inputs = inputs(spec, settings, flags),
-    done = false,
-    notes = {},
-  }
-  record.fingerprint = fs.sha256(config.literal { record.stage, record.settings, record.inputs })
+  local record = fingerprint.record(spec, settings, flags)
   local output = spec.output(settings)
-  local before = read_stage(output)
+  local before = fingerprint.read(output)
   local same = before and before.fingerprint == record.fingerprint and not flags.force
 
   local stage = setmetatable({
@@ -324,7 +201,7 @@ local function call_stage(spec, settings, run, flags)
     if stage.resuming then
       stage:say("%s: was interrupted, goes on", spec.name)
     elseif before then
-      local why = flags.force and "--force" or difference(before, record)
+      local why = flags.force and "--force" or fingerprint.difference(before, record)
       stage:say("%s: runs again (%s)", spec.name, why)
     end
     if not stage.resuming and spec.checkpoints and fs.exists(spec.checkpoints) then
@@ -349,6 +226,9 @@ function pipeline.stage(spec)
     end,
   })
 end
+
+--- The stage record of a folder when that stage is done, from inputs as they are now; else nil.
+pipeline.done = fingerprint.done
 
 --- Opens the run folder of a script.
 function pipeline.open(settings, script)
