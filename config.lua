@@ -1,0 +1,166 @@
+-- The settings of the pipeline, as one table. The comment behind a key is what `--help` prints for it.
+--
+-- What counts, later over earlier: the sections below, the preset, your own file (`--config FILE`, or this one in
+-- the folder you work in), `--set section.key=value`. Your own file may hold only the keys that it changes. A value
+-- marked (by environment) is one number, or a table such as { sat = 96, grid = 128 }.
+
+return {
+  preset = "demo", -- which of the presets below is laid over the sections
+  seed = 0, -- decides the new model, the noise in the data, the sampling and the order of everything
+
+  model = {
+    base_model_path = "", -- folder or Hub id of a Qwen3 model; empty: make a small one (model.create)
+    torch_dtype = "bfloat16", -- number format of the weights: bfloat16, float16 or float32
+    device = "auto", -- auto (CUDA where there is one), cpu, cuda or cuda:N
+    create = {
+      vocab_size = 512, -- size of the byte-level BPE vocabulary, trained on the environments' text
+      hidden_size = 96, -- width of the residual stream
+      num_hidden_layers = 3, -- decoder layers
+      num_attention_heads = 3, -- query heads
+      num_key_value_heads = 1, -- key and value heads
+      head_dim = 32, -- size of one head, independent of hidden_size
+      intermediate_size = 256, -- width of the feed-forward layer
+      tie_word_embeddings = true, -- the output layer is the embedding
+      rope_theta = 10000.0, -- base of the rotary position angles
+      max_position_embeddings = 1024, -- longest sequence in tokens
+    },
+  },
+
+  training = {
+    num_epochs = 3, -- passes over the demonstrations
+    max_steps = -1, -- optimizer steps; a positive number counts instead of num_epochs
+    batch_size = 2, -- records per forward pass
+    gradient_accumulation_steps = 8, -- forward passes per optimizer step
+    learning_rate = 2e-5, -- peak step size of AdamW
+    lr_scheduler_type = "cosine", -- cosine, linear, constant_with_warmup or constant
+    warmup_ratio = 0.03, -- share of the steps in which the step size rises from 0
+    min_lr_ratio = 0.1, -- share of learning_rate at the last step
+    weight_decay = 0.0, -- decoupled weight decay of AdamW
+    max_grad_norm = 1.0, -- the gradient is scaled down to this norm
+    max_length = 4096, -- longest record in tokens
+    gradient_checkpointing = true, -- recompute activations in the backward pass: less memory, more time
+    use_lora = true, -- train an adapter instead of every weight, in both sft and rl
+    lora_r = 64, -- rank of the adapter
+    lora_alpha = 128, -- the adapter's output is scaled by lora_alpha / lora_r
+    lora_dropout = 0.0, -- dropout on the adapter's input
+    target_modules = "all-linear", -- which projections get an adapter: all-linear, or a list of names
+    use_rslora = false, -- scale by lora_alpha / sqrt(lora_r) instead
+    save_steps = 100, -- optimizer steps between checkpoints
+    save_total_limit = 2, -- checkpoints kept, the newest ones
+    logging_steps = 20, -- optimizer steps between printed lines
+    resume_from_checkpoint = "", -- a checkpoint folder; empty: go on after an interruption by itself
+    base = {
+      max_steps = 200, -- optimizer steps on random play when a new model is made
+      batch_size = 32, -- records per step
+      learning_rate = 3e-3, -- peak step size
+      warmup_ratio = 0.1, -- share of the steps in which the step size rises from 0
+    },
+  },
+
+  data = {
+    environments = { "affine:sat", "grid" }, -- names, "custom:my_env", .lua files; { name, option = … } sets options
+    num_samples = 2000, -- demonstrations (by environment)
+    first_task_id = 20000, -- task id of the first demonstration
+    expert_noise = 0.0, -- share of the expert's actions replaced by random ones (by environment)
+    train_split = 0.9, -- share of the demonstrations trained on; the rest measures the validation loss
+    base = {
+      num_samples = 2500, -- episodes of random play per environment for a new model (by environment)
+      first_task_id = 0, -- task id of the first of them
+    },
+  },
+
+  rl = {
+    iterations = 100, -- rounds of rollouts and updates
+    num_rollouts = 64, -- episodes per environment and iteration (by environment)
+    ppo_epochs = 4, -- passes over the rollouts of an iteration
+    minibatch_size = 16, -- episodes per optimizer step
+    batch_size = 8, -- episodes per forward pass: decides memory and speed, not results
+    rollout_batch_size = 64, -- episodes played side by side: likewise
+    learning_rate = 1e-5, -- peak step size of the adapter
+    value_learning_rate = 1e-4, -- peak step size of the value head
+    lr_scheduler_type = "linear", -- cosine, linear or constant
+    min_lr_ratio = 0.2, -- share of the step sizes at the last iteration
+    clip_range = 0.2, -- how far the probability ratio may leave 1 before its gradient stops
+    value_clip_range = 0.2, -- the same for the value's change
+    vf_coef = 0.25, -- weight of the value loss
+    kl_coef = 0.01, -- weight of the KL penalty towards the policy as RL begins
+    entropy_coef = 0.0, -- weight of the entropy bonus
+    gamma = 0.99, -- discount of a reward
+    gae_lambda = 0.95, -- decay of generalised advantage estimation
+    discount_unit = "turn", -- gamma and gae_lambda apply per turn or per token
+    whiten_advantages = true, -- mean 0 and variance 1, within each environment
+    temperature = 1.0, -- of the rollouts
+    max_new_tokens = 1024, -- longest reply in tokens
+    max_grad_norm = 1.0, -- the gradient is scaled down to this norm
+    first_task_id = 50000, -- task ids of the rollouts are drawn from here
+    last_task_id = 899999, -- up to here
+    save_steps = 10, -- iterations between checkpoints
+    save_total_limit = 2, -- checkpoints kept, the newest ones
+    resume_from_checkpoint = "", -- a checkpoint folder; empty: go on after an interruption by itself
+  },
+
+  evaluation = {
+    num_eval_samples = 200, -- held-out task ids per environment
+    first_task_id = 2000000, -- the first of them; their prompts are kept out of all training
+    choose_first_task_id = 3000000, -- the best constant answer is chosen on these ids, not on the ones above
+    temperature = 0.7, -- of the replies that are judged; greedy ones are shown beside them
+    top_p = 1.0, -- sample from the smallest set of tokens that holds this probability
+    max_new_tokens = 1024, -- longest reply in tokens
+    batch_size = 32, -- episodes played side by side
+    confidence = 0.8, -- of the intervals
+    min_score_threshold = 0.0, -- deploy refuses a model whose mean score in any environment is lower
+  },
+
+  huggingface = {
+    repo_name = "Cometstar/affine-model", -- what the model is called in its card
+    output_dir = "models/deploy", -- where deploy writes the folder
+    create_model_card = true, -- write README.md with the measured scores
+    license = "apache-2.0", -- licence named in the card
+  },
+
+  tracking = {
+    run_name = "", -- last part of the run's folder name; empty: the preset's name
+  },
+
+  presets = {
+    -- A new small model, from nothing to a measured gain in minutes on two CPU cores.
+    demo = {
+      model = { torch_dtype = "float32" },
+      training = {
+        max_steps = 600,
+        batch_size = 32,
+        gradient_accumulation_steps = 1,
+        learning_rate = 3e-3,
+        warmup_ratio = 0.05,
+        max_length = 1024,
+        gradient_checkpointing = false,
+        lora_r = 16,
+        lora_alpha = 32,
+      },
+      data = {
+        environments = { { "affine:sat", n = 4, k = 2, m = 7 }, "grid" },
+        num_samples = { sat = 6000, grid = 3000 },
+        expert_noise = { grid = 0.3 },
+        train_split = 0.95,
+      },
+      rl = {
+        iterations = 20,
+        num_rollouts = { sat = 96, grid = 128 },
+        ppo_epochs = 2,
+        minibatch_size = 32,
+        batch_size = 32,
+        rollout_batch_size = 256,
+        learning_rate = 2e-3,
+        value_learning_rate = 3e-3,
+        gamma = 1.0,
+        max_new_tokens = 48,
+      },
+      evaluation = { max_new_tokens = 48, batch_size = 200 },
+    },
+
+    -- The original pipeline: Qwen3-4B with the sections' own values.
+    ["affine-0004"] = {
+      model = { base_model_path = "kiwikiw/Affine-0004" },
+    },
+  },
+}

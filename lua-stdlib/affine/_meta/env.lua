@@ -1,0 +1,135 @@
+---@meta affine.env
+
+--- Environments: numbered tasks that a policy plays turn by turn.
+---@class affine.env
+local env = {}
+
+--- What an episode is begun with.
+---@class affine.env.Task
+---@field id integer
+---@field rng affine.random.Stream Seeded from the id alone, so that the same id gives the same episode.
+
+--- What a step tells besides observation, reward and end.
+---@class affine.env.Info
+---@field score? number The score so far on the environment's own scale; without it the last reward counts.
+---@field truncated? boolean `done` came from a limit, not from the task's end.
+
+--- An environment written in Lua. Every function gets `self`, a new table per instance, with `self.options`.
+---@class affine.env.Definition
+---@field name string
+---@field system? string|fun(self: table): string The system message.
+---@field prompt? string|fun(self: table): string The instructions; the first observation follows on a new line.
+---@field options? table<string, any> The options with their defaults.
+---@field reset fun(self: table, task: affine.env.Task): string Begins an episode and gives the first observation.
+---@field step fun(self: table, action: string): string, number, boolean, affine.env.Info? Observation, reward, done, info.
+---@field messages? fun(self: table): affine.model.Message[] The opening turns, in place of `system` and `prompt`.
+---@field parse? fun(self: table, reply: string): string?, string? The action in a reply, or nil and a complaint; without it the trimmed reply.
+---@field expert? fun(self: table): string? A demonstrator's next action.
+---@field random_action? fun(self: table, rng: affine.random.Stream): string
+---@field rule? fun(self: table): string? The action of a one-line rule.
+---@field constant_actions? string[] Candidates for the constant baseline.
+---@field max_turns? integer Turns after which an episode is truncated (30); an option of this name goes before it.
+---@field num_tasks? integer How many task ids exist; without it every non-negative integer is one.
+---@field score_range? { [1]: number, [2]: number } The lowest and the highest score ({ 0, 1 }).
+---@field success_threshold? number The least score that is a success (1).
+
+--- Checks a definition and fills in its defaults. An unknown or missing field or one of another type is an error at the
+--- caller's line.
+---@param definition affine.env.Definition
+---@return affine.env.Definition
+function env.define(definition) end
+
+--- Whether a value came out of `env.define`.
+---@param value any
+---@return boolean
+function env.is_definition(value) end
+
+--- A definition's options with `changes` laid over them.
+---@param definition affine.env.Definition
+---@param changes? table<string, any>
+---@return table<string, any>
+function env.merge_options(definition, changes) end
+
+--- An environment: by name (`sat`, `affine:sat`, `grid`), `custom:my_env` (a module on the path), a `.lua` file, or a
+--- definition.
+---@param name string|affine.env.Definition
+---@param options? table<string, any>
+---@return affine.env.Environment
+function env.make(name, options) end
+
+---@class affine.env.Episode
+---@field messages affine.model.Message[] Ends with the last reply.
+---@field turns integer
+---@field score number On the environment's own scale.
+---@field success boolean
+---@field finished boolean The environment ended it; false when the player gave up or the turns ran out.
+
+--- Plays one episode with a Lua function as the player: `choose(e, messages)` gives each reply, nil gives up.
+---@param e affine.env.Environment
+---@param task_id integer
+---@param choose fun(e: affine.env.Environment, messages: affine.model.Message[]): string?
+---@return affine.env.Episode
+function env.play(e, task_id, choose) end
+
+---@class affine.env.Description
+---@field name string
+---@field num_tasks? integer
+---@field score_low number
+---@field score_high number
+---@field success_threshold number
+---@field max_turns integer
+
+---@class affine.env.Environment
+local Environment = {}
+
+--- Begins the episode of a task and gives the first observation.
+---@param task_id integer
+---@return string observation
+function Environment:reset(task_id) end
+
+--- The opening turns: instructions and the first observation.
+---@return affine.model.Message[]
+function Environment:messages() end
+
+--- The action in a model's reply, or nil and the observation to send back.
+---@param reply string
+---@return string? action
+---@return string? complaint
+function Environment:parse(reply) end
+
+--- Takes an action as the environment itself takes it; single-turn environments take the whole reply.
+---@param action string
+---@return string observation
+---@return number reward
+---@return boolean done
+---@return affine.env.Info info
+function Environment:step(action) end
+
+--- A demonstrator's next action, or nil where there is no expert or it is stuck.
+---@return string?
+function Environment:expert() end
+
+--- A uniformly random action, or nil where the environment has none.
+---@param rng affine.random.Stream
+---@return string?
+function Environment:random_action(rng) end
+
+--- Replies that ignore the observation: the candidates for the constant baseline.
+---@return string[]
+function Environment:constant_actions() end
+
+--- The action of a one-line rule, or nil where there is none.
+---@return string?
+function Environment:rule() end
+
+--- SHA-256 (hex) of a task's opening messages as JSON: equal hashes show the model the same prompt. Begins the episode.
+---@param task_id integer
+---@return string
+function Environment:prompt_hash(task_id) end
+
+---@return affine.env.Description
+function Environment:describe() end
+
+function Environment:close() end
+
+return env

@@ -1,0 +1,125 @@
+---@meta affine.pipeline
+
+--- What the stages share: when one is done already, where its log and its notes are, which folder feeds which.
+---@class affine.pipeline
+local pipeline = {}
+
+--- A stage while it runs.
+---@class affine.pipeline.Stage
+---@field name string
+---@field output string Its folder, with `stage.json` in it.
+---@field checkpoints? string
+---@field config table The settings.
+---@field flags table<string, string|true>
+---@field run affine.track.Run
+---@field resuming boolean Whether it goes on after an interruption.
+local Stage = {}
+
+--- A line for the person who watches and for the stage's log, formatted as by `string.format`.
+---@param text string
+---@param ... any
+function Stage:say(text, ...) end
+
+--- Adds a line of numbers to the run's metrics.jsonl, with the stage's name.
+---@param numbers table
+function Stage:log(numbers) end
+
+--- A value measured once and kept in stage.json, so that it outlives an interruption.
+---@generic T
+---@param key string
+---@param measure fun(): T
+---@return T
+function Stage:once(key, measure) end
+
+--- What to pass on as `resume_from_checkpoint`: the configured folder, or whether to look for the newest one.
+---@param configured string Empty for none.
+---@return string|boolean
+function Stage:resume_from(configured) end
+
+---@class affine.pipeline.Spec
+---@field name string
+---@field settings string[] The sections or keys that decide the result; the seed always does.
+---@field output fun(settings: table): string The stage's folder.
+---@field needs fun(settings: table, flags: table): string[] The folders of the stages that this one builds on.
+---@field run fun(settings: table, stage: affine.pipeline.Stage) The work.
+---@field present? fun(settings: table, stage: affine.pipeline.Stage) Shows the result, also when the work was skipped.
+---@field checkpoints? string A folder that is emptied when the settings changed.
+---@field flags? table<string, affine.config.Flag>
+---@field before? affine.pipeline.Callable A stage that runs first where it is wanted.
+---@field wanted? fun(settings: table): boolean
+
+---@class affine.pipeline.Callable
+---@field name string
+---@field flags table<string, affine.config.Flag>
+---@overload fun(settings: table, run: affine.track.Run, flags?: table)
+
+--- A stage, called as `stage(settings, run, flags)`. It is skipped when its folder's `stage.json` has the fingerprint of
+--- the same settings, seed and inputs.
+---@param spec affine.pipeline.Spec
+---@return affine.pipeline.Callable
+function pipeline.stage(spec) end
+
+--- Ends a stage's file: `pipeline.main(stage, ...)` runs the stage when that file is the script that was started, and
+--- does nothing when it was required.
+---@param stage affine.pipeline.Callable
+---@param ... any The file's own `...`.
+function pipeline.main(stage, ...) end
+
+--- Opens the run folder of a script.
+---@param settings table
+---@param script string
+---@return affine.track.Run
+function pipeline.open(settings, script) end
+
+--- The stage record of a folder when that stage is done, from inputs as they are now; else nil.
+---@param folder string
+---@return table?
+function pipeline.done(folder) end
+
+--- Stops with one sentence, formatted as by `string.format`.
+---@param text string
+---@param ... any
+function pipeline.fail(text, ...) end
+
+--- Settings of a section as an options table.
+---@param section table
+---@param names? string Words with spaces between; without it all settings.
+---@return table
+function pipeline.pick(section, names) end
+
+--- The value of a setting for one environment: the number itself, or its entry in a table by environment.
+---@param settings table
+---@param path string
+---@param name string
+---@param otherwise? number For an environment that the table lacks; without it that is an error.
+---@return number
+function pipeline.by_environment(settings, path, name, otherwise) end
+
+--- The environments of `data.environments`, and their names, in that order.
+---@param settings table
+---@return affine.env.Environment[] environments
+---@return string[] names
+function pipeline.environments(settings) end
+
+--- Where the base model is: `model.base_model_path`, or the one that the sft stage makes.
+---@param settings table
+---@return string
+function pipeline.base_path(settings) end
+
+--- Loads a model in the configured number format, onto the configured device.
+---@param settings table
+---@param path string
+---@return affine.model.Model
+function pipeline.load_model(settings, path) end
+
+--- The records of a JSON-lines file.
+---@param path string
+---@return table[]
+function pipeline.read_records(path) end
+
+--- Writes records as a JSON-lines file.
+---@param path string
+---@param records table[]
+function pipeline.write_records(path, records) end
+
+return pipeline

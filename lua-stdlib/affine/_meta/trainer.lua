@@ -1,0 +1,159 @@
+---@meta affine.trainer
+
+--- Training: supervised fine-tuning and PPO, to be run whole or step by step.
+---@class affine.trainer
+local trainer = {}
+
+--- One training example: a conversation, or plain text.
+---@class affine.trainer.Record
+---@field messages? affine.model.Message[]
+---@field text? string
+
+---@alias affine.trainer.Schedule "constant"|"constant_with_warmup"|"linear"|"cosine"
+
+---@class affine.trainer.SftOptions
+---@field data string|affine.trainer.Record[] A JSON-lines file or a list.
+---@field output_dir? string Where checkpoints go, and in the end the adapter or the model.
+---@field num_epochs? integer
+---@field max_steps? integer Optimizer steps in place of num_epochs.
+---@field batch_size? integer Records per forward pass.
+---@field gradient_accumulation_steps? integer Forward passes per optimizer step.
+---@field learning_rate? number
+---@field lr_scheduler_type? affine.trainer.Schedule
+---@field warmup_ratio? number
+---@field min_lr_ratio? number Where a falling schedule ends, as a part of learning_rate.
+---@field weight_decay? number
+---@field max_grad_norm? number 0 does not clip.
+---@field adam_beta1? number
+---@field adam_beta2? number
+---@field adam_epsilon? number
+---@field seed? integer
+---@field save_steps? integer Optimizer steps between checkpoints; 0 saves none but on Ctrl-C.
+---@field save_total_limit? integer Checkpoints kept; 0 keeps all.
+---@field logging_steps? integer Optimizer steps between lines in the log; 0 logs none.
+---@field resume_from_checkpoint? boolean|string true for the newest in output_dir, or a folder.
+---@field gradient_checkpointing? boolean
+---@field max_length? integer Tokens after which a record is cut.
+---@field train_on? "assistant"|"all"
+
+---@param m affine.model.Model
+---@param options affine.trainer.SftOptions
+---@return affine.trainer.Sft
+function trainer.sft(m, options) end
+
+---@class affine.trainer.Sft
+local Sft = {}
+
+---@class affine.trainer.SftStep
+---@field step integer Counted from 1.
+---@field epoch number
+---@field loss number Mean negative log-likelihood per trained token, in nats.
+---@field learning_rate number
+---@field grad_norm number
+---@field tokens integer Trained tokens in this step.
+---@field seconds number
+
+--- Takes all remaining steps. Ctrl-C finishes the step, saves a checkpoint and stops.
+---@return { steps: integer, train_loss: number, final_loss: number, tokens: integer, seconds: number, records: integer }
+function Sft:run() end
+
+--- An iterator over the remaining steps, each taken when it is asked for.
+---@return fun(): affine.trainer.SftStep?
+function Sft:steps() end
+
+--- Mean negative log-likelihood per trained token of other records, in nats.
+---@param records affine.trainer.Record[]
+---@return number
+function Sft:evaluate(records) end
+
+---@class affine.trainer.PpoOptions
+---@field output_dir? string
+---@field iterations? integer
+---@field num_rollouts? integer|table<string, integer> Episodes per environment and iteration.
+---@field ppo_epochs? integer
+---@field minibatch_size? integer Episodes per optimizer step.
+---@field batch_size? integer Episodes per forward pass: decides memory and speed, not results.
+---@field rollout_batch_size? integer Episodes played side by side: likewise.
+---@field learning_rate? number
+---@field value_learning_rate? number
+---@field lr_scheduler_type? affine.trainer.Schedule Over iterations.
+---@field min_lr_ratio? number
+---@field weight_decay? number
+---@field max_grad_norm? number 0 does not clip.
+---@field clip_range? number
+---@field value_clip_range? number 0 does not clip.
+---@field vf_coef? number
+---@field kl_coef? number
+---@field entropy_coef? number
+---@field gae_lambda? number
+---@field gamma? number
+---@field discount_unit? "turn"|"token"
+---@field whiten_advantages? boolean Within each environment.
+---@field bootstrap_truncated? boolean Whether a truncated episode is worth, at its end, what the value head says.
+---@field temperature? number
+---@field max_new_tokens? integer
+---@field seed? integer
+---@field save_steps? integer Iterations between checkpoints.
+---@field save_total_limit? integer
+---@field resume_from_checkpoint? boolean|string
+---@field gradient_checkpointing? boolean
+---@field first_task_id? integer Tasks are drawn from here,
+---@field last_task_id? integer up to here.
+---@field exclude_prompts? string[] Prompt hashes that must not be trained on.
+
+--- Takes the model as it is for the reference of the KL penalty.
+---@param m affine.model.Model
+---@param options affine.trainer.PpoOptions
+---@return affine.trainer.Ppo
+function trainer.ppo(m, options) end
+
+---@class affine.trainer.Ppo
+local Ppo = {}
+
+--- The numbers of one iteration.
+---@class affine.trainer.PpoStats
+---@field iteration integer Counted from 1.
+---@field score_mean table<string, number> By environment, on 0..1.
+---@field reward_mean table<string, number>
+---@field turns_mean table<string, number>
+---@field episodes integer
+---@field failed integer
+---@field kl number To the reference, per token in nats.
+---@field approx_kl number Between the policies before and after the update.
+---@field clip_fraction number
+---@field entropy number
+---@field policy_loss number
+---@field value_loss number
+---@field explained_variance number
+---@field sampler_gap number Mean difference of the log-probs recorded while sampling and recomputed by the trainer.
+---@field grad_norm number
+---@field learning_rate number
+---@field rollout_seconds? number
+---@field seconds? number
+
+--- All remaining iterations. Ctrl-C saves a checkpoint and stops.
+---@param options { envs: affine.env.Environment[] }
+---@return affine.trainer.PpoStats
+function Ppo:run(options) end
+
+--- An iterator over the remaining iterations, each done when it is asked for.
+---@param envs affine.env.Environment[]
+---@return fun(): affine.trainer.PpoStats?
+function Ppo:iterations(envs) end
+
+--- Plays episodes with the policy as it is.
+---@param envs affine.env.Environment[]
+---@param n? integer Episodes per environment; without it num_rollouts.
+---@return userdata batch
+function Ppo:rollout(envs, n) end
+
+--- Fills in rewards, advantages and returns.
+---@param batch userdata
+function Ppo:advantages(batch) end
+
+--- ppo_epochs passes over a batch; ends the iteration.
+---@param batch userdata
+---@return affine.trainer.PpoStats
+function Ppo:update(batch) end
+
+return trainer

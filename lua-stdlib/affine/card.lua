@@ -1,0 +1,124 @@
+-- The model card: YAML front matter for the Hub, then what was measured and how the model was made.
+
+local fs = require("affine.fs")
+local report = require("affine.report")
+
+local card = {}
+
+local function quoted(text)
+  return '"' .. text:gsub('[\\"]', "\\%0") .. '"'
+end
+
+--- The name of a model on the Hub, as opposed to a folder.
+local function hub_id(path)
+  return path:match("^[%w][%w._-]*/[%w._-]+$") and not fs.exists(path) and path or nil
+end
+
+local function metrics(lines, summary, name, repo_name)
+  local s = summary.sampling
+  lines[#lines + 1] = "model-index:"
+  lines[#lines + 1] = "- name: " .. quoted(repo_name)
+  lines[#lines + 1] = "  results:"
+  for _, environment in ipairs(summary.environments) do
+    local row = summary.models[name][environment]
+    local label = "mean score, %g %% interval %.3f to %.3f, n = %d, temperature %g"
+    local text = label:format(100 * s.confidence, row.lower, row.upper, row.n, s.temperature)
+    lines[#lines + 1] = "  - task:"
+    lines[#lines + 1] = "      type: text-generation"
+    lines[#lines + 1] = "    dataset:"
+    lines[#lines + 1] = "      name: " .. quoted(environment)
+    lines[#lines + 1] = "      type: " .. quoted(environment)
+    lines[#lines + 1] = "    metrics:"
+    lines[#lines + 1] = "    - type: mean_score"
+    lines[#lines + 1] = "      name: " .. quoted(text)
+    lines[#lines + 1] = ("      value: %.4f"):format(row.mean)
+  end
+end
+
+local function front_matter(settings, about)
+  local base = hub_id(settings.model.base_model_path)
+  local lines = { "---", "license: " .. settings.huggingface.license }
+  if base then
+    lines[#lines + 1] = "base_model: " .. base
+  end
+  lines[#lines + 1] = "library_name: " .. (about.adapter and "peft" or "transformers")
+  lines[#lines + 1] = "pipeline_tag: text-generation"
+  lines[#lines + 1] = "tags:"
+  for _, tag in ipairs { "affine", "qwen3", "sft", about.name == "rl" and "ppo" or nil } do
+    lines[#lines + 1] = "- " .. tag
+  end
+  if about.summary then
+    metrics(lines, about.summary, about.name, settings.huggingface.repo_name)
+  end
+  lines[#lines + 1] = "---"
+  return table.concat(lines, "\n")
+end
+
+local function how_it_was_made(settings, about)
+  local t, r = settings.training, settings.rl
+  local steps = t.max_steps > 0 and t.max_steps .. " steps" or t.num_epochs .. " epochs"
+  local base = settings.model.base_model_path
+  local lines = {
+    base == "" and "- Base: a new small Qwen3, trained on random play in the environments below."
+      or ("- Base: `%s`."):format(base),
+    ("- Supervised fine-tuning: %s on the experts' episodes, batch %d × %d, learning rate %g, %s."):format(
+      steps,
+      t.batch_size,
+      t.gradient_accumulation_steps,
+      t.learning_rate,
+      t.use_lora and ("LoRA r %d, alpha %d"):format(t.lora_r, t.lora_alpha) or "all parameters"
+    ),
+  }
+  if about.name == "rl" then
+    local text =
+      "- Reinforcement learning: PPO, %d iterations, clip range %g, γ %g per %s, λ %g, KL weight %g, LoRA r %d."
+    lines[#lines + 1] =
+      text:format(r.iterations, r.clip_range, r.gamma, r.discount_unit, r.gae_lambda, r.kl_coef, t.lora_r)
+  end
+  lines[#lines + 1] = ("- Seed %d, preset `%s`, weights in %s."):format(
+    settings.seed,
+    settings.preset,
+    settings.model.torch_dtype
+  )
+  if about.adapter then
+    lines[#lines + 1] = ("- This folder holds the adapter alone; it belongs on top of `%s`."):format(
+      about.adapter.base
+    )
+  end
+  return table.concat(lines, "\n")
+end
+
+local RESULTS = [[
+%s.
+%s Behind each score is its interval; `+` says
+that it lies above that of the row before, `-` below, `=` that they overlap.
+
+%s]]
+
+--- The card's text. `about` holds name (what the evaluation calls the model: base, sft, rl; nil for another one),
+--- adapter ({ folder, base }, or nil for a merged model) and summary (of the evaluation, or nil without one).
+function card.text(settings, about)
+  local results = "Not evaluated."
+  local summary = about.summary
+  if summary then
+    results = RESULTS:format(report.conditions(summary), report.held_out(summary), report.markdown(summary))
+  end
+  return table.concat({
+    front_matter(settings, about),
+    "",
+    "# " .. settings.huggingface.repo_name:match("[^/]+$"),
+    "",
+    "A Qwen3 model trained with affine.",
+    "",
+    "## Measured",
+    "",
+    results,
+    "",
+    "## How it was made",
+    "",
+    how_it_was_made(settings, about),
+    "",
+  }, "\n")
+end
+
+return card

@@ -1,0 +1,181 @@
+-- The results of an evaluation as text: one table, the same numbers for the terminal and the model card.
+--
+-- Boundary: reads a summary (as evaluate.lua writes it) and computes no statistics; intervals come from affine.eval.
+
+local report = {}
+
+local TITLES = {
+  base = "base",
+  sft = "SFT",
+  rl = "RL",
+  random = "random play",
+  constant = "best constant answer",
+  rule = "one-line rule",
+  expert = "expert",
+}
+local BASELINES = { "random", "constant", "rule", "expert" }
+
+local function number(value)
+  return (("%.3f"):format(value):gsub("^0%.", "."))
+end
+
+--- A score with its interval, the environment's count beside it where it is not the common one.
+local function cell(row, common_n)
+  local text = ("%s [%s, %s]"):format(number(row.mean), number(row.lower), number(row.upper))
+  if row.n ~= common_n then
+    text = text .. (" n=%d"):format(row.n)
+  end
+  if row.failed > 0 then
+    text = text .. (" (%d failed)"):format(row.failed)
+  end
+  return text
+end
+
+--- "+" when a row's interval lies above the other's, "-" when below, "=" when they overlap.
+local function mark(row, other)
+  if not other then
+    return " "
+  end
+  return row.lower > other.upper and "+" or row.upper < other.lower and "-" or "="
+end
+
+--- The rows of the table: { title, cells }, and { rule = true } between groups.
+function report.rows(summary)
+  local common_n, rows = summary.sampling.num_eval_samples, {}
+  local function add(title, by_environment, before)
+    local cells = {}
+    for index, name in ipairs(summary.environments) do
+      local row = by_environment[name]
+      cells[index] = row and mark(row, before and before[name]) .. " " .. cell(row, common_n) or "  -"
+    end
+    rows[#rows + 1] = { title = title, cells = cells }
+  end
+  local function add_models(models, suffix)
+    for index, name in ipairs(summary.order) do
+      add(TITLES[name] .. suffix, models[name], models[summary.order[index - 1]])
+    end
+  end
+
+  add_models(summary.models, "")
+  rows[#rows + 1] = { rule = true }
+  add_models(summary.greedy.models, ", greedy")
+  rows[#rows + 1] = { rule = true }
+  for _, kind in ipairs(BASELINES) do
+    if summary.baselines[kind] then
+      add(TITLES[kind], summary.baselines[kind])
+    end
+  end
+  return rows
+end
+
+--- "RL against SFT: sat tie, grid better: dominates".
+local function verdict_line(verdict, names)
+  local outcomes = {}
+  for index, name in ipairs(names) do
+    outcomes[index] = ("%s %s"):format(name, verdict.result.envs[name] or "not compared")
+  end
+  local words = { dominates = "dominates", dominated = "is dominated", neither = "no dominance" }
+  local title, other = TITLES[verdict.candidate], TITLES[verdict.against]
+  return ("%s against %s: %s: %s"):format(
+    title,
+    other,
+    table.concat(outcomes, ", "),
+    words[verdict.result.verdict]
+  )
+end
+
+--- One line per comparison of two rows, over all environments.
+function report.verdicts(summary)
+  local lines = {}
+  for index, verdict in ipairs(summary.verdicts) do
+    lines[index] = verdict_line(verdict, summary.environments)
+  end
+  return table.concat(lines, "\n")
+end
+
+--- What was sampled how, in one sentence.
+function report.conditions(summary)
+  local s = summary.sampling
+  local level = math.floor(100 * s.confidence + 0.5)
+  local score = ("Mean score [%d %% interval] on %d held-out tasks per environment"):format(
+    level,
+    s.num_eval_samples
+  )
+  return ("%s, ids from %d, temperature %g, seed %d"):format(score, s.first_task_id, s.temperature, s.seed)
+end
+
+--- Whether the training data was kept apart from these tasks, in one sentence.
+function report.held_out(summary)
+  if summary.not_held_out == 0 then
+    return "The prompts of these tasks were kept out of all training data (checked by hash)."
+  end
+  return ("Warning: %d prompts of these tasks were not kept out of the training data."):format(
+    summary.not_held_out
+  )
+end
+
+--- The whole table for a terminal.
+function report.table(summary)
+  local rows, lines =
+    report.rows(summary), { report.conditions(summary) .. ".", report.held_out(summary), "" }
+  local widths = { 0 }
+  for index, name in ipairs(summary.environments) do
+    widths[index + 1] = #name + 2
+  end
+  for _, row in ipairs(rows) do
+    widths[1] = math.max(widths[1], row.title and #row.title or 0)
+    for index, text in ipairs(row.cells or {}) do
+      widths[index + 1] = math.max(widths[index + 1], #text)
+    end
+  end
+  local function line(title, cells)
+    local parts = { title .. (" "):rep(widths[1] - #title) }
+    for index, text in ipairs(cells) do
+      parts[index + 1] = text .. (" "):rep(widths[index + 1] - #text)
+    end
+    lines[#lines + 1] = (table.concat(parts, "   "):gsub("%s+$", ""))
+  end
+
+  local heads, total = {}, widths[1]
+  for index, name in ipairs(summary.environments) do
+    heads[index] = "  " .. name
+    total = total + 3 + widths[index + 1]
+  end
+  line("", heads)
+  for _, row in ipairs(rows) do
+    if row.rule then
+      lines[#lines + 1] = ("-"):rep(total)
+    else
+      line(row.title, row.cells)
+    end
+  end
+  lines[#lines + 1] = ""
+  lines[#lines + 1] = "+ above the row before it with disjoint intervals, - below, = they overlap"
+  lines[#lines + 1] = report.verdicts(summary)
+  return table.concat(lines, "\n")
+end
+
+--- The same as a Markdown table.
+function report.markdown(summary)
+  local lines = { "| |" .. table.concat(summary.environments, "|") .. "|" }
+  lines[2] = "|---|" .. ("---|"):rep(#summary.environments)
+  for _, row in ipairs(report.rows(summary)) do
+    if not row.rule then
+      lines[#lines + 1] = ("|%s|%s|"):format(row.title, table.concat(row.cells, "|"))
+    end
+  end
+  return table.concat(lines, "\n")
+end
+
+--- The environments in which a model's mean score is below a threshold.
+function report.below(summary, model, threshold)
+  local names = {}
+  for _, name in ipairs(summary.environments) do
+    if summary.models[model][name].mean < threshold then
+      names[#names + 1] = name
+    end
+  end
+  return names
+end
+
+return report

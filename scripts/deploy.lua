@@ -1,0 +1,145 @@
+-- Stage 5: a folder that could be uploaded, checked by loading it again.
+--
+--   affine scripts/deploy.lua [--model models/rl_final] [--adapter] [--preset NAME] [--set key=value] [--force]
+--
+-- Writes the merged model (or with --adapter its last adapter alone), tokenizer, config and a model card with the
+-- measured scores into huggingface.output_dir. Then loads what it wrote and compares log-probabilities with the model
+-- in memory; a difference above 1e-4 is an error.
+
+local card = require("affine.card")
+local fs = require("affine.fs")
+local json = require("affine.json")
+local path = require("affine.path")
+local pipeline = require("affine.pipeline")
+local report = require("affine.report")
+
+local EVALUATION = "models/evaluation"
+local TOLERANCE = 1e-4
+
+--- The model to deploy: the one asked for, else the last that was trained.
+local function source_of(flags)
+  return flags.model or pipeline.done("models/rl_final") and "models/rl_final" or "models/sft_final"
+end
+
+--- For a model that a stage made: the adapter that was merged into it, and the model below that adapter.
+local function adapter_of(source, settings)
+  local known = {
+    ["models/sft_final"] = { folder = "checkpoints/sft", base = pipeline.base_path(settings) },
+    ["models/rl_final"] = { folder = "checkpoints/rl", base = "models/sft_final" },
+  }
+  return known[source]
+    or pipeline.fail("--adapter: %s was not made by a stage, so its adapter is not known", source)
+end
+
+--- Token ids of a few validation conversations of all environments, to compare models on.
+local function probes(tokenizer)
+  local records = pipeline.read_records("data_cache/validation.jsonl")
+  local ids = {}
+  for index = 1, #records, math.max(1, #records // 4) do
+    ids[#ids + 1] = tokenizer:encode(tokenizer:chat(records[index].messages))
+  end
+  return ids
+end
+
+local function largest_difference(a, b, ids)
+  local largest = 0
+  for _, sequence in ipairs(ids) do
+    local p, q = a:logprobs(sequence), b:logprobs(sequence)
+    for t = 1, #p do
+      local difference = math.abs(p[t] - q[t])
+      if not (difference <= largest) then -- a comparison that is also true for NaN
+        largest = difference
+      end
+    end
+  end
+  return largest
+end
+
+--- What the evaluation calls a model folder.
+local function measured_name(source, settings)
+  local names = {
+    [pipeline.base_path(settings)] = "base",
+    ["models/sft_final"] = "sft",
+    ["models/rl_final"] = "rl",
+  }
+  return names[source]
+end
+
+--- The evaluation's summary, when there is one and it judged this model; a model below the threshold is an error.
+local function measured(settings, name)
+  if not name or not pipeline.done(EVALUATION) then
+    return nil
+  end
+  local summary = json.decode(fs.read(EVALUATION .. "/summary.json"))
+  local threshold = settings.evaluation.min_score_threshold
+  local below = summary.models[name] and report.below(summary, name, threshold) or {}
+  if #below > 0 then
+    local text = "not deployed: the score in %s is below evaluation.min_score_threshold = %g"
+    pipeline.fail(text, table.concat(below, ", "), threshold)
+  end
+  return summary.models[name] and summary
+end
+
+local function deploy(settings, stage)
+  local source = source_of(stage.flags)
+  local name = measured_name(source, settings)
+  local summary = measured(settings, name)
+  local adapter = stage.flags.adapter and adapter_of(source, settings)
+  local below = adapter and adapter.base or source
+  local folder = path.join(stage.output, path.name(settings.huggingface.repo_name))
+  fs.remove(folder, { recursive = true })
+
+  local live <close> = pipeline.load_model(settings, below)
+  if adapter then
+    live:load_adapter(adapter.folder)
+    live:save_adapter(folder)
+    live:tokenizer():save(folder)
+  else
+    live:save(folder)
+  end
+  if settings.huggingface.create_model_card then
+    local about = { name = name, adapter = adapter, summary = summary }
+    fs.write(folder .. "/README.md", card.text(settings, about))
+  end
+
+  local again <close> = pipeline.load_model(settings, adapter and below or folder)
+  if adapter then
+    again:load_adapter(folder)
+  end
+  local ids = probes(again:tokenizer())
+  local difference = largest_difference(live, again, ids)
+  if not (difference <= TOLERANCE) then
+    local text = "%s computes other log-probabilities than %s: they differ by %g"
+    pipeline.fail(text, folder, source, difference)
+  end
+  local kind = adapter and "adapter" or "model"
+  stage:say("%s written to %s from %s", kind, folder, source)
+  local text = "loaded again: log-probabilities on %d conversations differ by %.1e at most (allowed %.0e)"
+  stage:say(text, #ids, difference, TOLERANCE)
+end
+
+local stage = pipeline.stage {
+  name = "deploy",
+  settings = { "huggingface", "model", "evaluation.min_score_threshold" },
+  flags = {
+    model = { value = "PATH", doc = "the model folder to deploy; without it the last one trained" },
+    adapter = { doc = "deploy the adapter alone, without the model below it" },
+  },
+  needs = function(_, flags)
+    local needed, source = { "data_cache" }, source_of(flags)
+    if not flags.model or pipeline.done(source) then
+      needed[#needed + 1] = source
+    end
+    if pipeline.done(EVALUATION) then
+      needed[#needed + 1] = EVALUATION
+    end
+    return needed
+  end,
+  output = function(settings)
+    return settings.huggingface.output_dir
+  end,
+  run = deploy,
+}
+
+pipeline.main(stage, ...)
+return stage

@@ -1,0 +1,167 @@
+-- Stage 4: the base, the fine-tuned and the RL model on held-out tasks, beside players that learned nothing.
+--
+--   affine scripts/evaluate.lua [--preset NAME] [--set key=value] [--force] [--help]
+--
+-- Sampled at one temperature fixed beforehand, with greedy decoding shown beside it; random play, the best constant
+-- answer (chosen on other tasks), a one-line rule where there is one, and the expert play the same tasks. Leaves
+-- summary.json in models/evaluation and in the run folder, and prints one table.
+
+local eval = require("affine.eval")
+local fs = require("affine.fs")
+local json = require("affine.json")
+local pipeline = require("affine.pipeline")
+local report = require("affine.report")
+
+local OUTPUT = "models/evaluation"
+local SAMPLING = "num_eval_samples first_task_id top_p max_new_tokens confidence"
+local BASELINE = "num_eval_samples first_task_id choose_first_task_id confidence"
+local BASELINES = { "random", "constant", "rule", "expert" }
+
+--- The folders to judge by name, and their order: the base, and what the stages have finished.
+local function judged(settings)
+  local folders, order = { base = pipeline.base_path(settings) }, { "base" }
+  for _, name in ipairs { "sft", "rl" } do
+    if pipeline.done("models/" .. name .. "_final") then
+      folders[name] = "models/" .. name .. "_final"
+      order[#order + 1] = name
+    end
+  end
+  return folders, order
+end
+
+local function play_baselines(environments, names, evaluation, seed)
+  local baselines = {}
+  for _, kind in ipairs(BASELINES) do
+    for index, e in ipairs(environments) do
+      local options = pipeline.pick(evaluation, BASELINE)
+      options.kind, options.seed = kind, seed
+      local row = eval.baseline(e, options)
+      if row then
+        baselines[kind] = baselines[kind] or {}
+        baselines[kind][names[index]] = row
+      end
+    end
+  end
+  return baselines
+end
+
+--- Rows by environment of one model at one temperature.
+local function judge(m, environments, evaluation, temperature, seed)
+  local options = pipeline.pick(evaluation, SAMPLING)
+  options.batch_size = evaluation.batch_size
+  options.envs, options.temperature, options.seed = environments, temperature, seed
+  return eval.run(m, options).envs
+end
+
+--- Says so when a prompt of the evaluation was not kept out of the training data.
+local function check_held_out(environments, evaluation, stage)
+  local held_out, missing = {}, 0
+  for _, hash in ipairs(json.decode(fs.read("data_cache/held_out.json"))) do
+    held_out[hash] = true
+  end
+  for _, e in ipairs(environments) do
+    for task_id = evaluation.first_task_id, evaluation.first_task_id + evaluation.num_eval_samples - 1 do
+      missing = missing + (held_out[e:prompt_hash(task_id)] and 0 or 1)
+    end
+  end
+  if missing > 0 then
+    stage:say(
+      "warning: %d of the evaluation's prompts were not kept out of training: run collect.lua again",
+      missing
+    )
+  else
+    stage:say("every prompt of the evaluation was kept out of training (checked by hash)")
+  end
+  return missing
+end
+
+--- Whether there is a row for every environment of the other rows.
+local function covers(rows, others)
+  for name in pairs(others) do
+    if not rows[name] then
+      return false
+    end
+  end
+  return true
+end
+
+--- Every trained model against the one before it, random play and the best constant answer.
+local function compare(models, baselines, order)
+  local verdicts = json.array {}
+  local function add(candidate, against, rows)
+    if rows and covers(rows, models[candidate]) then
+      local result = eval.verdict(models[candidate], rows)
+      verdicts[#verdicts + 1] = { candidate = candidate, against = against, result = result }
+    end
+  end
+  for index = 2, #order do
+    add(order[index], order[index - 1], models[order[index - 1]])
+    add(order[index], "random", baselines.random)
+    add(order[index], "constant", baselines.constant)
+  end
+  return verdicts
+end
+
+local function evaluate(settings, stage)
+  local evaluation = settings.evaluation
+  local environments, names = pipeline.environments(settings)
+  local folders, order = judged(settings)
+  local not_held_out = check_held_out(environments, evaluation, stage)
+
+  local models, greedy = {}, {}
+  for _, name in ipairs(order) do
+    local m <close> = pipeline.load_model(settings, folders[name])
+    stage:say("judging %s (%s)", name, folders[name])
+    models[name] = judge(m, environments, evaluation, evaluation.temperature, settings.seed)
+    greedy[name] = judge(m, environments, evaluation, 0, settings.seed)
+  end
+
+  local baselines = play_baselines(environments, names, evaluation, settings.seed)
+  local sampling = pipeline.pick(evaluation, SAMPLING)
+  sampling.temperature, sampling.seed = evaluation.temperature, settings.seed
+  local summary = {
+    order = order,
+    environments = names,
+    models = models,
+    baselines = baselines,
+    greedy = { models = greedy },
+    verdicts = compare(models, baselines, order),
+    sampling = sampling,
+    not_held_out = not_held_out,
+  }
+  fs.write(OUTPUT .. "/summary.json", json.encode(summary, { indent = 2 }))
+end
+
+--- Shows the table and keeps the summary with the run, also when the numbers were there already.
+local function present(settings, stage)
+  local summary = json.decode(fs.read(OUTPUT .. "/summary.json"))
+  stage.run:summary(summary)
+  print("\n" .. report.table(summary))
+  local last, threshold = summary.order[#summary.order], settings.evaluation.min_score_threshold
+  for _, name in ipairs(report.below(summary, last, threshold)) do
+    print(("%s: the score in %s is below evaluation.min_score_threshold = %g"):format(last, name, threshold))
+  end
+end
+
+local stage = pipeline.stage {
+  name = "evaluate",
+  settings = { "evaluation", "data.environments", "model" },
+  needs = function(settings)
+    local folders, order = judged(settings)
+    local needed = { "data_cache" }
+    for _, name in ipairs(order) do
+      if name ~= "base" or settings.model.base_model_path == "" then
+        needed[#needed + 1] = folders[name]
+      end
+    end
+    return needed
+  end,
+  output = function()
+    return OUTPUT
+  end,
+  run = evaluate,
+  present = present,
+}
+
+pipeline.main(stage, ...)
+return stage
