@@ -5,6 +5,7 @@
 pub mod cancel;
 pub mod env;
 pub mod error;
+pub mod file;
 pub mod log;
 pub mod random;
 pub mod text;

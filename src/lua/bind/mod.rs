@@ -1,7 +1,11 @@
 //! The native modules, one file each: convert, call the engine, convert. `ALL` is the table of contents.
 
+mod fs;
 mod json;
 mod log;
+mod path;
+pub mod random;
+mod time;
 
 use mlua::{Lua, Table};
 
@@ -11,8 +15,12 @@ type Module = fn(&Lua) -> mlua::Result<Table>;
 /// a file of that name.
 #[rustfmt::skip]
 pub const ALL: &[(&str, Module)] = &[
+    ("fs",     fs::module),
     ("json",   json::module),
     ("log",    log::module),
+    ("path",   path::module),
+    ("random", random::module),
+    ("time",   time::module),
 ];
 
 /// Makes every native module known to `require`. Nothing is built before it is required.
