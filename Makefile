@@ -54,8 +54,9 @@ ready: libtorch
 WITH_CUDA ?= $(shell PATH=$$PATH:/sbin ldconfig -p 2>/dev/null | grep -o -m 1 'libcuda\.so\.1')
 
 # No Python of these wheels is used, so those for one Python serve whatever Python runs pip.
+PLATFORMS := manylinux2014_x86_64 $(foreach glibc,$(shell seq 17 28),manylinux_2_$(glibc)_x86_64)
 PIP_INSTALL := $(PYTHON) -m pip install --no-deps --no-compile --only-binary=:all: --implementation cp \
-  --python-version 3.12 --platform manylinux_2_28_x86_64 --platform manylinux_2_27_x86_64 --platform manylinux2014_x86_64
+  --python-version 3.12 $(PLATFORMS:%=--platform %)
 # libtorch_cpu.so needs the CUDA runtime and CUPTI even where there is no GPU.
 WHEELS := torch==2.11.0 'nvidia-cuda-runtime==13.0.*' 'nvidia-cuda-cupti==13.0.*'
 # libtorch_cuda.so needs these beside them: the versions that torch 2.11.0 and its cuda-toolkit 13.0.2 ask for.
