@@ -50,6 +50,15 @@ pub fn device(name: &str) -> Result<Device> {
     Ok(Device::Cuda(wanted))
 }
 
+/// The name that [`device`] reads.
+pub fn name(device: Device) -> String {
+    match device {
+        Device::Cpu => "cpu".to_string(),
+        Device::Cuda(index) => format!("cuda:{index}"),
+        other => format!("{other:?}").to_lowercase(),
+    }
+}
+
 /// `"float32"`, `"bfloat16"`, `"float16"` or `"float64"`, as transformers' `torch_dtype` names them.
 pub fn dtype(name: &str) -> Result<Kind> {
     match name {

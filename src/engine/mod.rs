@@ -10,6 +10,7 @@ pub mod error;
 pub mod eval;
 pub mod file;
 pub mod generate;
+pub mod hub;
 pub mod log;
 pub mod model;
 pub mod random;

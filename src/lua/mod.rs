@@ -7,6 +7,7 @@
 pub mod args;
 pub mod bind;
 pub mod convert;
+pub mod environment;
 pub mod interrupt;
 pub mod options;
 pub mod report;

@@ -12,5 +12,5 @@ pub mod summary;
 
 pub use dominance::{Dominance, Outcome, Verdict, verdict};
 pub use interval::{DEFAULT_LEVEL, interval};
-pub use rank::{RankOptions, Ranking, rank};
+pub use rank::{Contender, RankOptions, Ranking, rank};
 pub use summary::EnvironmentScore;

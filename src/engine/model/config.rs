@@ -130,7 +130,7 @@ impl ModelConfig {
 }
 
 /// What a user chooses when making a new model; the vocabulary comes from the tokenizer.
-#[derive(Debug, Clone, PartialEq, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelShape {
     pub hidden_size: i64,

@@ -10,18 +10,19 @@ pub mod value_head;
 pub mod weights;
 
 use std::path::Path;
+use std::rc::Rc;
 
 use tch::{Device, Kind, Tensor};
 
-use super::text::tokenizer::Tokenizer;
-use super::{Error, Result, file};
+use super::text::Tokenizer;
+use super::{Error, Result, file, random};
 pub use config::{ModelConfig, ModelShape};
 pub use lora::{LoraConfig, LoraOptions};
 pub use qwen3::{Mode, Qwen3};
 
 pub struct Model {
     pub net: Qwen3,
-    pub tokenizer: Option<Tokenizer>,
+    pub tokenizer: Option<Rc<Tokenizer>>,
     lora: Option<LoraConfig>,
     /// The folder or Hub id it came from: what a saved adapter names as its base.
     source: String,
@@ -48,24 +49,24 @@ impl Model {
         let mut weights = weights::Folder::open(folder, kind, device)?;
         let net = Qwen3::build(config, &mut weights)?;
         let tokenizer = match folder.join("tokenizer.json").exists() {
-            true => Some(Tokenizer::load(folder)?),
+            true => Some(Rc::new(Tokenizer::load(folder)?)),
             false => None,
         };
         Self::new(net, tokenizer, folder.display().to_string())
     }
 
     /// A new random model whose vocabulary is the tokenizer's, in float32.
-    pub fn create(shape: &ModelShape, tokenizer: Tokenizer, seed: i64, device: Device) -> Result<Self> {
-        let document = ModelConfig::new_document(shape, tokenizer.vocab_size() as i64);
+    pub fn create(shape: &ModelShape, tokenizer: Rc<Tokenizer>, seed: u64, device: Device) -> Result<Self> {
+        let document = ModelConfig::new_document(shape, tokenizer.vocab_size());
         let config = ModelConfig::from_document(document)?;
-        tch::manual_seed(seed);
+        tch::manual_seed(random::torch_seed(seed, "model", 0));
         let net = Qwen3::build(config, &mut weights::Random { device })?;
         Self::new(net, Some(tokenizer), "a new random model".to_string())
     }
 
-    fn new(net: Qwen3, tokenizer: Option<Tokenizer>, source: String) -> Result<Self> {
+    fn new(net: Qwen3, tokenizer: Option<Rc<Tokenizer>>, source: String) -> Result<Self> {
         if let Some(tokenizer) = &tokenizer
-            && tokenizer.vocab_size() as i64 > net.config.vocab_size
+            && tokenizer.vocab_size() > net.config.vocab_size
         {
             return Err(Error::message(format!(
                 "{source}: the tokenizer has {} ids, but the embedding has {} rows; they belong to different models",
@@ -74,7 +75,7 @@ impl Model {
             )));
         }
         let eos_ids = match &tokenizer {
-            Some(tokenizer) => tokenizer.eos_ids().to_vec(),
+            Some(tokenizer) => end_ids(tokenizer),
             None => net.config.eos_ids(),
         };
         Ok(Model { net, tokenizer, lora: None, source, eos_ids })
@@ -87,7 +88,7 @@ impl Model {
 
     /// The tokenizer, or a sentence saying that this model has none.
     pub fn tokenizer(&self) -> Result<&Tokenizer> {
-        self.tokenizer.as_ref().ok_or_else(|| {
+        self.tokenizer.as_deref().ok_or_else(|| {
             Error::hinted(
                 format!("{}: this model has no tokenizer.json, so it reads token ids only", self.source),
                 "give prompts as lists of token ids, or put the tokenizer's files into the folder",
@@ -169,6 +170,20 @@ impl Model {
         weights.into_iter().map(|(name, tensor)| (name, tensor.set_requires_grad(true))).collect()
     }
 
+    /// How many numbers the model has, adapter included.
+    pub fn parameters(&self) -> usize {
+        let base: usize = self.net.weights().iter().map(|(_, tensor)| tensor.numel()).sum();
+        base + lora::parameters(&self.net).iter().map(|(_, tensor)| tensor.numel()).sum::<usize>()
+    }
+
+    /// How many of them training changes.
+    pub fn trainable_parameters(&self) -> usize {
+        match self.lora {
+            Some(_) => lora::parameters(&self.net).iter().map(|(_, tensor)| tensor.numel()).sum(),
+            None => self.parameters(),
+        }
+    }
+
     /// The tensors of [`Model::trainable`] in another network of the same shape: a snapshot's copies of them.
     pub fn trained_part_of(&self, net: &Qwen3) -> Vec<(String, Tensor)> {
         match self.lora {
@@ -221,4 +236,11 @@ impl Model {
         }
         Ok(())
     }
+}
+
+/// The ids that end a text, and the one that ends a turn: a base model may name only the former.
+fn end_ids(tokenizer: &Tokenizer) -> Vec<i64> {
+    let mut ids = tokenizer.eos_ids().to_vec();
+    ids.extend(tokenizer.end_of_turn_id().ok().filter(|id| !ids.contains(id)));
+    ids
 }

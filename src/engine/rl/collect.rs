@@ -73,6 +73,20 @@ impl Sample {
         scores
     }
 
+    /// Credit that somebody else computed, one entry per token; without `returns` the value head is trained towards
+    /// advantage plus value.
+    pub fn set_credit(&mut self, advantages: Vec<f64>, returns: Option<Vec<f64>>) -> Result<()> {
+        let returns = returns.unwrap_or_else(|| advantages.iter().zip(&self.values).map(|(a, v)| a + v).collect());
+        for (name, column) in [("advantages", &advantages), ("returns", &returns)] {
+            if column.len() != self.ids.len() {
+                let expected = format!("{} numbers, one per token", self.ids.len());
+                return Err(Error::option(name, expected, column.len()));
+            }
+        }
+        (self.advantages, self.returns) = (advantages, returns);
+        Ok(())
+    }
+
     /// What the update trains on.
     pub fn sequence(&self) -> Sequence {
         let narrow = |column: &[f64]| column.iter().map(|&value| value as f32).collect::<Vec<_>>();

@@ -91,18 +91,12 @@ impl Ppo {
         self.options.iterations
     }
 
-    /// All remaining iterations, then the adapter or the model in `output_dir`. `on_iteration` hears of each.
-    pub fn run(
-        &mut self,
-        model: &Model,
-        environments: &[Box<dyn Environment>],
-        on_iteration: &mut dyn FnMut(&Stats) -> Result<()>,
-    ) -> Result<Option<Stats>> {
+    /// All remaining iterations, then the adapter or the model in `output_dir`. The last iteration's report.
+    pub fn run(&mut self, model: &Model, environments: &[Box<dyn Environment>]) -> Result<Option<Stats>> {
         let mut progress = Progress::new("ppo", self.total_iterations() - self.iteration().min(self.total_iterations()));
         let mut last = None;
         while let Some(stats) = self.iterate(model, environments)? {
             progress.tick(1);
-            on_iteration(&stats)?;
             last = Some(stats);
         }
         progress.finish();

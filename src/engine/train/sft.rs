@@ -227,13 +227,12 @@ impl Sft {
         self.state.global_step
     }
 
-    /// Takes all remaining steps and writes the result to `output_dir`. `on_step` hears of each.
-    pub fn run(&mut self, model: &Model, on_step: &mut dyn FnMut(&SftStep) -> Result<()>) -> Result<SftResult> {
+    /// Takes all remaining steps and writes the result to `output_dir`.
+    pub fn run(&mut self, model: &Model) -> Result<SftResult> {
         let mut progress = Progress::new("sft", self.total_steps() - self.global_step().min(self.total_steps()));
         while let Some(step) = self.step(model)? {
             progress.message(&format!("loss {:.4}", step.loss));
             progress.tick(1);
-            on_step(&step)?;
         }
         progress.finish();
         self.finish(model)

@@ -1,0 +1,61 @@
+//! The Hugging Face Hub: a model's files into the local cache that Python's `huggingface_hub` shares.
+
+use std::path::{Path, PathBuf};
+
+use hf_hub::HFClientSync;
+
+use super::{Error, Result};
+
+/// What a model is made of; a repository's other files stay where they are.
+const MODEL_FILES: [&str; 3] = ["*.json", "*.safetensors", "*.jinja"];
+
+/// The folder of a model named by a path or by a Hub id (`Qwen/Qwen3-4B`), downloaded first where the cache lacks it.
+///
+/// The token, cache and endpoint are those of `HF_TOKEN`, `HF_HOME`, `HF_HUB_CACHE` and `HF_ENDPOINT`; with
+/// `HF_HUB_OFFLINE=1` only the cache is read.
+pub fn folder(path_or_id: &str) -> Result<PathBuf> {
+    if Path::new(path_or_id).exists() || !is_id(path_or_id) {
+        return Ok(PathBuf::from(path_or_id));
+    }
+    tracing::info!("{path_or_id} is no folder here; asking the Hub");
+    download(path_or_id).map_err(|error| {
+        Error::hinted(
+            format!("{path_or_id}: no such folder, and the Hub did not give a model of that name: {error}"),
+            "give a folder with config.json, or check the id, the network and HF_TOKEN",
+        )
+    })
+}
+
+fn download(id: &str) -> hf_hub::HFResult<PathBuf> {
+    let (owner, name) = id.split_once('/').unwrap_or(("", id));
+    let offline = std::env::var("HF_HUB_OFFLINE").is_ok_and(|value| value == "1" || value == "true");
+    HFClientSync::new()?
+        .model(owner, name)
+        .snapshot_download()
+        .allow_patterns(MODEL_FILES.map(str::to_string).to_vec())
+        .local_files_only(offline)
+        .send()
+}
+
+/// `owner/name` of the characters that the Hub allows, and no path.
+fn is_id(text: &str) -> bool {
+    let part = |part: &str| {
+        !part.is_empty()
+            && !part.starts_with('.')
+            && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+    };
+    text.split_once('/').is_some_and(|(owner, name)| part(owner) && part(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_an_owner_and_a_name() {
+        assert!(is_id("Qwen/Qwen3-4B"));
+        for path in ["models", "./models", "../a/b", "a/b/c", "/models/a", "a/", "models/sft final"] {
+            assert!(!is_id(path), "{path}");
+        }
+    }
+}

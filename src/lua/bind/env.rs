@@ -1,0 +1,246 @@
+//! `affine.env`: environments by name, and the handle that a script plays with.
+
+use std::cell::{RefCell, RefMut};
+
+use mlua::{Function, Lua, MultiValue, Table, UserData, UserDataMethods, Value, Variadic};
+
+use crate::engine::env::sat::{Sat, SatOptions};
+use crate::engine::env::{Environment, Parsed};
+use crate::engine::rollout::prompt_hash;
+use crate::engine::{self, Error};
+use crate::lua::args::{Args, kind};
+use crate::lua::environment::LuaEnvironment;
+use crate::lua::{convert, options, report, require};
+
+/// The environments that ship here, for suggestions.
+const NAMES: [&str; 2] = ["sat", "grid"];
+
+pub fn module(lua: &Lua) -> mlua::Result<Table> {
+    let table = lua.create_table()?;
+    table.set("make", lua.create_function(make)?)?;
+    Ok(table)
+}
+
+/// An environment in Lua's hands; empty once it is closed.
+pub struct EnvironmentHandle(RefCell<Option<Box<dyn Environment>>>);
+
+impl EnvironmentHandle {
+    fn new(environment: Box<dyn Environment>) -> Self {
+        EnvironmentHandle(RefCell::new(Some(environment)))
+    }
+
+    fn borrow(&self) -> mlua::Result<RefMut<'_, Box<dyn Environment>>> {
+        let in_use = |_| report::raise(Error::message("this environment is in use by the call that led here"));
+        let slot = self.0.try_borrow_mut().map_err(in_use)?;
+        RefMut::filter_map(slot, Option::as_mut)
+            .map_err(|_| report::raise(Error::message("this environment was closed")))
+    }
+
+    /// Another instance, for the engine to play with.
+    pub fn fresh(&self) -> mlua::Result<Box<dyn Environment>> {
+        self.borrow()?.fresh().map_err(report::raise)
+    }
+}
+
+/// Fresh instances of a list of handles.
+pub fn environments(function: &str, list: Value) -> mlua::Result<Vec<Box<dyn Environment>>> {
+    let expected = |got: String| {
+        let error = Error::option("envs", "a list of environments that env.make returned", got);
+        options::reject(function, error)
+    };
+    let Value::Table(list) = &list else {
+        return Err(expected(kind(&list)));
+    };
+    let mut all = Vec::new();
+    for item in list.sequence_values::<Value>() {
+        match item? {
+            Value::UserData(handle) if handle.is::<EnvironmentHandle>() => {
+                all.push(handle.borrow::<EnvironmentHandle>()?.fresh()?);
+            }
+            other => return Err(expected(kind(&other))),
+        }
+    }
+    if all.is_empty() {
+        return Err(expected("an empty list".to_string()));
+    }
+    Ok(all)
+}
+
+fn make(lua: &Lua, values: MultiValue) -> mlua::Result<EnvironmentHandle> {
+    let mut args = Args::new("env.make", values);
+    let what = args.value("name")?;
+    let options = args.optional_table("options")?;
+    args.finish()?;
+    let definition = match &what {
+        Value::String(name) => match &*name.to_str()? {
+            "sat" | "affine:sat" => return sat(options),
+            name => find(lua, name)?,
+        },
+        other => other.clone(),
+    };
+    let environment = LuaEnvironment::new(lua, checked(lua, &what, definition)?, options)?;
+    Ok(EnvironmentHandle::new(Box::new(environment)))
+}
+
+fn sat(table: Option<Table>) -> mlua::Result<EnvironmentHandle> {
+    let options: SatOptions = options::read("env.make(\"sat\")", table)?;
+    let sat = Sat::new(&options).map_err(|error| options::reject("env.make(\"sat\")", error))?;
+    Ok(EnvironmentHandle::new(Box::new(sat)))
+}
+
+/// The definition behind a name: a Lua file, a module of the user's, or one that ships here.
+fn find(lua: &Lua, name: &str) -> mlua::Result<Value> {
+    if name.ends_with(".lua") {
+        let code = std::fs::read(name).map_err(|e| report::raise(Error::file(name, e)))?;
+        return require::chunk(lua, &code, &format!("@{name}")).eval();
+    }
+    if name.starts_with("http://") || name.starts_with("https://") {
+        let message = format!("env.make: \"{name}\": environments behind HTTP are not part of this version");
+        return Err(report::raise(Error::hinted(message, "write the environment in Lua, see affine.env.define")));
+    }
+    let require: Function = lua.globals().get("require")?;
+    if let Some(module) = name.strip_prefix("custom:") {
+        return require.call(module);
+    }
+    let bare = name.strip_prefix("affine:").unwrap_or(name);
+    if NAMES.contains(&bare) {
+        return require.call(format!("affine.{bare}"));
+    }
+    let hint = match options::nearest(bare, NAMES) {
+        Some(near) => format!("did you mean \"{near}\"?"),
+        None => format!("known are {}, \"custom:<module>\" and paths that end in .lua", NAMES.join(", ")),
+    };
+    Err(report::raise(Error::hinted(format!("env.make: no environment is called \"{name}\""), hint)))
+}
+
+/// A definition that went through `env.define`.
+fn checked(lua: &Lua, what: &Value, definition: Value) -> mlua::Result<Table> {
+    let require: Function = lua.globals().get("require")?;
+    let module: Table = require.call("affine.env")?;
+    let is_definition: bool = module.get::<Function>("is_definition")?.call(&definition)?;
+    match definition {
+        Value::Table(definition) if is_definition => Ok(definition),
+        other => {
+            let what = match what {
+                Value::String(name) => format!("\"{}\"", name.to_string_lossy()),
+                other => kind(other),
+            };
+            let message = format!("env.make: {what}: expected what env.define returns, got {}", kind(&other));
+            Err(report::raise(Error::message(message)))
+        }
+    }
+}
+
+impl UserData for EnvironmentHandle {
+    fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
+        methods.add_method("reset", |_, this, values: MultiValue| {
+            let mut args = Args::new("env:reset", values);
+            let task_id = task_id("env:reset", args.integer("task_id")?)?;
+            args.finish()?;
+            report::guard(|| this.engine()?.reset(task_id))
+        });
+        methods.add_method("messages", |lua, this, values: MultiValue| {
+            Args::new("env:messages", values).finish()?;
+            let messages = report::guard(|| this.engine()?.messages())?;
+            convert::to_lua(lua, &serde_json::to_value(messages).map_err(mlua::Error::external)?)
+        });
+        methods.add_method("parse", |_, this, values: MultiValue| {
+            let mut args = Args::new("env:parse", values);
+            let reply = args.string("reply")?;
+            args.finish()?;
+            Ok(match report::guard(|| this.engine()?.parse(&reply))? {
+                Parsed::Action(action) => (Some(action), None),
+                Parsed::Complaint(observation) => (None, Some(observation)),
+            })
+        });
+        methods.add_method("step", |lua, this, values: MultiValue| {
+            let mut args = Args::new("env:step", values);
+            let action = args.string("action")?;
+            args.finish()?;
+            let step = report::guard(|| this.engine()?.step(&action))?;
+            let mut info = step.info;
+            if let Some(score) = step.score {
+                info.insert("score".into(), score.into());
+            }
+            if step.truncated {
+                info.insert("truncated".into(), true.into());
+            }
+            Ok((step.observation, step.reward, step.done, convert::to_lua(lua, &info.into())?))
+        });
+        for (name, ask) in [
+            ("expert", (|environment| environment.expert()) as fn(&mut dyn Environment) -> engine::Result<_>),
+            ("rule", |environment| environment.rule()),
+        ] {
+            methods.add_method(name, move |_, this, values: MultiValue| -> mlua::Result<Option<String>> {
+                Args::new(format!("env:{name}"), values).finish()?;
+                report::guard(|| ask(this.engine()?.as_mut()))
+            });
+        }
+        methods.add_method("random_action", |_, this, values: MultiValue| {
+            let mut args = Args::new("env:random_action", values);
+            let rng = args.any_userdata("rng")?;
+            args.finish()?;
+            // A whole word is asked for as 0; Lua's integers hold 63 bits of it.
+            let draw = |n: u64| {
+                let high = if n == 0 { i64::MAX } else { n as i64 - 1 };
+                mlua::ObjectLike::call_method::<i64>(&rng, "int", Variadic::from_iter([0, high]))
+            };
+            let mut failed = None;
+            let action = report::guard(|| {
+                this.engine()?.random_action(&mut |n| {
+                    draw(n).map(|value| value as u64).unwrap_or_else(|error| {
+                        failed = Some(error);
+                        0
+                    })
+                })
+            });
+            failed.map_or(action, Err)
+        });
+        methods.add_method("constant_actions", |_, this, values: MultiValue| {
+            Args::new("env:constant_actions", values).finish()?;
+            Ok(this.borrow()?.constant_actions())
+        });
+        methods.add_method("prompt_hash", |_, this, values: MultiValue| {
+            let mut args = Args::new("env:prompt_hash", values);
+            let task_id = task_id("env:prompt_hash", args.integer("task_id")?)?;
+            args.finish()?;
+            report::guard(|| {
+                let mut environment = this.engine()?;
+                environment.reset(task_id)?;
+                Ok(prompt_hash(&environment.messages()?))
+            })
+        });
+        methods.add_method("describe", |lua, this, values: MultiValue| {
+            Args::new("env:describe", values).finish()?;
+            let about = this.borrow()?.describe();
+            let table = lua.create_table()?;
+            table.set("name", about.name)?;
+            table.set("num_tasks", about.num_tasks)?;
+            table.set("score_low", about.score_range.0)?;
+            table.set("score_high", about.score_range.1)?;
+            table.set("success_threshold", about.success_threshold)?;
+            table.set("max_turns", about.max_turns)?;
+            Ok(table)
+        });
+        methods.add_method("close", |_, this, values: MultiValue| {
+            Args::new("env:close", values).finish()?;
+            this.0.take();
+            Ok(())
+        });
+        methods.add_meta_method("__close", |_, this, _: MultiValue| {
+            this.0.take();
+            Ok(())
+        });
+    }
+}
+
+impl EnvironmentHandle {
+    /// The environment for a call of the engine's, whose errors are the engine's.
+    fn engine(&self) -> engine::Result<RefMut<'_, Box<dyn Environment>>> {
+        self.borrow().map_err(|error| report::lower(&error))
+    }
+}
+
+fn task_id(function: &str, id: i64) -> mlua::Result<u64> {
+    u64::try_from(id).map_err(|_| options::reject(function, Error::option("task_id", "an integer of at least 0", id)))
+}

@@ -1,0 +1,142 @@
+//! `affine.eval`: models and baselines on the same numbered tasks, intervals, dominance.
+
+use std::collections::BTreeMap;
+
+use mlua::{Lua, MultiValue, Table, Value};
+use serde::Deserialize;
+use serde_json::{Map, json};
+
+use super::env::{EnvironmentHandle, environments};
+use super::model::ModelHandle;
+use super::{only, read_json, without};
+use crate::engine::eval::run::{EvalOptions, baseline, best_constant, run};
+use crate::engine::eval::{Contender, DEFAULT_LEVEL, EnvironmentScore, RankOptions, interval, rank, verdict};
+use crate::engine::rollout::players::Player;
+use crate::engine::{Error, Result};
+use crate::lua::args::Args;
+use crate::lua::{convert, options, report};
+
+pub fn module(lua: &Lua) -> mlua::Result<Table> {
+    let table = lua.create_table()?;
+    table.set("run", lua.create_function(evaluate)?)?;
+    table.set("baseline", lua.create_function(player)?)?;
+    table.set("interval", lua.create_function(bounds)?)?;
+    table.set("rank", lua.create_function(ranking)?)?;
+    table.set("verdict", lua.create_function(compare)?)?;
+    Ok(table)
+}
+
+fn evaluate(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
+    let mut args = Args::new("eval.run", values);
+    let model = args.userdata::<ModelHandle>("model")?.clone();
+    let table = args.table("options")?;
+    args.finish()?;
+    let options: EvalOptions = options::read("eval.run", Some(without(lua, &table, &["envs"])?))?;
+    options.validate().map_err(|error| options::reject("eval.run", error))?;
+    let environments = environments("eval.run", table.get("envs")?)?;
+    let model = model.borrow()?;
+    let evaluations = report::guard(|| run(&model, &environments, &options))?;
+    let rows: Map<String, serde_json::Value> =
+        evaluations.iter().map(|evaluation| (evaluation.environment.clone(), json!(evaluation.score))).collect();
+    convert::to_lua(lua, &json!({ "envs": rows, "sampling": options }))
+}
+
+/// What `eval.baseline` takes beside [`EvalOptions`].
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BaselineOptions {
+    kind: Kind,
+    #[serde(default)]
+    action: Option<String>,
+    #[serde(default)]
+    choose_first_task_id: Option<u64>,
+}
+
+#[derive(Deserialize, PartialEq)]
+#[serde(rename_all = "lowercase")]
+enum Kind {
+    Random,
+    Constant,
+    Rule,
+    Expert,
+}
+
+fn player(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
+    let mut args = Args::new("eval.baseline", values);
+    let environment = args.userdata::<EnvironmentHandle>("environment")?.fresh()?;
+    let table = args.table("options")?;
+    args.finish()?;
+    let own = ["kind", "action", "choose_first_task_id"];
+    let what: BaselineOptions = options::read("eval.baseline", Some(only(lua, &table, &own)?))?;
+    let options: EvalOptions = options::read("eval.baseline", Some(without(lua, &table, &own)?))?;
+    options.validate().map_err(|error| options::reject("eval.baseline", error))?;
+    let score = report::guard(|| {
+        let player = match what.kind {
+            Kind::Random => Some(Player::Random),
+            Kind::Rule => Some(Player::Rule),
+            Kind::Expert => Some(Player::Expert),
+            Kind::Constant => constant(environment.as_ref(), &what, &options)?.map(Player::Constant),
+        };
+        match player {
+            Some(player) => baseline(environment.as_ref(), &player, &options),
+            None => Ok(None),
+        }
+    })?;
+    match score {
+        Some(score) => convert::to_lua(lua, &json!(score)),
+        None => Ok(Value::Nil),
+    }
+}
+
+/// The constant answer to judge: the one given, or the best on other tasks.
+fn constant(
+    environment: &dyn crate::engine::env::Environment,
+    what: &BaselineOptions,
+    options: &EvalOptions,
+) -> Result<Option<String>> {
+    if what.action.is_some() {
+        return Ok(what.action.clone());
+    }
+    let first_task_id = what.choose_first_task_id.ok_or_else(|| {
+        Error::option("choose_first_task_id", "the first of the tasks to choose the constant answer on", "nothing")
+    })?;
+    best_constant(environment, &EvalOptions { first_task_id, ..options.clone() })
+}
+
+fn bounds(_: &Lua, values: MultiValue) -> mlua::Result<(f64, f64)> {
+    let mut args = Args::new("eval.interval", values);
+    let sum = args.number("sum")?;
+    let n = args.integer("n")?;
+    let level = args.optional_number("level")?.unwrap_or(DEFAULT_LEVEL);
+    args.finish()?;
+    let n = u64::try_from(n)
+        .map_err(|_| options::reject("eval.interval", Error::option("n", "an integer of at least 0", n)))?;
+    if !(level > 0.0 && level < 1.0) {
+        return Err(options::reject("eval.interval", Error::option("level", "a number between 0 and 1", level)));
+    }
+    Ok(interval(sum, n, level))
+}
+
+fn ranking(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
+    let mut args = Args::new("eval.rank", values);
+    let results = args.table("results")?;
+    let options: RankOptions = options::read("eval.rank", args.optional_table("options")?)?;
+    args.finish()?;
+    let contenders: Vec<Contender> = read_json("eval.rank: results", &Value::Table(results))?;
+    let ranking = rank(&contenders, &options).map_err(|error| options::reject("eval.rank", error))?;
+    convert::to_lua(lua, &json!(ranking))
+}
+
+fn compare(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
+    let mut args = Args::new("eval.verdict", values);
+    let candidate: BTreeMap<String, EnvironmentScore> =
+        read_json("eval.verdict: candidate", &Value::Table(args.table("candidate")?))?;
+    let baseline: BTreeMap<String, EnvironmentScore> =
+        read_json("eval.verdict: baseline", &Value::Table(args.table("baseline")?))?;
+    args.finish()?;
+    let verdict = verdict(&candidate, &baseline).map_err(|error| options::reject("eval.verdict", error))?;
+    convert::to_lua(
+        lua,
+        &json!({ "verdict": verdict.symmetric, "envs": verdict.environments, "strict": verdict.strict }),
+    )
+}

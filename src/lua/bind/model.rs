@@ -1,0 +1,261 @@
+//! `affine.model`: load, make, sample, adapt, save.
+
+use std::cell::{Ref, RefCell, RefMut};
+use std::rc::Rc;
+
+use mlua::{Lua, MultiValue, Table, UserData, UserDataMethods, Value};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::tokenizer::{TokenizerHandle, messages};
+use super::{read_json, without};
+use crate::engine::generate::{GenerateOptions, Generation, generate};
+use crate::engine::model::{LoraOptions, Model, ModelShape};
+use crate::engine::text::Conversation;
+use crate::engine::{Error, Result, device, hub};
+use crate::lua::args::Args;
+use crate::lua::{convert, options, report};
+
+pub fn module(lua: &Lua) -> mlua::Result<Table> {
+    let table = lua.create_table()?;
+    table.set("load", lua.create_function(load)?)?;
+    table.set("create", lua.create_function(create)?)?;
+    Ok(table)
+}
+
+/// A model in Lua's hands, shared with the trainers that work on it; empty once it is closed.
+#[derive(Clone)]
+pub struct ModelHandle(Rc<RefCell<Option<Model>>>);
+
+impl ModelHandle {
+    fn new(model: Model) -> Self {
+        ModelHandle(Rc::new(RefCell::new(Some(model))))
+    }
+
+    pub fn borrow(&self) -> mlua::Result<Ref<'_, Model>> {
+        let slot = self.0.try_borrow().map_err(|_| in_use())?;
+        Ref::filter_map(slot, Option::as_ref).map_err(|_| closed())
+    }
+
+    fn borrow_mut(&self) -> mlua::Result<RefMut<'_, Model>> {
+        let slot = self.0.try_borrow_mut().map_err(|_| in_use())?;
+        RefMut::filter_map(slot, Option::as_mut).map_err(|_| closed())
+    }
+}
+
+fn in_use() -> mlua::Error {
+    report::raise(Error::message("this model is in use by the call that led here"))
+}
+
+fn closed() -> mlua::Error {
+    report::raise(Error::message("this model was closed"))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct LoadOptions {
+    torch_dtype: Option<String>,
+    device: String,
+}
+
+impl Default for LoadOptions {
+    fn default() -> Self {
+        LoadOptions { torch_dtype: None, device: "auto".to_string() }
+    }
+}
+
+fn load(_: &Lua, values: MultiValue) -> mlua::Result<ModelHandle> {
+    let mut args = Args::new("model.load", values);
+    let path = args.string("path")?;
+    let options: LoadOptions = options::read("model.load", args.optional_table("options")?)?;
+    args.finish()?;
+    let loaded = report::guard(|| {
+        let kind = options.torch_dtype.as_deref().map(device::dtype).transpose()?;
+        Model::load(hub::folder(&path)?, kind, device::device(&options.device)?)
+    })?;
+    Ok(ModelHandle::new(loaded))
+}
+
+/// How a new model is made; the shape's own keys are [`ModelShape`]'s.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct CreateOptions {
+    preset: String,
+    seed: u64,
+    device: String,
+}
+
+impl Default for CreateOptions {
+    fn default() -> Self {
+        CreateOptions { preset: "tiny".to_string(), seed: 0, device: "auto".to_string() }
+    }
+}
+
+fn create(lua: &Lua, values: MultiValue) -> mlua::Result<ModelHandle> {
+    let mut args = Args::new("model.create", values);
+    let table = args.table("options")?;
+    args.finish()?;
+    let tokenizer = match table.get::<Value>("tokenizer")? {
+        Value::UserData(handle) if handle.is::<TokenizerHandle>() => handle.borrow::<TokenizerHandle>()?.0.clone(),
+        other => {
+            let expected = "what tokenizer.train or tokenizer.load returns";
+            let got = crate::lua::args::kind(&other);
+            return Err(options::reject("model.create", Error::option("tokenizer", expected, got)));
+        }
+    };
+    let own = ["preset", "seed", "device"];
+    let options: CreateOptions = options::read("model.create", Some(super::only(lua, &table, &own)?))?;
+    let shape = without(lua, &table, &["tokenizer", "preset", "seed", "device"])?;
+    let shape = preset_with(lua, &options.preset, &shape).and_then(|shape| options::read("model.create", Some(shape)))?;
+    let made =
+        report::guard(|| Model::create(&shape, tokenizer, options.seed, device::device(&options.device)?))?;
+    Ok(ModelHandle::new(made))
+}
+
+/// The preset's shape as a table, with the script's own keys laid over it.
+fn preset_with(lua: &Lua, preset: &str, changes: &Table) -> mlua::Result<Table> {
+    let shape = ModelShape::preset(preset).map_err(|error| options::reject("model.create", error))?;
+    let shape = serde_json::to_value(shape).map_err(mlua::Error::external)?;
+    let Value::Table(table) = convert::to_lua(lua, &shape)? else {
+        unreachable!("a struct becomes a table");
+    };
+    table.set_metatable(None)?;
+    for pair in changes.pairs::<Value, Value>() {
+        let (key, value) = pair?;
+        table.set(key, value)?;
+    }
+    Ok(table)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct LogprobOptions {
+    temperature: f64,
+}
+
+impl Default for LogprobOptions {
+    fn default() -> Self {
+        LogprobOptions { temperature: 1.0 }
+    }
+}
+
+impl UserData for ModelHandle {
+    fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
+        methods.add_method("add_lora", |_, this, values: MultiValue| {
+            let mut args = Args::new("model:add_lora", values);
+            let options: LoraOptions = options::read("model:add_lora", args.optional_table("options")?)?;
+            args.finish()?;
+            let mut model = this.borrow_mut()?;
+            report::guard(|| model.add_lora(&options))
+        });
+        methods.add_method("merge_lora", |_, this, values: MultiValue| {
+            Args::new("model:merge_lora", values).finish()?;
+            let mut model = this.borrow_mut()?;
+            report::guard(|| {
+                model.merge_lora();
+                Ok(())
+            })
+        });
+        for (name, act) in [
+            ("save", (|model, folder| model.save(folder)) as fn(&mut Model, String) -> Result<()>),
+            ("save_adapter", |model, folder| model.save_adapter(folder)),
+            ("load_adapter", |model, folder| model.load_adapter(folder)),
+        ] {
+            methods.add_method(name, move |_, this, values: MultiValue| {
+                let mut args = Args::new(format!("model:{name}"), values);
+                let folder = args.string("folder")?;
+                args.finish()?;
+                let mut model = this.borrow_mut()?;
+                report::guard(|| act(&mut model, folder))
+            });
+        }
+        methods.add_method("logprobs", |_, this, values: MultiValue| {
+            let mut args = Args::new("model:logprobs", values);
+            let ids = args.table("ids")?;
+            let options: LogprobOptions = options::read("model:logprobs", args.optional_table("options")?)?;
+            args.finish()?;
+            let ids: Vec<i64> = read_json("model:logprobs: ids", &Value::Table(ids))?;
+            let model = this.borrow()?;
+            report::guard(|| model.logprobs(&ids, options.temperature))
+        });
+        methods.add_method("generate", |lua, this, values: MultiValue| {
+            let mut args = Args::new("model:generate", values);
+            let prompts = args.table("prompts")?;
+            let options: GenerateOptions = options::read("model:generate", args.optional_table("options")?)?;
+            args.finish()?;
+            let prompts: Vec<Prompt> = read_json("model:generate: prompts", &Value::Table(prompts))?;
+            let model = this.borrow()?;
+            let generations = report::guard(|| {
+                let prompts = prompts.iter().map(|prompt| prompt.ids(&model)).collect::<Result<Vec<_>>>()?;
+                generate(&model, &prompts, &options)
+            })?;
+            generations.iter().map(|generation| generation_table(lua, generation)).collect::<mlua::Result<Vec<_>>>()
+        });
+        methods.add_method("chat", |_, this, values: MultiValue| {
+            let mut args = Args::new("model:chat", values);
+            let messages = messages("model:chat", &args.table("messages")?)?;
+            let options: GenerateOptions = options::read("model:chat", args.optional_table("options")?)?;
+            args.finish()?;
+            let model = this.borrow()?;
+            report::guard(|| {
+                let prompt = Conversation::open(model.tokenizer()?, &messages)?.ids().to_vec();
+                Ok(generate(&model, &[prompt], &options)?.remove(0).text)
+            })
+        });
+        methods.add_method("tokenizer", |_, this, values: MultiValue| {
+            Args::new("model:tokenizer", values).finish()?;
+            let model = this.borrow()?;
+            model.tokenizer().map_err(report::raise)?;
+            Ok(model.tokenizer.clone().map(TokenizerHandle))
+        });
+        methods.add_method("info", |lua, this, values: MultiValue| {
+            Args::new("model:info", values).finish()?;
+            convert::to_lua(lua, &info(&*this.borrow()?))
+        });
+        methods.add_method("close", |_, this, values: MultiValue| {
+            Args::new("model:close", values).finish()?;
+            *this.0.try_borrow_mut().map_err(|_| in_use())? = None;
+            Ok(())
+        });
+        methods.add_meta_method("__close", |_, this, _: MultiValue| {
+            *this.0.try_borrow_mut().map_err(|_| in_use())? = None;
+            Ok(())
+        });
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "expected a string or a list of token ids")]
+enum Prompt {
+    Text(String),
+    Ids(Vec<i64>),
+}
+
+impl Prompt {
+    fn ids(&self, model: &Model) -> Result<Vec<i64>> {
+        match self {
+            Prompt::Text(text) => model.tokenizer()?.encode(text),
+            Prompt::Ids(ids) => Ok(ids.clone()),
+        }
+    }
+}
+
+fn generation_table(lua: &Lua, generation: &Generation) -> mlua::Result<Table> {
+    let table = lua.create_table()?;
+    table.set("text", generation.text.as_str())?;
+    table.set("tokens", generation.tokens.as_slice())?;
+    table.set("logprobs", generation.logprobs.as_slice())?;
+    table.set("finish", generation.finish.name())?;
+    Ok(table)
+}
+
+fn info(model: &Model) -> serde_json::Value {
+    json!({
+        "parameters": model.parameters(),
+        "trainable_parameters": model.trainable_parameters(),
+        "source": model.source(),
+        "torch_dtype": device::dtype_name(model.net.kind()),
+        "device": device::name(model.net.device()),
+        "config": model.net.config.document,
+    })
+}

@@ -1,0 +1,114 @@
+//! A rollout in Lua's hands: look at its episodes, write your own credit.
+
+use std::cell::{Ref, RefCell, RefMut};
+
+use mlua::{Lua, MultiValue, Table, UserData, UserDataMethods, Value};
+use serde_json::json;
+
+use super::read_json;
+use crate::engine::Error;
+use crate::engine::rl::collect::{Rollout, Sample};
+use crate::engine::rollout::{Ending, Episode};
+use crate::lua::args::Args;
+use crate::lua::{convert, report};
+
+/// What `ppo:rollout` returns.
+pub struct RolloutHandle(RefCell<Rollout>);
+
+impl RolloutHandle {
+    pub fn new(rollout: Rollout) -> Self {
+        RolloutHandle(RefCell::new(rollout))
+    }
+
+    pub fn borrow(&self) -> Ref<'_, Rollout> {
+        self.0.borrow()
+    }
+
+    pub fn borrow_mut(&self) -> RefMut<'_, Rollout> {
+        self.0.borrow_mut()
+    }
+}
+
+impl UserData for RolloutHandle {
+    fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
+        methods.add_method("size", |_, this, values: MultiValue| {
+            Args::new("batch:size", values).finish()?;
+            Ok(this.borrow().samples.len())
+        });
+        methods.add_method("episodes", |lua, this, values: MultiValue| {
+            Args::new("batch:episodes", values).finish()?;
+            let episodes: Vec<_> = this.borrow().episodes.iter().map(describe).collect();
+            convert::to_lua(lua, &episodes.into())
+        });
+        methods.add_method("sample", |lua, this, values: MultiValue| {
+            let mut args = Args::new("batch:sample", values);
+            let index = args.integer("index")?;
+            args.finish()?;
+            let rollout = this.borrow();
+            sample_table(lua, &rollout.samples[place(&rollout, "batch:sample", index)?])
+        });
+        methods.add_method("set_credit", |_, this, values: MultiValue| {
+            let mut args = Args::new("batch:set_credit", values);
+            let index = args.integer("index")?;
+            let advantages = args.table("advantages")?;
+            let returns = args.optional_table("returns")?;
+            args.finish()?;
+            let advantages: Vec<f64> = read_json("batch:set_credit: advantages", &Value::Table(advantages))?;
+            let returns: Option<Vec<f64>> = match returns {
+                Some(returns) => Some(read_json("batch:set_credit: returns", &Value::Table(returns))?),
+                None => None,
+            };
+            let mut rollout = this.borrow_mut();
+            let place = place(&rollout, "batch:set_credit", index)?;
+            rollout.samples[place].set_credit(advantages, returns).map_err(report::raise)
+        });
+    }
+}
+
+/// A sample's position, counted from 1 by the script.
+fn place(rollout: &Rollout, function: &str, index: i64) -> mlua::Result<usize> {
+    let size = rollout.samples.len();
+    if index < 1 || index as usize > size {
+        let message = format!("{function}: argument 1 (index): expected 1 to {size}, got {index}");
+        return Err(report::raise(Error::message(message)));
+    }
+    Ok(index as usize - 1)
+}
+
+fn describe(episode: &Episode) -> serde_json::Value {
+    let mut table = json!({
+        "env": episode.environment,
+        "task_id": episode.task_id,
+        "score": episode.normalised_score,
+        "reward": episode.total_reward(),
+        "success": episode.success,
+        "ending": episode.ending.name(),
+        "turns": episode.turns.len(),
+        "messages": episode.messages,
+    });
+    if let Ending::Failed(reason) = &episode.ending {
+        table["reason"] = json!(reason);
+    }
+    table
+}
+
+/// Columns have one entry per token of `ids`; `turns` are `{ first, last }` positions counted from 1.
+fn sample_table(lua: &Lua, sample: &Sample) -> mlua::Result<Table> {
+    let table = lua.create_table()?;
+    table.set("env", sample.environment.as_str())?;
+    table.set("ids", sample.ids.as_slice())?;
+    table.set("mask", sample.mask.as_slice())?;
+    table.set("rewards", sample.rewards.as_slice())?;
+    table.set("logprobs", sample.logprobs.as_slice())?;
+    table.set("reference_logprobs", sample.reference_logprobs.as_slice())?;
+    table.set("values", sample.values.as_slice())?;
+    table.set("bootstrap", sample.bootstrap)?;
+    table.set("advantages", sample.advantages.as_slice())?;
+    table.set("returns", sample.returns.as_slice())?;
+    let turns = lua.create_table()?;
+    for turn in &sample.turns {
+        turns.push(lua.create_sequence_from([turn.start + 1, turn.end])?)?;
+    }
+    table.set("turns", turns)?;
+    Ok(table)
+}

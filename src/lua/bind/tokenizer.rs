@@ -1,0 +1,112 @@
+//! `affine.tokenizer`: text to token ids and back, and the chat template.
+
+use std::rc::Rc;
+
+use mlua::{Lua, MultiValue, Table, UserData, UserDataMethods, Value};
+use serde::Deserialize;
+
+use super::read_json;
+use crate::engine::Error;
+use crate::engine::text::{Conversation, Message, Tokenizer};
+use crate::lua::args::Args;
+use crate::lua::{options, report};
+
+pub fn module(lua: &Lua) -> mlua::Result<Table> {
+    let table = lua.create_table()?;
+    table.set("train", lua.create_function(train)?)?;
+    table.set("load", lua.create_function(load)?)?;
+    Ok(table)
+}
+
+/// A tokenizer in Lua's hands.
+pub struct TokenizerHandle(pub Rc<Tokenizer>);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct TrainOptions {
+    vocab_size: usize,
+}
+
+impl Default for TrainOptions {
+    fn default() -> Self {
+        TrainOptions { vocab_size: 512 }
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct ChatOptions {
+    add_generation_prompt: bool,
+}
+
+fn train(_: &Lua, values: MultiValue) -> mlua::Result<TokenizerHandle> {
+    let mut args = Args::new("tokenizer.train", values);
+    let texts = args.table("texts")?;
+    let options: TrainOptions = options::read("tokenizer.train", args.optional_table("options")?)?;
+    args.finish()?;
+    let texts: Vec<String> = read_json("tokenizer.train: texts", &Value::Table(texts))?;
+    let trained = report::guard(|| Tokenizer::train(&texts, options.vocab_size))?;
+    Ok(TokenizerHandle(Rc::new(trained)))
+}
+
+fn load(_: &Lua, values: MultiValue) -> mlua::Result<TokenizerHandle> {
+    let mut args = Args::new("tokenizer.load", values);
+    let folder = args.string("folder")?;
+    args.finish()?;
+    let tokenizer = Tokenizer::load(folder).map_err(report::raise)?;
+    Ok(TokenizerHandle(Rc::new(tokenizer)))
+}
+
+impl UserData for TokenizerHandle {
+    fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
+        methods.add_method("encode", |_, this, values: MultiValue| {
+            let mut args = Args::new("tokenizer:encode", values);
+            let text = args.string("text")?;
+            args.finish()?;
+            this.0.encode(&text).map_err(report::raise)
+        });
+        methods.add_method("decode", |_, this, values: MultiValue| {
+            let mut args = Args::new("tokenizer:decode", values);
+            let ids = args.table("ids")?;
+            args.finish()?;
+            let ids: Vec<i64> = read_json("tokenizer:decode: ids", &Value::Table(ids))?;
+            this.0.decode(&ids, false).map_err(report::raise)
+        });
+        methods.add_method("chat", |_, this, values: MultiValue| {
+            let mut args = Args::new("tokenizer:chat", values);
+            let messages = messages("tokenizer:chat", &args.table("messages")?)?;
+            let options: ChatOptions = options::read("tokenizer:chat", args.optional_table("options")?)?;
+            args.finish()?;
+            let rendered = this.0.template().and_then(|template| {
+                template.render(&messages, options.add_generation_prompt, &serde_json::Map::new())
+            });
+            rendered.map_err(report::raise)
+        });
+        methods.add_method("preview", |_, this, values: MultiValue| {
+            let mut args = Args::new("tokenizer:preview", values);
+            let messages = messages("tokenizer:preview", &args.table("messages")?)?;
+            args.finish()?;
+            let shown = Conversation::encode_record(&this.0, &messages).and_then(|record| record.show(&this.0));
+            shown.map_err(report::raise)
+        });
+        methods.add_method("save", |_, this, values: MultiValue| {
+            let mut args = Args::new("tokenizer:save", values);
+            let folder = args.string("folder")?;
+            args.finish()?;
+            this.0.save(folder).map_err(report::raise)
+        });
+        methods.add_method("size", |_, this, values: MultiValue| {
+            Args::new("tokenizer:size", values).finish()?;
+            Ok(this.0.vocab_size())
+        });
+    }
+}
+
+/// A list of `{ role =, content = }`.
+pub fn messages(function: &str, table: &Table) -> mlua::Result<Vec<Message>> {
+    let messages: Vec<Message> = read_json(&format!("{function}: messages"), &Value::Table(table.clone()))?;
+    if messages.is_empty() {
+        return Err(options::reject(function, Error::option("messages", "at least one message", "an empty list")));
+    }
+    Ok(messages)
+}

@@ -1,0 +1,53 @@
+//! `affine.track`: the run folder.
+
+use mlua::{Lua, MultiValue, Table, UserData, UserDataMethods, Value};
+
+use crate::engine::Error;
+use crate::engine::track::Run;
+use crate::lua::args::Args;
+use crate::lua::{convert, report};
+
+/// Where runs are kept, below the folder that the script was started in.
+const ROOT: &str = "runs";
+
+pub fn module(lua: &Lua) -> mlua::Result<Table> {
+    let table = lua.create_table()?;
+    table.set("run", lua.create_function(run)?)?;
+    Ok(table)
+}
+
+struct RunHandle(Run);
+
+fn run(lua: &Lua, values: MultiValue) -> mlua::Result<RunHandle> {
+    let mut args = Args::new("track.run", values);
+    let name = args.string("name")?;
+    let config = args.table("config")?;
+    args.finish()?;
+    let config = convert::to_json(lua, &Value::Table(config)).map_err(report::raise)?;
+    Run::create(ROOT, &name, &config).map(RunHandle).map_err(report::raise)
+}
+
+impl UserData for RunHandle {
+    fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
+        methods.add_method("log", |lua, this, values: MultiValue| {
+            let mut args = Args::new("run:log", values);
+            let numbers = args.table("numbers")?;
+            args.finish()?;
+            match convert::to_json(lua, &Value::Table(numbers)).map_err(report::raise)? {
+                serde_json::Value::Object(numbers) => this.0.log(&numbers).map_err(report::raise),
+                _ => Err(report::raise(Error::message("run:log: expected a table with named numbers, got a list"))),
+            }
+        });
+        methods.add_method("summary", |lua, this, values: MultiValue| {
+            let mut args = Args::new("run:summary", values);
+            let summary = args.table("summary")?;
+            args.finish()?;
+            let summary = convert::to_json(lua, &Value::Table(summary)).map_err(report::raise)?;
+            this.0.summary(&summary).map_err(report::raise)
+        });
+        methods.add_method("path", |_, this, values: MultiValue| {
+            Args::new("run:path", values).finish()?;
+            Ok(this.0.path().to_string_lossy().to_string())
+        });
+    }
+}

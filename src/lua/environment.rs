@@ -1,0 +1,238 @@
+//! The engine's environment trait over a Lua definition: what a custom environment's author wrote, checked at every
+//! call. An error, or a value of the wrong type, is an error of the episode and of nothing else.
+
+use mlua::{Function, IntoLuaMulti, Lua, MultiValue, Table, Value};
+
+use super::args::{integral, kind};
+use super::{convert, report};
+use crate::engine::env::{Description, Environment, Parsed, Step};
+use crate::engine::text::Message;
+use crate::engine::{Error, Result};
+
+pub struct LuaEnvironment {
+    /// What `env.define` returned.
+    definition: Table,
+    options: Table,
+    /// The `self` of the episode's functions.
+    instance: Table,
+    description: Description,
+    first_observation: String,
+}
+
+impl LuaEnvironment {
+    pub fn new(lua: &Lua, definition: Table, changes: Option<Table>) -> mlua::Result<Self> {
+        let require: Function = lua.globals().get("require")?;
+        let module: Table = require.call("affine.env")?;
+        let options: Table = module.get::<Function>("merge_options")?.call((&definition, changes))?;
+        let description = describe(&definition, &options)?;
+        let instance = instance(lua, &definition, &options)?;
+        Ok(LuaEnvironment { definition, options, instance, description, first_observation: String::new() })
+    }
+
+    /// Calls the definition's function of that name with `self` in front; `None` when it has none.
+    fn call(&self, name: &str, args: impl IntoLuaMulti) -> Result<Option<Vec<Value>>> {
+        let lua = self.definition.weak_lua().upgrade();
+        let called = (|| -> mlua::Result<Option<Vec<Value>>> {
+            let Some(function) = self.definition.get::<Option<Function>>(name)? else { return Ok(None) };
+            let mut values = args.into_lua_multi(&lua)?;
+            values.push_front(Value::Table(self.instance.clone()));
+            Ok(Some(function.call::<MultiValue>(values)?.into_iter().collect()))
+        })();
+        called.map_err(|error| match report::lower(&error) {
+            Error::Interrupted => Error::Interrupted,
+            other => self.broken(format!("{name}: {other}")),
+        })
+    }
+
+    fn broken(&self, problem: String) -> Error {
+        Error::environment(&self.description.name, problem)
+    }
+
+    fn wrong(&self, function: &str, expected: &str, got: &Value) -> Error {
+        self.broken(format!("{function}: expected {expected}, got {}", kind(got)))
+    }
+
+    fn text(&self, function: &str, what: &str, value: &Value) -> Result<String> {
+        match value {
+            Value::String(text) => Ok(text.to_string_lossy()),
+            other => Err(self.wrong(function, what, other)),
+        }
+    }
+
+    /// A field that is a string or a function of `self`.
+    fn words(&self, name: &str) -> Result<Option<String>> {
+        match self.definition.get::<Value>(name) {
+            Ok(Value::Nil) => Ok(None),
+            Ok(Value::Function(_)) => {
+                let values = self.call(name, ())?.unwrap_or_default();
+                self.text(name, "a string", first(&values)).map(Some)
+            }
+            Ok(other) => self.text(name, "a string", &other).map(Some),
+            Err(error) => Err(report::lower(&error)),
+        }
+    }
+
+    /// A function that gives an action or nil; `None` too when there is no such function.
+    fn action(&self, name: &str, args: impl IntoLuaMulti) -> Result<Option<String>> {
+        match self.call(name, args)?.as_deref().map(first) {
+            None | Some(Value::Nil) => Ok(None),
+            Some(action) => self.text(name, "an action as a string, or nil", action).map(Some),
+        }
+    }
+
+    fn stream(&self, seed: u64, purpose: &str) -> Result<Value> {
+        let lua = self.definition.weak_lua().upgrade();
+        let made = (|| -> mlua::Result<Value> {
+            let require: Function = lua.globals().get("require")?;
+            let random: Table = require.call("affine.random")?;
+            random.get::<Function>("new")?.call((seed as i64, purpose))
+        })();
+        made.map_err(|error| report::lower(&error))
+    }
+}
+
+impl Environment for LuaEnvironment {
+    fn describe(&self) -> Description {
+        self.description.clone()
+    }
+
+    fn reset(&mut self, task_id: u64) -> Result<String> {
+        let lua = self.definition.weak_lua().upgrade();
+        let rng = self.stream(task_id, &format!("environment {}", self.description.name))?;
+        let prepared = (|| -> mlua::Result<(Table, Table)> {
+            let task = lua.create_table()?;
+            task.set("id", task_id as i64)?;
+            task.set("rng", rng)?;
+            Ok((instance(&lua, &self.definition, &self.options)?, task))
+        })();
+        let (instance, task) = prepared.map_err(|error| report::lower(&error))?;
+        self.instance = instance;
+        let values = self.call("reset", task)?.unwrap_or_default();
+        self.first_observation = self.text("reset", "the first observation as a string", first(&values))?;
+        Ok(self.first_observation.clone())
+    }
+
+    fn messages(&self) -> Result<Vec<Message>> {
+        if let Some(values) = self.call("messages", ())? {
+            let lua = self.definition.weak_lua().upgrade();
+            let json = convert::to_json(&lua, first(&values))?;
+            return serde_json::from_value(json).map_err(|e| self.broken(format!("messages: {e}")));
+        }
+        let mut messages = Vec::new();
+        if let Some(system) = self.words("system")? {
+            messages.push(Message::new("system", system));
+        }
+        let prompt = self.words("prompt")?.unwrap_or_default();
+        messages.push(Message::user(format!("{prompt}\n{}", self.first_observation)));
+        Ok(messages)
+    }
+
+    fn parse(&self, reply: &str) -> Result<Parsed> {
+        let Some(values) = self.call("parse", reply)? else {
+            return Ok(Parsed::Action(reply.trim().to_string()));
+        };
+        match first(&values) {
+            Value::Nil => {
+                let complaint = values.get(1).unwrap_or(&Value::Nil);
+                self.text("parse", "an action, or nil and a complaint", complaint).map(Parsed::Complaint)
+            }
+            action => self.text("parse", "an action as a string", action).map(Parsed::Action),
+        }
+    }
+
+    fn step(&mut self, action: &str) -> Result<Step> {
+        let values = self.call("step", action)?.unwrap_or_default();
+        let [observation, reward, done, info] = [0, 1, 2, 3].map(|i| values.get(i).unwrap_or(&Value::Nil));
+        let info = match info {
+            Value::Nil => serde_json::Map::new(),
+            Value::Table(_) => {
+                let lua = self.definition.weak_lua().upgrade();
+                match convert::to_json(&lua, info)? {
+                    serde_json::Value::Object(info) => info,
+                    _ => serde_json::Map::new(),
+                }
+            }
+            other => return Err(self.wrong("step", "a table or nothing as fourth result (info)", other)),
+        };
+        Ok(Step {
+            observation: self.text("step", "the observation as a string", observation)?,
+            reward: self.number("the reward as a number", reward)?,
+            done: match done {
+                Value::Boolean(done) => *done,
+                other => return Err(self.wrong("step", "true or false as third result (done)", other)),
+            },
+            score: info.get("score").and_then(serde_json::Value::as_f64),
+            truncated: info.get("truncated").and_then(serde_json::Value::as_bool).unwrap_or(false),
+            info,
+        })
+    }
+
+    fn expert(&mut self) -> Result<Option<String>> {
+        self.action("expert", ())
+    }
+
+    fn random_action(&mut self, random: &mut dyn FnMut(u64) -> u64) -> Result<Option<String>> {
+        let rng = self.stream(random(0) >> 1, "random action")?;
+        self.action("random_action", rng)
+    }
+
+    fn constant_actions(&self) -> Vec<String> {
+        self.definition.get("constant_actions").unwrap_or_default()
+    }
+
+    fn rule(&mut self) -> Result<Option<String>> {
+        self.action("rule", ())
+    }
+
+    fn fresh(&self) -> Result<Box<dyn Environment>> {
+        let lua = self.definition.weak_lua().upgrade();
+        let instance = instance(&lua, &self.definition, &self.options).map_err(|error| report::lower(&error))?;
+        Ok(Box::new(LuaEnvironment {
+            definition: self.definition.clone(),
+            options: self.options.clone(),
+            instance,
+            description: self.description.clone(),
+            first_observation: String::new(),
+        }))
+    }
+}
+
+impl LuaEnvironment {
+    fn number(&self, expected: &str, value: &Value) -> Result<f64> {
+        match value {
+            Value::Integer(n) => Ok(*n as f64),
+            Value::Number(x) if x.is_finite() => Ok(*x),
+            other => Err(self.wrong("step", expected, other)),
+        }
+    }
+}
+
+fn first(values: &[Value]) -> &Value {
+    values.first().unwrap_or(&Value::Nil)
+}
+
+fn instance(lua: &Lua, definition: &Table, options: &Table) -> mlua::Result<Table> {
+    let instance = lua.create_table()?;
+    instance.set("options", options)?;
+    let metatable = lua.create_table()?;
+    metatable.set("__index", definition)?;
+    instance.set_metatable(Some(metatable))?;
+    Ok(instance)
+}
+
+/// `env.define` has checked the fields' types.
+fn describe(definition: &Table, options: &Table) -> mlua::Result<Description> {
+    let range: Table = definition.get("score_range")?;
+    let max_turns = match options.get::<Value>("max_turns")? {
+        Value::Integer(n) if n > 0 => n as usize,
+        Value::Number(x) if integral(x).is_some_and(|n| n > 0) => x as usize,
+        _ => definition.get("max_turns")?,
+    };
+    Ok(Description {
+        name: definition.get("name")?,
+        num_tasks: definition.get("num_tasks")?,
+        score_range: (range.get(1)?, range.get(2)?),
+        success_threshold: definition.get("success_threshold")?,
+        max_turns,
+    })
+}
