@@ -58,7 +58,7 @@ return {
   },
 
   data = {
-    environments = { "affine:sat", "grid" }, -- names, "custom:my_env", .lua files; { name, option = … } sets options
+    environments = { "affine:sat", "grid" }, -- names, "custom:my_env", .lua files; { name = "…", option = … } sets options
     num_samples = 2000, -- demonstrations (by environment)
     first_task_id = 20000, -- task id of the first demonstration
     expert_noise = 0.0, -- share of the expert's actions replaced by random ones (by environment)
@@ -138,7 +138,7 @@ return {
         lora_alpha = 32,
       },
       data = {
-        environments = { { "affine:sat", n = 4, k = 2, m = 7 }, "grid" },
+        environments = { { name = "affine:sat", n = 4, k = 2, m = 7 }, "grid" },
         num_samples = { sat = 6000, grid = 3000 },
         expert_noise = { grid = 0.3 },
         train_split = 0.95,

@@ -82,7 +82,7 @@ local function check_environments(path, list)
     fail('%s: expected a list of environments such as { "affine:sat", "grid" }, got %s', path, show(list))
   end
   for index, entry in ipairs(list) do
-    local name = type(entry) == "table" and entry[1] or entry
+    local name = type(entry) == "table" and entry.name or entry
     if type(name) ~= "string" then
       fail("%s[%d]: expected a name, or { name, option = … }, got %s", path, index, show(entry))
     end

@@ -63,7 +63,7 @@ end
 --- The SHA-256 of every file that defines an environment, by path.
 local function environment_files(settings, flat)
   for _, entry in ipairs(settings.data.environments) do
-    local name = type(entry) == "table" and entry[1] or entry
+    local name = type(entry) == "table" and entry.name or entry
     local module = name:match("^custom:(.+)$")
     local path = module and package.searchpath(module, package.path) or name:match("%.lua$") and name
     if path and fs.exists(path) then

@@ -67,11 +67,11 @@ function pipeline.environments(settings)
   for index, entry in ipairs(settings.data.environments) do
     local options = {}
     for key, value in pairs(type(entry) == "table" and entry or {}) do
-      if key ~= 1 then
+      if key ~= "name" then
         options[key] = value
       end
     end
-    handles[index] = env.make(type(entry) == "table" and entry[1] or entry, options)
+    handles[index] = env.make(type(entry) == "table" and entry.name or entry, options)
     names[index] = handles[index]:describe().name
   end
   check_names(settings, names)

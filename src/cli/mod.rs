@@ -1,1 +1,91 @@
-//! The command line: one file per command.
+//! The command line: one file per command, exit codes in one place.
+//!
+//! 0 success · 1 the script failed · 2 the command line is wrong (a missing script is part of it) · 130 interrupted.
+
+pub mod panic;
+mod run;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::lua::interrupt;
+use crate::lua::report::Report;
+
+#[derive(Parser)]
+#[command(
+    name = "affine",
+    version = VERSION,
+    about = "An embedded scripting host for training language models",
+    override_usage = "affine <SCRIPT> [ARGS]...\n       affine -e <CODE> [ARGS]...\n       affine - [ARGS]...",
+    after_help = "Everything behind the script or the code belongs to it, as Lua's `arg`; `-` reads the script from \
+                  standard input.\n\nEnvironment:\n  AFFINE_LOG     debug, info (default), warn, error, or a filter \
+                  such as info,hf_hub=debug\n  AFFINE_STDLIB  a folder whose affine/*.lua stand before those in the \
+                  binary",
+    disable_help_subcommand = true
+)]
+struct Cli {
+    /// Run CODE; what follows it are its arguments
+    #[arg(short = 'e', value_names = ["CODE", "ARGS"], num_args = 1.., allow_hyphen_values = true)]
+    code: Option<Vec<OsString>>,
+
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// A script and its arguments.
+    #[command(external_subcommand)]
+    Script(Vec<OsString>),
+}
+
+const VERSION: &str =
+    concat!(env!("CARGO_PKG_VERSION"), " (", env!("AFFINE_GIT_REVISION"), ")\nlibtorch 2.11.0\nLua 5.4");
+
+/// How a command can end other than well.
+pub enum Failure {
+    /// One sentence on what is wrong with the command line.
+    Usage(String),
+    Script(Report),
+}
+
+/// Parses the command line, runs it, prints what went wrong.
+pub fn main() -> ExitCode {
+    let cli = match Cli::command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches)) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            // A reader that has gone is no error.
+            let _ = error.print();
+            return ExitCode::from(if asked { 0 } else { 2 });
+        }
+    };
+    // The panic hook has told the user.
+    let Ok(outcome) = std::panic::catch_unwind(|| dispatch(cli)) else {
+        return ExitCode::FAILURE;
+    };
+    match outcome {
+        // Ctrl-C in a script's last moments: it ended by itself, and still was interrupted.
+        Ok(()) if crate::engine::cancel::requested() => ExitCode::from(interrupt::EXIT_CODE),
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Usage(sentence)) => {
+            eprintln!("affine: {sentence}");
+            ExitCode::from(2)
+        }
+        Err(Failure::Script(report)) => {
+            eprintln!("{report}");
+            ExitCode::from(if report.interrupted { interrupt::EXIT_CODE } else { 1 })
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<(), Failure> {
+    match (cli.code, cli.command) {
+        (Some(words), _) => run::code(words),
+        (None, Some(Command::Script(words))) => run::script(words),
+        (None, None) => Err(Failure::Usage("no script given, try `affine --help`".to_string())),
+    }
+}

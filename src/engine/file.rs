@@ -3,10 +3,11 @@
 //! What a run needs again (configs, summaries, checkpoint states, adapters) goes through [`write_atomic`].
 
 use std::fs::Permissions;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
 use super::{Error, Result};
@@ -21,10 +22,7 @@ pub fn write_atomic(path: impl AsRef<Path>, bytes: &[u8]) -> Result<()> {
 pub fn replace(path: impl AsRef<Path>, fill: impl FnOnce(&mut NamedTempFile) -> io::Result<()>) -> Result<()> {
     let path = path.as_ref();
     let failed = |e: io::Error| Error::file(path, format!("cannot be written: {}", reason(&e)));
-    let folder = match path.parent() {
-        Some(folder) if folder != Path::new("") => folder,
-        _ => Path::new("."),
-    };
+    let folder = folder(path);
     // tempfile's default of 0600 is for secrets; these files get what the umask leaves, like any other.
     let mut file = tempfile::Builder::new()
         .permissions(Permissions::from_mode(0o666))
@@ -39,6 +37,46 @@ pub fn replace(path: impl AsRef<Path>, fill: impl FnOnce(&mut NamedTempFile) -> 
         let _ = folder.sync_all();
     }
     Ok(())
+}
+
+/// Makes `link` point at `target`, in place of whatever link was there.
+pub fn symlink_atomic(target: &Path, link: &Path) -> Result<()> {
+    let replace = || -> io::Result<()> {
+        let make = |path: &Path| std::os::unix::fs::symlink(target, path);
+        tempfile::Builder::new().prefix(".writing-").make_in(folder(link), make)?.into_temp_path().persist(link)?;
+        Ok(())
+    };
+    replace().map_err(|e| Error::file(link, format!("cannot be written: {}", reason(&e))))
+}
+
+/// SHA-256 in hex.
+pub fn sha256(content: &[u8]) -> String {
+    hex(&Sha256::digest(content))
+}
+
+/// SHA-256 of a file's content in hex.
+pub fn sha256_file(path: &Path) -> Result<String> {
+    let read = || -> io::Result<String> {
+        let (mut file, mut hash) = (std::fs::File::open(path)?, Sha256::new());
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            match file.read(&mut buffer)? {
+                0 => return Ok(hex(&hash.finalize())),
+                length => hash.update(&buffer[..length]),
+            }
+        }
+    };
+    read().map_err(|e| Error::file(path, format!("cannot be read: {}", reason(&e))))
+}
+
+/// Bytes as lower-case hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The folder of a path; the current one where it names none.
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."))
 }
 
 /// Creates a folder and those above it; an existing one is fine.

@@ -8,14 +8,12 @@ pub mod players;
 use std::ops::Range;
 
 use rand_chacha::ChaCha8Rng;
-use sha2::{Digest, Sha256};
-
 use super::env::{Description, Environment, Parsed, Step};
 use super::generate::{Reply, Sampling, Session};
 use super::model::Model;
 use super::text::Message;
 use super::text::conversation::Conversation;
-use super::{Error, Result};
+use super::{Error, Result, file};
 
 /// How an episode ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,7 +112,7 @@ pub fn play(
 /// SHA-256 (hex) of an episode's opening messages as JSON: two tasks with equal hashes show the model the same prompt.
 pub fn prompt_hash(messages: &[Message]) -> String {
     let text = serde_json::to_string(messages).expect("messages are plain strings");
-    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    file::sha256(text.as_bytes())
 }
 
 fn play_batch(

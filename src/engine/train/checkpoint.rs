@@ -178,7 +178,7 @@ pub fn fingerprint(model: &Model) -> String {
             values.iter().for_each(|value| digest.update(value.to_le_bytes()));
         }
     }
-    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    file::hex(&digest.finalize())
 }
 
 /// The finished checkpoints of a folder, oldest first.

@@ -407,5 +407,5 @@ fn data_fingerprint(data: &[Sequence]) -> String {
         sequence.ids.iter().for_each(|id| digest.update(id.to_le_bytes()));
         sequence.mask.iter().for_each(|&trained| digest.update([u8::from(trained)]));
     }
-    digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    file::hex(&digest.finalize()[..8])
 }

@@ -2,10 +2,15 @@
 
 mod env;
 mod eval;
+mod fs;
+mod host;
 mod json;
 mod log;
 mod model;
+mod path;
+pub mod random;
 mod rollout;
+mod time;
 mod tokenizer;
 mod track;
 mod trainer;
@@ -24,9 +29,14 @@ type Module = fn(&Lua) -> mlua::Result<Table>;
 pub const ALL: &[(&str, Module)] = &[
     ("env",       env::module),
     ("eval",      eval::module),
+    ("fs",        fs::module),
+    ("host",      host::module),
     ("json",      json::module),
     ("log",       log::module),
     ("model",     model::module),
+    ("path",      path::module),
+    ("random",    random::module),
+    ("time",      time::module),
     ("tokenizer", tokenizer::module),
     ("track",     track::module),
     ("trainer",   trainer::module),
