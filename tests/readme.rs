@@ -28,7 +28,7 @@ const LONG: &[(&str, &[&str])] = &[
     ("affine scripts/deploy.lua", &[SMALL]),
     ("affine scripts/full.lua", &[SMALL]),
     ("affine scripts/full.lua --set seed=1 --set rl.iterations=40", &[SMALL]),
-    ("affine scripts/full.lua --set 'data.environments={{\"sat\", n = 3, k = 2, m = 5}, \"grid\"}'", &[SMALL]),
+    ("affine scripts/full.lua --set 'data.environments={{name = \"sat\", n = 3, k = 2, m = 5}, \"grid\"}'", &[SMALL]),
     ("affine scripts/full.lua --config mine.lua", &[SMALL]),
     ("affine scripts/full.lua --preset affine-0004", &[SMALL, STAND_IN]),
     (
