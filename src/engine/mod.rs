@@ -11,6 +11,7 @@ pub mod eval;
 pub mod file;
 pub mod generate;
 pub mod hub;
+pub mod file;
 pub mod log;
 pub mod model;
 pub mod random;
