@@ -5,6 +5,7 @@ mod eval;
 mod golden;
 mod optimizer;
 mod parity;
+mod readme;
 mod records;
 mod rl_golden;
 mod sat;
