@@ -1,5 +1,5 @@
 -- What every state starts with, before any script: errors that a script catches are strings, an interruption is not
--- caught, and output reaches its reader line by line. `host` holds the three native functions used here.
+-- caught, and output reaches its reader line by line. `host` holds the native functions used here.
 local host = ...
 local pcall_raw, close_raw, resume_raw = pcall, coroutine.close, coroutine.resume
 
@@ -42,22 +42,27 @@ function coroutine.close(thread)
   return settle(close_raw(thread))
 end
 
+-- `load` hands back what its reader function raised.
+local load_raw = load
+function load(...)
+  local chunk, message = load_raw(...)
+  if type(message) == "userdata" then
+    message = host.describe(message)
+  end
+  return chunk, message
+end
+
 -- mlua's safe libraries leave `debug` out; this one function of it is harmless and useful with xpcall.
 debug = { traceback = host.traceback }
 
--- A log read through a pipe should not wait for 4096 bytes, and a reader that has gone (`| head`) ends the script
--- quietly instead of letting it write to nobody.
-io.stdout:setvbuf "line"
-
-local function written(file, message, code)
-  if not file and code == host.EPIPE then
+-- Output read through a pipe should not wait for 4096 bytes, and a reader that has gone (`| head`) ends the script
+-- quietly instead of letting it print to nobody. Only a flush of a full buffer tells of that: in line buffering glibc
+-- counts a line that it could not pass on as written.
+local function flush()
+  local flushed, _, code = io.stdout:flush()
+  if not flushed and code == host.EPIPE then
     host.reader_gone()
   end
-  return file, message, code
-end
-
-function io.write(...)
-  return written(io.output():write(...))
 end
 
 function print(...)
@@ -65,5 +70,14 @@ function print(...)
   for i = 1, texts.n do
     texts[i] = tostring(texts[i])
   end
-  written(io.stdout:write(table.concat(texts, "\t"), "\n"))
+  io.stdout:write(table.concat(texts, "\t"), "\n")
+  flush()
+end
+
+function io.write(...)
+  local file, message, code = io.output():write(...)
+  if file == io.stdout then
+    flush()
+  end
+  return file, message, code
 end
