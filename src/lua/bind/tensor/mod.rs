@@ -85,6 +85,11 @@ fn all_methods() -> impl Iterator<Item = &'static (&'static str, Method)> {
     math::METHODS.iter().chain(shape::METHODS).chain(grad::METHODS).chain(values::METHODS)
 }
 
+/// The names of a tensor's methods. Its metatable does not tell: `__index` there is a function, for the sake of `t[i]`.
+pub fn methods() -> impl Iterator<Item = &'static str> {
+    all_methods().map(|(name, _)| *name).chain(["close"])
+}
+
 /// Frees the tensor now. Its memory goes with the last handle or graph that uses it.
 fn close(function: &str, this: Option<Value>) -> mlua::Result<()> {
     let handle = this.as_ref().and_then(Value::as_userdata).and_then(|handle| handle.borrow::<Tensor>().ok());
@@ -100,7 +105,7 @@ fn close(function: &str, this: Option<Value>) -> mlua::Result<()> {
 /// `t[i]`: the i-th part along the first dimension. A name that is no method's ends here too.
 fn index(lua: &Lua, (this, key): (Value, Value)) -> mlua::Result<Value> {
     if let Value::String(name) = &key {
-        let names: Vec<String> = all_methods().map(|(name, _)| name.to_string()).collect();
+        let names: Vec<String> = methods().map(str::to_string).collect();
         let unknown = require::unknown("a tensor has no", "method", &name.to_string_lossy(), &names);
         return Err(report::raise(unknown));
     }
