@@ -169,7 +169,9 @@ describe("matmul", function()
   end)
 
   it("names both shapes where they do not fit", function()
-    expect(error_of(a.matmul, a, tensor.zeros { 4, 5 })):equals("tensor:matmul: shapes [2, 3] and [4, 5] do not fit")
+    expect(error_of(a.matmul, a, tensor.zeros { 4, 5 })):equals(
+      "tensor:matmul: shapes [2, 3] and [4, 5] do not fit"
+    )
     expect(error_of(a.matmul, a, tensor.new(1))):equals("tensor:matmul: shapes [2, 3] and [] do not fit")
     expect(error_of(a.matmul, a, 2)):equals("tensor:matmul: other: expected tensor, got number")
   end)

@@ -63,8 +63,12 @@ describe("a new tensor", function()
   end)
 
   it("refuses what its dtype cannot hold, and unknown options", function()
-    expect(error_of(tensor.new, { 1.5 }, { dtype = "int64" })):equals("tensor.new: value[1]: expected integer, got number 1.5")
-    expect(error_of(tensor.new, { 1 }, { dtype = "bool" })):equals("tensor.new: value[1]: expected boolean, got number 1")
+    expect(error_of(tensor.new, { 1.5 }, { dtype = "int64" })):equals(
+      "tensor.new: value[1]: expected integer, got number 1.5"
+    )
+    expect(error_of(tensor.new, { 1 }, { dtype = "bool" })):equals(
+      "tensor.new: value[1]: expected boolean, got number 1"
+    )
     expect(error_of(tensor.new, { 1 }, { dtype = "int63" })):equals(
       'tensor.new: dtype: expected "float32", "bfloat16", "float16", "float64", "int64" or "bool", got "int63"'
     )
@@ -89,11 +93,21 @@ describe("a filled tensor", function()
   end)
 
   it("wants its shape as a list of sizes", function()
-    expect(error_of(tensor.zeros, 2, 3)):equals("tensor.zeros: argument 1 (shape): expected table, got number")
-    expect(error_of(tensor.ones, { 2, -1 })):equals("tensor.ones: shape[2]: expected a non-negative integer, got number -1")
-    expect(error_of(tensor.full, { "2" }, 1)):equals("tensor.full: shape[1]: expected a non-negative integer, got string")
-    expect(error_of(tensor.full, { 2 }, { 1 })):equals("tensor.full: value: expected number or boolean, got table")
-    expect(error_of(tensor.zeros, { 2 ^ 40, 2 ^ 40 })):contains("tensor.zeros: Storage size calculation overflowed")
+    expect(error_of(tensor.zeros, 2, 3)):equals(
+      "tensor.zeros: argument 1 (shape): expected table, got number"
+    )
+    expect(error_of(tensor.ones, { 2, -1 })):equals(
+      "tensor.ones: shape[2]: expected a non-negative integer, got number -1"
+    )
+    expect(error_of(tensor.full, { "2" }, 1)):equals(
+      "tensor.full: shape[1]: expected a non-negative integer, got string"
+    )
+    expect(error_of(tensor.full, { 2 }, { 1 })):equals(
+      "tensor.full: value: expected number or boolean, got table"
+    )
+    expect(error_of(tensor.zeros, { 2 ^ 40, 2 ^ 40 })):contains(
+      "tensor.zeros: Storage size calculation overflowed"
+    )
   end)
 
   it("counts with arange", function()
@@ -102,7 +116,9 @@ describe("a filled tensor", function()
     expect(tensor.arange(1, 2, 0.25):totable()):equals { 1, 1.25, 1.5, 1.75 }
     expect(tensor.arange(3, 0, -1, { dtype = "int64" }):totable()):equals { 3, 2, 1 }
     expect(tensor.arange(2, { dtype = "int64" }):dtype()):equals("int64")
-    expect(error_of(tensor.arange, 3, 1)):equals("tensor.arange: upper bound and lower bound inconsistent with step sign")
+    expect(error_of(tensor.arange, 3, 1)):equals(
+      "tensor.arange: upper bound and lower bound inconsistent with step sign"
+    )
     expect(error_of(tensor.arange, 1, 2, 1, 5)):equals(
       "tensor.arange: options: expected table, behind at most three numbers, got number"
     )
@@ -139,7 +155,9 @@ describe("a tensor in words", function()
     )
     expect(tostring(tensor.new({ 1, 2 }, { dtype = "int64" }))):equals("tensor [2] int64\n[1, 2]")
     expect(tostring(tensor.new { true, false })):equals("tensor [2] bool\n[true , false]")
-    expect(tostring(tensor.new(0.5, { requires_grad = true }))):equals("tensor [] float32, requires grad: 0.5000")
+    expect(tostring(tensor.new(0.5, { requires_grad = true }))):equals(
+      "tensor [] float32, requires grad: 0.5000"
+    )
     expect(tostring(tensor.zeros { 0 })):equals("tensor [0] float32\n[]")
   end)
 
@@ -155,7 +173,9 @@ describe("item and to", function()
     expect(tensor.new({ { 3 } }):item()):equals(3)
     expect(tensor.new(true):item()):equals(true)
     local pair = tensor.new { 1, 2 }
-    expect(error_of(pair.item, pair)):equals("tensor:item: expected a tensor of one value, got one of the shape [2]")
+    expect(error_of(pair.item, pair)):equals(
+      "tensor:item: expected a tensor of one value, got one of the shape [2]"
+    )
   end)
 
   it("change the dtype, and nothing where there is nothing to change", function()

@@ -79,13 +79,17 @@ describe("requires_grad", function()
     expect(t:requires_grad()):equals(true)
     expect((t * 2):requires_grad()):equals(true)
     expect((t * 2):detach():requires_grad()):equals(false)
-    expect(error_of(t.requires_grad, t, 1)):equals("tensor:requires_grad: argument 1 (flag): expected boolean, got number")
+    expect(error_of(t.requires_grad, t, 1)):equals(
+      "tensor:requires_grad: argument 1 (flag): expected boolean, got number"
+    )
   end)
 
   it("is for floating-point tensors", function()
     local whole = tensor.new({ 1 }, { dtype = "int64" })
     expect(error_of(whole.requires_grad, whole, true)):contains("tensor:requires_grad: ")
-    expect(error_of(tensor.new, { 1 }, { dtype = "int64", requires_grad = true })):contains("tensor.new: Only Tensors of floating point")
+    expect(error_of(tensor.new, { 1 }, { dtype = "int64", requires_grad = true })):contains(
+      "tensor.new: Only Tensors of floating point"
+    )
   end)
 end)
 

@@ -26,8 +26,12 @@ describe("a closed tensor", function()
       return 1 + closed
     end)):equals("number + tensor: right: expected tensor, got one that was closed")
     local open = tensor.new { { 1, 2 } }
-    expect(error_of(open.matmul, open, closed)):equals("tensor:matmul: other: expected tensor, got one that was closed")
-    expect(error_of(tensor.cat, { closed })):equals("tensor.cat: tensors[1]: expected tensor, got one that was closed")
+    expect(error_of(open.matmul, open, closed)):equals(
+      "tensor:matmul: other: expected tensor, got one that was closed"
+    )
+    expect(error_of(tensor.cat, { closed })):equals(
+      "tensor.cat: tensors[1]: expected tensor, got one that was closed"
+    )
     expect(tostring(closed)):equals("tensor (closed)")
   end)
 
@@ -104,7 +108,9 @@ describe("a tensor file", function()
     expect(error_of(tensor.save, path .. "/x", {})):contains(
       "tensor.save: " .. path .. "/x: cannot be written"
     )
-    expect(error_of(tensor.save, path, { a = 3 })):equals("tensor.save: tensors.a: expected tensor, got number")
+    expect(error_of(tensor.save, path, { a = 3 })):equals(
+      "tensor.save: tensors.a: expected tensor, got number"
+    )
     expect(error_of(tensor.save, path, { tensor.new(1) })):equals(
       "tensor.save: tensors: expected names as keys, got number"
     )

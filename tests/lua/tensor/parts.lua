@@ -62,7 +62,9 @@ describe("an index", function()
     local function assign()
       t[1] = 2
     end
-    expect(error_of(assign)):equals("tensor: a value is not set with [ ]\nhint: t[i]:copy_(x) writes the tensor x there")
+    expect(error_of(assign)):equals(
+      "tensor: a value is not set with [ ]\nhint: t[i]:copy_(x) writes the tensor x there"
+    )
   end)
 end)
 
@@ -81,7 +83,9 @@ describe("a part", function()
     expect(t:narrow(2, 2, 2):totable()):equals { { 2, 3 }, { 5, 6 } }
     expect(t:narrow(2, -1, 1):totable()):equals { { 3 }, { 6 } }
     expect(t:narrow(1, 1, 0):shape()):equals { 0, 3 }
-    expect(error_of(t.narrow, t, 2, 2, 3)):equals("tensor:narrow: length: expected 0 to 2, what is left from there, got 3")
+    expect(error_of(t.narrow, t, 2, 2, 3)):equals(
+      "tensor:narrow: length: expected 0 to 2, what is left from there, got 3"
+    )
     expect(error_of(t.narrow, t, 2, 0, 1)):equals("tensor:narrow: start: expected 1 to 3 or -3 to -1, got 0")
   end)
 
@@ -114,9 +118,15 @@ describe("another shape", function()
     expect(t:reshape({ -1 }):totable()):equals { 1, 2, 3, 4, 5, 6 }
     expect(t:view({ 6, -1 }):shape()):equals { 6, 1 }
     expect(t:reshape(t:t():shape()):shape()):equals { 3, 2 }
-    expect(error_of(t.reshape, t, { 4, 2 })):equals("tensor:reshape: shape '[4, 2]' is invalid for input of size 6")
-    expect(error_of(t.reshape, t, { 3, -2 })):equals("tensor:reshape: shape[2]: expected a size or -1, got number -2")
-    expect(error_of(t.reshape, t, 3, 2)):equals("tensor:reshape: argument 1 (shape): expected table, got number")
+    expect(error_of(t.reshape, t, { 4, 2 })):equals(
+      "tensor:reshape: shape '[4, 2]' is invalid for input of size 6"
+    )
+    expect(error_of(t.reshape, t, { 3, -2 })):equals(
+      "tensor:reshape: shape[2]: expected a size or -1, got number -2"
+    )
+    expect(error_of(t.reshape, t, 3, 2)):equals(
+      "tensor:reshape: argument 1 (shape): expected table, got number"
+    )
     expect(error_of(t.view, t:t(), { 6 })):contains("tensor:view: view size is not compatible")
   end)
 
@@ -131,7 +141,9 @@ describe("another shape", function()
     expect(tensor.zeros({ 1, 2, 1 }):squeeze():shape()):equals { 2 }
     expect(tensor.zeros({ 1, 2, 1 }):squeeze(3):shape()):equals { 1, 2 }
     expect(t:squeeze(1):shape()):equals { 2, 3 }
-    expect(error_of(t.transpose, t, 1, 3)):equals("tensor:transpose: dim2: expected 1 to 2 or -2 to -1, got 3")
+    expect(error_of(t.transpose, t, 1, 3)):equals(
+      "tensor:transpose: dim2: expected 1 to 2 or -2 to -1, got 3"
+    )
   end)
 end)
 
@@ -141,9 +153,13 @@ describe("joined tensors", function()
   it("stand behind each other along a dimension", function()
     expect(tensor.cat({ a, b }):totable()):equals { { 1, 2 }, { 3, 4 }, { 5, 6 } }
     expect(tensor.cat({ b, b }, -1):totable()):equals { { 3, 4, 3, 4 }, { 5, 6, 5, 6 } }
-    expect(error_of(tensor.cat, { a, b }, 2)):equals("tensor.cat: tensors[2]: shapes [1, 2] and [2, 2] do not fit")
+    expect(error_of(tensor.cat, { a, b }, 2)):equals(
+      "tensor.cat: tensors[2]: shapes [1, 2] and [2, 2] do not fit"
+    )
     expect(error_of(tensor.cat, { a, b }, 3)):equals("tensor.cat: dim: expected 1 to 2 or -2 to -1, got 3")
-    expect(error_of(tensor.cat, {})):equals("tensor.cat: tensors: expected at least one tensor, got an empty list")
+    expect(error_of(tensor.cat, {})):equals(
+      "tensor.cat: tensors: expected at least one tensor, got an empty list"
+    )
     expect(error_of(tensor.cat, { a, 3 })):equals("tensor.cat: tensors[2]: expected tensor, got number")
   end)
 
@@ -152,6 +168,8 @@ describe("joined tensors", function()
     expect(tensor.stack({ a, a }, 3):shape()):equals { 1, 2, 2 }
     expect(tensor.stack({ a, a }, -1):shape()):equals { 1, 2, 2 }
     expect(tensor.stack({ tensor.new(1), tensor.new(2) }):totable()):equals { 1, 2 }
-    expect(error_of(tensor.stack, { a, b })):equals("tensor.stack: tensors[2]: shapes [1, 2] and [2, 2] do not fit")
+    expect(error_of(tensor.stack, { a, b })):equals(
+      "tensor.stack: tensors[2]: shapes [1, 2] and [2, 2] do not fit"
+    )
   end)
 end)

@@ -86,6 +86,8 @@ describe("softmax", function()
 
   it("needs to be told its dimension", function()
     expect(error_of(t.softmax, t)):equals("tensor:softmax: argument 1 (dim): expected integer, got no value")
-    expect(error_of(t.log_softmax, t, 3)):equals("tensor:log_softmax: dim: expected 1 to 2 or -2 to -1, got 3")
+    expect(error_of(t.log_softmax, t, 3)):equals(
+      "tensor:log_softmax: dim: expected 1 to 2 or -2 to -1, got 3"
+    )
   end)
 end)
