@@ -178,7 +178,18 @@ impl Game {
             None => Conversation::open(model.tokenizer()?, &messages)?,
             Some(_) => Conversation::default(),
         };
-        let mut game = Game {
+        let ending = ending.or_else(|| {
+            (!has_room(model, &conversation)).then(|| {
+                let (name, tokens) = (&description.name, conversation.len());
+                let context = model.net.config.max_position_embeddings;
+                tracing::warn!(
+                    "environment {name}, task {task_id}: the opening of {tokens} tokens leaves no room in this model's \
+                     context of {context}; the episode is truncated before its first turn"
+                );
+                Ending::Truncated
+            })
+        });
+        Ok(Game {
             environment,
             description,
             stream,
@@ -190,9 +201,7 @@ impl Game {
             messages,
             score: 0.0,
             ending,
-        };
-        game.check_room(model);
-        Ok(game)
+        })
     }
 
     /// The ids that the session has not been fed. They leave as known.
@@ -226,10 +235,16 @@ impl Game {
         } else if self.turns.len() >= self.description.max_turns {
             self.ending = Some(Ending::Truncated);
         } else {
-            self.conversation.push_observation(tokenizer, &step.observation)?;
-            self.logprobs.resize(self.conversation.ids().len(), 0.0);
-            self.messages.push(Message::user(step.observation));
-            self.check_room(model);
+            let mut longer = self.conversation.clone();
+            longer.push_observation(tokenizer, &step.observation)?;
+            // What does not fit is left out: the trainer could not read it either.
+            if has_room(model, &longer) {
+                self.conversation = longer;
+                self.logprobs.resize(self.conversation.ids().len(), 0.0);
+                self.messages.push(Message::user(step.observation));
+            } else {
+                self.ending = Some(Ending::Truncated);
+            }
         }
         Ok(())
     }
@@ -245,14 +260,6 @@ impl Game {
                 truncated: false,
                 info: serde_json::Map::new(),
             }),
-        }
-    }
-
-    /// An episode that has filled the context is truncated.
-    fn check_room(&mut self, model: &Model) {
-        let context = model.net.config.max_position_embeddings as usize;
-        if self.ending.is_none() && self.conversation.ids().len() >= context {
-            self.ending = Some(Ending::Truncated);
         }
     }
 
@@ -273,6 +280,11 @@ impl Game {
             messages: self.messages,
         }
     }
+}
+
+/// Whether the model can say another token after this conversation.
+fn has_room(model: &Model, conversation: &Conversation) -> bool {
+    (conversation.len() as i64) < model.net.config.max_position_embeddings
 }
 
 /// The ending of an episode whose environment broke; Ctrl-C stays an error.
