@@ -201,7 +201,7 @@ impl Collector<'_> {
             batch_size: self.options.rollout_batch_size,
         };
         let episodes = rollout::play(self.model, seats, &play, &mut |_| {})?;
-        check_failures(&episodes)?;
+        check_failures(episodes.iter().map(|episode| &episode.ending))?;
         let samples = self.look(&episodes)?;
         Ok(Rollout { episodes, samples })
     }
