@@ -208,7 +208,13 @@ impl Collector<'_> {
 
     /// Fresh instances of an environment, each with a task that is not held out.
     fn seats(&self, environment: &dyn Environment, index: u64, episodes: Option<usize>) -> Result<Vec<Seat>> {
-        let name = environment.describe().name;
+        let about = environment.describe();
+        let name = about.name;
+        let last = about.num_tasks.map_or(u64::MAX, |tasks| tasks.saturating_sub(1)).min(self.options.last_task_id);
+        if last < self.options.first_task_id {
+            let expected = format!("at most {last}, the last task of environment {name}");
+            return Err(Error::option("first_task_id", expected, self.options.first_task_id));
+        }
         let count = match episodes {
             Some(count) => count,
             None => self.options.episodes(&name)?,
@@ -222,11 +228,11 @@ impl Collector<'_> {
             attempts += 1;
             if attempts > 100 * count + 1000 {
                 return Err(Error::message(format!(
-                    "environment {name}: tasks {} to {} hold fewer than {count} that are not held out",
-                    self.options.first_task_id, self.options.last_task_id
+                    "environment {name}: tasks {} to {last} hold fewer than {count} that are not held out",
+                    self.options.first_task_id
                 )));
             }
-            let range = self.options.last_task_id - self.options.first_task_id + 1;
+            let range = last - self.options.first_task_id + 1;
             let task_id = self.options.first_task_id + random::below(&mut tasks, range);
             let mut fresh = environment.fresh()?;
             if taken.contains(&task_id) || self.is_held_out(fresh.as_mut(), task_id, &excluded) {
