@@ -118,14 +118,14 @@ local Ppo = {}
 ---@field turns_mean table<string, number>
 ---@field episodes integer
 ---@field failed integer
----@field kl number To the reference, per token in nats.
+---@field kl? number To the reference, per token in nats.
 ---@field approx_kl number Between the policies before and after the update.
 ---@field clip_fraction number
 ---@field entropy number
 ---@field policy_loss number
 ---@field value_loss number
----@field explained_variance number
----@field sampler_gap number Mean difference of the log-probs recorded while sampling and recomputed by the trainer.
+---@field explained_variance? number Of the returns by the value head; absent where all returns are equal.
+---@field sampler_gap? number Mean difference of the log-probs recorded while sampling and recomputed by the trainer.
 ---@field grad_norm number
 ---@field learning_rate number
 ---@field rollout_seconds? number

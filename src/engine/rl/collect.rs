@@ -132,7 +132,8 @@ impl Rollout {
         Ok(())
     }
 
-    /// Scores and rewards by environment, and how the policy stands to its reference and to its own sampler.
+    /// Scores and rewards by environment, and how the policy stands to its reference and to its own sampler. A number
+    /// that does not exist, like the mean of nothing, is left out.
     pub fn stats(&self) -> Map<String, Value> {
         let mut stats = Map::new();
         let by_environment = |value: &dyn Fn(&Episode) -> f64| -> Value {
@@ -140,7 +141,8 @@ impl Rollout {
                 let played = self.episodes.iter().filter(|e| &e.environment == name && !e.failed());
                 mean(played.map(value))
             };
-            self.environments().iter().map(|name| (name.clone(), json!(mean(name)))).collect::<Map<_, _>>().into()
+            let means = self.environments().into_iter().map(|name| (mean(&name), name));
+            means.filter(|(mean, _)| !mean.is_nan()).map(|(mean, name)| (name, json!(mean))).collect::<Map<_, _>>().into()
         };
         stats.insert("score_mean".into(), by_environment(&|episode| episode.normalised_score));
         stats.insert("reward_mean".into(), by_environment(&Episode::total_reward));
@@ -158,6 +160,8 @@ impl Rollout {
         });
         stats.insert("sampler_gap".into(), json!(sampler_gap));
         stats.insert("explained_variance".into(), json!(self.explained_variance()));
+        // JSON's form of what is not a number.
+        stats.retain(|_, value| !value.is_null());
         stats
     }
 
