@@ -169,6 +169,8 @@ impl Game {
     fn open(model: &Model, seat: Seat) -> Result<Self> {
         let Seat { mut environment, task_id, stream } = seat;
         let description = environment.describe();
+        // Until a step says otherwise nothing is achieved, whatever number the environment has for that.
+        let score = description.score_range.0;
         let opened = environment.reset(task_id).and_then(|_| environment.messages());
         let (messages, ending) = match opened {
             Ok(messages) => (messages, None),
@@ -199,7 +201,7 @@ impl Game {
             known: 0,
             turns: Vec::new(),
             messages,
-            score: 0.0,
+            score,
             ending,
         })
     }
