@@ -16,10 +16,11 @@ fn close(got: f64, expected: f64) -> bool {
     (got - expected).abs() <= TOLERANCE
 }
 
-/// `tests/golden/affine` holds the rows with up to five environments; AFFINE_GOLDEN may name a folder that has them all.
+/// `tests/golden/affine` holds the rows with up to five environments; AFFINE_GOLDEN may name a folder whose `affine`
+/// has them all.
 fn scoring_rows(name: &str) -> Vec<Value> {
-    let folder = std::env::var_os("AFFINE_GOLDEN").map(PathBuf::from).unwrap_or_else(|| golden::path("affine"));
-    golden::rows_of(&folder.join(name))
+    let more = std::env::var_os("AFFINE_GOLDEN").map(|folder| PathBuf::from(folder).join("affine"));
+    golden::rows_of(&more.unwrap_or_else(|| golden::path("affine")).join(name))
 }
 
 fn contenders(row: &Value) -> Vec<Contender> {

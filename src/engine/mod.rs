@@ -11,7 +11,6 @@ pub mod eval;
 pub mod file;
 pub mod generate;
 pub mod hub;
-pub mod file;
 pub mod log;
 pub mod model;
 pub mod random;

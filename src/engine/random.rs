@@ -63,6 +63,17 @@ mod tests {
     }
 
     #[test]
+    fn the_first_values_of_a_stream_stay_what_they_are() {
+        // Python: key = sha256(struct.pack("<QQ", 7, 3) + b"sampling"), ChaCha8 from block 0, words u[0..6] in pairs;
+        // u0, (u1 * 1000) >> 64, int((u2 >> 11) / 2**53 * 1e9).
+        let mut rng = stream(7, "sampling", 3);
+        assert_eq!(
+            [rng.next_u64(), below(&mut rng, 1000), (unit(&mut rng) * 1e9) as u64],
+            [13685651611645790092, 982, 432377171]
+        );
+    }
+
+    #[test]
     fn bounded_integers_cover_their_range_evenly() {
         let mut rng = stream(0, "test", 0);
         let mut counts = [0u32; 6];

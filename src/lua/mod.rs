@@ -117,3 +117,19 @@ pub fn strict(lua: &Lua, name: &'static str, table: Table) -> mlua::Result<Table
     table.set_metatable(Some(metatable))?;
     Ok(table)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_of_rust_cannot_be_swallowed_by_pcall() {
+        let lua = state(Path::new("")).unwrap();
+        let broken = lua.create_function(|_, ()| -> mlua::Result<()> { panic!("a bug") }).unwrap();
+        lua.globals().set("broken", broken).unwrap();
+        for code in ["pcall(broken)", "xpcall(broken, print)", "coroutine.resume(coroutine.create(broken))"] {
+            let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| lua.load(code).exec()));
+            assert!(outcome.is_err(), "{code}");
+        }
+    }
+}

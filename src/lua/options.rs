@@ -189,8 +189,7 @@ fn wanted(expected: &str) -> &str {
         "i8" | "i16" | "i32" | "i64" | "isize" => "integer",
         "a boolean" => "boolean",
         "a string" => "string",
-        "a sequence" => "a list",
-        "a map" | "table" => "table",
+        "a map" | "a sequence" => "table",
         other if other.starts_with("struct ") => "table",
         other => other,
     }
@@ -285,7 +284,7 @@ mod tests {
         assert_eq!(complaint("{ kind = 3 }"), "f: kind: expected string, got number 3");
         assert_eq!(
             complaint("{ lora = { target_modules = 'all' } }"),
-            "f: lora.target_modules: expected a list, got string \"all\""
+            "f: lora.target_modules: expected table, got string \"all\""
         );
     }
 

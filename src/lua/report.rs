@@ -200,10 +200,11 @@ fn split_hint(text: &str) -> (String, Option<String>) {
     }
 }
 
-/// The frames of a Lua traceback that have a line, without the ones of the host's own prelude.
+/// The frames of a Lua traceback that have a line, without those of the host's own prelude and of mlua's.
 fn parse_traceback(text: &str) -> Vec<String> {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && *line != "stack traceback:");
-    let frames = lines.filter(|line| position(line).is_some() && !line.starts_with("[host]"));
+    let ours = |line: &&str| line.starts_with("[host]") || line.starts_with("__mlua_");
+    let frames = lines.filter(|line| position(line).is_some() && !ours(line));
     frames.map(str::to_string).collect()
 }
 
@@ -243,7 +244,7 @@ mod tests {
 
     #[test]
     fn the_position_is_the_users_line_not_the_stdlibs() {
-        let trace = "stack traceback:\n\t[C]: in function 'f'\n\taffine:env.lua:12: in function 'affine.env.define'\n\t\
+        let trace = "stack traceback:\n\t[C]: in function 'f'\n\t__mlua_index:31: in metamethod 'index'\n\taffine:env.lua:12: in function 'affine.env.define'\n\t\
                      scripts/x.lua:3: in main chunk\n\t[C]: in ?";
         let frames = parse_traceback(trace);
         assert_eq!(frames, ["affine:env.lua:12: in function 'affine.env.define'", "scripts/x.lua:3: in main chunk"]);

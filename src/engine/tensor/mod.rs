@@ -1,3 +1,4 @@
-//! Tensors in files.
+//! Shapes, and tensors in files.
 
 pub mod safetensors;
+pub mod shape;

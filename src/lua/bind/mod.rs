@@ -10,6 +10,7 @@ mod model;
 mod path;
 pub mod random;
 mod rollout;
+mod tensor;
 mod time;
 mod tokenizer;
 mod track;
@@ -36,6 +37,7 @@ pub const ALL: &[(&str, Module)] = &[
     ("model",     model::module),
     ("path",      path::module),
     ("random",    random::module),
+    ("tensor",    tensor::module),
     ("time",      time::module),
     ("tokenizer", tokenizer::module),
     ("track",     track::module),

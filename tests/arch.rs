@@ -1,0 +1,125 @@
+//! The layers of `src/lib.rs`, held by reading the sources.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The parts of the engine that have an order, and what each may use of the others. What is not named here (errors,
+/// tensors, files, random streams, …) is everybody's.
+#[rustfmt::skip]
+const MAY_USE: &[(&str, &[&str])] = &[
+    ("rl",       &["train", "generate", "env", "model", "text", "data", "track"]),
+    ("eval",     &["train", "generate", "env", "model", "text", "data", "track"]),
+    ("train",    &["generate", "env", "model", "text", "data", "track"]),
+    ("generate", &["model", "text", "data"]),
+    ("env",      &["text", "data"]),
+    ("model",    &["text"]),
+    ("data",     &["text"]),
+    ("text",     &[]),
+    ("hub",      &[]),
+    ("track",    &[]),
+];
+
+fn sources(folder: &str) -> Vec<(PathBuf, String)> {
+    fn collect(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => collect(&path, found),
+                false if path.extension().is_some_and(|extension| extension == "rs") => {
+                    let text = fs::read_to_string(&path).unwrap();
+                    found.push((path, text));
+                }
+                false => {}
+            }
+        }
+    }
+    let mut found = Vec::new();
+    collect(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &mut found);
+    assert!(!found.is_empty(), "no sources under {folder}");
+    found
+}
+
+/// The lines of code, comments left out.
+fn code(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().map(str::trim_start).filter(|line| !line.starts_with("//"))
+}
+
+/// The names behind `prefix` in a line: `use crate::engine::{a::X, b}` gives `a` and `b` for `crate::engine::`.
+fn used<'a>(line: &'a str, prefix: &str) -> Vec<&'a str> {
+    let word = |text: &'a str| text.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default();
+    let parts = line.split(prefix).skip(1);
+    parts
+        .flat_map(|rest| match rest.strip_prefix('{') {
+            None => vec![word(rest)],
+            Some(list) => {
+                let (mut depth, mut start, mut names) = (0, 0, Vec::new());
+                for (index, c) in list.char_indices() {
+                    match c {
+                        '{' => depth += 1,
+                        '}' if depth == 0 => break,
+                        '}' => depth -= 1,
+                        ',' if depth == 0 => {
+                            names.push(word(list[start..].trim_start()));
+                            start = index + 1;
+                        }
+                        _ => {}
+                    }
+                }
+                names.push(word(list[start..].trim_start()));
+                names
+            }
+        })
+        .filter(|name| !name.is_empty())
+        .collect()
+}
+
+#[test]
+fn only_the_lua_layer_names_mlua() {
+    for (path, text) in sources("src") {
+        let inside = path.starts_with(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lua"));
+        assert!(inside || !code(&text).any(|line| line.contains("mlua")), "{} names mlua", path.display());
+    }
+}
+
+#[test]
+fn no_layer_uses_one_above_it() {
+    for (folder, above) in [("src/engine", &["crate::lua", "crate::cli"][..]), ("src/lua", &["crate::cli"][..])] {
+        for (path, text) in sources(folder) {
+            for line in code(&text) {
+                let upward = above.iter().find(|layer| line.contains(**layer));
+                assert!(upward.is_none(), "{}: `{line}` uses {}", path.display(), upward.unwrap());
+            }
+        }
+    }
+}
+
+#[test]
+fn the_parts_of_the_engine_use_only_those_below_them() {
+    let engine = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/engine");
+    for (path, text) in sources("src/engine") {
+        let inside: Vec<_> = path.strip_prefix(&engine).unwrap().iter().map(|part| part.to_string_lossy()).collect();
+        let part = inside[0].trim_end_matches(".rs");
+        let Some((_, allowed)) = MAY_USE.iter().find(|(name, _)| *name == part) else {
+            continue;
+        };
+        // As many steps up as lead to the engine: one for `a.rs` and `a/mod.rs`, two for `a/b.rs`.
+        let steps = inside.len() - usize::from(inside.last().is_some_and(|file| file == "mod.rs"));
+        // `use` statements over several lines become one.
+        let joined = code(&text).collect::<Vec<_>>().join(" ");
+        for prefix in ["crate::engine::".to_string(), format!(" {}", "super::".repeat(steps))] {
+            for name in used(&joined, &prefix) {
+                let ordered = MAY_USE.iter().any(|(other, _)| *other == name);
+                let fine = !ordered || name == part || allowed.contains(&name);
+                assert!(fine, "{}: {part} uses {name}, which is not below it", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn the_reader_of_use_statements_reads_them() {
+    assert_eq!(
+        used("use crate::engine::{Error, rl::{a, b}, env}; crate::engine::x()", "crate::engine::"),
+        ["Error", "rl", "env", "x"]
+    );
+}

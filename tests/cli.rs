@@ -1,0 +1,243 @@
+//! The binary from outside: exit codes, streams, `arg`, error texts, Ctrl-C.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+fn affine() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_affine"));
+    command.env_remove("AFFINE_LOG").env_remove("AFFINE_STDLIB").env_remove("RUST_BACKTRACE");
+    command
+}
+
+fn run(args: &[&str]) -> Output {
+    affine().args(args).output().unwrap()
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// Runs `text` as the file `name` of a folder of its own, from within that folder.
+fn run_file(name: &str, text: &str, args: &[&str]) -> Output {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), name, text);
+    affine().current_dir(folder.path()).arg(name).args(args).output().unwrap()
+}
+
+fn write(folder: &Path, name: &str, text: &str) {
+    let path = folder.join(name);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, text).unwrap();
+}
+
+#[test]
+fn version_names_what_is_inside() {
+    let output = run(&["--version"]);
+    let text = stdout(&output);
+    assert_eq!(code(&output), 0);
+    assert!(text.starts_with(concat!("affine ", env!("CARGO_PKG_VERSION"), " (")), "{text}");
+    assert!(text.contains("libtorch 2.11.0") && text.contains("Lua 5.4"), "{text}");
+}
+
+#[test]
+fn help_is_the_hosts_before_a_script_and_the_scripts_behind_it() {
+    assert!(stdout(&run(&["--help"])).contains("Usage: affine <SCRIPT> [ARGS]..."));
+    let output = run_file("x.lua", "print(table.concat(arg, ' '))", &["--help", "-e", "--", "-x=1", "--version"]);
+    assert_eq!(stdout(&output), "--help -e -- -x=1 --version\n");
+}
+
+#[test]
+fn arg_holds_the_host_the_script_and_its_arguments() {
+    let script = "print(arg[0], arg[1], arg[2], #arg, ...)\nassert(arg[-1]:find 'affine')";
+    let output = run_file("scripts/x.lua", script, &["a", "b c"]);
+    assert_eq!(stdout(&output), "scripts/x.lua\ta\tb c\t2\ta\tb c\n");
+}
+
+#[test]
+fn code_on_the_command_line_takes_arguments_with_hyphens() {
+    let output = run(&["-e", "print(arg[0], ...)", "--flag", "-e", "x"]);
+    assert_eq!((stdout(&output).as_str(), code(&output)), ("-e\t--flag\t-e\tx\n", 0));
+}
+
+#[test]
+fn a_hyphen_reads_the_script_from_standard_input() {
+    let mut child = affine().args(["-", "a"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"print(arg[0], ...)").unwrap();
+    assert_eq!(stdout(&child.wait_with_output().unwrap()), "-\ta\n");
+}
+
+#[test]
+fn a_shebang_line_counts_as_a_line() {
+    let output = run_file("x.lua", "#!/usr/bin/env affine\nerror 'here'", &[]);
+    assert!(stderr(&output).starts_with("affine: x.lua:2: here\n"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_wrong_command_line_exits_with_2() {
+    let missing = run(&["no/such.lua"]);
+    assert_eq!((stderr(&missing).as_str(), code(&missing)), ("affine: no such script: no/such.lua\n", 2));
+    assert_eq!(code(&run(&[])), 2);
+    assert_eq!(code(&run(&["--versoin"])), 2);
+    let folder = run(&["."]);
+    assert_eq!(code(&folder), 2);
+    assert!(stderr(&folder).starts_with("affine: cannot read the script .: "), "{}", stderr(&folder));
+}
+
+#[test]
+fn a_syntax_error_is_one_line() {
+    let output = run_file("x.lua", "local x = = 2", &[]);
+    assert_eq!((stderr(&output).as_str(), code(&output)), ("affine: x.lua:1: unexpected symbol near '='\n", 1));
+}
+
+#[test]
+fn an_error_is_a_message_a_hint_and_one_traceback() {
+    let script = "local json = require 'affine.json'\nlocal function f()\n  json.encode({}, { indnt = 2 })\nend\nf()";
+    let output = run_file("x.lua", script, &[]);
+    assert_eq!(code(&output), 1);
+    assert_eq!(
+        stderr(&output),
+        "affine: x.lua:3: json.encode: indnt: unknown option\n\
+         hint: did you mean `indent`?\n\
+         traceback:\n  x.lua:3: in local 'f'\n  x.lua:5: in main chunk\n"
+    );
+}
+
+#[test]
+fn an_error_in_a_module_names_the_module() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "scripts/x.lua", "require 'lib.helper'.go()");
+    write(folder.path(), "scripts/lib/helper.lua", "local M = {}\nfunction M.go() error 'deep' end\nreturn M");
+    let output = affine().current_dir(folder.path()).arg("scripts/x.lua").output().unwrap();
+    let text = stderr(&output);
+    assert!(text.starts_with("affine: scripts/lib/helper.lua:2: deep\n"), "{text}");
+    assert!(text.contains("\n  scripts/x.lua:1: in main chunk\n"), "{text}");
+    assert!(!text.contains("[C]") && !text.contains("runtime error") && !text.contains("stack traceback"), "{text}");
+}
+
+#[test]
+fn an_error_raised_again_keeps_its_hint() {
+    let script = "local ok, e = pcall(require('affine.json').encode, {}, { indnt = 2 })\nerror('later: ' .. e, 0)";
+    let text = stderr(&run(&["-e", script]));
+    assert!(text.contains("json.encode: indnt: unknown option\nhint: did you mean `indent`?\n"), "{text}");
+    assert!(text.starts_with("affine: later: "), "{text}");
+}
+
+#[test]
+fn a_users_file_cannot_shadow_the_standard_library() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "x.lua", "print(require('affine.json').encode({}), pcall(require, 'affine.mine'))");
+    write(folder.path(), "affine/json.lua", "return { encode = function() return 'shadow' end }");
+    write(folder.path(), "affine/mine.lua", "return 1");
+    let output = affine().current_dir(folder.path()).arg("x.lua").output().unwrap();
+    assert!(stdout(&output).starts_with("{}\tfalse\t"), "{}", stdout(&output));
+}
+
+#[test]
+fn affine_stdlib_replaces_single_files_of_the_standard_library() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "affine/test.lua", "return { mine = true }");
+    let script = "print(require('affine.test').mine, require('affine.json').encode {})";
+    let output = affine().args(["-e", script]).env("AFFINE_STDLIB", folder.path()).output().unwrap();
+    assert_eq!(stdout(&output), "true\t{}\n");
+}
+
+#[test]
+fn a_scripts_own_exit_code_is_kept() {
+    assert_eq!(code(&run(&["-e", "os.exit(7)"])), 7);
+}
+
+#[test]
+fn bytecode_is_not_run() {
+    let output = run(&["-e", "print(load('\\27Lua', 'x', 'b'))"]);
+    assert_eq!(code(&output), 0);
+    let output = run_file("x.lua", "\u{1b}Lua", &[]);
+    assert_eq!(code(&output), 1);
+}
+
+#[test]
+fn log_lines_go_to_standard_error_and_to_the_named_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = "local log = require 'affine.log'\nlog.info 'before'\nlog.file 'logs/a.log'\n\
+                  log.info('hello', { loss = 0.123456, step = 3 })\nlog.debug 'hidden'";
+    let output = affine().current_dir(folder.path()).args(["-e", script]).output().unwrap();
+    assert!(stderr(&output).contains("before") && stderr(&output).contains("hello loss=0.1235 step=3"));
+    let text = std::fs::read_to_string(folder.path().join("logs/a.log")).unwrap();
+    assert!(text.ends_with(" info: hello loss=0.1235 step=3\n") && text.lines().count() == 1, "{text}");
+    let output = affine().args(["-e", "require('affine.log').debug 'shown'"]).env("AFFINE_LOG", "debug").output();
+    assert!(stderr(&output.unwrap()).ends_with("debug: shown\n"));
+}
+
+#[test]
+fn a_reader_that_has_gone_ends_a_printing_script_quietly() {
+    let mut child =
+        affine().args(["-e", "while true do print 'x' end"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let child = child.as_mut().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let status = child.wait().unwrap();
+    let mut errors = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+    assert_eq!((line.as_str(), errors.as_str(), status.code()), ("x\n", "", Some(0)));
+}
+
+/// Starts `script`, which prints `ready`, sends it `signals` one after the other, and waits for its end.
+fn interrupted(script: &str, signals: &[&str]) -> Output {
+    let mut child = affine().args(["-e", script]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut reader = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    reader.read_line(&mut line).unwrap();
+    assert_eq!(line, "ready\n");
+    let mut errors = BufReader::new(child.stderr.take().unwrap());
+    let mut text = String::new();
+    for signal in signals {
+        let sent = Command::new("kill").args([*signal, &child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+        // The first one is answered with a line; the next must not come before.
+        errors.read_line(&mut text).unwrap();
+    }
+    errors.read_to_string(&mut text).unwrap();
+    let mut rest = Vec::new();
+    reader.read_to_end(&mut rest).unwrap();
+    Output { status: child.wait().unwrap(), stdout: rest, stderr: text.into_bytes() }
+}
+
+#[test]
+fn ctrl_c_ends_loops_that_catch_errors_in_coroutines_and_sleeps() {
+    let scripts = [
+        "print 'ready' while true do end",
+        "print 'ready' while true do pcall(function() while true do end end) end",
+        "print 'ready' while true do pcall(coroutine.wrap(function() while true do end end)) end",
+        "print 'ready' while true do xpcall(function() while true do end end, print) end",
+        "print 'ready' while true do load(function() while true do end end) end",
+        "print 'ready' while true do pcall(require('affine.time').sleep, 1000) end",
+    ];
+    for script in scripts {
+        let output = interrupted(script, &["-INT"]);
+        assert_eq!(code(&output), 130, "{script}");
+        assert!(stderr(&output).ends_with("affine: interrupted\n"), "{script}: {}", stderr(&output));
+    }
+    assert_eq!(code(&interrupted(scripts[0], &["-TERM"])), 130);
+}
+
+#[test]
+fn ctrl_c_lets_close_handlers_tidy_up() {
+    let script = "local guard <close> = setmetatable({}, { __close = function() print 'closed' end })\n\
+                  print 'ready' while true do end";
+    assert_eq!(stdout(&interrupted(script, &["-INT"])), "closed\n");
+}
+
+#[test]
+fn a_second_ctrl_c_ends_what_does_not_listen() {
+    // Backtracking inside string.find never returns to Lua.
+    let script = "print 'ready' string.find(string.rep('a', 60), string.rep('a-', 60) .. 'b')";
+    assert_eq!(code(&interrupted(script, &["-INT", "-INT"])), 130);
+}

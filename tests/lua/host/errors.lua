@@ -1,0 +1,106 @@
+-- What a script can do with an error of the host: it is a string, with the script's line and the hint.
+local affine = require("affine")
+local test = require("affine.test")
+local describe, it, expect = test.describe, test.it, test.expect
+
+local function caught(f, ...)
+  return select(2, pcall(f, ...))
+end
+
+describe("a caught error", function()
+  it("is a string", function()
+    local message = caught(affine.json.decode, "[")
+    expect(type(message)):equals("string")
+    expect("because: " .. message):contains("json.decode: line 1, column 1")
+    expect(message:find("EOF", 1, true) ~= nil):equals(true)
+  end)
+
+  it("bears the script's line and survives being raised again", function()
+    local first = caught(function()
+      affine.fs.read(5)
+    end)
+    expect(first):contains("errors.lua:")
+    expect(caught(error, first, 0)):equals(first)
+  end)
+
+  it("is what coroutines and xpcall give, too", function()
+    local thread = coroutine.create(function()
+      local passed = pcall(function()
+        coroutine.yield("across pcall")
+        error("inner")
+      end)
+      coroutine.yield(passed)
+      affine.json.decode("[")
+    end)
+    expect({ coroutine.resume(thread) }):equals { true, "across pcall" }
+    expect({ coroutine.resume(thread) }):equals { true, false }
+    local _, message = coroutine.resume(thread)
+    expect(message):contains("json.decode")
+    local _, handled = xpcall(affine.json.decode, function(text)
+      return "handled " .. text
+    end, "[")
+    expect(handled):contains("handled ")
+    expect(select(
+      2,
+      load(function()
+        affine.json.decode("[")
+      end)
+    )):contains("json.decode")
+  end)
+
+  it("of another kind is passed on as it is", function()
+    local object = { code = 7 }
+    expect(caught(error, object) == object):equals(true)
+    expect(select(
+      2,
+      xpcall(error, function(value)
+        return value.code
+      end, object)
+    )):equals(7)
+  end)
+end)
+
+describe("a wrong name", function()
+  it("of a module is answered with the nearest", function()
+    expect(function()
+      return affine.jsn
+    end):raises("affine has no module `jsn`, did you mean `json`?")
+    expect(function()
+      require("affine.tme")
+    end):raises("affine has no module `tme`, did you mean `time`?")
+    expect(function()
+      return affine.zzz
+    end):raises("affine has no module `zzz`")
+  end)
+
+  it("of a function, too", function()
+    expect(function()
+      affine.json.decod("1")
+    end):raises("affine.json has no field `decod`, did you mean `decode`?")
+  end)
+
+  it("of a file lists what was tried", function()
+    expect(function()
+      require("no.such.thing")
+    end):raises("/no/such/thing.lua'")
+  end)
+end)
+
+describe("a call", function()
+  it("without its colon says so", function()
+    local stream = affine.random.new(1)
+    expect(function()
+      stream.int(1, 2)
+    end):raises("call a method with a colon")
+  end)
+
+  it("is not coerced", function()
+    local stream = affine.random.new(1)
+    expect(function()
+      stream:int("1", 2)
+    end):raises("random:int: argument 1 (low): expected integer, got string")
+    expect(function()
+      affine.fs.remove("nothing-here", { recursive = "false" })
+    end):raises('fs.remove: recursive: expected boolean, got string "false"')
+  end)
+end)

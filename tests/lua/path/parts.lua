@@ -1,0 +1,28 @@
+local fs = require("affine.fs")
+local path = require("affine.path")
+local test = require("affine.test")
+local describe, it, expect = test.describe, test.it, test.expect
+
+describe("path", function()
+  it("joins", function()
+    expect(path.join("a", "b/c", "d.txt")):equals("a/b/c/d.txt")
+    expect(path.join("a", "/b")):equals("/b")
+    expect(function()
+      path.join()
+    end):raises("path.join: argument 1 (part): expected string, got no value")
+  end)
+
+  it("takes apart", function()
+    expect(path.parent("a/b/c.tar.gz")):equals("a/b")
+    expect(path.name("a/b/c.tar.gz")):equals("c.tar.gz")
+    expect(path.stem("a/b/c.tar.gz")):equals("c.tar")
+    expect(path.extension("a/b/c.tar.gz")):equals("gz")
+    expect(path.extension("README")):equals("")
+    expect(path.parent("README")):equals("")
+  end)
+
+  it("makes absolute", function()
+    expect(path.absolute("x")):equals(path.join(fs.cwd(), "x"))
+    expect(path.absolute("/x")):equals("/x")
+  end)
+end)

@@ -1,0 +1,182 @@
+//! The README does what it says: every Lua block and every command line in it runs with the built binary, in an empty
+//! folder. A command that takes minutes runs with settings appended that make it take seconds.
+
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+const AFFINE: &str = env!("CARGO_BIN_EXE_affine");
+
+/// The pipeline in seconds.
+const SMALL: &str = "--set data.num_samples=24 --set data.base.num_samples=24 --set training.base.max_steps=2 \
+    --set training.max_steps=2 --set training.batch_size=4 --set training.base.batch_size=4 \
+    --set rl.iterations=1 --set rl.num_rollouts=4 --set rl.minibatch_size=4 --set rl.max_new_tokens=6 \
+    --set evaluation.num_eval_samples=4 --set evaluation.max_new_tokens=6";
+
+/// Instead of a model of gigabytes, and of prompts that its tokenizer makes too long for it.
+const STAND_IN: &str = "--set model.base_model_path=models/stand-in --set 'data.environments={\"grid\"}'";
+
+/// Commands that would take minutes, and what is appended to them.
+const LONG: &[(&str, &[&str])] = &[
+    ("affine scripts/collect.lua", &[SMALL]),
+    ("affine scripts/sft.lua", &[SMALL]),
+    ("affine scripts/rl.lua", &[SMALL]),
+    ("affine scripts/evaluate.lua", &[SMALL]),
+    ("affine scripts/deploy.lua", &[SMALL]),
+    ("affine scripts/full.lua", &[SMALL]),
+    ("affine scripts/full.lua --set seed=1 --set rl.iterations=40", &[SMALL]),
+    ("affine scripts/full.lua --set 'data.environments={{name = \"sat\", n = 3, k = 2, m = 5}, \"grid\"}'", &[SMALL]),
+    ("affine scripts/full.lua --config mine.lua", &[SMALL]),
+    ("affine scripts/full.lua --preset affine-0004", &[SMALL, STAND_IN]),
+    (
+        "affine scripts/full.lua --preset affine-0004 --set model.base_model_path=/models/Qwen3-4B",
+        &[SMALL, STAND_IN],
+    ),
+    ("affine scripts/deploy.lua --model models/rl_final", &[SMALL]),
+    ("affine scripts/deploy.lua --adapter", &[SMALL]),
+];
+
+/// Commands that are not run here: this test is itself built and run by them.
+const BUILDS: [&str; 3] =
+    ["cargo build --release", "cargo test --release", "cargo run --release -- scripts/full.lua"];
+
+const MAKE_STAND_IN: &str = r#"
+    local model, tokenizer = require "affine.model", require "affine.tokenizer"
+    model.create({ tokenizer = tokenizer.train { "a text" } }):save "models/stand-in"
+"#;
+
+/// A fenced block: its language, the README's line of its first line, its text.
+struct Block {
+    language: String,
+    line: usize,
+    text: String,
+}
+
+fn read(name: &str) -> String {
+    std::fs::read_to_string(Path::new(ROOT).join(name)).unwrap()
+}
+
+fn blocks() -> Vec<Block> {
+    let mut blocks = Vec::new();
+    let mut open: Option<Block> = None;
+    for (index, line) in read("README.md").lines().enumerate() {
+        match (line.strip_prefix("```"), &mut open) {
+            (Some(language), None) => {
+                open = Some(Block { language: language.to_string(), line: index + 2, text: String::new() });
+            }
+            (Some(_), Some(_)) => blocks.extend(open.take()),
+            (None, Some(block)) => block.text += &format!("{line}\n"),
+            (None, None) => {}
+        }
+    }
+    assert!(open.is_none(), "README.md: the last block has no end");
+    blocks
+}
+
+/// The file name that a Lua block gives itself in a first line such as `-- guess.lua`.
+fn own_name(block: &Block) -> Option<&str> {
+    block.text.lines().next()?.strip_prefix("-- ").filter(|name| name.ends_with(".lua") && !name.contains(' '))
+}
+
+/// A folder as a user has it who works in the clone: the scripts, and the files that the README has her write.
+fn folder() -> TempDir {
+    let folder = TempDir::new().unwrap();
+    symlink(Path::new(ROOT).join("scripts"), folder.path().join("scripts")).unwrap();
+    std::fs::create_dir(folder.path().join(".bin")).unwrap();
+    symlink(AFFINE, folder.path().join(".bin/affine")).unwrap();
+    for block in blocks().iter().filter(|block| block.language == "lua") {
+        if let Some(name) = own_name(block) {
+            std::fs::write(folder.path().join(name), &block.text).unwrap();
+        }
+    }
+    folder
+}
+
+fn in_folder(program: &str, folder: &TempDir) -> Command {
+    let mut command = Command::new(program);
+    let path = std::env::var("PATH").unwrap_or_default();
+    command.current_dir(folder).env("PATH", format!("{}:{path}", folder.path().join(".bin").display()));
+    command.env_remove("AFFINE_STDLIB").env_remove("AFFINE_LOG").env("HF_HUB_OFFLINE", "1");
+    command
+}
+
+fn succeeded(what: &str, output: &Output) {
+    let [out, err] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
+    assert!(output.status.success(), "{what}: {}\n{out}\n{err}", output.status);
+}
+
+/// What a line of a shell block asks for, without its comment.
+fn commands(block: &Block) -> impl Iterator<Item = &str> {
+    block.text.lines().map(|line| line.split("  #").next().unwrap_or(line).trim()).filter(|line| !line.is_empty())
+}
+
+/// The make targets in a command such as `LIBTORCH=/x make build`; nothing for another command.
+fn make_targets(command: &str) -> Option<Vec<&str>> {
+    let mut words = command.split_whitespace().skip_while(|word| word.contains('='));
+    (words.next() == Some("make")).then(|| words.filter(|word| !word.contains('=')).collect())
+}
+
+fn assert_make_target(target: &str) {
+    let makefile = read("Makefile");
+    let rule = format!("{target}:");
+    assert!(makefile.lines().any(|line| line.starts_with(&rule)), "README.md: `make {target}` is no target");
+}
+
+#[test]
+fn every_block_of_the_readme_is_lua_or_shell() {
+    for block in blocks() {
+        assert!(
+            ["lua", "sh", "text"].contains(&block.language.as_str()),
+            "README.md:{}: no test knows blocks of `{}`",
+            block.line,
+            block.language
+        );
+    }
+}
+
+#[test]
+fn every_lua_block_of_the_readme_runs() {
+    let folder = folder();
+    let blocks = blocks();
+    let lua: Vec<&Block> = blocks.iter().filter(|block| block.language == "lua").collect();
+    assert!(lua.len() > 10, "README.md has only {} Lua blocks", lua.len());
+    for block in lua {
+        let name = own_name(block).map_or_else(|| format!("README-{}.lua", block.line), str::to_string);
+        std::fs::write(folder.path().join(&name), &block.text).unwrap();
+        succeeded(&format!("README.md:{}", block.line), &in_folder(AFFINE, &folder).arg(&name).output().unwrap());
+    }
+}
+
+#[test]
+fn every_command_of_the_readme_runs() {
+    let folder = folder();
+    succeeded("the stand-in", &in_folder(AFFINE, &folder).args(["-e", MAKE_STAND_IN]).output().unwrap());
+    let mut long_ones = 0;
+    for block in blocks().iter().filter(|block| block.language == "sh") {
+        for command in commands(block) {
+            if let Some(targets) = make_targets(command) {
+                targets.into_iter().for_each(assert_make_target);
+                continue;
+            }
+            if BUILDS.contains(&command) {
+                continue;
+            }
+            assert!(command.contains("affine "), "README.md:{}: no test knows `{command}`", block.line);
+            let more = LONG.iter().find(|(long, _)| *long == command).map(|(_, more)| more.join(" "));
+            long_ones += usize::from(more.is_some());
+            let line = format!("{command} {}", more.unwrap_or_default());
+            succeeded(&line, &in_folder("sh", &folder).args(["-c", &line]).output().unwrap());
+        }
+    }
+    assert_eq!(long_ones, LONG.len(), "a command in LONG is no longer in README.md");
+}
+
+#[test]
+fn every_make_target_that_the_readme_names_exists() {
+    for mention in read("README.md").split("`make ").skip(1) {
+        assert_make_target(mention.split([' ', '`']).next().unwrap());
+    }
+}
