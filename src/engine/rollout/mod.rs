@@ -180,17 +180,14 @@ impl Game {
             None => Conversation::open(model.tokenizer()?, &messages)?,
             Some(_) => Conversation::default(),
         };
-        let ending = ending.or_else(|| {
-            (!has_room(model, &conversation)).then(|| {
-                let (name, tokens) = (&description.name, conversation.len());
-                let context = model.net.config.max_position_embeddings;
-                tracing::warn!(
-                    "environment {name}, task {task_id}: the opening of {tokens} tokens leaves no room in this model's \
-                     context of {context}; the episode is truncated before its first turn"
-                );
-                Ending::Truncated
-            })
-        });
+        let ending = match ending {
+            None if !has_room(model, &conversation) => {
+                let (tokens, context) = (conversation.len(), model.net.config.max_position_embeddings);
+                let problem = format!("its opening of {tokens} tokens leaves no room in this model's context of {context}");
+                Some(failure(&description.name, task_id, &Error::environment(&description.name, problem))?)
+            }
+            ending => ending,
+        };
         Ok(Game {
             environment,
             description,
