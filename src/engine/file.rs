@@ -92,6 +92,7 @@ pub fn reason(error: &io::Error) -> String {
         io::ErrorKind::PermissionDenied => "permission denied".to_string(),
         io::ErrorKind::ReadOnlyFilesystem => "the file system is read-only".to_string(),
         io::ErrorKind::StorageFull => "the disk is full".to_string(),
+        io::ErrorKind::FileTooLarge => "the file is larger than this system allows".to_string(),
         io::ErrorKind::QuotaExceeded => "the disk quota is used up".to_string(),
         io::ErrorKind::NotADirectory => "a part of its path is a file, not a folder".to_string(),
         io::ErrorKind::IsADirectory => "it is a folder".to_string(),

@@ -115,8 +115,11 @@ impl Environment for LuaEnvironment {
     fn messages(&self) -> Result<Vec<Message>> {
         if let Some(values) = self.call("messages", ())? {
             let lua = self.definition.weak_lua().upgrade();
-            let json = convert::to_json(&lua, first(&values))?;
-            return serde_json::from_value(json).map_err(|e| self.broken(format!("messages: {e}")));
+            let json = convert::to_json(&lua, first(&values)).map_err(|e| self.broken(format!("messages: {e}")))?;
+            return match serde_json::from_value(json) {
+                Ok(messages) => Ok(messages),
+                Err(e) => Err(self.broken(format!("messages: expected a list of {{ role =, content = }}: {e}"))),
+            };
         }
         let mut messages = Vec::new();
         if let Some(system) = self.words("system")? {
@@ -143,17 +146,7 @@ impl Environment for LuaEnvironment {
     fn step(&mut self, action: &str) -> Result<Step> {
         let values = self.call("step", action)?.unwrap_or_default();
         let [observation, reward, done, info] = [0, 1, 2, 3].map(|i| values.get(i).unwrap_or(&Value::Nil));
-        let info = match info {
-            Value::Nil => serde_json::Map::new(),
-            Value::Table(_) => {
-                let lua = self.definition.weak_lua().upgrade();
-                match convert::to_json(&lua, info)? {
-                    serde_json::Value::Object(info) => info,
-                    _ => serde_json::Map::new(),
-                }
-            }
-            other => return Err(self.wrong("step", "a table or nothing as fourth result (info)", other)),
-        };
+        let info = self.info(info)?;
         Ok(Step {
             observation: self.text("step", "the observation as a string", observation)?,
             reward: self.number("the reward as a number", reward)?,
@@ -161,8 +154,8 @@ impl Environment for LuaEnvironment {
                 Value::Boolean(done) => *done,
                 other => return Err(self.wrong("step", "true or false as third result (done)", other)),
             },
-            score: info.get("score").and_then(serde_json::Value::as_f64),
-            truncated: info.get("truncated").and_then(serde_json::Value::as_bool).unwrap_or(false),
+            score: self.field(&info, "score", "a number", serde_json::Value::as_f64)?,
+            truncated: self.field(&info, "truncated", "true or false", serde_json::Value::as_bool)?.unwrap_or(false),
             info,
         })
     }
@@ -202,8 +195,37 @@ impl LuaEnvironment {
         match value {
             Value::Integer(n) => Ok(*n as f64),
             Value::Number(x) if x.is_finite() => Ok(*x),
+            Value::Number(x) => Err(self.broken(format!("step: expected {expected}, got {x}"))),
             other => Err(self.wrong("step", expected, other)),
         }
+    }
+
+    fn info(&self, value: &Value) -> Result<serde_json::Map<String, serde_json::Value>> {
+        const EXPECTED: &str = "a table with names or nothing as fourth result (info)";
+        match value {
+            Value::Nil => Ok(serde_json::Map::new()),
+            Value::Table(_) => {
+                let lua = self.definition.weak_lua().upgrade();
+                match convert::to_json(&lua, value).map_err(|e| self.broken(format!("step: info: {e}")))? {
+                    serde_json::Value::Object(info) => Ok(info),
+                    _ => Err(self.wrong("step", EXPECTED, value)),
+                }
+            }
+            other => Err(self.wrong("step", EXPECTED, other)),
+        }
+    }
+
+    /// A field of `info` that means something to the engine.
+    fn field<T>(
+        &self,
+        info: &serde_json::Map<String, serde_json::Value>,
+        name: &str,
+        expected: &str,
+        read: impl Fn(&serde_json::Value) -> Option<T>,
+    ) -> Result<Option<T>> {
+        let Some(value) = info.get(name) else { return Ok(None) };
+        let wrong = || self.broken(format!("step: info.{name}: expected {expected}, got {value}"));
+        read(value).map(Some).ok_or_else(wrong)
     }
 }
 

@@ -57,7 +57,8 @@ local Sft = {}
 ---@return { steps: integer, train_loss: number, final_loss: number, tokens: integer, seconds: number, records: integer }
 function Sft:run() end
 
---- An iterator over the remaining steps, each taken when it is asked for.
+--- An iterator over the remaining steps, each taken when it is asked for. Ctrl-C saves a checkpoint, in a step and in
+--- the loop's body alike.
 ---@return fun(): affine.trainer.SftStep?
 function Sft:steps() end
 
@@ -118,14 +119,14 @@ local Ppo = {}
 ---@field turns_mean table<string, number>
 ---@field episodes integer
 ---@field failed integer
----@field kl number To the reference, per token in nats.
+---@field kl? number To the reference, per token in nats.
 ---@field approx_kl number Between the policies before and after the update.
 ---@field clip_fraction number
 ---@field entropy number
 ---@field policy_loss number
 ---@field value_loss number
----@field explained_variance number
----@field sampler_gap number Mean difference of the log-probs recorded while sampling and recomputed by the trainer.
+---@field explained_variance? number Of the returns by the value head; absent where all returns are equal.
+---@field sampler_gap? number Mean difference of the log-probs recorded while sampling and recomputed by the trainer.
 ---@field grad_norm number
 ---@field learning_rate number
 ---@field rollout_seconds? number
@@ -136,7 +137,8 @@ local Ppo = {}
 ---@return affine.trainer.PpoStats
 function Ppo:run(options) end
 
---- An iterator over the remaining iterations, each done when it is asked for.
+--- An iterator over the remaining iterations, each done when it is asked for. Ctrl-C saves a checkpoint, in an
+--- iteration and in the loop's body alike.
 ---@param envs affine.env.Environment[]
 ---@return fun(): affine.trainer.PpoStats?
 function Ppo:iterations(envs) end
@@ -144,16 +146,67 @@ function Ppo:iterations(envs) end
 --- Plays episodes with the policy as it is.
 ---@param envs affine.env.Environment[]
 ---@param n? integer Episodes per environment; without it num_rollouts.
----@return userdata batch
+---@return affine.trainer.Batch
 function Ppo:rollout(envs, n) end
 
 --- Fills in rewards, advantages and returns.
----@param batch userdata
+---@param batch affine.trainer.Batch
 function Ppo:advantages(batch) end
 
 --- ppo_epochs passes over a batch; ends the iteration.
----@param batch userdata
+---@param batch affine.trainer.Batch
 ---@return affine.trainer.PpoStats
 function Ppo:update(batch) end
+
+--- Writes a checkpoint of the state after the last iteration and gives its folder.
+---@return string
+function Ppo:save() end
+
+--- Episodes as they were played, and what the update trains on: their samples. Failed episodes are no samples.
+---@class affine.trainer.Batch
+local Batch = {}
+
+--- How many samples there are.
+---@return integer
+function Batch:size() end
+
+---@class affine.trainer.Episode
+---@field env string
+---@field task_id integer
+---@field score number On 0..1.
+---@field reward number The sum over its turns.
+---@field success boolean
+---@field ending "terminated"|"truncated"|"failed"
+---@field reason? string Why it failed.
+---@field turns integer
+---@field messages affine.model.Message[]
+
+---@return affine.trainer.Episode[]
+function Batch:episodes() end
+
+--- An episode's numbers. Those per token have one entry for each of `ids`, and count where `mask` is true.
+---@class affine.trainer.Sample
+---@field env string
+---@field ids integer[]
+---@field mask boolean[] True where the policy said the token.
+---@field turns { [1]: integer, [2]: integer }[] The first and the last token of each reply.
+---@field rewards number[] One per turn.
+---@field logprobs number[] Recorded while sampling.
+---@field reference_logprobs number[]
+---@field values number[]
+---@field bootstrap number The value after the end of a truncated episode, else 0.
+---@field advantages number[] Empty before ppo:advantages.
+---@field returns number[]
+
+---@param index integer From 1 to size().
+---@return affine.trainer.Sample
+function Batch:sample(index) end
+
+--- Credit of your own in place of ppo:advantages, one number per token; without returns the value head is trained
+--- towards advantage plus value.
+---@param index integer
+---@param advantages number[]
+---@param returns? number[]
+function Batch:set_credit(index, advantages, returns) end
 
 return trainer

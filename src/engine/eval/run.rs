@@ -117,7 +117,7 @@ pub fn run(model: &Model, environments: &[Box<dyn Environment>], options: &EvalO
         let seats = options.seats(environment.as_ref())?;
         let episodes = rollout::play(model, seats, &play, &mut |ended| progress.tick(ended as u64))?;
         progress.finish();
-        rollout::check_failures(&episodes)?;
+        rollout::check_failures(episodes.iter().map(|episode| &episode.ending))?;
         let judged: Vec<(f64, bool)> =
             episodes.iter().filter(|e| !e.failed()).map(|e| (e.normalised_score, e.success)).collect();
         let failed = (episodes.len() - judged.len()) as u64;
@@ -142,6 +142,7 @@ pub fn baseline(
     if outcomes.iter().all(Option::is_none) {
         return Ok(None);
     }
+    rollout::check_failures(outcomes.iter().flatten().map(|outcome| &outcome.ending))?;
     let failed = |outcome: &&Option<Outcome>| matches!(outcome, Some(Outcome { ending: Ending::Failed(_), .. }));
     let judged: Vec<(f64, bool)> = outcomes
         .iter()

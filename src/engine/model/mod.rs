@@ -104,6 +104,11 @@ impl Model {
         &self.source
     }
 
+    /// Says that `folder` holds exactly these weights: an adapter that is saved from now on names it as its base.
+    pub fn set_source(&mut self, folder: impl Into<String>) {
+        self.source = folder.into();
+    }
+
     /// Adds a fresh adapter and freezes everything else.
     pub fn add_lora(&mut self, options: &LoraOptions) -> Result<()> {
         if self.lora.is_some() {
@@ -132,7 +137,9 @@ impl Model {
     /// Folds the adapter into the weights; without one nothing changes.
     pub fn merge_lora(&mut self) {
         lora::merge(&mut self.net);
-        self.lora = None;
+        if self.lora.take().is_some() {
+            self.source = format!("{} with an adapter merged into it", self.source);
+        }
     }
 
     /// Writes the model as it was read: `config.json`, safetensors, tokenizer. An adapter must be merged or saved on

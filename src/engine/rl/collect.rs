@@ -132,7 +132,8 @@ impl Rollout {
         Ok(())
     }
 
-    /// Scores and rewards by environment, and how the policy stands to its reference and to its own sampler.
+    /// Scores and rewards by environment, and how the policy stands to its reference and to its own sampler. A number
+    /// that does not exist, like the mean of nothing, is left out.
     pub fn stats(&self) -> Map<String, Value> {
         let mut stats = Map::new();
         let by_environment = |value: &dyn Fn(&Episode) -> f64| -> Value {
@@ -140,7 +141,8 @@ impl Rollout {
                 let played = self.episodes.iter().filter(|e| &e.environment == name && !e.failed());
                 mean(played.map(value))
             };
-            self.environments().iter().map(|name| (name.clone(), json!(mean(name)))).collect::<Map<_, _>>().into()
+            let means = self.environments().into_iter().map(|name| (mean(&name), name));
+            means.filter(|(mean, _)| !mean.is_nan()).map(|(mean, name)| (name, json!(mean))).collect::<Map<_, _>>().into()
         };
         stats.insert("score_mean".into(), by_environment(&|episode| episode.normalised_score));
         stats.insert("reward_mean".into(), by_environment(&Episode::total_reward));
@@ -158,6 +160,8 @@ impl Rollout {
         });
         stats.insert("sampler_gap".into(), json!(sampler_gap));
         stats.insert("explained_variance".into(), json!(self.explained_variance()));
+        // JSON's form of what is not a number.
+        stats.retain(|_, value| !value.is_null());
         stats
     }
 
@@ -201,14 +205,20 @@ impl Collector<'_> {
             batch_size: self.options.rollout_batch_size,
         };
         let episodes = rollout::play(self.model, seats, &play, &mut |_| {})?;
-        check_failures(&episodes)?;
+        check_failures(episodes.iter().map(|episode| &episode.ending))?;
         let samples = self.look(&episodes)?;
         Ok(Rollout { episodes, samples })
     }
 
     /// Fresh instances of an environment, each with a task that is not held out.
     fn seats(&self, environment: &dyn Environment, index: u64, episodes: Option<usize>) -> Result<Vec<Seat>> {
-        let name = environment.describe().name;
+        let about = environment.describe();
+        let name = about.name;
+        let last = about.num_tasks.map_or(u64::MAX, |tasks| tasks.saturating_sub(1)).min(self.options.last_task_id);
+        if last < self.options.first_task_id {
+            let expected = format!("at most {last}, the last task of environment {name}");
+            return Err(Error::option("first_task_id", expected, self.options.first_task_id));
+        }
         let count = match episodes {
             Some(count) => count,
             None => self.options.episodes(&name)?,
@@ -222,11 +232,11 @@ impl Collector<'_> {
             attempts += 1;
             if attempts > 100 * count + 1000 {
                 return Err(Error::message(format!(
-                    "environment {name}: tasks {} to {} hold fewer than {count} that are not held out",
-                    self.options.first_task_id, self.options.last_task_id
+                    "environment {name}: tasks {} to {last} hold fewer than {count} that are not held out",
+                    self.options.first_task_id
                 )));
             }
-            let range = self.options.last_task_id - self.options.first_task_id + 1;
+            let range = last - self.options.first_task_id + 1;
             let task_id = self.options.first_task_id + random::below(&mut tasks, range);
             let mut fresh = environment.fresh()?;
             if taken.contains(&task_id) || self.is_held_out(fresh.as_mut(), task_id, &excluded) {

@@ -169,6 +169,8 @@ impl Game {
     fn open(model: &Model, seat: Seat) -> Result<Self> {
         let Seat { mut environment, task_id, stream } = seat;
         let description = environment.describe();
+        // Until a step says otherwise nothing is achieved, whatever number the environment has for that.
+        let score = description.score_range.0;
         let opened = environment.reset(task_id).and_then(|_| environment.messages());
         let (messages, ending) = match opened {
             Ok(messages) => (messages, None),
@@ -178,7 +180,15 @@ impl Game {
             None => Conversation::open(model.tokenizer()?, &messages)?,
             Some(_) => Conversation::default(),
         };
-        let mut game = Game {
+        let ending = match ending {
+            None if !has_room(model, &conversation) => {
+                let (tokens, context) = (conversation.len(), model.net.config.max_position_embeddings);
+                let problem = format!("its opening of {tokens} tokens leaves no room in this model's context of {context}");
+                Some(failure(&description.name, task_id, &Error::environment(&description.name, problem))?)
+            }
+            ending => ending,
+        };
+        Ok(Game {
             environment,
             description,
             stream,
@@ -188,11 +198,9 @@ impl Game {
             known: 0,
             turns: Vec::new(),
             messages,
-            score: 0.0,
+            score,
             ending,
-        };
-        game.check_room(model);
-        Ok(game)
+        })
     }
 
     /// The ids that the session has not been fed. They leave as known.
@@ -226,10 +234,16 @@ impl Game {
         } else if self.turns.len() >= self.description.max_turns {
             self.ending = Some(Ending::Truncated);
         } else {
-            self.conversation.push_observation(tokenizer, &step.observation)?;
-            self.logprobs.resize(self.conversation.ids().len(), 0.0);
-            self.messages.push(Message::user(step.observation));
-            self.check_room(model);
+            let mut longer = self.conversation.clone();
+            longer.push_observation(tokenizer, &step.observation)?;
+            // What does not fit is left out: the trainer could not read it either.
+            if has_room(model, &longer) {
+                self.conversation = longer;
+                self.logprobs.resize(self.conversation.ids().len(), 0.0);
+                self.messages.push(Message::user(step.observation));
+            } else {
+                self.ending = Some(Ending::Truncated);
+            }
         }
         Ok(())
     }
@@ -245,14 +259,6 @@ impl Game {
                 truncated: false,
                 info: serde_json::Map::new(),
             }),
-        }
-    }
-
-    /// An episode that has filled the context is truncated.
-    fn check_room(&mut self, model: &Model) {
-        let context = model.net.config.max_position_embeddings as usize;
-        if self.ending.is_none() && self.conversation.ids().len() >= context {
-            self.ending = Some(Ending::Truncated);
         }
     }
 
@@ -275,6 +281,11 @@ impl Game {
     }
 }
 
+/// Whether the model can say another token after this conversation.
+fn has_room(model: &Model, conversation: &Conversation) -> bool {
+    (conversation.len() as i64) < model.net.config.max_position_embeddings
+}
+
 /// The ending of an episode whose environment broke; Ctrl-C stays an error.
 fn failure(name: &str, task_id: u64, error: &Error) -> Result<Ending> {
     if error.is_interrupted() {
@@ -284,18 +295,22 @@ fn failure(name: &str, task_id: u64, error: &Error) -> Result<Ending> {
     Ok(Ending::Failed(error.to_string()))
 }
 
-/// Refuses to go on when more than 5 % of at least 20 episodes failed: the environment is broken, not unlucky.
-pub fn check_failures(episodes: &[Episode]) -> Result<()> {
-    let failed = episodes.iter().filter(|episode| episode.failed()).count();
-    if episodes.len() < 20 || failed * 20 <= episodes.len() {
+/// Refuses to go on when more than 5 % of the episodes failed: the environment is broken, not unlucky. One failure among
+/// several episodes is bad luck, however few they are.
+pub fn check_failures<'a>(endings: impl IntoIterator<Item = &'a Ending>) -> Result<()> {
+    let (mut played, mut failed, mut first) = (0, 0, "");
+    for ending in endings {
+        played += 1;
+        if let Ending::Failed(reason) = ending {
+            failed += 1;
+            first = if failed == 1 { reason } else { first };
+        }
+    }
+    if failed * 20 <= played || (failed == 1 && played > 1) {
         return Ok(());
     }
-    let reason = episodes.iter().find_map(|episode| match &episode.ending {
-        Ending::Failed(reason) => Some(reason.as_str()),
-        _ => None,
-    });
     Err(Error::hinted(
-        format!("{failed} of {} episodes failed, more than 5 %", episodes.len()),
-        format!("the first of them: {}", reason.unwrap_or("no reason was given")),
+        format!("{failed} of {played} episodes failed, more than 5 %"),
+        format!("the first of them: {first}"),
     ))
 }

@@ -37,7 +37,7 @@ pub fn play(seat: Seat, player: &Player) -> Result<Option<Outcome>> {
     if let Err(error) = environment.reset(task_id) {
         return broken(error);
     }
-    let (mut score, mut ending) = (0.0, Ending::Truncated);
+    let (mut score, mut ending) = (description.score_range.0, Ending::Truncated);
     for turn in 0..description.max_turns {
         cancel::check()?;
         let step = match act(environment.as_mut(), player, &mut stream) {

@@ -1,11 +1,11 @@
 //! Reading and writing safetensors files: memory-mapped in, written to a temporary name and renamed out.
 
-use std::borrow::Cow;
-use std::collections::HashMap;
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use memmap2::Mmap;
-use safetensors::tensor::{Dtype, SafeTensors, View};
+use safetensors::tensor::{Dtype, SafeTensors};
+use serde_json::{Map, Value, json};
 use tch::{Device, Kind, Tensor};
 
 use crate::engine::{Error, Result, file};
@@ -20,7 +20,10 @@ pub struct File {
 impl File {
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref().to_path_buf();
-        let file = std::fs::File::open(&path).map_err(|e| Error::file(&path, e))?;
+        let file = std::fs::File::open(&path).map_err(|e| match e.kind() {
+            std::io::ErrorKind::NotFound => Error::file(&path, "no such file"),
+            _ => Error::file(&path, e),
+        })?;
         // SAFETY: the file is read only; changing it under a running program is the user's own doing.
         let map = unsafe { Mmap::map(&file) }.map_err(|e| Error::file(&path, e))?;
         let opened = File { path, map };
@@ -67,14 +70,32 @@ pub fn read(path: impl AsRef<Path>) -> Result<Vec<(String, Tensor)>> {
 }
 
 /// Writes `tensors` with the metadata `{"format": "pt"}`, without which Hugging Face's loaders refuse a file.
+///
+/// The crate's own writer goes through a file of mode 0600 that it does not flush to the disk, so only its layout is
+/// kept here: the header's length and the header, padded to 8 bytes, then the tensors, wide dtypes first so that each
+/// is aligned.
 pub fn write<N: AsRef<str>>(path: impl AsRef<Path>, tensors: &[(N, Tensor)]) -> Result<()> {
-    let metadata = HashMap::from([("format".to_string(), "pt".to_string())]);
-    let views = tensors
+    let mut all = tensors
         .iter()
-        .map(|(name, tensor)| HostTensor::new(tensor).map(|view| (name.as_ref().to_string(), view)))
+        .map(|(name, tensor)| HostTensor::new(tensor).map(|host| (name.as_ref(), host)))
         .collect::<Result<Vec<_>>>()?;
+    all.sort_by(|(a_name, a), (b_name, b)| b.dtype.cmp(&a.dtype).then(a_name.cmp(b_name)));
+    let mut header = Map::from_iter([("__metadata__".to_string(), json!({ "format": "pt" }))]);
+    let mut offset = 0;
+    for (name, host) in &all {
+        let end = offset + host.bytes();
+        let info = json!({ "dtype": host.dtype, "shape": host.tensor.size(), "data_offsets": [offset, end] });
+        header.insert(name.to_string(), info);
+        offset = end;
+    }
+    let mut header = Value::Object(header).to_string().into_bytes();
+    header.resize(header.len().next_multiple_of(8), b' ');
     file::replace(path, |temporary| {
-        ::safetensors::serialize_to_file(views, Some(metadata), temporary.path()).map_err(std::io::Error::other)
+        let mut out = BufWriter::with_capacity(1 << 20, temporary);
+        out.write_all(&(header.len() as u64).to_le_bytes())?;
+        out.write_all(&header)?;
+        all.iter().try_for_each(|(_, host)| out.write_all(&host.data()))?;
+        out.flush()
     })
 }
 
@@ -82,35 +103,23 @@ pub fn write<N: AsRef<str>>(path: impl AsRef<Path>, tensors: &[(N, Tensor)]) -> 
 struct HostTensor {
     tensor: Tensor,
     dtype: Dtype,
-    shape: Vec<usize>,
 }
 
 impl HostTensor {
     fn new(tensor: &Tensor) -> Result<Self> {
         let kind = tensor.f_kind()?;
         let dtype = dtype(kind).ok_or_else(|| Error::message(format!("tensors of dtype {kind:?} cannot be saved")))?;
-        Ok(HostTensor {
-            tensor: tensor.detach().contiguous(),
-            dtype,
-            shape: tensor.size().iter().map(|&n| n as usize).collect(),
-        })
+        Ok(HostTensor { tensor: tensor.detach().contiguous(), dtype })
     }
-}
 
-impl View for HostTensor {
-    fn dtype(&self) -> Dtype {
-        self.dtype
-    }
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-    fn data(&self) -> Cow<'_, [u8]> {
-        let mut bytes = vec![0u8; self.data_len()];
-        self.tensor.to_device(Device::Cpu).copy_data_u8(&mut bytes, self.tensor.numel());
-        Cow::Owned(bytes)
-    }
-    fn data_len(&self) -> usize {
+    fn bytes(&self) -> usize {
         self.tensor.numel() * self.tensor.kind().elt_size_in_bytes()
+    }
+
+    fn data(&self) -> Vec<u8> {
+        let mut bytes = vec![0u8; self.bytes()];
+        self.tensor.to_device(Device::Cpu).copy_data_u8(&mut bytes, self.tensor.numel());
+        bytes
     }
 }
 

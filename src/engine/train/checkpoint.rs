@@ -63,7 +63,7 @@ impl Resume {
 
 /// Writes `checkpoint-{step}` under `output_dir`: model or adapter, optimizer, state and whatever `more` adds. The
 /// folder is filled under another name and renamed, so that a checkpoint that exists is whole. Beyond `limit`
-/// checkpoints (0: no limit) the oldest are removed.
+/// checkpoints (0: no limit) the oldest are removed, never the one just written.
 pub fn save(
     output_dir: &Path,
     model: &Model,
@@ -84,9 +84,10 @@ pub fn save(
     remove(&path)?;
     std::fs::rename(&unfinished, &path).map_err(|e| Error::file(&path, e))?;
     if limit > 0 {
-        let mut checkpoints = all(output_dir)?;
-        checkpoints.truncate(checkpoints.len().saturating_sub(limit));
-        checkpoints.iter().try_for_each(|(_, old)| remove(old))?;
+        let mut others = all(output_dir)?;
+        others.retain(|(_, other)| *other != path);
+        others.truncate(others.len().saturating_sub(limit - 1));
+        others.iter().try_for_each(|(_, old)| remove(old))?;
     }
     Ok(path)
 }

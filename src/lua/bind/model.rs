@@ -157,7 +157,7 @@ impl UserData for ModelHandle {
             })
         });
         for (name, act) in [
-            ("save", (|model, folder| model.save(folder)) as fn(&mut Model, String) -> Result<()>),
+            ("save", save as fn(&mut Model, String) -> Result<()>),
             ("save_adapter", |model, folder| model.save_adapter(folder)),
             ("load_adapter", |model, folder| model.load_adapter(folder)),
         ] {
@@ -222,6 +222,13 @@ impl UserData for ModelHandle {
             Ok(())
         });
     }
+}
+
+/// Saves the model and remembers where, as the base of adapters to come.
+fn save(model: &mut Model, folder: String) -> Result<()> {
+    model.save(&folder)?;
+    model.set_source(folder);
+    Ok(())
 }
 
 #[derive(Deserialize)]

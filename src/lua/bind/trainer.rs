@@ -1,10 +1,10 @@
 //! `affine.trainer`: SFT and PPO, run whole or step by step.
 
-use std::cell::RefCell;
-use std::path::Path;
+use std::cell::{Cell, RefCell};
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use mlua::{Lua, MultiValue, Table, UserData, UserDataMethods, Value};
+use mlua::{Function, Lua, MultiValue, Table, UserData, UserDataMethods, Value};
 
 use super::env::environments;
 use super::model::ModelHandle;
@@ -15,7 +15,7 @@ use crate::engine::model::Model;
 use crate::engine::rl::options::PpoOptions;
 use crate::engine::rl::ppo::Ppo;
 use crate::engine::train::sft::{Sft, SftOptions, SftStep};
-use crate::engine::{Error, Result};
+use crate::engine::{Error, Result, cancel};
 use crate::lua::args::{Args, kind};
 use crate::lua::{convert, options, report};
 
@@ -93,6 +93,37 @@ fn busy<T>(_: T) -> mlua::Error {
     report::raise(Error::message("this trainer is at work in the call that led here"))
 }
 
+/// What a generic `for` takes: the next step's report, and a closing value. Ctrl-C in the loop's body ends the loop
+/// between two steps; the closing value then saves what was reached, which a step that is interrupted does by itself.
+fn iterator<T: serde::Serialize>(
+    lua: &Lua,
+    next: impl Fn() -> mlua::Result<Option<T>> + 'static,
+    save: impl Fn() -> mlua::Result<PathBuf> + 'static,
+) -> mlua::Result<(Function, Value, Value, Table)> {
+    let in_body = Rc::new(Cell::new(false));
+    let entering = in_body.clone();
+    let next = lua.create_function(move |lua, _: MultiValue| {
+        entering.set(false);
+        match next()? {
+            Some(step) => {
+                entering.set(true);
+                to_table(lua, &step)
+            }
+            None => Ok(Value::Nil),
+        }
+    })?;
+    let close = lua.create_function(move |_, _: MultiValue| {
+        if in_body.get() && cancel::requested() {
+            tracing::info!("interrupted; what was reached is saved in {}", save()?.display());
+        }
+        Ok(())
+    })?;
+    let (closing, metatable) = (lua.create_table()?, lua.create_table()?);
+    metatable.set("__close", close)?;
+    closing.set_metatable(Some(metatable))?;
+    Ok((next, Value::Nil, Value::Nil, closing))
+}
+
 impl UserData for SftHandle {
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
         methods.add_method("run", |lua, this, values: MultiValue| {
@@ -103,15 +134,18 @@ impl UserData for SftHandle {
         });
         methods.add_method("steps", |lua, this, values: MultiValue| {
             Args::new("sft:steps", values).finish()?;
-            let this = this.clone();
-            lua.create_function(move |lua, _: MultiValue| {
-                let model = this.model.borrow()?;
-                let mut sft = this.sft.try_borrow_mut().map_err(busy)?;
-                match report::guard(|| next_step(&mut sft, &model))? {
-                    Some(step) => to_table(lua, &step),
-                    None => Ok(Value::Nil),
-                }
-            })
+            let (stepping, saving) = (this.clone(), this.clone());
+            let next = move || {
+                let model = stepping.model.borrow()?;
+                let mut sft = stepping.sft.try_borrow_mut().map_err(busy)?;
+                report::guard(|| next_step(&mut sft, &model))
+            };
+            let save = move || {
+                let model = saving.model.borrow()?;
+                let sft = saving.sft.try_borrow().map_err(busy)?;
+                report::guard(|| sft.save(&model))
+            };
+            iterator(lua, next, save)
         });
         methods.add_method("evaluate", |_, this, values: MultiValue| {
             let mut args = Args::new("sft:evaluate", values);
@@ -153,19 +187,24 @@ impl UserData for PpoHandle {
             let mut args = Args::new("ppo:iterations", values);
             let environments = environments("ppo:iterations", args.value("envs")?)?;
             args.finish()?;
-            let this = this.clone();
-            lua.create_function(move |lua, _: MultiValue| {
-                let model = this.model.borrow()?;
-                let mut ppo = this.ppo.try_borrow_mut().map_err(busy)?;
-                let stats = report::guard(|| {
+            let (stepping, saving) = (this.clone(), this.clone());
+            let next = move || {
+                let model = stepping.model.borrow()?;
+                let mut ppo = stepping.ppo.try_borrow_mut().map_err(busy)?;
+                report::guard(|| {
                     let stats = ppo.iterate(&model, &environments)?;
                     if stats.is_none() {
                         ppo.finish(&model)?;
                     }
                     Ok(stats)
-                })?;
-                stats.map_or(Ok(Value::Nil), |stats| to_table(lua, &stats))
-            })
+                })
+            };
+            let save = move || {
+                let model = saving.model.borrow()?;
+                let ppo = saving.ppo.try_borrow().map_err(busy)?;
+                report::guard(|| ppo.save(&model))
+            };
+            iterator(lua, next, save)
         });
         methods.add_method("rollout", |_, this, values: MultiValue| {
             let mut args = Args::new("ppo:rollout", values);
