@@ -102,7 +102,7 @@ return {
 
   evaluation = {
     num_eval_samples = 200, -- held-out task ids per environment
-    first_task_id = 2000000, -- the first of them; their prompts are kept out of all training
+    first_task_id = 7000000, -- the first of them; their prompts are kept out of all training
     choose_first_task_id = 3000000, -- the best constant answer is chosen on these ids, not on the ones above
     temperature = 0.7, -- of the replies that are judged; greedy ones are shown beside them
     top_p = 1.0, -- sample from the smallest set of tokens that holds this probability

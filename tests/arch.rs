@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 /// tensors, files, random streams, …) is everybody's.
 #[rustfmt::skip]
 const MAY_USE: &[(&str, &[&str])] = &[
-    ("rl",       &["train", "generate", "env", "model", "text", "data", "track"]),
-    ("eval",     &["train", "generate", "env", "model", "text", "data", "track"]),
-    ("train",    &["generate", "env", "model", "text", "data", "track"]),
+    ("rl",       &["rollout", "train", "generate", "env", "model", "text", "data", "track"]),
+    ("eval",     &["rollout", "generate", "env", "model", "text", "data", "track"]),
+    ("rollout",  &["generate", "env", "model", "text"]),
+    ("train",    &["model", "text", "data", "track"]),
     ("generate", &["model", "text", "data"]),
     ("env",      &["text", "data"]),
     ("model",    &["text"]),
