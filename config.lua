@@ -79,7 +79,8 @@ return {
     learning_rate = 1e-5, -- peak step size of the adapter
     value_learning_rate = 1e-4, -- peak step size of the value head
     lr_scheduler_type = "linear", -- cosine, linear or constant
-    min_lr_ratio = 0.2, -- share of the step sizes at the last iteration
+    warmup_ratio = 0.05, -- share of the run in which the step sizes rise from 0
+    min_lr_ratio = 0.2, -- share of the step sizes at the end
     clip_range = 0.2, -- how far the probability ratio may leave 1 before its gradient stops
     value_clip_range = 0.2, -- the same for the value's change
     vf_coef = 0.25, -- weight of the value loss
@@ -128,8 +129,8 @@ return {
       model = { torch_dtype = "float32" },
       training = {
         max_steps = 600,
-        batch_size = 32,
-        gradient_accumulation_steps = 1,
+        batch_size = 16,
+        gradient_accumulation_steps = 2,
         learning_rate = 3e-3,
         warmup_ratio = 0.05,
         max_length = 1024,
@@ -138,21 +139,22 @@ return {
         lora_alpha = 32,
       },
       data = {
-        environments = { { name = "affine:sat", n = 4, k = 2, m = 7 }, "grid" },
-        num_samples = { sat = 6000, grid = 3000 },
+        environments = { { name = "affine:sat", n = 4, k = 2, m = 10 }, "grid" },
+        num_samples = { sat = 3500, grid = 4500 },
         expert_noise = { grid = 0.3 },
         train_split = 0.95,
       },
       rl = {
         iterations = 20,
-        num_rollouts = { sat = 96, grid = 128 },
+        num_rollouts = { sat = 64, grid = 160 },
         ppo_epochs = 2,
         minibatch_size = 32,
-        batch_size = 32,
+        batch_size = 16,
         rollout_batch_size = 256,
         learning_rate = 2e-3,
-        value_learning_rate = 3e-3,
+        value_learning_rate = 1e-2,
         gamma = 1.0,
+        gae_lambda = 0.8,
         max_new_tokens = 48,
       },
       evaluation = { max_new_tokens = 48, batch_size = 200 },

@@ -204,7 +204,10 @@ fn three_steps(name: &str, gradient_checkpointing: bool, batch_size: usize) {
         let report = policy.step(&mut optimizer, &sequences, &settings, &nll).unwrap();
         assert_eq!(report.tokens as i64, facts["batch"]["loss_tokens"].as_i64().unwrap());
         let loss = report.sum("nll") / report.tokens as f64;
-        assert!((loss - facts["losses"][step].as_f64().unwrap()).abs() < TOLERANCE, "{name}: loss {loss} at step {step}");
+        assert!(
+            (loss - facts["losses"][step].as_f64().unwrap()).abs() < TOLERANCE,
+            "{name}: loss {loss} at step {step}"
+        );
         let recorded = facts["clip_norms"][step].as_f64().unwrap();
         assert!((report.grad_norm - recorded).abs() < 1e-3, "{name}: norm {} at step {step}", report.grad_norm);
     }
@@ -224,10 +227,8 @@ fn full_parameter_gradients_do_not_depend_on_checkpointing_or_splitting() {
         let params = model.trainable();
         let group = Group { params: model.trainable(), learning_rate: 0.0, weight_decay: 0.0 };
         let mut idle = AdamW::new(AdamWOptions::default(), vec![group]);
-        let policy =
-            Policy { model: &model, value_head: Some(&value_head), temperature: 0.7, gradient_checkpointing };
-        let settings =
-            StepSettings { batch_size, learning_rate_factor: 1.0, max_grad_norm: f64::INFINITY, seed: 0 };
+        let policy = Policy { model: &model, value_head: Some(&value_head), temperature: 0.7, gradient_checkpointing };
+        let settings = StepSettings { batch_size, learning_rate_factor: 1.0, max_grad_norm: f64::INFINITY, seed: 0 };
         policy.step(&mut idle, &sequences, &settings, &nll).unwrap();
         params.iter().map(|(_, parameter)| parameter.grad()).collect()
     };

@@ -34,10 +34,9 @@ pub fn device(name: &str) -> Result<Device> {
         "auto" => return Ok(Device::cuda_if_available()),
         "cpu" => return Ok(Device::Cpu),
         "cuda" => 0,
-        _ => name
-            .strip_prefix("cuda:")
-            .and_then(|index| index.parse().ok())
-            .ok_or_else(|| Error::option("device", "\"auto\", \"cpu\", \"cuda\" or \"cuda:N\"", format!("\"{name}\"")))?,
+        _ => name.strip_prefix("cuda:").and_then(|index| index.parse().ok()).ok_or_else(|| {
+            Error::option("device", "\"auto\", \"cpu\", \"cuda\" or \"cuda:N\"", format!("\"{name}\""))
+        })?,
     };
     let count = if Cuda::is_available() { Cuda::device_count() as usize } else { 0 };
     if wanted >= count {

@@ -7,6 +7,10 @@
 ---@class affine.config
 local config = {}
 
+--- Which settings may be one number or a table from environment to number, by path.
+---@type table<string, boolean>
+config.by_environment = {}
+
 ---@class affine.config.Flag
 ---@field value? string What the flag takes, as `--help` names it (`PATH`); without it the flag is true when given.
 ---@field doc string

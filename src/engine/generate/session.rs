@@ -100,7 +100,9 @@ impl<'m> Session<'m> {
             cancel::check()?;
             let logits = self.read();
             // A row that waits for the others draws nothing, so its stream does not depend on them.
-            let draws: Vec<f64> = (0..self.rows.len()).map(|row| if active[row] { random::unit(&mut streams[row]) } else { 0.0 }).collect();
+            let draws: Vec<f64> = (0..self.rows.len())
+                .map(|row| if active[row] { random::unit(&mut streams[row]) } else { 0.0 })
+                .collect();
             let (tokens, logprobs) = sampling.sample(&logits, &draws);
             for row in (0..self.rows.len()).filter(|&row| active[row]).collect::<Vec<_>>() {
                 let reply = &mut replies[row];

@@ -158,7 +158,10 @@ impl LoraConfig {
         }
         let number = |key: &str| document.get(key).and_then(Value::as_f64);
         let options = LoraOptions {
-            lora_r: document.get("r").and_then(Value::as_i64).ok_or_else(|| Error::option("r", "an integer", "nothing"))?,
+            lora_r: document
+                .get("r")
+                .and_then(Value::as_i64)
+                .ok_or_else(|| Error::option("r", "an integer", "nothing"))?,
             lora_alpha: number("lora_alpha").ok_or_else(|| Error::option("lora_alpha", "a number", "nothing"))?,
             lora_dropout: number("lora_dropout").unwrap_or(0.0),
             target_modules: serde_json::from_value(document["target_modules"].clone())
@@ -211,7 +214,8 @@ pub fn add(model: &mut Qwen3, config: &LoraConfig, seed: u64) {
     for (_, linear) in targeted(model, config) {
         let (out, input) = linear.weight.size2().expect("a linear's weight has two dimensions");
         let bound = 1.0 / (input as f64).sqrt();
-        let values: Vec<f32> = (0..config.r * input).map(|_| ((2.0 * random::unit(&mut stream) - 1.0) * bound) as f32).collect();
+        let values: Vec<f32> =
+            (0..config.r * input).map(|_| ((2.0 * random::unit(&mut stream) - 1.0) * bound) as f32).collect();
         let a = Tensor::from_slice(&values).view([config.r, input]).to_device(device);
         let b = Tensor::zeros([out, config.r], (Kind::Float, device));
         attach(linear, config, a, b);

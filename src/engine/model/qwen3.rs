@@ -68,9 +68,7 @@ impl Attention {
         let (q, k) = (rotation.apply(&q), rotation.apply(&k));
 
         let attended = match attend {
-            Attend::Causal => {
-                Tensor::scaled_dot_product_attention::<Tensor>(&q, &k, &v, None, 0.0, true, None, true)
-            }
+            Attend::Causal => Tensor::scaled_dot_product_attention::<Tensor>(&q, &k, &v, None, 0.0, true, None, true),
             Attend::Cached(cache, span) => {
                 let (k, v) = cache.extend(layer, &k, &v, span);
                 Tensor::scaled_dot_product_attention(&q, &k, &v, Some(&span.mask), 0.0, false, None, true)
@@ -218,8 +216,7 @@ impl Qwen3 {
             true => None,
             false => Some(weights.take("lm_head.weight", &[c.vocab_size, hidden])?),
         };
-        let rope =
-            Rope::new(c.max_position_embeddings, c.head_dim, c.rope_theta, embedding.kind(), embedding.device());
+        let rope = Rope::new(c.max_position_embeddings, c.head_dim, c.rope_theta, embedding.kind(), embedding.device());
         Ok(Qwen3 { config, embedding, layers, norm, head, rope })
     }
 
@@ -294,15 +291,7 @@ impl Qwen3 {
 
     pub fn empty_cache(&self, rows: i64, capacity: i64) -> Cache {
         let c = &self.config;
-        Cache::new(
-            c.num_hidden_layers,
-            rows,
-            c.num_key_value_heads,
-            c.head_dim,
-            capacity,
-            self.kind(),
-            self.device(),
-        )
+        Cache::new(c.num_hidden_layers, rows, c.num_key_value_heads, c.head_dim, capacity, self.kind(), self.device())
     }
 
     /// The model as it is now: what is frozen is shared, what is being trained is copied.

@@ -142,7 +142,11 @@ impl Rollout {
                 mean(played.map(value))
             };
             let means = self.environments().into_iter().map(|name| (mean(&name), name));
-            means.filter(|(mean, _)| !mean.is_nan()).map(|(mean, name)| (name, json!(mean))).collect::<Map<_, _>>().into()
+            means
+                .filter(|(mean, _)| !mean.is_nan())
+                .map(|(mean, name)| (name, json!(mean)))
+                .collect::<Map<_, _>>()
+                .into()
         };
         stats.insert("score_mean".into(), by_environment(&|episode| episode.normalised_score));
         stats.insert("reward_mean".into(), by_environment(&Episode::total_reward));
@@ -155,9 +159,8 @@ impl Rollout {
             sample.actions(a).zip(sample.actions(b)).map(|(a, b)| a - b).collect()
         };
         stats.insert("kl".into(), json!(over_actions(&|s| gap(s, &s.logprobs, &s.reference_logprobs))));
-        let sampler_gap = over_actions(&|s| {
-            gap(s, &s.logprobs, &s.trainer_logprobs).into_iter().map(f64::abs).collect()
-        });
+        let sampler_gap =
+            over_actions(&|s| gap(s, &s.logprobs, &s.trainer_logprobs).into_iter().map(f64::abs).collect());
         stats.insert("sampler_gap".into(), json!(sampler_gap));
         stats.insert("explained_variance".into(), json!(self.explained_variance()));
         // JSON's form of what is not a number.

@@ -157,14 +157,23 @@ impl PpoOptions {
         for (key, value) in at_least_zero {
             in_range(key, value, 0.0, f64::MAX)?;
         }
-        for (key, value) in [("gae_lambda", self.gae_lambda), ("gamma", self.gamma), ("min_lr_ratio", self.min_lr_ratio), ("warmup_ratio", self.warmup_ratio)] {
+        for (key, value) in [
+            ("gae_lambda", self.gae_lambda),
+            ("gamma", self.gamma),
+            ("min_lr_ratio", self.min_lr_ratio),
+            ("warmup_ratio", self.warmup_ratio),
+        ] {
             in_range(key, value, 0.0, 1.0)?;
         }
         if !(self.clip_range > 0.0 && self.clip_range < 1.0) {
             return Err(Error::option("clip_range", "a number between 0 and 1", self.clip_range));
         }
         if self.temperature <= 0.0 {
-            return Err(Error::option("temperature", "a number above 0 (a greedy policy has no ratio)", self.temperature));
+            return Err(Error::option(
+                "temperature",
+                "a number above 0 (a greedy policy has no ratio)",
+                self.temperature,
+            ));
         }
         if self.last_task_id < self.first_task_id {
             let expected = format!("at least first_task_id ({})", self.first_task_id);
@@ -187,7 +196,11 @@ impl PpoOptions {
             NumRollouts::Each(count) => *count,
             NumRollouts::ByName(counts) => *counts.get(environment).ok_or_else(|| {
                 let known = counts.keys().cloned().collect::<Vec<_>>().join(", ");
-                Error::option("num_rollouts", format!("a number for environment {environment}"), format!("only {known}"))
+                Error::option(
+                    "num_rollouts",
+                    format!("a number for environment {environment}"),
+                    format!("only {known}"),
+                )
             })?,
         };
         if count < 1 {

@@ -54,7 +54,11 @@ impl Ppo {
         let reference = model.net.snapshot();
         let mut value_head = ValueHead::new(model.net.config.hidden_size, model.net.device());
         let groups = vec![
-            Group { params: policy_parameters, learning_rate: options.learning_rate, weight_decay: options.weight_decay },
+            Group {
+                params: policy_parameters,
+                learning_rate: options.learning_rate,
+                weight_decay: options.weight_decay,
+            },
             Group { params: value_head.parameters(), learning_rate: options.value_learning_rate, weight_decay: 0.0 },
         ];
         let mut optimizer = AdamW::new(AdamWOptions::default(), groups);
@@ -96,7 +100,8 @@ impl Ppo {
 
     /// All remaining iterations, then the adapter or the model in `output_dir`. The last iteration's report.
     pub fn run(&mut self, model: &Model, environments: &[Box<dyn Environment>]) -> Result<Option<Stats>> {
-        let mut progress = Progress::new("ppo", self.total_iterations() - self.iteration().min(self.total_iterations()));
+        let mut progress =
+            Progress::new("ppo", self.total_iterations() - self.iteration().min(self.total_iterations()));
         let mut last = None;
         while let Some(stats) = self.iterate(model, environments)? {
             progress.tick(1);
@@ -175,12 +180,8 @@ impl Ppo {
             )?;
             let (gamma, lambda, bootstrap) = (options.gamma, options.gae_lambda, sample.bootstrap);
             let credit = match options.discount_unit {
-                DiscountUnit::Token => {
-                    gae_tokens(&sample.values, &rewards, &sample.mask, gamma, lambda, bootstrap)?
-                }
-                DiscountUnit::Turn => {
-                    gae_turns(&sample.values, &rewards, &sample.turns, gamma, lambda, bootstrap)?
-                }
+                DiscountUnit::Token => gae_tokens(&sample.values, &rewards, &sample.mask, gamma, lambda, bootstrap)?,
+                DiscountUnit::Turn => gae_turns(&sample.values, &rewards, &sample.turns, gamma, lambda, bootstrap)?,
             };
             (sample.advantages, sample.returns) = (credit.advantages, credit.returns);
         }
@@ -283,12 +284,8 @@ impl Ppo {
 
 /// The rule: `[Σ policy + vf_coef · Σ value − entropy_coef · Σ entropy] / N`.
 fn clipped_loss(options: &PpoOptions, outputs: &Outputs, batch: &Batch, denominator: f64) -> Loss {
-    let policy = policy_loss(
-        &outputs.logprobs,
-        batch.column("old_logprobs"),
-        batch.column("advantages"),
-        options.clip_range,
-    );
+    let policy =
+        policy_loss(&outputs.logprobs, batch.column("old_logprobs"), batch.column("advantages"), options.clip_range);
     let values = outputs.values.as_ref().expect("PPO's policy has a value head");
     let value = value_loss(values, batch.column("old_values"), batch.column("returns"), options.value_clip());
     let entropy = match options.entropy_coef {

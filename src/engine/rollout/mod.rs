@@ -7,13 +7,13 @@ pub mod players;
 
 use std::ops::Range;
 
-use rand_chacha::ChaCha8Rng;
 use super::env::{Description, Environment, Parsed, Step};
 use super::generate::{Reply, Sampling, Session};
 use super::model::Model;
 use super::text::Message;
 use super::text::conversation::Conversation;
 use super::{Error, Result, file};
+use rand_chacha::ChaCha8Rng;
 
 /// How an episode ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -183,7 +183,8 @@ impl Game {
         let ending = match ending {
             None if !has_room(model, &conversation) => {
                 let (tokens, context) = (conversation.len(), model.net.config.max_position_embeddings);
-                let problem = format!("its opening of {tokens} tokens leaves no room in this model's context of {context}");
+                let problem =
+                    format!("its opening of {tokens} tokens leaves no room in this model's context of {context}");
                 Some(failure(&description.name, task_id, &Error::environment(&description.name, problem))?)
             }
             ending => ending,

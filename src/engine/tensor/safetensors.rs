@@ -35,7 +35,10 @@ impl File {
         SafeTensors::deserialize(&self.map).map_err(|e| {
             Error::file(
                 &self.path,
-                format!("not a whole safetensors file of {} bytes (truncated, or of another format): {e}", self.map.len()),
+                format!(
+                    "not a whole safetensors file of {} bytes (truncated, or of another format): {e}",
+                    self.map.len()
+                ),
             )
         })
     }
@@ -47,11 +50,10 @@ impl File {
     /// The tensor called `name` in its own dtype, copied to `device`.
     pub fn tensor(&self, name: &str, device: Device) -> Result<Tensor> {
         let header = self.header()?;
-        let view = header
-            .tensor(name)
-            .map_err(|_| Error::file(&self.path, format!("tensor {name} is missing")))?;
-        let kind = kind(view.dtype())
-            .ok_or_else(|| Error::file(&self.path, format!("tensor {name} has the dtype {:?}, which is not supported", view.dtype())))?;
+        let view = header.tensor(name).map_err(|_| Error::file(&self.path, format!("tensor {name} is missing")))?;
+        let kind = kind(view.dtype()).ok_or_else(|| {
+            Error::file(&self.path, format!("tensor {name} has the dtype {:?}, which is not supported", view.dtype()))
+        })?;
         let shape: Vec<i64> = view.shape().iter().map(|&n| n as i64).collect();
         Ok(Tensor::f_from_data_size(view.data(), &shape, kind)?.to_device(device))
     }

@@ -130,7 +130,8 @@ pub fn in_range(key: &str, value: f64, low: f64, high: f64) -> Result<()> {
     if value >= low && value <= high {
         return Ok(());
     }
-    let expected = if high == f64::MAX { format!("a number of at least {low}") } else { format!("a number from {low} to {high}") };
+    let expected =
+        if high == f64::MAX { format!("a number of at least {low}") } else { format!("a number from {low} to {high}") };
     Err(Error::option(key, expected, value))
 }
 
@@ -193,10 +194,12 @@ impl Sft {
             total_steps,
             min_lr_ratio: options.min_lr_ratio,
         };
-        let group =
-            Group { params: model.trainable(), learning_rate: options.learning_rate, weight_decay: options.weight_decay };
-        let adam =
-            AdamWOptions { beta1: options.adam_beta1, beta2: options.adam_beta2, epsilon: options.adam_epsilon };
+        let group = Group {
+            params: model.trainable(),
+            learning_rate: options.learning_rate,
+            weight_decay: options.weight_decay,
+        };
+        let adam = AdamWOptions { beta1: options.adam_beta1, beta2: options.adam_beta2, epsilon: options.adam_epsilon };
         let mut optimizer = AdamW::new(adam, vec![group]);
         let mut state = TrainerState {
             global_step: 0,

@@ -90,7 +90,12 @@ impl Policy<'_> {
     }
 
     /// Adds a batch's gradient to what the parameters hold. `seed` decides dropout.
-    fn accumulate(&self, batch: &Batch, seed: i64, rule: &dyn Fn(&Outputs, &Batch) -> Loss) -> Vec<(&'static str, Tensor)> {
+    fn accumulate(
+        &self,
+        batch: &Batch,
+        seed: i64,
+        rule: &dyn Fn(&Outputs, &Batch) -> Loss,
+    ) -> Vec<(&'static str, Tensor)> {
         let mode = Mode::Training { seed };
         if self.gradient_checkpointing {
             let pass = self.model.net.hidden_checkpointed(&batch.ids, mode);

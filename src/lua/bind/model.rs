@@ -106,9 +106,9 @@ fn create(lua: &Lua, values: MultiValue) -> mlua::Result<ModelHandle> {
     let own = ["preset", "seed", "device"];
     let options: CreateOptions = options::read("model.create", Some(super::only(lua, &table, &own)?))?;
     let shape = without(lua, &table, &["tokenizer", "preset", "seed", "device"])?;
-    let shape = preset_with(lua, &options.preset, &shape).and_then(|shape| options::read("model.create", Some(shape)))?;
-    let made =
-        report::guard(|| Model::create(&shape, tokenizer, options.seed, device::device(&options.device)?))?;
+    let shape =
+        preset_with(lua, &options.preset, &shape).and_then(|shape| options::read("model.create", Some(shape)))?;
+    let made = report::guard(|| Model::create(&shape, tokenizer, options.seed, device::device(&options.device)?))?;
     Ok(ModelHandle::new(made))
 }
 

@@ -66,7 +66,9 @@ fn records(what: &str, data: &Value) -> mlua::Result<Vec<Record>> {
         Value::Table(_) => read_json(what, data),
         other => {
             let got = kind(other);
-            Err(report::raise(Error::message(format!("{what}: expected a file's path or a list of records, got {got}"))))
+            Err(report::raise(Error::message(format!(
+                "{what}: expected a file's path or a list of records, got {got}"
+            ))))
         }
     }
 }
