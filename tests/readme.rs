@@ -171,6 +171,20 @@ fn every_command_of_the_readme_runs() {
 }
 
 #[test]
+fn every_link_of_the_readme_leads_to_a_file_or_a_heading() {
+    let text = read("README.md");
+    let headings = text.lines().filter_map(|line| line.strip_prefix("## "));
+    let anchors: Vec<String> = headings.map(|title| title.to_lowercase().replace(',', "").replace(' ', "-")).collect();
+    for link in text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
+        let found = match link.strip_prefix('#') {
+            Some(anchor) => anchors.iter().any(|known| known == anchor),
+            None => Path::new(ROOT).join(link).is_file(),
+        };
+        assert!(found, "README.md: the link {link} leads nowhere");
+    }
+}
+
+#[test]
 fn every_make_target_that_the_readme_names_exists() {
     for mention in read("README.md").split("`make ").skip(1) {
         assert_make_target(mention.split([' ', '`']).next().unwrap());
