@@ -113,7 +113,7 @@ pub fn run(model: &Model, environments: &[Box<dyn Environment>], options: &EvalO
     let mut evaluations = Vec::with_capacity(environments.len());
     for environment in environments {
         let name = environment.describe().name;
-        let mut progress = Progress::new(&format!("evaluate {name}"), options.num_eval_samples);
+        let mut progress = Progress::new(format!("evaluate {name}"), options.num_eval_samples);
         let seats = options.seats(environment.as_ref())?;
         let episodes = rollout::play(model, seats, &play, &mut |ended| progress.tick(ended as u64))?;
         progress.finish();

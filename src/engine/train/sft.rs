@@ -234,7 +234,7 @@ impl Sft {
     pub fn run(&mut self, model: &Model) -> Result<SftResult> {
         let mut progress = Progress::new("sft", self.total_steps() - self.global_step().min(self.total_steps()));
         while let Some(step) = self.step(model)? {
-            progress.message(&format!("loss {:.4}", step.loss));
+            progress.message(format!("loss {:.4}", step.loss));
             progress.tick(1);
         }
         progress.finish();
