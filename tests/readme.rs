@@ -31,17 +31,13 @@ const LONG: &[(&str, &[&str])] = &[
     ("affine scripts/full.lua --set 'data.environments={{name = \"sat\", n = 3, k = 2, m = 5}, \"grid\"}'", &[SMALL]),
     ("affine scripts/full.lua --config mine.lua", &[SMALL]),
     ("affine scripts/full.lua --preset affine-0004", &[SMALL, STAND_IN]),
-    (
-        "affine scripts/full.lua --preset affine-0004 --set model.base_model_path=/models/Qwen3-4B",
-        &[SMALL, STAND_IN],
-    ),
+    ("affine scripts/full.lua --preset affine-0004 --set model.base_model_path=/models/Qwen3-4B", &[SMALL, STAND_IN]),
     ("affine scripts/deploy.lua --model models/rl_final", &[SMALL]),
     ("affine scripts/deploy.lua --adapter", &[SMALL]),
 ];
 
 /// Commands that are not run here: this test is itself built and run by them.
-const BUILDS: [&str; 3] =
-    ["cargo build --release", "cargo test --release", "cargo run --release -- scripts/full.lua"];
+const BUILDS: [&str; 3] = ["cargo build --release", "cargo test --release", "cargo run --release -- scripts/full.lua"];
 
 const MAKE_STAND_IN: &str = r#"
     local model, tokenizer = require "affine.model", require "affine.tokenizer"

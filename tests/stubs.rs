@@ -67,6 +67,12 @@ fn every_handle_has_exactly_the_methods_that_its_stub_documents() {
 }
 
 #[test]
+fn a_tensor_has_exactly_the_methods_that_its_stub_documents() {
+    let live: BTreeSet<String> = bind::tensor::methods().map(str::to_string).collect();
+    assert_eq!(live, documented(&stub("tensor"), "Tensor"), "Tensor of affine.tensor, live and stub");
+}
+
+#[test]
 fn every_native_module_is_public_and_named_in_the_overview() {
     let overview = stub("affine");
     for module in require::modules() {

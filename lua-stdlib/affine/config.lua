@@ -2,9 +2,9 @@
 --
 -- Boundary: knows the form of config.lua and of the command line, nothing of what a setting does.
 
-local arguments = require("affine.arguments")
+local arguments = require("affine.internal.arguments")
 local host = require("affine.native.host")
-local suggest = require("affine.suggest")
+local suggest = require("affine.internal.suggest")
 
 local config = {}
 

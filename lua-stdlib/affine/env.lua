@@ -2,7 +2,7 @@
 --
 -- Boundary: `define` checks a definition and nothing else; the native `env.make` turns it into a playable handle.
 
-local suggest = require("affine.suggest")
+local suggest = require("affine.internal.suggest")
 
 local env = require("affine.native.env")
 

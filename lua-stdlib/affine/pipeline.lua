@@ -6,12 +6,12 @@
 
 local config = require("affine.config")
 local env = require("affine.env")
-local fingerprint = require("affine.fingerprint")
+local fingerprint = require("affine.internal.fingerprint")
 local fs = require("affine.fs")
 local json = require("affine.json")
 local log = require("affine.log")
 local model = require("affine.model")
-local suggest = require("affine.suggest")
+local suggest = require("affine.internal.suggest")
 local time = require("affine.time")
 local track = require("affine.track")
 

@@ -1,13 +1,14 @@
 //! The Lua host: the only folder that names mlua.
 //!
 //! Read in this order: this file builds a state step by step; [`require`] says what a script can require; [`args`] and
-//! [`options`] take what a script passes; [`report`] says what went wrong; [`interrupt`] is Ctrl-C; [`bind`] has one
+//! [`options`] take what a script passes; [`report`] says what went wrong; [`interrupt`] is Ctrl-C; [`heap`] counts what handles hold; [`bind`] has one
 //! file per native module.
 
 pub mod args;
 pub mod bind;
 pub mod convert;
 pub mod environment;
+pub mod heap;
 pub mod interrupt;
 pub mod options;
 pub mod report;

@@ -52,12 +52,12 @@ pub fn unknown(subject: &str, noun: &str, name: &str, names: &[String]) -> Error
     }
 }
 
-/// Every public module: what `affine.<name>` can be.
+/// Every public module: what `affine.<name>` can be. What the library keeps to itself lies in `affine/internal`.
 pub fn modules() -> Vec<String> {
     let files = Library::iter().filter_map(|file| {
         let name = file.strip_prefix("affine/")?.strip_suffix(".lua")?;
         let name = name.strip_suffix("/init").unwrap_or(name).replace('/', ".");
-        (name != "init" && !name.starts_with('_')).then_some(name)
+        (name != "init" && !name.starts_with('_') && !name.starts_with("internal.")).then_some(name)
     });
     let mut names: Vec<String> = files.chain(bind::ALL.iter().map(|(name, _)| name.to_string())).collect();
     names.sort();

@@ -8,6 +8,7 @@
 ---@field log affine.log
 ---@field path affine.path
 ---@field random affine.random
+---@field tensor affine.tensor
 ---@field test affine.test
 ---@field time affine.time
 local affine = {}

@@ -79,6 +79,7 @@ function Sft:evaluate(records) end
 ---@field value_learning_rate? number
 ---@field lr_scheduler_type? affine.trainer.Schedule Over iterations.
 ---@field min_lr_ratio? number
+---@field warmup_ratio? number The part of the run in which the rates rise from 0.
 ---@field weight_decay? number
 ---@field max_grad_norm? number 0 does not clip.
 ---@field clip_range? number

@@ -30,9 +30,12 @@ pub struct PpoOptions {
     pub learning_rate: f64,
     /// The value head's own rate.
     pub value_learning_rate: f64,
-    /// Over iterations.
+    /// Over the whole run, moving with every optimizer step.
     pub lr_scheduler_type: ScheduleKind,
     pub min_lr_ratio: f64,
+    /// The part of the run in which the rates rise from 0. Without it Adam's first steps, whose size knows nothing of
+    /// the gradient's, move the policy far from its reference before it has learned anything.
+    pub warmup_ratio: f64,
     pub weight_decay: f64,
     /// 0 does not clip.
     pub max_grad_norm: f64,
@@ -99,6 +102,7 @@ impl Default for PpoOptions {
             value_learning_rate: 1e-4,
             lr_scheduler_type: ScheduleKind::Constant,
             min_lr_ratio: 0.0,
+            warmup_ratio: 0.0,
             weight_decay: 0.0,
             max_grad_norm: 1.0,
             clip_range: 0.2,
@@ -153,7 +157,7 @@ impl PpoOptions {
         for (key, value) in at_least_zero {
             in_range(key, value, 0.0, f64::MAX)?;
         }
-        for (key, value) in [("gae_lambda", self.gae_lambda), ("gamma", self.gamma), ("min_lr_ratio", self.min_lr_ratio)] {
+        for (key, value) in [("gae_lambda", self.gae_lambda), ("gamma", self.gamma), ("min_lr_ratio", self.min_lr_ratio), ("warmup_ratio", self.warmup_ratio)] {
             in_range(key, value, 0.0, 1.0)?;
         }
         if !(self.clip_range > 0.0 && self.clip_range < 1.0) {

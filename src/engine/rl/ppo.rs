@@ -22,12 +22,15 @@ use crate::engine::track::progress::Progress;
 use crate::engine::train::adamw::{AdamW, AdamWOptions, Group};
 use crate::engine::train::batch::{Batch, Sequence};
 use crate::engine::train::checkpoint::{self, TrainerState};
-use crate::engine::train::schedule::Scheduler;
+use crate::engine::train::schedule::{Scheduler, warmup_steps};
 use crate::engine::train::sft::clip_at;
 use crate::engine::train::step::{Loss, Outputs, Policy, StepReport, StepSettings};
 use crate::engine::{Error, Result, cancel, file, random};
 
 const REFERENCE: &str = "reference.safetensors";
+
+/// The schedule's steps per iteration: it moves with every optimizer step, of which iterations have different numbers.
+const TICKS: u64 = 1000;
 
 pub struct Ppo {
     options: PpoOptions,
@@ -57,8 +60,8 @@ impl Ppo {
         let mut optimizer = AdamW::new(AdamWOptions::default(), groups);
         let schedule = Scheduler {
             kind: options.lr_scheduler_type,
-            warmup_steps: 0,
-            total_steps: options.iterations,
+            warmup_steps: warmup_steps(options.warmup_ratio, options.iterations * TICKS),
+            total_steps: options.iterations * TICKS,
             min_lr_ratio: options.min_lr_ratio,
         };
         let mut state = TrainerState {
@@ -194,17 +197,18 @@ impl Ppo {
         rollout.check_credit()?;
         let sequences: Vec<Sequence> = rollout.samples.iter().map(Sample::sequence).collect();
         let iteration = self.iteration();
-        let factor = self.schedule.factor(iteration);
-        let mut reports = Vec::new();
+        let steps = self.options.ppo_epochs * sequences.len().div_ceil(self.options.minibatch_size) as u64;
+        let mut reports: Vec<StepReport> = Vec::new();
         for epoch in 0..self.options.ppo_epochs {
             let pass = iteration * self.options.ppo_epochs + epoch;
             let mut order: Vec<usize> = (0..sequences.len()).collect();
             random::shuffle(&mut random::stream(self.options.seed, "ppo minibatches", pass), &mut order);
             for (i, minibatch) in order.chunks(self.options.minibatch_size).enumerate() {
                 let part: Vec<&Sequence> = minibatch.iter().map(|&index| &sequences[index]).collect();
+                let tick = iteration * TICKS + reports.len() as u64 * TICKS / steps;
                 let settings = StepSettings {
                     batch_size: self.options.batch_size,
-                    learning_rate_factor: factor,
+                    learning_rate_factor: self.schedule.factor(tick),
                     max_grad_norm: clip_at(self.options.max_grad_norm),
                     seed: random::torch_seed(self.options.seed, "ppo dropout", pass * 10_000 + i as u64),
                 };
@@ -214,6 +218,7 @@ impl Ppo {
         self.state.global_step += 1;
         let mut stats = rollout.stats();
         stats.insert("iteration".into(), json!(self.iteration()));
+        let factor = self.schedule.factor(self.iteration() * TICKS);
         stats.insert("learning_rate".into(), json!(self.options.learning_rate * factor));
         stats.extend(update_stats(&reports));
         Ok(stats)

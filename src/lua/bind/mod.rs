@@ -10,7 +10,7 @@ mod model;
 mod path;
 pub mod random;
 mod rollout;
-mod tensor;
+pub mod tensor;
 mod time;
 mod tokenizer;
 mod track;

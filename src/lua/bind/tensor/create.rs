@@ -4,7 +4,7 @@ use mlua::{Lua, Table, Value};
 use serde::Deserialize;
 use tch::{Device, Kind, TchError};
 
-use super::{Function, Tensor, attempt, new_value, shape, values};
+use super::{Function, Tensor, attempt, new_value, shape, tensor_of, values};
 use crate::engine::tensor::safetensors;
 use crate::engine::{Error, Result, device};
 use crate::lua::args::{Args, kind};
@@ -78,15 +78,15 @@ fn new(lua: &Lua, function: &str, mut args: Args) -> mlua::Result<Value> {
     let value = args.value("value")?;
     let options: Options = options::read(function, args.optional_table("options")?)?;
     args.finish()?;
-    new_value(lua, function, || options.finish(values::from_lua(&value, options.kind()?)?.f_to_device(options.device()?)?))
+    new_value(lua, function, || {
+        options.finish(values::from_lua(&value, options.kind()?)?.f_to_device(options.device()?)?)
+    })
 }
 
-fn filled(
-    lua: &Lua,
-    function: &str,
-    mut args: Args,
-    fill: fn(&[i64], (Kind, Device)) -> Result<tch::Tensor, TchError>,
-) -> mlua::Result<Value> {
+/// A function of tch that makes a tensor of a shape.
+type Fill = fn(&[i64], (Kind, Device)) -> Result<tch::Tensor, TchError>;
+
+fn filled(lua: &Lua, function: &str, mut args: Args, fill: Fill) -> mlua::Result<Value> {
     let shape = shape::sizes(function, &args.table("shape")?, 0)?;
     let options: Options = options::read(function, args.optional_table("options")?)?;
     args.finish()?;
@@ -134,14 +134,10 @@ fn arange(lua: &Lua, function: &str, mut args: Args) -> mlua::Result<Value> {
 
 /// Draws from libtorch's generator, seeded with `seed`: the numbers of PyTorch on a CPU after `torch.manual_seed(seed)`,
 /// on every device.
-fn drawn(
-    lua: &Lua,
-    function: &str,
-    mut args: Args,
-    draw: fn(&[i64], (Kind, Device)) -> Result<tch::Tensor, TchError>,
-) -> mlua::Result<Value> {
+fn drawn(lua: &Lua, function: &str, mut args: Args, draw: Fill) -> mlua::Result<Value> {
     let shape = shape::sizes(function, &args.table("shape")?, 0)?;
-    let options = options::read(function, Some(args.optional_table("options")?.map_or_else(|| lua.create_table(), Ok)?))?;
+    let options =
+        options::read(function, Some(args.optional_table("options")?.map_or_else(|| lua.create_table(), Ok)?))?;
     args.finish()?;
     let DrawOptions { seed, dtype, device, requires_grad } = options;
     let options = Options { dtype, device, requires_grad };
@@ -162,10 +158,7 @@ fn save(_: &Lua, function: &str, mut args: Args) -> mlua::Result<Value> {
         let Some(name) = key.as_string().and_then(|name| Some(name.to_str().ok()?.to_string())) else {
             return Err(options::reject(function, Error::option("tensors", "names as keys", kind(&key))));
         };
-        let tensor = value.as_userdata().and_then(|handle| handle.borrow::<Tensor>().ok()?.get());
-        let tensor = tensor.ok_or_else(|| {
-            options::reject(function, Error::option(format!("tensors.{name}"), "tensor", kind(&value)))
-        })?;
+        let tensor = tensor_of(&value, &format!("tensors.{name}")).map_err(|error| options::reject(function, error))?;
         tensors.push((name, tensor));
     }
     tensors.sort_by(|a, b| a.0.cmp(&b.0));
@@ -180,7 +173,7 @@ fn load(lua: &Lua, function: &str, mut args: Args) -> mlua::Result<Value> {
     let tensors = attempt(|| safetensors::read(&path)).map_err(|error| options::reject(function, error))?;
     let table: Table = lua.create_table()?;
     for (name, tensor) in tensors {
-        table.raw_set(name, Tensor::new(tensor))?;
+        table.raw_set(name, Tensor::new(lua, tensor)?)?;
     }
     Ok(Value::Table(table))
 }

@@ -72,11 +72,8 @@ fn grad(call: &Call, args: Args) -> mlua::Result<Value> {
 
 fn zero_grad(call: &Call, args: Args) -> mlua::Result<Value> {
     args.finish()?;
-    let zero = || match gradient(&call.this)? {
-        Some(mut grad) => Ok(drop(grad.f_detach_()?.f_zero_()?)),
-        None => Ok(()),
-    };
-    zero().map(|()| Value::Nil).map_err(|error| call.error(error))
+    let zero = || gradient(&call.this)?.map(|mut grad| Ok(grad.f_detach_()?.f_zero_()?)).transpose();
+    zero().map(|_| Value::Nil).map_err(|error| call.error(error))
 }
 
 fn gradient(tensor: &T) -> Result<Option<T>> {

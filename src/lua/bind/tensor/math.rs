@@ -124,8 +124,7 @@ pub fn add_operators<M: UserDataMethods<Tensor>>(methods: &mut M) {
     for (meta, sign, tensors, right, left) in OPERATORS {
         methods.add_meta_function(meta, move |lua, (a, b): (Value, Value)| {
             let name = format!("{} {sign} {}", kind(&a), kind(&b));
-            let operands = (Operand::new(&a, &name, "left")?, Operand::new(&b, &name, "right")?);
-            new_value(lua, &name, || match operands {
+            new_value(lua, &name, || match (Operand::new(&a, "left")?, Operand::new(&b, "right")?) {
                 (Operand::Tensor(a), Operand::Tensor(b)) => {
                     broadcast(&a.size(), &b.size())?;
                     Ok(tensors(&a, &b)?)

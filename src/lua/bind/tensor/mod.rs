@@ -18,6 +18,7 @@ use tch::{Scalar, TchError};
 use crate::engine::tensor::shape::offset;
 use crate::engine::{Error, Result, device};
 use crate::lua::args::{Args, kind};
+use crate::lua::heap::Held;
 use crate::lua::{options, report, require};
 
 pub fn module(lua: &Lua) -> mlua::Result<Table> {
@@ -39,16 +40,18 @@ type Function = fn(&Lua, &str, Args) -> mlua::Result<Value>;
 type Method = fn(&Call, Args) -> mlua::Result<Value>;
 
 /// A tensor as a script holds it; nothing once it was closed.
-pub struct Tensor(RefCell<Option<tch::Tensor>>);
+struct Tensor(RefCell<Option<(tch::Tensor, Held)>>);
 
 impl Tensor {
-    pub fn new(tensor: tch::Tensor) -> Self {
-        Tensor(RefCell::new(Some(tensor)))
+    fn new(lua: &Lua, tensor: tch::Tensor) -> mlua::Result<Self> {
+        let size = tensor.f_kind().map_err(|error| report::raise(error.into()))?.elt_size_in_bytes();
+        let held = Held::new(lua, tensor.numel().saturating_mul(size))?;
+        Ok(Tensor(RefCell::new(Some((tensor, held)))))
     }
 
     /// The tensor itself, not a copy. Nothing stays borrowed.
-    pub fn get(&self) -> Option<tch::Tensor> {
-        self.0.borrow().as_ref().map(tch::Tensor::shallow_clone)
+    fn get(&self) -> Option<tch::Tensor> {
+        self.0.borrow().as_ref().map(|(tensor, _)| tensor.shallow_clone())
     }
 }
 
@@ -82,28 +85,33 @@ fn all_methods() -> impl Iterator<Item = &'static (&'static str, Method)> {
     math::METHODS.iter().chain(shape::METHODS).chain(grad::METHODS).chain(values::METHODS)
 }
 
+/// The names of a tensor's methods. Its metatable does not tell: `__index` there is a function, for the sake of `t[i]`.
+pub fn methods() -> impl Iterator<Item = &'static str> {
+    all_methods().map(|(name, _)| *name).chain(["close"])
+}
+
 /// Frees the tensor now. Its memory goes with the last handle or graph that uses it.
 fn close(function: &str, this: Option<Value>) -> mlua::Result<()> {
     let handle = this.as_ref().and_then(Value::as_userdata).and_then(|handle| handle.borrow::<Tensor>().ok());
     match handle {
-        Some(tensor) => Ok(drop(tensor.0.take())),
+        Some(tensor) => {
+            tensor.0.take();
+            Ok(())
+        }
         None => Err(options::reject(function, not_on_a_tensor())),
     }
 }
 
 /// `t[i]`: the i-th part along the first dimension. A name that is no method's ends here too.
 fn index(lua: &Lua, (this, key): (Value, Value)) -> mlua::Result<Value> {
-    let position = match &key {
-        Value::Integer(position) => *position,
-        Value::String(name) => {
-            let names: Vec<String> = all_methods().map(|(name, _)| name.to_string()).collect();
-            let unknown = require::unknown("a tensor has no", "method", &name.to_string_lossy(), &names);
-            return Err(report::raise(unknown));
-        }
-        other => {
-            let message = format!("tensor[i]: expected an integer or a method's name, got {}", kind(other));
-            return Err(report::raise(Error::message(message)));
-        }
+    if let Value::String(name) = &key {
+        let names: Vec<String> = methods().map(str::to_string).collect();
+        let unknown = require::unknown("a tensor has no", "method", &name.to_string_lossy(), &names);
+        return Err(report::raise(unknown));
+    }
+    let Some(position) = values::as_integer(&key) else {
+        let message = format!("tensor[i]: expected an integer or a method's name, got {}", values::shown(&key));
+        return Err(report::raise(Error::message(message)));
     };
     let call = Call::new(lua, format!("tensor[{position}]"), Some(this))?;
     match call.this.size().first() {
@@ -168,7 +176,7 @@ impl<'a> Call<'a> {
 /// A new handle, or the error with the function's name.
 fn new_value(lua: &Lua, function: &str, make: impl FnOnce() -> Result<tch::Tensor>) -> mlua::Result<Value> {
     let tensor = attempt(make).map_err(|error| options::reject(function, error))?;
-    lua.create_userdata(Tensor::new(tensor)).map(Value::UserData)
+    lua.create_userdata(Tensor::new(lua, tensor)?).map(Value::UserData)
 }
 
 /// Runs calls of libtorch. Even tch's fallible ones panic where a number among their arguments is dropped after a
@@ -179,8 +187,15 @@ fn attempt<T>(calls: impl FnOnce() -> Result<T>) -> Result<T> {
 
 /// The next argument as a tensor.
 fn tensor(args: &mut Args, function: &str, name: &str) -> mlua::Result<tch::Tensor> {
-    let tensor = args.userdata::<Tensor>(name)?.get();
-    tensor.ok_or_else(|| options::reject(function, Error::option(name, "tensor", "one that was closed")))
+    tensor_of(&args.value(name)?, name).map_err(|error| options::reject(function, error))
+}
+
+/// The tensor of a handle; `name` is its place, for the error.
+fn tensor_of(value: &Value, name: &str) -> Result<tch::Tensor> {
+    match value.as_userdata().and_then(|handle| handle.borrow::<Tensor>().ok()) {
+        Some(handle) => handle.get().ok_or_else(|| Error::option(name, "tensor", "one that was closed")),
+        None => Err(Error::option(name, "tensor", kind(value))),
+    }
 }
 
 /// What an operator takes beside a tensor.
@@ -191,19 +206,15 @@ enum Operand {
 
 impl Operand {
     fn argument(args: &mut Args, function: &str, name: &str) -> mlua::Result<Self> {
-        Self::new(&args.value(name)?, function, name)
+        Self::new(&args.value(name)?, name).map_err(|error| options::reject(function, error))
     }
 
-    fn new(value: &Value, function: &str, name: &str) -> mlua::Result<Self> {
+    fn new(value: &Value, name: &str) -> Result<Self> {
         match value {
-            Value::Integer(n) => return Ok(Operand::Number(Scalar::int(*n))),
-            Value::Number(x) => return Ok(Operand::Number(Scalar::float(*x))),
-            Value::UserData(handle) if handle.is::<Tensor>() => match handle.borrow::<Tensor>()?.get() {
-                Some(tensor) => return Ok(Operand::Tensor(tensor)),
-                None => Err("a tensor that was closed".to_string()),
-            },
-            other => Err(kind(other)),
+            Value::Integer(n) => Ok(Operand::Number(Scalar::int(*n))),
+            Value::Number(x) => Ok(Operand::Number(Scalar::float(*x))),
+            Value::UserData(_) => tensor_of(value, name).map(Operand::Tensor),
+            other => Err(Error::option(name, "tensor or number", kind(other))),
         }
-        .or_else(|got| Err(options::reject(function, Error::option(name, "tensor or number", got))))
     }
 }

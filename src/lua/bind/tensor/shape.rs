@@ -2,11 +2,11 @@
 
 use mlua::{Lua, Table, Value};
 
-use super::{Call, Function, Method, Tensor, attempt, new_value, tensor, values};
-use crate::engine::tensor::shape::{check_index, gather_fits, misfit, offset};
+use super::{Call, Function, Method, attempt, new_value, tensor, tensor_of, values};
 use crate::engine::error::Context;
+use crate::engine::tensor::shape::{check_index, gather_fits, misfit, offset};
 use crate::engine::{Error, Result};
-use crate::lua::args::{Args, kind};
+use crate::lua::args::Args;
 use crate::lua::options;
 
 #[rustfmt::skip]
@@ -149,12 +149,8 @@ fn tensors_and_dim(function: &str, mut args: Args) -> mlua::Result<(Vec<tch::Ten
     let dim = args.optional_integer("dim")?.unwrap_or(1);
     args.finish()?;
     let item = |position: usize| -> mlua::Result<tch::Tensor> {
-        let value: Value = list.raw_get(position)?;
-        let tensor = value.as_userdata().and_then(|handle| handle.borrow::<Tensor>().ok()?.get());
-        tensor.ok_or_else(|| {
-            let got = value.as_userdata().map_or_else(|| kind(&value), |_| "another or a closed handle".to_string());
-            options::reject(function, Error::option(format!("tensors[{position}]"), "tensor", got))
-        })
+        tensor_of(&list.raw_get(position)?, &format!("tensors[{position}]"))
+            .map_err(|error| options::reject(function, error))
     };
     let tensors = (1..=list.raw_len()).map(item).collect::<mlua::Result<Vec<_>>>()?;
     if tensors.is_empty() {

@@ -71,7 +71,8 @@ pub fn as_integer(value: &Value) -> Option<i64> {
 
 /// All values, row by row.
 fn read<T>(value: &Value, shape: &[usize], wanted: &'static str, leaf: fn(&Value) -> Option<T>) -> Result<Vec<T>> {
-    let mut reader = Reader { shape, wanted, leaf, path: Vec::new(), values: Vec::with_capacity(shape.iter().product()) };
+    let mut reader =
+        Reader { shape, wanted, leaf, path: Vec::new(), values: Vec::with_capacity(shape.iter().product()) };
     reader.read(value)?;
     Ok(reader.values)
 }
@@ -218,7 +219,8 @@ pub fn text(lua: &Lua, this: Value) -> mlua::Result<String> {
         head += ", requires grad";
     }
     // tch shows the values and, in a last line, the shape and the dtype in its own words.
-    let shown = attempt(|| Ok(format!("{}", tensor.detach().to_device(Device::Cpu)))).map_err(|error| call.error(error))?;
+    let shown =
+        attempt(|| Ok(format!("{}", tensor.detach().to_device(Device::Cpu)))).map_err(|error| call.error(error))?;
     let values = shown.rsplit_once('\n').map_or("", |(values, _)| values);
     match tensor.dim() {
         0 => Ok(format!("{head}: {}", values.trim_start_matches('[').trim_end_matches(']'))),

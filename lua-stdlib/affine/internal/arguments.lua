@@ -1,6 +1,6 @@
 -- The command line of a script: the flags that every script with settings has, and its own.
 
-local suggest = require("affine.suggest")
+local suggest = require("affine.internal.suggest")
 
 local arguments = {}
 
