@@ -55,6 +55,7 @@ fn a_missing_script_and_a_syntax_error() {
     refused(folder.path(), "local x =\nlocal y", &["affine: x.lua:2: unexpected symbol near 'local'"]);
 }
 
+/// Every option has its range; tests/lua/trainer/options.lua goes through more of them.
 #[test]
 fn options_that_are_none() {
     let folder = folder();
@@ -63,26 +64,9 @@ fn options_that_are_none() {
         ("learning_rate = 'fast'", ["learning_rate: expected number", "got string \"fast\""]),
         ("batch_size = -8", ["batch_size: expected a non-negative integer", "got number -8"]),
         ("batch_size = 0", ["batch_size: expected an integer of at least 1", "got 0"]),
-        ("batch_size = 1.5", ["batch_size: expected a non-negative integer", "got number 1.5"]),
-        ("learning_rate = -1", ["learning_rate: expected a number of at least 0", "got -1"]),
-        ("lr_scheduler_type = 'cosin'", ["lr_scheduler_type: unknown value \"cosin\"", "did you mean `cosine`?"]),
-        ("resume_from_checkpoint = 5", ["resume_from_checkpoint: expected true, false or the path", "got number 5"]),
-        ("resume_from_checkpoint = 'nowhere'", ["resume_from_checkpoint: expected a checkpoint folder", "nowhere"]),
-        ("data = 5", ["data: expected a file's path or a list of records", "got number"]),
     ] {
         let script = format!("{BEGIN}sft(m, {{ data = 'train.jsonl', output_dir = 'out', {options} }})");
         refused(folder.path(), &script, &["affine: x.lua:2: trainer.sft: ", words[0], words[1]]);
-    }
-    for (options, words) in [
-        ("clip_rang = 0.1", ["clip_rang: unknown option", "did you mean `clip_range`?"]),
-        ("gamma = 'high'", ["gamma: expected number", "got string \"high\""]),
-        ("minibatch_size = -1", ["minibatch_size: expected a non-negative integer", "got number -1"]),
-        ("gamma = 1.5", ["gamma: expected a number from 0 to 1", "got 1.5"]),
-        ("temperature = 0", ["temperature: expected a number above 0", "got 0"]),
-        ("num_rollouts = {}", ["num_rollouts: expected an integer or a table from environment to integer", "got table"]),
-    ] {
-        let script = format!("{BEGIN}ppo(m, {{ output_dir = 'out', {options} }})");
-        refused(folder.path(), &script, &["affine: x.lua:2: trainer.ppo: ", words[0], words[1]]);
     }
 }
 
@@ -104,7 +88,7 @@ fn replace(path: &Path, from: &str, to: &str) {
 fn a_model_folder_without_its_parts() {
     damaged(|base| std::fs::remove_dir_all(base).unwrap(), &["no such model folder", "config.json"]);
     damaged(|base| std::fs::remove_file(base.join("config.json")).unwrap(), &["config.json: no such file"]);
-    damaged(|base| std::fs::remove_file(base.join("model.safetensors")).unwrap(), &["model.safetensors: no such file"]);
+    damaged(|base| std::fs::remove_file(base.join("model.safetensors")).unwrap(), &["model.safetensors: cannot be read: no such file"]);
     damaged(|base| std::fs::write(base.join("config.json"), "{").unwrap(), &["config.json: not JSON"]);
 }
 
@@ -144,7 +128,7 @@ fn another_architecture() {
 
 #[test]
 fn a_tokenizer_with_more_ids_than_the_embedding_has_rows() {
-    let larger = Tokenizer::train(&["orange", "purple", "yellow", "orange", "purple", "yellow"], 280).unwrap();
+    let larger = Tokenizer::train(&["orange purple yellow black white brown"; 4], 300).unwrap();
     let (ids, rows) = (larger.vocab_size(), model().net.config.vocab_size);
     assert!(ids > rows);
     let words = format!("the tokenizer has {ids} ids, but the embedding has {rows} rows");
@@ -165,7 +149,7 @@ fn a_data_file_with_a_broken_line() {
         refused(folder.path(), &script, &["affine: x.lua:2: broken.jsonl: line 11: ", words]);
     }
     let script = format!("{BEGIN}sft(m, {{ data = 'nowhere.jsonl', output_dir = 'out' }})");
-    refused(folder.path(), &script, &["affine: x.lua:2: nowhere.jsonl: "]);
+    refused(folder.path(), &script, &["affine: x.lua:2: nowhere.jsonl: cannot be read: no such file"]);
     let script = format!("{BEGIN}sft(m, {{ data = {{ {{ messages = 'red' }} }}, output_dir = 'out' }})");
     refused(folder.path(), &script, &["affine: x.lua:2: trainer.sft: data"]);
 }

@@ -1,6 +1,8 @@
 //! PPO on toy models: it moves towards what is rewarded, holds on to its reference, and resumes exactly.
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use affine::engine::env::Environment;
 use affine::engine::model::{Mode, Model};
@@ -316,7 +318,7 @@ local ppo = affine.trainer.ppo(m, {
 })
 for it in ppo:iterations { affine.env.make(coin) } do
   if arg[2] == "interrupted" and it.iteration == 2 then
-    os.execute "kill -INT $PPID"
+    print "ready"
     while true do
     end
   end
@@ -328,13 +330,21 @@ fn ctrl_c_between_two_iterations_saves_a_checkpoint_that_goes_on_exactly() {
     let folder = tempfile::tempdir().unwrap();
     model().save(folder.path().join("base")).unwrap();
     std::fs::write(folder.path().join("play.lua"), INTERRUPTED).unwrap();
-    let play = |args: &[&str]| affine().current_dir(folder.path()).arg("play.lua").args(args).output().unwrap();
+    let play = |args: &[&str]| {
+        let mut command = affine();
+        command.current_dir(folder.path()).arg("play.lua").args(args);
+        command
+    };
 
-    let interrupted = play(&["halves", "interrupted"]);
-    assert_eq!(code(&interrupted), 130, "{}", stderr(&interrupted));
+    let mut child = play(&["halves", "interrupted"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "ready\n");
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
     assert_eq!(checkpoints(&folder.path().join("halves")), [2]);
     for output in ["halves", "straight"] {
-        let whole = play(&[output]);
+        let whole = play(&[output]).output().unwrap();
         assert_eq!(code(&whole), 0, "{}", stderr(&whole));
     }
     let last = |output: &str| weights_in(&folder.path().join(output).join("checkpoint-4"));
