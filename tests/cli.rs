@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-fn affine() -> Command {
+pub fn affine() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_affine"));
     command.env_remove("AFFINE_LOG").env_remove("AFFINE_STDLIB").env_remove("RUST_BACKTRACE");
     command
@@ -14,15 +14,15 @@ fn run(args: &[&str]) -> Output {
     affine().args(args).output().unwrap()
 }
 
-fn code(output: &Output) -> i32 {
+pub fn code(output: &Output) -> i32 {
     output.status.code().unwrap()
 }
 
-fn stdout(output: &Output) -> String {
+pub fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-fn stderr(output: &Output) -> String {
+pub fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 

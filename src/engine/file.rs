@@ -66,7 +66,7 @@ pub fn sha256_file(path: &Path) -> Result<String> {
             }
         }
     };
-    read().map_err(|e| Error::file(path, format!("cannot be read: {}", reason(&e))))
+    read().map_err(|e| unreadable(path, &e))
 }
 
 /// Bytes as lower-case hexadecimal digits.
@@ -83,6 +83,15 @@ fn folder(path: &Path) -> &Path {
 pub fn create_folder(path: impl AsRef<Path>) -> Result<()> {
     let path = path.as_ref();
     std::fs::create_dir_all(path).map_err(|e| Error::file(path, format!("cannot be created: {}", reason(&e))))
+}
+
+/// The error of a file that cannot be read.
+pub fn unreadable(path: impl AsRef<Path>, error: &io::Error) -> Error {
+    let reason = match error.kind() {
+        io::ErrorKind::NotFound => "no such file".to_string(),
+        _ => reason(error),
+    };
+    Error::file(path, format!("cannot be read: {reason}"))
 }
 
 /// Why the system refused, in words a user knows, without error numbers or temporary names.

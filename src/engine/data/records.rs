@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 use serde_path_to_error::Segment;
 
-use crate::engine::file::write_atomic;
+use crate::engine::file::{unreadable, write_atomic};
 use crate::engine::text::{Conversation, Message, Tokenizer};
 use crate::engine::{Error, Result};
 
@@ -116,7 +116,7 @@ impl Serialize for Record {
 /// its number, and a file without records is an error too.
 pub fn read_jsonl(path: impl AsRef<Path>) -> Result<Vec<Record>> {
     let path = path.as_ref();
-    let bytes = fs::read(path).map_err(|e| Error::file(path, format!("cannot be read: {e}")))?;
+    let bytes = fs::read(path).map_err(|e| unreadable(path, &e))?;
     let mut records = Vec::new();
     for (i, line) in bytes.split(|&byte| byte == b'\n').enumerate() {
         if line.iter().all(u8::is_ascii_whitespace) {

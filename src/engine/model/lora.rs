@@ -297,7 +297,7 @@ pub fn remove(model: &mut Qwen3) {
 }
 
 fn read_document(path: &Path) -> Result<Value> {
-    let text = std::fs::read_to_string(path).map_err(|e| Error::file(path, e))?;
+    let text = std::fs::read_to_string(path).map_err(|e| file::unreadable(path, &e))?;
     serde_json::from_str(&text).map_err(|e| Error::file(path, format!("not JSON: {e}")))
 }
 

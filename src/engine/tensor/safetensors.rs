@@ -20,10 +20,7 @@ pub struct File {
 impl File {
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref().to_path_buf();
-        let file = std::fs::File::open(&path).map_err(|e| match e.kind() {
-            std::io::ErrorKind::NotFound => Error::file(&path, "no such file"),
-            _ => Error::file(&path, e),
-        })?;
+        let file = std::fs::File::open(&path).map_err(|e| file::unreadable(&path, &e))?;
         // SAFETY: the file is read only; changing it under a running program is the user's own doing.
         let map = unsafe { Mmap::map(&file) }.map_err(|e| Error::file(&path, e))?;
         let opened = File { path, map };

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::ChatTemplate;
 use super::conversation::Turns;
-use crate::engine::file::{create_folder, write_atomic};
+use crate::engine::file::{create_folder, unreadable, write_atomic};
 use crate::engine::{Error, Result};
 
 const TOKENIZER: &str = "tokenizer.json";
@@ -62,7 +62,7 @@ impl Tokenizer {
             match fs::read(&path) {
                 Ok(bytes) => drop(files.insert(name, bytes)),
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-                Err(e) => return Err(Error::file(path, format!("cannot be read: {e}"))),
+                Err(e) => return Err(unreadable(path, &e)),
             }
         }
         Self::from_files(folder, files)

@@ -100,7 +100,7 @@ pub fn save_model(model: &Model, folder: &Path) -> Result<()> {
 /// Reads a checkpoint's state and checks that it belongs to this trainer, model and run.
 pub fn open(path: &Path, expected: &TrainerState) -> Result<TrainerState> {
     let file = path.join(STATE);
-    let text = std::fs::read_to_string(&file).map_err(|e| Error::file(&file, e))?;
+    let text = std::fs::read_to_string(&file).map_err(|e| file::unreadable(&file, &e))?;
     let state: TrainerState =
         serde_json::from_str(&text).map_err(|e| Error::file(&file, format!("not a trainer's state: {e}")))?;
     if state.trainer != expected.trainer {

@@ -1,0 +1,218 @@
+//! Episodes: ids that only grow, who said what, where rewards lie, and the ways in which an episode ends.
+
+use affine::engine::eval::run::{EvalOptions, run};
+use affine::engine::generate::Sampling;
+use affine::engine::model::Model;
+use affine::engine::random;
+use affine::engine::rl::options::PpoOptions;
+use affine::engine::rl::ppo::Ppo;
+use affine::engine::rollout::{Ending, Episode, PlayOptions, Seat, check_failures, play, prompt_hash};
+use affine::engine::text::{Conversation, Message};
+
+use super::tiny::{Break, Walk, model, model_with, with_lora};
+
+const PLAY: PlayOptions =
+    PlayOptions { sampling: Sampling { temperature: 0.7, top_k: 0, top_p: 1.0 }, max_new_tokens: 6, batch_size: 16 };
+
+fn seats(walk: &Walk, tasks: impl IntoIterator<Item = u64>) -> Vec<Seat> {
+    let seat = |task_id| Seat {
+        environment: Box::new(walk.clone()),
+        task_id,
+        stream: random::stream(9, "test", task_id),
+    };
+    tasks.into_iter().map(seat).collect()
+}
+
+fn walks(model: &Model, walk: &Walk, tasks: u64, options: &PlayOptions) -> Vec<Episode> {
+    play(model, seats(walk, 0..tasks), options, &mut |_| {}).unwrap()
+}
+
+#[test]
+fn an_episode_keeps_every_id_and_knows_who_said_it() {
+    let model = model();
+    let tokenizer = model.tokenizer().unwrap();
+    let observation = tokenizer.encode("go on").unwrap();
+    for episode in walks(&model, &Walk::new(), 12, &PLAY) {
+        let turns = episode.task_id as usize % 3 + 1;
+        assert_eq!((episode.turns.len(), &episode.ending), (turns, &Ending::Terminated));
+        let prompt = Conversation::open(tokenizer, &Walk::opening(episode.task_id)).unwrap();
+        assert!(episode.ids.starts_with(prompt.ids()));
+        assert_eq!(episode.turns[0].tokens.start, prompt.len());
+        assert_eq!(episode.turns[turns - 1].tokens.end, episode.ids.len());
+
+        // The mask is the turns, and between two of them stands the observation.
+        let said: Vec<usize> = episode.turns.iter().flat_map(|turn| turn.tokens.clone()).collect();
+        let masked: Vec<usize> = (0..episode.ids.len()).filter(|&t| episode.mask[t]).collect();
+        assert_eq!(said, masked);
+        for pair in episode.turns.windows(2) {
+            let between = &episode.ids[pair[0].tokens.end..pair[1].tokens.start];
+            assert!(between.windows(observation.len()).any(|ids| ids == observation), "{between:?}");
+        }
+        for (turn, earned) in episode.turns.iter().zip(1..) {
+            assert!(!turn.tokens.is_empty() && turn.tokens.len() <= 6);
+            assert!(turn.reward >= f64::from(earned) && turn.reward < f64::from(earned) + 1.0);
+        }
+        let last = episode.turns[turns - 1].reward;
+        assert_eq!((episode.score, episode.normalised_score), (last, last / 10.0));
+        assert_eq!(episode.success, last >= 3.0);
+        let roles: Vec<&str> = episode.messages.iter().map(|message| message.role.as_str()).collect();
+        assert_eq!(roles, ["user", "assistant"].repeat(turns));
+    }
+}
+
+#[test]
+fn a_longer_episode_extends_the_ids_of_a_shorter_one() {
+    let model = model();
+    let long = walks(&model, &Walk { length: |_| 5, ..Walk::new() }, 6, &PLAY);
+    for limit in 1..5 {
+        for (short, long) in walks(&model, &Walk { length: |_| 5, max_turns: limit, ..Walk::new() }, 6, &PLAY).iter().zip(&long) {
+            assert!(long.ids.starts_with(&short.ids));
+            assert_eq!(long.turns[..limit], short.turns);
+            assert_eq!(short.ending, Ending::Truncated);
+        }
+    }
+}
+
+#[test]
+fn log_probs_of_every_turn_are_those_of_one_fresh_pass() {
+    let model = model();
+    for episode in walks(&model, &Walk { length: |_| 4, ..Walk::new() }, 12, &PLAY) {
+        let fresh = model.logprobs(&episode.ids, 0.7).unwrap();
+        for t in 0..episode.ids.len() {
+            let expected = if episode.mask[t] { fresh[t - 1] } else { 0.0 };
+            let got = episode.logprobs[t];
+            assert!((got - expected).abs() < 1e-4, "token {t}: {got} instead of {expected}");
+        }
+    }
+}
+
+#[test]
+fn an_episode_depends_neither_on_the_batch_size_nor_on_its_neighbours() {
+    let model = model();
+    let together = walks(&model, &Walk::new(), 12, &PLAY);
+    for batch_size in [1, 5] {
+        let split = walks(&model, &Walk::new(), 12, &PlayOptions { batch_size, ..PLAY });
+        for (a, b) in together.iter().zip(&split) {
+            assert_eq!((&a.ids, &a.turns), (&b.ids, &b.turns));
+        }
+    }
+    let alone = play(&model, seats(&Walk::new(), [7]), &PLAY, &mut |_| {}).unwrap();
+    assert_eq!(alone[0].ids, together[7].ids);
+}
+
+#[test]
+fn an_environment_that_breaks_fails_its_own_episode_only() {
+    let model = model();
+    let whole = walks(&model, &Walk::new(), 12, &PLAY);
+    let breaks = |task| match task {
+        3 => Some(Break::Reset),
+        // Of two turns.
+        4 => Some(Break::Step),
+        _ => None,
+    };
+    let mut ended = 0;
+    let broken = play(&model, seats(&Walk { breaks, ..Walk::new() }, 0..12), &PLAY, &mut |n| ended += n).unwrap();
+    assert_eq!(ended, 12);
+    for (broken, whole) in broken.iter().zip(&whole) {
+        match broken.task_id {
+            3 => assert_eq!(broken.ending, Ending::Failed("environment walk: no such way".to_string())),
+            4 => {
+                assert_eq!(broken.ending, Ending::Failed("environment walk: a broken leg".to_string()));
+                assert_eq!(broken.turns, whole.turns[..1]);
+            }
+            _ => assert_eq!((&broken.ids, &broken.ending), (&whole.ids, &whole.ending)),
+        }
+    }
+}
+
+#[test]
+fn more_than_one_failure_in_twenty_stops_the_run() {
+    let endings = |failed: usize, played: usize| -> Vec<Ending> {
+        let ending = |i| if i < failed { Ending::Failed(format!("reason {i}")) } else { Ending::Terminated };
+        (0..played).map(ending).collect()
+    };
+    // One in a handful is bad luck, and a run without episodes has no failures.
+    for (failed, played) in [(0, 0), (0, 5), (1, 2), (1, 19), (1, 20), (2, 40), (10, 200)] {
+        assert!(check_failures(&endings(failed, played)).is_ok(), "{failed} of {played}");
+    }
+    for (failed, played) in [(1, 1), (2, 2), (2, 10), (2, 39), (11, 200)] {
+        let error = check_failures(&endings(failed, played)).unwrap_err();
+        assert_eq!(error.to_string(), format!("{failed} of {played} episodes failed, more than 5 %"));
+        assert_eq!(error.hint(), Some("the first of them: reason 0"));
+    }
+}
+
+#[test]
+fn an_episode_that_never_ends_is_truncated() {
+    let episodes = walks(&model(), &Walk { length: |_| usize::MAX, max_turns: 3, ..Walk::new() }, 3, &PLAY);
+    for episode in episodes {
+        assert_eq!((episode.turns.len(), &episode.ending), (3, &Ending::Truncated));
+        // Nobody answers an observation after the last turn.
+        assert_eq!(episode.turns[2].tokens.end, episode.ids.len());
+    }
+}
+
+#[test]
+fn an_episode_that_fills_the_context_is_truncated_and_can_be_trained_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = with_lora(model_with(1, 64));
+    let endless = Walk { length: |_| usize::MAX, max_turns: 50, ..Walk::new() };
+    let talkative = Walk { observation: "one two three ".repeat(30), ..endless.clone() };
+    for walk in [endless, talkative] {
+        for episode in walks(&model, &walk, 6, &PLAY) {
+            assert_eq!(episode.ending, Ending::Truncated);
+            assert!(!episode.turns.is_empty() && episode.turns.len() < 10);
+            assert!(episode.ids.len() <= 64, "{}", episode.ids.len());
+            assert_eq!((episode.mask.len(), episode.logprobs.len()), (episode.ids.len(), episode.ids.len()));
+            assert_eq!(episode.turns.last().unwrap().tokens.end, episode.ids.len());
+        }
+        let options = PpoOptions { output_dir: folder.path().to_path_buf(), max_new_tokens: 6, ..PpoOptions::default() };
+        let ppo = Ppo::new(&model, options).unwrap();
+        let rollout = ppo.rollout(&model, &[Box::new(walk)], Some(4)).unwrap();
+        assert_eq!(rollout.samples.len(), 4);
+    }
+}
+
+#[test]
+fn an_opening_that_fills_the_context_is_a_failed_episode() {
+    let model = model_with(1, 16);
+    let episodes = walks(&model, &Walk::new(), 3, &PLAY);
+    let reason = "leaves no room in this model's context of 16";
+    assert!(episodes.iter().all(|e| matches!(&e.ending, Ending::Failed(text) if text.contains(reason))));
+
+    let options = EvalOptions { num_eval_samples: 3, ..EvalOptions::default() };
+    let error = run(&model, &[Box::new(Walk::new())], &options).err().unwrap();
+    assert_eq!(error.to_string(), "3 of 3 episodes failed, more than 5 %");
+    assert!(error.hint().unwrap().contains(reason));
+}
+
+#[test]
+fn a_sample_has_each_turns_reward_on_the_turns_last_token() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = with_lora(model());
+    let options = PpoOptions { output_dir: folder.path().to_path_buf(), max_new_tokens: 6, ..PpoOptions::default() };
+    let ppo = Ppo::new(&model, options).unwrap();
+    let mut rollout = ppo.rollout(&model, &[Box::new(Walk { length: |_| 3, ..Walk::new() })], Some(10)).unwrap();
+    ppo.advantages(&mut rollout).unwrap();
+    assert_eq!((rollout.samples.len(), rollout.episodes.len()), (10, 10));
+    for (sample, episode) in rollout.samples.iter().zip(&rollout.episodes) {
+        let scores = sample.scores();
+        let rewarded: Vec<(usize, f64)> = scores.iter().copied().enumerate().filter(|(_, score)| *score != 0.0).collect();
+        let expected: Vec<(usize, f64)> = episode.turns.iter().map(|turn| (turn.tokens.end - 1, turn.reward)).collect();
+        assert_eq!(rewarded, expected);
+        assert_eq!((&sample.ids, &sample.mask), (&episode.ids, &episode.mask));
+        for t in (0..sample.ids.len()).filter(|&t| !sample.mask[t]) {
+            assert_eq!((sample.logprobs[t], sample.advantages[t], sample.returns[t]), (0.0, 0.0, 0.0));
+        }
+    }
+    let gap = rollout.stats()["sampler_gap"].as_f64().unwrap();
+    assert!(gap < 1e-4, "{gap}");
+}
+
+#[test]
+fn equal_openings_have_equal_hashes() {
+    let hash = |task| prompt_hash(&Walk::opening(task));
+    assert_eq!(hash(1), hash(8));
+    assert_ne!(hash(1), hash(2));
+    assert_ne!(prompt_hash(&[Message::user("a")]), prompt_hash(&[Message::new("system", "a")]));
+}
