@@ -19,7 +19,8 @@ fn folder() -> TempDir {
 }
 
 /// What most scripts here begin with, on one line so that the mistake is in line 2.
-const BEGIN: &str = "affine = require 'affine'; m = affine.model.load 'base'; sft, ppo = affine.trainer.sft, affine.trainer.ppo\n";
+const BEGIN: &str =
+    "affine = require 'affine'; m = affine.model.load 'base'; sft, ppo = affine.trainer.sft, affine.trainer.ppo\n";
 
 fn run(folder: &Path, script: &str) -> Output {
     std::fs::write(folder.join("x.lua"), script).unwrap();
@@ -39,8 +40,16 @@ fn assert_refused(output: &Output, expected_code: i32, words: &[&str]) {
         assert!(text.contains(word), "{word} is not in: {text}");
     }
     let insides = [
-        "panicked", "runtime error", "RustPanic", "Exception raised from", "internal error", "stack traceback",
-        "os error", ".cpp", ".rs:", "0x",
+        "panicked",
+        "runtime error",
+        "RustPanic",
+        "Exception raised from",
+        "internal error",
+        "stack traceback",
+        "os error",
+        ".cpp",
+        ".rs:",
+        "0x",
     ];
     for inside in insides {
         assert!(!text.contains(inside), "{inside} is in: {text}");
@@ -88,7 +97,10 @@ fn replace(path: &Path, from: &str, to: &str) {
 fn a_model_folder_without_its_parts() {
     damaged(|base| std::fs::remove_dir_all(base).unwrap(), &["no such model folder", "config.json"]);
     damaged(|base| std::fs::remove_file(base.join("config.json")).unwrap(), &["config.json: no such file"]);
-    damaged(|base| std::fs::remove_file(base.join("model.safetensors")).unwrap(), &["model.safetensors: cannot be read: no such file"]);
+    damaged(
+        |base| std::fs::remove_file(base.join("model.safetensors")).unwrap(),
+        &["model.safetensors: cannot be read: no such file"],
+    );
     damaged(|base| std::fs::write(base.join("config.json"), "{").unwrap(), &["config.json: not JSON"]);
 }
 
@@ -254,7 +266,10 @@ fn an_environment_that_breaks_once_in_a_while_or_never_ends_does_not_stop_the_ru
     let folder = folder();
     for (step, reason) in [
         ("if self.task == 7 then error 'broken' end return '', 1, true", "step: x.lua:2: broken"),
-        ("if self.task == 7 then return 5 end return '', 1, true", "step: expected the observation as a string, got number"),
+        (
+            "if self.task == 7 then return 5 end return '', 1, true",
+            "step: expected the observation as a string, got number",
+        ),
     ] {
         let output = run(folder.path(), &play(step));
         let text = stderr(&output);

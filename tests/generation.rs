@@ -130,10 +130,9 @@ fn top_k_and_top_p_draw_from_the_likeliest_alone() {
     let (sorted, order) = distribution(&model, prompt, 1.0).sort(-1, true);
     let (sorted, order): (Vec<f64>, Vec<i64>) = (Vec::try_from(&sorted).unwrap(), Vec::try_from(&order).unwrap());
     let nucleus = sorted.iter().scan(0.0, |mass, p| Some(std::mem::replace(mass, *mass + p))).take_while(|m| *m < 0.5);
-    for (narrow, allowed) in [
-        (GenerateOptions { top_k: 5, ..options() }, 5),
-        (GenerateOptions { top_p: 0.5, ..options() }, nucleus.count()),
-    ] {
+    for (narrow, allowed) in
+        [(GenerateOptions { top_k: 5, ..options() }, 5), (GenerateOptions { top_p: 0.5, ..options() }, nucleus.count())]
+    {
         let got = frequencies(&model, prompt, narrow);
         let mass: f64 = sorted[..allowed].iter().sum();
         for (place, &token) in order.iter().enumerate() {

@@ -38,7 +38,7 @@ mod stubs;
 mod tiny;
 /// Tokenizers against transformers.
 mod tokenizer;
-/// Supervised fine-tuning on toy models.
-mod training;
 /// Run folders and atomic files.
 mod track;
+/// Supervised fine-tuning on toy models.
+mod training;

@@ -37,7 +37,13 @@ fn options(output_dir: &Path) -> PpoOptions {
 
 /// A one-token bandit.
 fn bandit(output_dir: &Path) -> PpoOptions {
-    PpoOptions { num_rollouts: NumRollouts::Each(64), max_new_tokens: 1, gamma: 1.0, kl_coef: 0.0, ..options(output_dir) }
+    PpoOptions {
+        num_rollouts: NumRollouts::Each(64),
+        max_new_tokens: 1,
+        gamma: 1.0,
+        kl_coef: 0.0,
+        ..options(output_dir)
+    }
 }
 
 fn letters() -> Vec<Box<dyn Environment>> {
@@ -255,7 +261,8 @@ fn held_out_prompts_are_not_played() {
         let options = PpoOptions { exclude_prompts, last_task_id, ..options(folder.path()) };
         Ppo::new(&policy, options).unwrap().rollout(&policy, &walk(), Some(20))
     };
-    let opening = |rollout: Rollout| rollout.episodes.iter().map(|e| e.task_id % 7).collect::<std::collections::BTreeSet<_>>();
+    let opening =
+        |rollout: Rollout| rollout.episodes.iter().map(|e| e.task_id % 7).collect::<std::collections::BTreeSet<_>>();
     assert_eq!(opening(rollout(&[], 1000).unwrap()).len(), 7);
     assert_eq!(opening(rollout(&[3, 5], 1000).unwrap()), [0, 1, 2, 4, 6].into());
     let error = rollout(&[0, 1, 2, 3, 4, 5, 6], 1000).err().unwrap().to_string();

@@ -15,11 +15,8 @@ const PLAY: PlayOptions =
     PlayOptions { sampling: Sampling { temperature: 0.7, top_k: 0, top_p: 1.0 }, max_new_tokens: 6, batch_size: 16 };
 
 fn seats(walk: &Walk, tasks: impl IntoIterator<Item = u64>) -> Vec<Seat> {
-    let seat = |task_id| Seat {
-        environment: Box::new(walk.clone()),
-        task_id,
-        stream: random::stream(9, "test", task_id),
-    };
+    let seat =
+        |task_id| Seat { environment: Box::new(walk.clone()), task_id, stream: random::stream(9, "test", task_id) };
     tasks.into_iter().map(seat).collect()
 }
 
@@ -65,7 +62,9 @@ fn a_longer_episode_extends_the_ids_of_a_shorter_one() {
     let model = model();
     let long = walks(&model, &Walk { length: |_| 5, ..Walk::new() }, 6, &PLAY);
     for limit in 1..5 {
-        for (short, long) in walks(&model, &Walk { length: |_| 5, max_turns: limit, ..Walk::new() }, 6, &PLAY).iter().zip(&long) {
+        for (short, long) in
+            walks(&model, &Walk { length: |_| 5, max_turns: limit, ..Walk::new() }, 6, &PLAY).iter().zip(&long)
+        {
             assert!(long.ids.starts_with(&short.ids));
             assert_eq!(long.turns[..limit], short.turns);
             assert_eq!(short.ending, Ending::Truncated);
@@ -166,7 +165,8 @@ fn an_episode_that_fills_the_context_is_truncated_and_can_be_trained_on() {
             assert_eq!((episode.mask.len(), episode.logprobs.len()), (episode.ids.len(), episode.ids.len()));
             assert_eq!(episode.turns.last().unwrap().tokens.end, episode.ids.len());
         }
-        let options = PpoOptions { output_dir: folder.path().to_path_buf(), max_new_tokens: 6, ..PpoOptions::default() };
+        let options =
+            PpoOptions { output_dir: folder.path().to_path_buf(), max_new_tokens: 6, ..PpoOptions::default() };
         let ppo = Ppo::new(&model, options).unwrap();
         let rollout = ppo.rollout(&model, &[Box::new(walk)], Some(4)).unwrap();
         assert_eq!(rollout.samples.len(), 4);
@@ -197,7 +197,8 @@ fn a_sample_has_each_turns_reward_on_the_turns_last_token() {
     assert_eq!((rollout.samples.len(), rollout.episodes.len()), (10, 10));
     for (sample, episode) in rollout.samples.iter().zip(&rollout.episodes) {
         let scores = sample.scores();
-        let rewarded: Vec<(usize, f64)> = scores.iter().copied().enumerate().filter(|(_, score)| *score != 0.0).collect();
+        let rewarded: Vec<(usize, f64)> =
+            scores.iter().copied().enumerate().filter(|(_, score)| *score != 0.0).collect();
         let expected: Vec<(usize, f64)> = episode.turns.iter().map(|turn| (turn.tokens.end - 1, turn.reward)).collect();
         assert_eq!(rewarded, expected);
         assert_eq!((&sample.ids, &sample.mask), (&episode.ids, &episode.mask));

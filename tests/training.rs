@@ -196,7 +196,7 @@ fn records_without_a_trained_token_are_left_out_and_long_ones_are_cut() {
     let folder = tempfile::tempdir().unwrap();
     let model = model();
     let long = Record::messages(vec![Message::user("red ".repeat(60)), Message::assistant("blue")]);
-    let error = refusal(&model, &[long.clone()], options(folder.path()));
+    let error = refusal(&model, std::slice::from_ref(&long), options(folder.path()));
     assert_eq!(error, "none of the 1 records has a token to train on");
 
     let data = [long, Record::messages(vec![Message::user("red"), Message::assistant("blue ".repeat(90))])];
@@ -257,7 +257,10 @@ fn resuming_where_no_checkpoint_is_starts_afresh() {
 
     let nowhere = Resume::Path(folder.path().join("checkpoint-3"));
     let error = refusal(&model, &records(), SftOptions { resume_from_checkpoint: nowhere, ..options(folder.path()) });
-    assert!(error.starts_with("resume_from_checkpoint: expected a checkpoint folder with trainer_state.json"), "{error}");
+    assert!(
+        error.starts_with("resume_from_checkpoint: expected a checkpoint folder with trainer_state.json"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -318,9 +321,10 @@ fn the_output_folder_holds_what_was_trained() {
     let load = |path: &Path| Model::load(path, None, Device::Cpu).unwrap();
     let ids = tokenizer().encode("red blue green yes no").unwrap();
 
-    for (name, make) in [("full", load as fn(&Path) -> Model), ("adapter", |path: &Path| {
-        with_lora(Model::load(path, None, Device::Cpu).unwrap())
-    })] {
+    for (name, make) in [
+        ("full", load as fn(&Path) -> Model),
+        ("adapter", |path: &Path| with_lora(Model::load(path, None, Device::Cpu).unwrap())),
+    ] {
         let model = make(&base);
         let before = model.logprobs(&ids, 1.0).unwrap();
         let output = folder.path().join(name);
