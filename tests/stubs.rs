@@ -9,8 +9,14 @@ use mlua::{AnyUserData, Function, Lua, Table, Value};
 /// How to come by a handle of each class with methods, and the name of the class in its module's stub.
 #[rustfmt::skip]
 const HANDLES: &[(&str, &str, &str)] = &[
-    ("random", "Random",      "return require('affine.random').new(1)"),
-    ("test",   "Expectation", "return require('affine.test').expect(1)"),
+    ("random",    "Random",      "return require('affine.random').new(1)"),
+    ("test",      "Expectation", "return require('affine.test').expect(1)"),
+    ("tokenizer", "Tokenizer",   "return dofile('tests/lua/tiny.lua').tokenizer"),
+    ("model",     "Model",       "return dofile('tests/lua/tiny.lua').model()"),
+    ("env",       "Environment", "return require('affine.env').make('sat')"),
+    ("trainer",   "Sft",         "return dofile('tests/lua/tiny.lua').sft()"),
+    ("trainer",   "Ppo",         "return dofile('tests/lua/tiny.lua').ppo()"),
+    ("trainer",   "Batch",       "local t = dofile('tests/lua/tiny.lua')\nreturn t.ppo():rollout({ t.environment() }, 1)"),
 ];
 
 fn stub(module: &str) -> String {

@@ -1,0 +1,163 @@
+-- Adapters, folders and closed handles.
+local fs = require("affine.fs")
+local json = require("affine.json")
+local model = require("affine.model")
+local path = require("affine.path")
+local test = require("affine.test")
+local trainer = require("affine.trainer")
+local tiny = dofile("tests/lua/tiny.lua")
+local describe, it, expect = test.describe, test.it, test.expect
+
+local folder = fs.tempdir()
+local ids = tiny.tokenizer:encode("red blue green one two three")
+
+local function near(got, wanted)
+  expect(#got):equals(#wanted)
+  for i, number in ipairs(wanted) do
+    expect(got[i]):near(number, 1e-5)
+  end
+end
+
+-- Some steps, so that the adapter or the weights are no longer what they were.
+local function train(m)
+  local options =
+    { data = tiny.records(), output_dir = path.join(folder, "sft"), max_steps = 3, learning_rate = 1e-2 }
+  trainer.sft(m, options):run()
+  fs.remove(path.join(folder, "sft"), { recursive = true })
+end
+
+local function base_named_by(adapter)
+  return json.decode(fs.read(path.join(adapter, "adapter_config.json"))).base_model_name_or_path
+end
+
+describe("a model", function()
+  it("is told about by info", function()
+    local m = tiny.model()
+    local info = m:info()
+    expect(info.trainable_parameters):equals(info.parameters)
+    expect(info.torch_dtype):equals("float32")
+    expect(info.config.hidden_size):equals(32)
+    m:add_lora { lora_r = 2, target_modules = { "q_proj" } }
+    -- Two layers, A of 2×32 and B of 32×2 each.
+    expect(m:info().trainable_parameters):equals(2 * (2 * 32 + 32 * 2))
+  end)
+
+  it("computes the same after saving and loading", function()
+    local m = tiny.model()
+    train(m)
+    m:save(path.join(folder, "saved"))
+    expect(model.load(path.join(folder, "saved")):logprobs(ids)):equals(m:logprobs(ids))
+  end)
+
+  it("is written readable for all, whole files only", function()
+    tiny.model():save(path.join(folder, "plain"))
+    local files = fs.list(path.join(folder, "plain"))
+    expect(files):equals {
+      "config.json",
+      "generation_config.json",
+      "model.safetensors",
+      "tokenizer.json",
+      "tokenizer_config.json",
+    }
+    local listing <close> = io.popen(("stat -c %%a '%s'/*"):format(path.join(folder, "plain")))
+    local modes = {}
+    for mode in listing:lines() do
+      modes[mode] = true
+    end
+    local first = next(modes)
+    expect(next(modes, first)):equals(nil)
+  end)
+
+  it("with a new adapter computes what it computed, and after training something else", function()
+    local m = tiny.model()
+    local before = m:logprobs(ids)
+    m:add_lora { lora_r = 4, lora_alpha = 8 }
+    near(m:logprobs(ids), before)
+    train(m)
+    local trained = m:logprobs(ids)
+    expect(math.abs(trained[1] - before[1]) > 1e-4):equals(true)
+    m:save_adapter(path.join(folder, "adapter"))
+
+    local again = tiny.model()
+    again:load_adapter(path.join(folder, "adapter"))
+    near(again:logprobs(ids), trained)
+    again:merge_lora()
+    near(again:logprobs(ids), trained)
+    expect(again:info().trainable_parameters):equals(again:info().parameters)
+  end)
+
+  it("that was saved is the base that its adapters name, merged or not", function()
+    local m = tiny.model()
+    local base, adapter = path.join(folder, "base"), path.join(folder, "on_base")
+    m:save(base)
+    m:add_lora { lora_r = 2 }
+    train(m)
+    m:save_adapter(adapter)
+    expect(base_named_by(adapter)):equals(base)
+    near(model.load(adapter):logprobs(ids), m:logprobs(ids))
+
+    -- The merged weights are in no folder until they are saved.
+    m:merge_lora()
+    m:add_lora { lora_r = 2, seed = 1 }
+    m:save_adapter(adapter)
+    expect(base_named_by(adapter)):equals(base .. " with an adapter merged into it")
+    m:merge_lora()
+    m:save(path.join(folder, "merged"))
+    m:add_lora { lora_r = 2 }
+    train(m)
+    m:save_adapter(adapter)
+    near(model.load(adapter):logprobs(ids), m:logprobs(ids))
+  end)
+
+  it("does not hold two adapters, nor saves one as a model", function()
+    local m = tiny.model()
+    expect(function()
+      m:save_adapter(path.join(folder, "none"))
+    end):raises("this model carries no adapter to save")
+    m:add_lora {}
+    expect(function()
+      m:add_lora {}
+    end):raises("carries an adapter already\nhint: call merge_lora() first")
+    expect(function()
+      m:save(path.join(folder, "none"))
+    end):raises("a model folder cannot hold")
+    expect(fs.exists(path.join(folder, "none"))):equals(false)
+  end)
+
+  it("cannot be used once it is closed", function()
+    local m = tiny.model()
+    do
+      local closing <close> = m
+      expect(#closing:logprobs(ids)):equals(#ids - 1)
+    end
+    expect(function()
+      m:logprobs(ids)
+    end):raises("this model was closed")
+    m:close()
+  end)
+
+  it("is refused with the option that is wrong", function()
+    expect(function()
+      model.create { preset = "tiny" }
+    end):raises(
+      "model.create: tokenizer: expected what tokenizer.train or tokenizer.load returns, got nil"
+    )
+    expect(function()
+      tiny.model { hidden_siz = 32 }
+    end):raises("hidden_siz: unknown option\nhint: did you mean `hidden_size`?")
+    expect(function()
+      tiny.model { num_key_value_heads = 3 }
+    end):raises("num_key_value_heads: expected a divisor of num_attention_heads (2), got 3")
+    expect(function()
+      tiny.model { preset = "huge" }
+    end):raises('preset: expected "tiny", "qwen3-0.6b" or "qwen3-4b", got "huge"')
+    expect(function()
+      tiny.model():add_lora { target_modules = { "lm_head" } }
+    end):raises("target_modules")
+    expect(function()
+      tiny.model():load_adapter("nowhere")
+    end):raises("nowhere/adapter_config.json: cannot be read: no such file")
+  end)
+end)
+
+fs.remove(folder, { recursive = true })

@@ -1,0 +1,201 @@
+-- PPO from a script: whole, iteration by iteration, by hand, with credit of one's own.
+local env = require("affine.env")
+local fs = require("affine.fs")
+local path = require("affine.path")
+local test = require("affine.test")
+local trainer = require("affine.trainer")
+local tiny = dofile("tests/lua/tiny.lua")
+local describe, it, expect = test.describe, test.it, test.expect
+
+local folder = fs.tempdir()
+
+-- Some turns; the observation tells which one comes.
+local count = env.define {
+  name = "count",
+  prompt = "Count.",
+  options = { turns = 3 },
+  reset = function(self)
+    self.turn = 0
+    return "one"
+  end,
+  step = function(self, action)
+    self.turn = self.turn + 1
+    return "two " .. self.turn, #action % 3 + self.turn, self.turn >= self.options.turns
+  end,
+  score_range = { 0, 10 },
+  success_threshold = 5,
+}
+
+local function adapted()
+  local m = tiny.model()
+  m:add_lora { lora_r = 4 }
+  return m
+end
+
+local function ppo(m, name, changes)
+  local options = {
+    output_dir = path.join(folder, name),
+    iterations = 2,
+    num_rollouts = 12,
+    ppo_epochs = 2,
+    minibatch_size = 6,
+    learning_rate = 3e-3,
+    max_new_tokens = 3,
+    save_steps = 1,
+    seed = 4,
+  }
+  for key, value in pairs(changes or {}) do
+    options[key] = value
+  end
+  return trainer.ppo(m, options)
+end
+
+local function adapter(name)
+  return fs.sha256_file(path.join(folder, name, "adapter_model.safetensors"))
+end
+
+describe("trainer.ppo", function()
+  it("learns what a Lua environment rewards", function()
+    local rewards = {}
+    local changes =
+      { iterations = 10, num_rollouts = 64, max_new_tokens = 1, learning_rate = 1e-2, gamma = 1 }
+    changes.kl_coef, changes.minibatch_size, changes.batch_size = 0, 32, 64
+    -- Every weight is trained: below a random head an adapter can do little.
+    for it in ppo(tiny.model(), "letters", changes):iterations { env.make(tiny.letters) } do
+      rewards[#rewards + 1] = it.reward_mean.letters
+    end
+    expect(#rewards):equals(10)
+    expect(rewards[1] < 0.4):equals(true)
+    expect(rewards[10] > 0.8):equals(true)
+  end)
+
+  it("runs whole, by iterations and by hand with one result", function()
+    local envs = { env.make(count), env.make(tiny.letters) }
+    local last = ppo(adapted(), "whole"):run { envs = envs }
+    expect(last.iteration):equals(2)
+    expect(last.turns_mean):equals { count = 3, letters = 1 }
+    expect(last.episodes):equals(24)
+    expect(last.sampler_gap < 1e-4):equals(true)
+
+    for _ in ppo(adapted(), "iterations"):iterations(envs) do
+    end
+    expect(adapter("iterations")):equals(adapter("whole"))
+
+    local m = adapted()
+    local by_hand = ppo(m, "by_hand")
+    for _ = 1, 2 do
+      local batch = by_hand:rollout(envs)
+      by_hand:advantages(batch)
+      by_hand:update(batch)
+    end
+    m:save_adapter(path.join(folder, "by_hand"))
+    expect(adapter("by_hand")):equals(adapter("whole"))
+  end)
+
+  it("resumes as if it had not stopped", function()
+    local envs = { env.make(count) }
+    ppo(adapted(), "straight", { iterations = 3 }):run { envs = envs }
+    for it in ppo(adapted(), "halves", { iterations = 3 }):iterations(envs) do
+      if it.iteration == 1 then
+        break
+      end
+    end
+    local first
+    local again = ppo(adapted(), "halves", { iterations = 3, resume_from_checkpoint = true })
+    for it in again:iterations(envs) do
+      first = first or it.iteration
+    end
+    expect(first):equals(2)
+    expect(adapter("halves")):equals(adapter("straight"))
+    for _, file in ipairs { "value_head", "optimizer", "reference" } do
+      local name = ("checkpoint-3/%s.safetensors"):format(file)
+      expect(fs.sha256_file(path.join(folder, "halves", name))):equals(
+        fs.sha256_file(path.join(folder, "straight", name))
+      )
+    end
+  end)
+
+  it("lays a batch open", function()
+    local m = adapted()
+    local trained = ppo(m, "open")
+    local batch = trained:rollout({ env.make(count) }, 5)
+    expect(batch:size()):equals(5)
+    local episode, sample = batch:episodes()[2], batch:sample(2)
+    expect(episode.env):equals("count")
+    expect(episode.turns):equals(3)
+    expect(episode.ending):equals("terminated")
+    expect(#episode.messages):equals(6)
+    expect(#sample.ids):equals(#sample.mask)
+    expect(#sample.turns):equals(3)
+    expect(sample.advantages):equals {}
+
+    -- The turns are where the mask is true, the rewards are the environment's.
+    local said, total = 0, 0
+    for k, turn in ipairs(sample.turns) do
+      for t = turn[1], turn[2] do
+        expect(sample.mask[t]):equals(true)
+        expect(sample.logprobs[t] < 0):equals(true)
+      end
+      said = said + turn[2] - turn[1] + 1
+      total = total + sample.rewards[k]
+    end
+    expect(total):near(episode.reward)
+    for _, mine in ipairs(sample.mask) do
+      said = said - (mine and 1 or 0)
+    end
+    expect(said):equals(0)
+
+    trained:advantages(batch)
+    expect(#batch:sample(2).advantages):equals(#sample.ids)
+    expect(function()
+      batch:sample(6)
+    end):raises("batch:sample: argument 1 (index): expected 1 to 5, got 6")
+  end)
+
+  it("takes credit of one's own", function()
+    local m = adapted()
+    local trained = ppo(m, "credit")
+    local batch = trained:rollout({ env.make(tiny.letters) }, 8)
+    expect(function()
+      trained:update(batch)
+    end):raises(
+      "one per token, got 0\nhint: call ppo:advantages(batch), or set them, before ppo:update(batch)"
+    )
+    for i = 1, batch:size() do
+      local sample, advantages, returns = batch:sample(i), {}, {}
+      for t = 1, #sample.ids do
+        advantages[t], returns[t] = i % 2, 0.5
+      end
+      batch:set_credit(i, advantages, returns)
+    end
+    expect(batch:sample(1).advantages[1]):equals(1)
+    expect(batch:sample(2).returns[3]):equals(0.5)
+    local stats = trained:update(batch)
+    expect(stats.iteration):equals(1)
+    -- Equal returns have no variance to explain.
+    expect(stats.explained_variance):equals(nil)
+    expect(function()
+      batch:set_credit(1, { 1, 2 })
+    end):raises("numbers, one per token, got 2")
+  end)
+
+  it("asks for environments", function()
+    local trained = ppo(adapted(), "none")
+    expect(function()
+      trained:run { envs = {} }
+    end):raises(
+      "ppo:run: envs: expected a list of environments that env.make returned, got an empty list"
+    )
+    expect(function()
+      trained:rollout { count }
+    end):raises("envs: expected a list of environments that env.make returned, got table")
+    expect(function()
+      trained:run { env = {} }
+    end):raises("ppo:run: env: unknown option")
+    expect(function()
+      ppo(adapted(), "none", { num_rollouts = { count = 3 } }):run { envs = { env.make(tiny.letters) } }
+    end):raises("num_rollouts: expected a number for environment letters, got only count")
+  end)
+end)
+
+fs.remove(folder, { recursive = true })
