@@ -5,14 +5,14 @@ use std::io::Write;
 use std::panic::PanicHookInfo;
 use std::path::PathBuf;
 
-use crate::lua::report::{is_guarded, panic_text};
+use crate::lua::report::{is_refusal, panic_text};
 
 /// Replaces Rust's panic hook.
 pub fn install() {
     std::panic::set_hook(Box::new(|info| {
         let text = panic_text(info.payload());
         let place = info.location().map(ToString::to_string).unwrap_or_default();
-        if is_guarded() {
+        if is_refusal(&text) {
             // libtorch refused something: an ordinary error on its way to the script.
             tracing::debug!("{text} ({place})");
             return;
@@ -21,7 +21,7 @@ pub fn install() {
         if std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0") {
             eprintln!("{}", Backtrace::force_capture());
         } else if let Some(path) = write_details(info) {
-            eprintln!("hint: this is a bug in affine; the details are in {}", path.display());
+            eprintln!("hint: this is a bug in affine: please report it with the file {}", path.display());
         }
     }));
 }

@@ -24,9 +24,18 @@ pub enum Error {
     #[error("{0}")]
     Torch(String),
 
+    /// A device has no room for what was asked.
+    #[error("{0}")]
+    OutOfMemory(String),
+
+    /// What a script's own function raised while the engine called it. `trace` holds the lines that led there,
+    /// innermost first (`x.lua:5: in function 'step'`).
+    #[error("{message}")]
+    Script { message: String, hint: Option<String>, trace: Vec<String> },
+
     /// Something in an environment: the episode is marked failed, the run goes on.
-    #[error("environment {name}: {problem}")]
-    Environment { name: String, problem: String },
+    #[error("environment {name}: {source}")]
+    Environment { name: String, source: Box<Error> },
 
     /// Ctrl-C or SIGTERM: the work stopped at a clean point.
     #[error("interrupted")]
@@ -55,24 +64,62 @@ impl Error {
     }
 
     pub fn environment(name: impl Into<String>, problem: impl fmt::Display) -> Self {
-        Error::Environment { name: name.into(), problem: problem.to_string() }
+        Error::Environment { name: name.into(), source: Box::new(Error::message(problem.to_string())) }
     }
 
-    /// What would help, where the error knows.
-    pub fn hint(&self) -> Option<&str> {
+    /// The error with the action that it stopped.
+    pub fn within(self, action: impl fmt::Display) -> Self {
+        Error::Context { action: action.to_string(), source: Box::new(self) }
+    }
+
+    /// One word for a script that asks what kind of error this is.
+    pub fn kind(&self) -> &'static str {
+        match self.root() {
+            Error::Option { .. } => "option",
+            Error::File { .. } => "file",
+            Error::Torch(_) => "torch",
+            Error::OutOfMemory(_) => "memory",
+            Error::Script { .. } => "script",
+            Error::Interrupted => "interrupted",
+            _ => "message",
+        }
+    }
+
+    /// The error inside all that surrounds it.
+    pub fn root(&self) -> &Error {
+        self.source_error().map_or(self, Error::root)
+    }
+
+    fn source_error(&self) -> Option<&Error> {
         match self {
-            Error::Message { hint, .. } => hint.as_deref(),
-            Error::Context { source, .. } => source.hint(),
+            Error::Context { source, .. } | Error::Environment { source, .. } => Some(source),
             _ => None,
         }
     }
 
-    pub fn is_interrupted(&self) -> bool {
-        match self {
-            Error::Interrupted => true,
-            Error::Context { source, .. } => source.is_interrupted(),
-            _ => false,
+    /// What would help, where the error knows.
+    pub fn hint(&self) -> Option<&str> {
+        match self.root() {
+            Error::Message { hint, .. } | Error::Script { hint, .. } => hint.as_deref(),
+            Error::OutOfMemory(_) => Some(OUT_OF_MEMORY_HINT),
+            _ => None,
         }
+    }
+
+    /// The script's lines that led to the error, innermost first, where a script raised it.
+    pub fn trace(&self) -> &[String] {
+        match self.root() {
+            Error::Script { trace, .. } => trace,
+            _ => &[],
+        }
+    }
+
+    pub fn is_interrupted(&self) -> bool {
+        matches!(self.root(), Error::Interrupted)
+    }
+
+    pub fn is_out_of_memory(&self) -> bool {
+        matches!(self.root(), Error::OutOfMemory(_))
     }
 }
 
@@ -83,24 +130,102 @@ pub trait Context<T> {
 
 impl<T, E: Into<Error>> Context<T> for Result<T, E> {
     fn context(self, action: impl fmt::Display) -> Result<T> {
-        self.map_err(|e| Error::Context { action: action.to_string(), source: Box::new(e.into()) })
+        self.map_err(|error| error.into().within(action))
     }
 }
 
 impl From<tch::TchError> for Error {
     fn from(error: tch::TchError) -> Self {
-        let text = match &error {
-            tch::TchError::Torch(text) => text.clone(),
-            other => other.to_string(),
-        };
+        match error {
+            tch::TchError::Torch(text) => Error::torch(&text),
+            other => Error::torch(&other.to_string()),
+        }
+    }
+}
+
+const OUT_OF_MEMORY_HINT: &str =
+    "make batches smaller, close what is no longer needed (:close(), affine.scope), or see affine.memory()";
+
+impl Error {
+    /// An error from libtorch's text. Its first sentence is for the user, all of it for the log.
+    pub fn torch(text: &str) -> Self {
         tracing::debug!(target: "libtorch", "{text}");
-        Error::Torch(first_sentence(&text))
+        match out_of_memory(text) {
+            Some(sentence) => Error::OutOfMemory(sentence),
+            None => Error::Torch(first_sentence(text)),
+        }
     }
 }
 
 /// libtorch appends dispatcher lists and C++ frames to its messages; its first line is what a user can act on.
-pub fn first_sentence(text: &str) -> String {
+fn first_sentence(text: &str) -> String {
     let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("unknown libtorch error");
     let end = line.find("Exception raised from").unwrap_or(line.len());
     line[..end].trim().to_string()
+}
+
+/// `DefaultCPUAllocator: can't allocate memory: you tried to allocate 400 bytes. Error code 12 …` and `CUDA out of
+/// memory. Tried to allocate 2.00 GiB. …` in our words; nothing for any other text.
+fn out_of_memory(text: &str) -> Option<String> {
+    let asked = |before: &str| {
+        let rest = &text[text.find(before)? + before.len()..];
+        let end = rest.find(". ").or_else(|| rest.find('\n')).unwrap_or(rest.len());
+        Some(rest[..end].trim_end_matches('.').to_string())
+    };
+    if text.contains("DefaultCPUAllocator") && text.contains("allocate") {
+        let size = asked("tried to allocate ").and_then(|size| size.strip_suffix(" bytes")?.parse().ok());
+        return Some(match size {
+            Some(bytes) => format!("out of memory: no room for {} on the CPU", size_text(bytes)),
+            None => "out of memory on the CPU".to_string(),
+        });
+    }
+    text.contains("CUDA out of memory").then(|| match asked("Tried to allocate ") {
+        Some(size) => format!("out of memory: no room for {size} on the GPU"),
+        None => "out of memory on the GPU".to_string(),
+    })
+}
+
+/// A number of bytes for people: `1.5 GiB`, `20 KiB`.
+pub fn size_text(bytes: u64) -> String {
+    let mut size = bytes as f64;
+    for unit in ["bytes", "KiB", "MiB", "GiB", "TiB"] {
+        if size < 1024.0 {
+            return if size.fract() == 0.0 || size >= 100.0 { format!("{size:.0} {unit}") } else { format!("{size:.1} {unit}") };
+        }
+        size /= 1024.0;
+    }
+    format!("{size:.1} PiB")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn libtorchs_walls_of_text_become_their_first_sentence() {
+        let wall = "mat1 and mat2 shapes cannot be multiplied (2x3 and 2x3)\nException raised from meta at x.cpp:1\n#0 ...";
+        assert_eq!(Error::torch(wall).to_string(), "mat1 and mat2 shapes cannot be multiplied (2x3 and 2x3)");
+        assert_eq!(Error::torch("\n  no. Exception raised from f").to_string(), "no.");
+    }
+
+    #[test]
+    fn running_out_of_memory_is_one_sentence_on_either_device() {
+        let cpu = "[enforce fail at alloc_cpu.cpp:124] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to \
+                   allocate 4398046511104 bytes. Error code 12 (Cannot allocate memory)";
+        let error = Error::torch(cpu);
+        assert!(error.is_out_of_memory() && error.hint().is_some());
+        assert_eq!(error.to_string(), "out of memory: no room for 4 TiB on the CPU");
+        let gpu = "CUDA out of memory. Tried to allocate 2.50 GiB. GPU 0 has a total capacity of 79.11 GiB of which ...";
+        assert_eq!(Error::torch(gpu).to_string(), "out of memory: no room for 2.50 GiB on the GPU");
+    }
+
+    #[test]
+    fn what_surrounds_an_error_keeps_its_kind_its_hint_and_its_trace() {
+        let script = Error::Script { message: "broken".into(), hint: Some("mend it".into()), trace: vec!["x.lua:2".into()] };
+        let error = Error::Environment { name: "e".into(), source: Box::new(script.within("step")) }.within("ppo:run");
+        assert_eq!(error.to_string(), "ppo:run: environment e: step: broken");
+        assert_eq!((error.kind(), error.hint()), ("script", Some("mend it")));
+        assert_eq!(error.trace(), ["x.lua:2"]);
+        assert!(Error::Interrupted.within("step").is_interrupted());
+    }
 }

@@ -1,11 +1,13 @@
 //! The Lua host: the only folder that names mlua.
 //!
 //! Read in this order: this file builds a state step by step; [`require`] says what a script can require; [`args`] and
-//! [`options`] take what a script passes; [`report`] says what went wrong; [`interrupt`] is Ctrl-C; [`heap`] counts what handles hold; [`bind`] has one
-//! file per native module.
+//! [`options`] take what a script passes; [`report`] says what went wrong, [`caught`] what a script finds that catches
+//! it; [`interrupt`] is Ctrl-C; [`heap`] counts what handles hold; [`worker`] runs states on other threads; [`bind`] has
+//! one file per native module.
 
 pub mod args;
 pub mod bind;
+mod caught;
 pub mod convert;
 pub mod environment;
 pub mod heap;
@@ -18,9 +20,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use mlua::state::{GcGenParams, GcMode};
-use mlua::{Function, IntoLua, Lua, LuaOptions, MultiValue, StdLib, Table, Value};
+use mlua::{Function, Lua, LuaOptions, MultiValue, StdLib, Table, Value};
 
-use args::Args;
 use report::Report;
 
 /// What the host runs: code, its name in messages, and what it finds in `arg`.
@@ -48,16 +49,32 @@ pub fn run(script: &Script) -> Result<(), Report> {
 
 /// A new state for scripts in `folder`.
 pub fn state(folder: &Path) -> mlua::Result<Lua> {
-    // The prelude's pcall lets Rust panics pass (see `describe` below), so mlua's own variant, which cannot yield across
+    // The prelude's pcall lets Rust panics pass (see `caught`), so mlua's own variant, which cannot yield across
     // a pcall, is not needed.
     let lua = Lua::new_with(StdLib::ALL_SAFE, LuaOptions::new())?;
     // Short-lived handles die young, and their tensors with them.
     lua.gc_set_mode(GcMode::Generational(GcGenParams::default()));
+    warn_through_log(&lua);
     prelude(&lua)?;
     bind::preload(&lua)?;
     require::install(&lua, folder)?;
-    interrupt::install(&lua)?;
     Ok(lua)
+}
+
+/// Lua's warnings, which is where an error in a `__gc` function ends, and a script's `warn`.
+fn warn_through_log(lua: &Lua) {
+    let text = std::cell::RefCell::new(String::new());
+    lua.set_warning_function(move |_, part, to_be_continued| {
+        text.borrow_mut().push_str(part);
+        if !to_be_continued {
+            let line = text.take();
+            // `@on` and `@off` are meant for Lua's own warning function.
+            if !line.starts_with('@') {
+                tracing::warn!(target: crate::engine::log::SCRIPT, "{line}");
+            }
+        }
+        Ok(())
+    });
 }
 
 /// Runs `prelude.lua` with the native functions that it needs.
@@ -65,35 +82,13 @@ fn prelude(lua: &Lua) -> mlua::Result<()> {
     let host = lua.create_table()?;
     host.set("EPIPE", EPIPE)?;
     host.set("reader_gone", lua.create_function(|_, ()| -> mlua::Result<()> { std::process::exit(0) })?)?;
-    host.set("traceback", lua.create_function(traceback)?)?;
-    // A panic that pcall caught resumes as its value is handed to this function.
-    let describe = lua.create_function(|lua, value: Value| match value {
-        Value::Error(error) => match Report::new(&error) {
-            report if report.interrupted => Err(*error),
-            report => report.text().into_lua(lua),
-        },
-        other => Ok(other),
-    })?;
-    host.set("describe", describe)?;
+    caught::install(lua, &host)?;
+    interrupt::install(lua, &host)?;
     lua.load(include_str!("prelude.lua")).set_name("=[host]").call(host)
 }
 
 /// The errno of a pipe without a reader, on Linux and macOS alike.
 const EPIPE: i32 = 32;
-
-/// `debug.traceback([message [, level]])`, without the thread argument.
-fn traceback(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
-    let mut args = Args::new("debug.traceback", values);
-    let message = args.optional_value("message")?;
-    let level = args.optional_integer("level")?.unwrap_or(1).clamp(0, 1000) as usize;
-    args.finish()?;
-    match message {
-        None => lua.traceback(None, level)?.into_lua(lua),
-        Some(Value::String(text)) => lua.traceback(Some(&text.to_string_lossy()), level)?.into_lua(lua),
-        // As Lua's own: what is no text is handed back.
-        Some(other) => Ok(other),
-    }
-}
 
 /// Lua's `arg`: the host at -1, the script at 0, its arguments from 1.
 fn arg_table(lua: &Lua, args: &[OsString]) -> mlua::Result<Table> {

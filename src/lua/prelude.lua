@@ -1,15 +1,54 @@
--- What every state starts with, before any script: errors that a script catches are strings, an interruption is not
--- caught, and output reaches its reader line by line. `host` holds the native functions used here.
+-- What every state starts with, before any script: errors that a script catches read like strings, an interruption is
+-- not caught, modules that require each other are told so, and output reaches its reader line by line. `host` holds the
+-- native functions used here.
 local host = ...
-local pcall_raw, close_raw, resume_raw = pcall, coroutine.close, coroutine.resume
 
--- Native errors travel as userdata; `host.describe` makes the string of one, and raises an interruption again.
-local function settle(ok, first, ...)
-  if ok then
-    return ok, first, ...
+-- Native errors -----------------------------------------------------------------------------------------------------
+
+-- They travel as userdata. This gives them a string's methods and fields of their own (see caught.rs).
+local errors = host.errors
+
+errors.__name = "error"
+errors.__tostring = host.text
+
+function errors.__index(err, key)
+  local method = string[key]
+  if not method then
+    return host.field(err, key)
   end
-  if type(first) == "userdata" then
-    first = host.describe(first)
+  return function(self, ...)
+    return method(host.text(self), ...)
+  end
+end
+
+local function joinable(value)
+  local kind = type(value)
+  return kind == "string" or kind == "number" or kind == "userdata"
+end
+
+function errors.__concat(left, right)
+  if not joinable(left) or not joinable(right) then
+    error(("attempt to concatenate a %s value"):format(type(joinable(left) and right or left)), 2)
+  end
+  return host.text(left) .. host.text(right)
+end
+
+function errors.__len(err)
+  return #host.text(err)
+end
+
+function errors.__eq(left, right)
+  return host.text(left) == host.text(right)
+end
+
+-- Catching ----------------------------------------------------------------------------------------------------------
+
+local pcall_raw, xpcall_raw, close_raw, resume_raw, running = pcall, xpcall, coroutine.close, coroutine.resume, coroutine.running
+
+-- What a protected call gave; `host.pass` raises an interruption again.
+local function settle(ok, first, ...)
+  if not ok and type(first) == "userdata" then
+    host.pass(first)
   end
   return ok, first, ...
 end
@@ -18,15 +57,15 @@ function pcall(f, ...)
   return settle(pcall_raw(f, ...))
 end
 
--- The handler sees the failing stack, except for a native error, which brings its own position.
-local xpcall_raw = xpcall
+-- The handler sees the failing stack, except for a native error, which brings its own traceback.
 function xpcall(f, handler, ...)
   local native = false
   local function finish(ok, first, ...)
     if ok or not native then
       return ok, first, ...
     end
-    return false, handler(host.describe(first))
+    host.pass(first)
+    return false, handler(first)
   end
   return finish(xpcall_raw(f, function(message)
     native = type(message) == "userdata"
@@ -34,26 +73,91 @@ function xpcall(f, handler, ...)
   end, ...))
 end
 
+-- Ctrl-C stops the coroutine that runs, so the host must know which one does.
+local function resumed(before, ok, ...)
+  host.running(before)
+  return settle(ok, ...)
+end
+
 function coroutine.resume(thread, ...)
-  return settle(resume_raw(thread, ...))
+  local before = running()
+  host.running(thread)
+  return resumed(before, resume_raw(thread, ...))
 end
 
 function coroutine.close(thread)
-  return settle(close_raw(thread))
+  local before = running()
+  host.running(thread)
+  return resumed(before, close_raw(thread))
 end
 
--- `load` hands back what its reader function raised.
-local load_raw = load
-function load(...)
-  local chunk, message = load_raw(...)
-  if type(message) == "userdata" then
-    message = host.describe(message)
+-- As Lua's own, but the coroutine's lines are kept for the traceback.
+function coroutine.wrap(f)
+  local thread = coroutine.create(f)
+  local function finish(ok, first, ...)
+    if ok then
+      return first, ...
+    end
+    if coroutine.status(thread) == "dead" then
+      host.remember(first, thread)
+      close_raw(thread)
+    end
+    error(first, 0)
   end
-  return chunk, message
+  return function(...)
+    return finish(coroutine.resume(thread, ...))
+  end
+end
+
+-- Loading -----------------------------------------------------------------------------------------------------------
+
+-- Source text only: Lua trusts bytecode blindly, and a broken piece of it ends the process.
+local load_raw, loadfile_raw = load, loadfile
+function load(chunk, name, _, ...)
+  local loaded, message = load_raw(chunk, name, "t", ...)
+  if not loaded then
+    settle(false, message)
+  end
+  return loaded, message
+end
+
+function loadfile(path, _, ...)
+  return loadfile_raw(path, "t", ...)
+end
+
+function dofile(path)
+  local chunk, message = loadfile(path)
+  if not chunk then
+    error(message, 0)
+  end
+  return chunk()
+end
+
+-- Lua would run in circles until its stack is full.
+local require_raw, loading = require, {}
+function require(name)
+  if package.loaded[name] ~= nil or type(name) ~= "string" then
+    return require_raw(name)
+  end
+  for first, other in ipairs(loading) do
+    if other == name then
+      local circle = table.concat(loading, " -> ", first) .. " -> " .. name
+      error(("modules that require each other: %s"):format(circle), 2)
+    end
+  end
+  loading[#loading + 1] = name
+  local _ <close> = setmetatable({}, {
+    __close = function()
+      loading[#loading] = nil
+    end,
+  })
+  return require_raw(name)
 end
 
 -- mlua's safe libraries leave `debug` out; this one function of it is harmless and useful with xpcall.
 debug = { traceback = host.traceback }
+
+-- Output ------------------------------------------------------------------------------------------------------------
 
 -- Output read through a pipe should not wait for 4096 bytes, and a reader that has gone (`| head`) ends the script
 -- quietly instead of letting it print to nobody. Only a flush of a full buffer tells of that: in line buffering glibc

@@ -1,15 +1,14 @@
 //! One shape for every error that a script meets: a message with the script's line, a hint, one Lua traceback.
 //!
-//! Bindings raise engine errors with [`raise`]; mlua carries them through Lua as opaque values. Wherever a script can
-//! get hold of one (`pcall` and friends, see `prelude.lua`) it becomes the string of [`Report::text`], so that
-//! `tostring`, `..` and `:find` work as on any Lua error. The hint is that string's second line rather than something
-//! remembered on the side: it survives being rethrown, joined to other text and logged.
+//! Bindings raise engine errors with [`raise`]; mlua carries them through Lua, where a script that catches one finds a
+//! value that reads like a string and has fields (see [`caught`](super::caught)). An error of Lua code that the engine
+//! called comes back as [`Error::Script`](engine::Error::Script) with its own lines, so that the traceback of an error
+//! that went from Lua through Rust into Lua is one list.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use crate::engine::error::first_sentence;
 use crate::engine::{self, Error};
 
 /// An error as the user reads it.
@@ -30,26 +29,14 @@ const HINT: &str = "\nhint: ";
 
 impl Report {
     pub fn new(error: &mlua::Error) -> Self {
-        // Each callback that an error crosses wraps it once more; the innermost traceback is the longest one.
-        let (mut cause, mut frames, mut contexts) = (error, Vec::new(), Vec::new());
-        loop {
-            match cause {
-                mlua::Error::CallbackError { traceback, cause: inner } => {
-                    frames = parse_traceback(traceback);
-                    cause = inner;
-                }
-                mlua::Error::WithContext { context, cause: inner } => {
-                    contexts.push(context.clone());
-                    cause = inner;
-                }
-                _ => break,
-            }
-        }
-        let interrupted = cause.downcast_ref::<Error>().is_some_and(Error::is_interrupted);
+        let Unwrapped { cause, frames, contexts } = unwrap(error);
+        let engine = cause.downcast_ref::<Error>();
+        let interrupted = engine.is_some_and(Error::is_interrupted);
+        let mut traceback = joined(engine.map_or(&[], Error::trace), &frames);
         let (message, hint) = match cause {
             mlua::Error::RuntimeError(text) | mlua::Error::MemoryError(text) if text.contains(TRACEBACK) => {
-                let (message, traceback) = text.split_once(TRACEBACK).unwrap_or((text, ""));
-                frames = parse_traceback(traceback);
+                let (message, lines) = text.split_once(TRACEBACK).unwrap_or((text, ""));
+                traceback = parse_traceback(lines);
                 split_hint(&readable(message))
             }
             // Lua names the file and the line of a syntax error itself.
@@ -60,16 +47,90 @@ impl Report {
             }
         };
         let message = contexts.into_iter().rev().fold(message, |message, context| format!("{context}: {message}"));
-        Report { message, hint, traceback: frames, interrupted }
+        if let Some(lines) = lines_through_coroutines(&message) {
+            traceback = lines;
+        }
+        Report { message, hint, traceback, interrupted }
     }
 
-    /// The error as a Lua string: the message, and the hint on a line of its own.
+    /// The error as a Lua string: the message, and the hint on a line of its own. So the hint survives being joined to
+    /// other text, raised again and logged.
     pub fn text(&self) -> String {
         match &self.hint {
             Some(hint) => format!("{}{HINT}{hint}", self.message),
             None => self.message.clone(),
         }
     }
+
+    /// The text and below it the traceback, as `debug.traceback` joins them.
+    pub fn text_with_traceback(&self) -> String {
+        let lines: String = self.traceback.iter().map(|line| format!("\n\t{line}")).collect();
+        format!("{}{TRACEBACK}{lines}", self.text())
+    }
+
+    /// `scripts/x.lua:5`, where the message begins with one.
+    pub fn position(&self) -> Option<&str> {
+        let (start, _) = self.message.split_once(": ")?;
+        let (_, line) = start.rsplit_once(':')?;
+        line.parse::<u32>().is_ok().then_some(start)
+    }
+}
+
+/// An error without what mlua wrapped around it.
+struct Unwrapped<'a> {
+    cause: &'a mlua::Error,
+    /// Each callback that an error crosses wraps it once more; the innermost traceback is the longest one.
+    frames: Vec<String>,
+    contexts: Vec<String>,
+}
+
+fn unwrap(error: &mlua::Error) -> Unwrapped<'_> {
+    let mut unwrapped = Unwrapped { cause: error, frames: Vec::new(), contexts: Vec::new() };
+    loop {
+        match unwrapped.cause {
+            mlua::Error::CallbackError { traceback, cause } => {
+                unwrapped.frames = parse_traceback(traceback);
+                unwrapped.cause = cause;
+            }
+            mlua::Error::WithContext { context, cause } => {
+                unwrapped.contexts.push(context.clone());
+                unwrapped.cause = cause;
+            }
+            _ => return unwrapped,
+        }
+    }
+}
+
+/// The engine's error inside one of mlua's, where there is one.
+pub fn engine_error(error: &mlua::Error) -> Option<&Error> {
+    unwrap(error).cause.downcast_ref::<Error>()
+}
+
+/// The lines of a script's function that the engine called, then those that led to the engine. On one Lua stack the
+/// former end with the latter already.
+fn joined(inner: &[String], outer: &[String]) -> Vec<String> {
+    match inner.ends_with(outer) {
+        true => inner.to_vec(),
+        false => [inner, outer].concat(),
+    }
+}
+
+thread_local! {
+    /// The text of the last error that left a coroutine through `coroutine.wrap`, and the lines that led to it.
+    static COROUTINE: RefCell<(String, Vec<String>)> = const { RefCell::new((String::new(), Vec::new())) };
+}
+
+/// Remembers the lines of a coroutine that ends with an error, because its own traceback is gone once it is closed.
+/// `text` is the error's; `inside` and `outside` are the tracebacks of the coroutine and of what resumed it.
+pub fn remember_coroutine(text: &str, inside: &str, outside: &str) {
+    let message = split_hint(text).0;
+    let mut lines = lines_through_coroutines(&message).unwrap_or_else(|| parse_traceback(inside));
+    lines.extend(parse_traceback(outside));
+    COROUTINE.set((message, lines));
+}
+
+fn lines_through_coroutines(message: &str) -> Option<Vec<String>> {
+    COROUTINE.with_borrow(|(known, lines)| (!lines.is_empty() && message == known).then(|| lines.clone()))
 }
 
 impl fmt::Display for Report {
@@ -101,7 +162,7 @@ pub fn lower(error: &mlua::Error) -> Error {
     let report = Report::new(error);
     match report.interrupted {
         true => Error::Interrupted,
-        false => Error::Message { message: report.message, hint: report.hint },
+        false => Error::Script { message: report.message, hint: report.hint, trace: report.traceback },
     }
 }
 
@@ -109,14 +170,20 @@ thread_local! {
     static GUARDED: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Whether a panic on this thread would be caught by [`guard`]: the panic hook then has nothing to say to the user.
-pub fn is_guarded() -> bool {
-    GUARDED.get() > 0
+/// Whether a panic with this text is libtorch refusing something inside [`guard`], so that it will become an ordinary
+/// error and the panic hook has nothing to say to the user.
+pub fn is_refusal(text: &str) -> bool {
+    GUARDED.get() > 0 && refused(text).is_some()
 }
 
 /// Runs engine code for Lua. What libtorch refuses inside an infallible call of tch is a panic there; it becomes an
-/// ordinary error here.
+/// ordinary error here. Any other panic is a bug and goes on: no `pcall` may mistake it for a failed reward.
 pub fn guard<T>(f: impl FnOnce() -> engine::Result<T>) -> mlua::Result<T> {
+    attempt(f).map_err(raise)
+}
+
+/// As [`guard`], for an error that is not on its way into Lua yet.
+pub fn attempt<T>(f: impl FnOnce() -> engine::Result<T>) -> engine::Result<T> {
     struct Depth;
     impl Drop for Depth {
         fn drop(&mut self) {
@@ -127,10 +194,10 @@ pub fn guard<T>(f: impl FnOnce() -> engine::Result<T>) -> mlua::Result<T> {
     let depth = Depth;
     let outcome = catch_unwind(AssertUnwindSafe(f));
     drop(depth);
-    match outcome {
-        Ok(result) => result.map_err(raise),
-        Err(payload) => Err(raise(from_panic(&panic_text(payload.as_ref())))),
-    }
+    outcome.unwrap_or_else(|payload| match refused(&panic_text(payload.as_ref())) {
+        Some(text) => Err(Error::torch(&text)),
+        None => resume_unwind(payload),
+    })
 }
 
 /// The text of a panic's payload.
@@ -142,21 +209,12 @@ pub fn panic_text(payload: &(dyn std::any::Any + Send)) -> String {
     }
 }
 
-/// tch unwraps: `called `Result::unwrap()` on an `Err` value: Torch("the text, escaped")`.
-fn from_panic(text: &str) -> Error {
-    let refused = text.split_once("on an `Err` value: ").and_then(|(_, value)| {
-        let (_, quoted) = value.split_once("(\"")?;
-        quoted.rsplit_once("\")").map(|(quoted, _)| quoted)
-    });
-    match refused {
-        Some(quoted) => {
-            let plain = quoted.replace("\\n", "\n").replace("\\\"", "\"").replace("\\'", "'").replace("\\\\", "\\");
-            Error::Torch(first_sentence(&plain))
-        }
-        None => {
-            Error::hinted(format!("internal error: {text}"), "this is a bug in affine; RUST_BACKTRACE=1 tells where")
-        }
-    }
+/// libtorch's text in a panic of tch, which unwraps: `called `Result::unwrap()` on an `Err` value: Torch("the text,
+/// escaped")`.
+fn refused(text: &str) -> Option<String> {
+    let (_, value) = text.split_once("on an `Err` value: Torch(\"")?;
+    let (quoted, _) = value.rsplit_once("\")")?;
+    Some(quoted.replace("\\n", "\n").replace("\\\"", "\"").replace("\\'", "'").replace("\\\\", "\\"))
 }
 
 /// The sentence for an error that did not come from Lua code, and its hint.
@@ -230,16 +288,27 @@ mod tests {
 
     #[test]
     fn a_tch_panic_becomes_libtorchs_first_sentence() {
-        let error = from_panic(
-            "called `Result::unwrap()` on an `Err` value: Torch(\"mat1 and mat2 shapes cannot be multiplied (2x3 and \
-             2x3)\\nException raised from meta at x.cpp:1\")",
-        );
-        assert_eq!(error.to_string(), "mat1 and mat2 shapes cannot be multiplied (2x3 and 2x3)");
+        let error = guard::<()>(|| {
+            panic!(
+                "called `Result::unwrap()` on an `Err` value: Torch(\"mat1 and mat2 shapes cannot be multiplied (2x3 \
+                 and 2x3)\\nException raised from meta at x.cpp:1\")"
+            )
+        });
+        let message = Report::new(&error.unwrap_err()).message;
+        assert_eq!(message, "mat1 and mat2 shapes cannot be multiplied (2x3 and 2x3)");
     }
 
     #[test]
-    fn any_other_panic_is_called_an_internal_error() {
-        assert_eq!(from_panic("index out of bounds").to_string(), "internal error: index out of bounds");
+    fn any_other_panic_goes_on() {
+        assert!(catch_unwind(|| guard::<()>(|| panic!("index out of bounds"))).is_err());
+        assert!(!is_refusal("index out of bounds"));
+    }
+
+    #[test]
+    fn the_lines_of_a_script_that_the_engine_called_come_first() {
+        let lines = |text: &str| text.split(' ').map(str::to_string).collect::<Vec<_>>();
+        assert_eq!(joined(&lines("step main"), &lines("main")), lines("step main"));
+        assert_eq!(joined(&lines("worker"), &lines("main")), lines("worker main"));
     }
 
     #[test]
@@ -249,15 +318,5 @@ mod tests {
         let frames = parse_traceback(trace);
         assert_eq!(frames, ["affine:env.lua:12: in function 'affine.env.define'", "scripts/x.lua:3: in main chunk"]);
         assert_eq!(located(&frames, "boom"), "scripts/x.lua:3: boom");
-    }
-
-    #[test]
-    fn guard_catches_a_panic_and_says_so_while_it_runs() {
-        let error = guard::<()>(|| {
-            assert!(is_guarded());
-            panic!("called `Result::unwrap()` on an `Err` value: Torch(\"no\")")
-        });
-        assert!(!is_guarded());
-        assert_eq!(Report::new(&error.unwrap_err()).message, "no");
     }
 }

@@ -182,7 +182,7 @@ fn new_value(lua: &Lua, function: &str, make: impl FnOnce() -> Result<tch::Tenso
 /// Runs calls of libtorch. Even tch's fallible ones panic where a number among their arguments is dropped after a
 /// refusal; here that is an error like any other.
 fn attempt<T>(calls: impl FnOnce() -> Result<T>) -> Result<T> {
-    report::guard(|| Ok(calls())).unwrap_or_else(|panicked| Err(report::lower(&panicked)))
+    report::attempt(calls)
 }
 
 /// The next argument as a tensor.
