@@ -66,9 +66,10 @@ function Expectation:near(wanted, tolerance)
   end
 end
 
--- A text with this part in it, letter by letter.
+-- A text, or a caught error, with this part in it, letter by letter.
 function Expectation:contains(part)
-  if type(self.value) ~= "string" or not self.value:find(part, 1, true) then
+  local is_text = type(self.value) == "string" or type(self.value) == "userdata"
+  if not is_text or not tostring(self.value):find(part, 1, true) then
     error(string.format("expected a text with %s in it, got %s", show(part), show(self.value)), 2)
   end
 end

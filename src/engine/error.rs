@@ -12,6 +12,10 @@ pub enum Error {
     #[error("{path}: expected {expected}, got {got}")]
     Option { path: String, expected: String, got: String },
 
+    /// A name that is none of those known there: an option (`what` is "option"), or a value that must be one of a few.
+    #[error("{path}: unknown {what}")]
+    Unknown { path: String, what: String, hint: String },
+
     /// A file that cannot be read, written or understood.
     #[error("{}: {problem}", path.display())]
     File { path: PathBuf, problem: String },
@@ -75,7 +79,7 @@ impl Error {
     /// One word for a script that asks what kind of error this is.
     pub fn kind(&self) -> &'static str {
         match self.root() {
-            Error::Option { .. } => "option",
+            Error::Option { .. } | Error::Unknown { .. } => "option",
             Error::File { .. } => "file",
             Error::Torch(_) => "torch",
             Error::OutOfMemory(_) => "memory",
@@ -101,6 +105,7 @@ impl Error {
     pub fn hint(&self) -> Option<&str> {
         match self.root() {
             Error::Message { hint, .. } | Error::Script { hint, .. } => hint.as_deref(),
+            Error::Unknown { hint, .. } => Some(hint),
             Error::OutOfMemory(_) => Some(OUT_OF_MEMORY_HINT),
             _ => None,
         }

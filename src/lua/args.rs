@@ -149,6 +149,17 @@ impl Args {
         self.optional(name, Self::any_userdata)
     }
 
+    /// The handle that a method was called on. It does not count as an argument, as the script wrote it before the colon.
+    pub fn this<T: 'static>(&mut self) -> Result<AnyUserData> {
+        match self.values.next() {
+            Some(Value::UserData(handle)) if handle.is::<T>() => Ok(handle),
+            _ => {
+                let message = format!("{}: not called on a handle of its type", self.function);
+                Err(report::raise(Error::hinted(message, "call a method with a colon: handle:method()")))
+            }
+        }
+    }
+
     /// Refuses extra arguments. Trailing nils are not counted, as `f(x, nil)` says nothing more than `f(x)`.
     pub fn finish(self) -> Result<()> {
         let extra = self.values.as_slice().iter().rposition(|value| !value.is_nil()).map_or(0, |last| last + 1);

@@ -55,9 +55,11 @@ fn field(lua: &Lua, (value, name): (Value, Value)) -> mlua::Result<Value> {
     let Value::Error(error) = value else { return Ok(Value::Nil) };
     let report = Report::new(&error);
     let engine = report::engine_error(&error);
-    let option = match engine.map(Error::root) {
-        Some(Error::Option { path, expected, got }) => Some((path, expected, got)),
-        _ => None,
+    let (path, expected, got) = match engine.map(Error::root) {
+        Some(Error::Option { path, expected, got }) => (Some(path.clone()), Some(expected), Some(got)),
+        Some(Error::Unknown { path, .. }) => (Some(path.clone()), None, None),
+        Some(Error::File { path, .. }) => (Some(path.to_string_lossy().into_owned()), None, None),
+        _ => (None, None, None),
     };
     let name = name.to_string()?;
     match name.as_str() {
@@ -66,12 +68,9 @@ fn field(lua: &Lua, (value, name): (Value, Value)) -> mlua::Result<Value> {
         "kind" => engine.map_or("script", Error::kind).into_lua(lua),
         "position" => report.position().into_lua(lua),
         "traceback" => report.traceback.into_lua(lua),
-        "path" => match engine.map(Error::root) {
-            Some(Error::File { path, .. }) => path.to_string_lossy().into_lua(lua),
-            _ => option.map(|(path, ..)| path.as_str()).into_lua(lua),
-        },
-        "expected" => option.map(|(_, expected, _)| expected.as_str()).into_lua(lua),
-        "got" => option.map(|(.., got)| got.as_str()).into_lua(lua),
+        "path" => path.into_lua(lua),
+        "expected" => expected.map(String::as_str).into_lua(lua),
+        "got" => got.map(String::as_str).into_lua(lua),
         _ => {
             let names = FIELDS.map(str::to_string);
             Err(report::raise(super::require::unknown("an error has no", "field", &name, &names)))

@@ -1,6 +1,9 @@
 //! The engine's environment trait over a Lua definition: what a custom environment's author wrote, checked at every
 //! call. An error, or a value of the wrong type, is an error of the episode and of nothing else.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use mlua::{Function, IntoLuaMulti, Lua, MultiValue, Table, Value};
 
 use super::args::{integral, kind};
@@ -9,14 +12,17 @@ use crate::engine::env::{Description, Environment, Parsed, Step};
 use crate::engine::text::Message;
 use crate::engine::{Error, Result};
 
+/// A clone plays the same episode: what changes during it is shared. So no borrow is held while Lua runs, and an
+/// environment's function may call the very handle that called it.
+#[derive(Clone)]
 pub struct LuaEnvironment {
     /// What `env.define` returned.
     definition: Table,
     options: Table,
+    description: Rc<Description>,
     /// The `self` of the episode's functions.
-    instance: Table,
-    description: Description,
-    first_observation: String,
+    instance: Rc<RefCell<Table>>,
+    first_observation: Rc<RefCell<String>>,
 }
 
 impl LuaEnvironment {
@@ -24,9 +30,9 @@ impl LuaEnvironment {
         let require: Function = lua.globals().get("require")?;
         let module: Table = require.call("affine.env")?;
         let options: Table = module.get::<Function>("merge_options")?.call((&definition, changes))?;
-        let description = describe(&definition, &options)?;
-        let instance = instance(lua, &definition, &options)?;
-        Ok(LuaEnvironment { definition, options, instance, description, first_observation: String::new() })
+        let description = Rc::new(describe(&definition, &options)?);
+        let instance = Rc::new(RefCell::new(instance(lua, &definition, &options)?));
+        Ok(LuaEnvironment { definition, options, description, instance, first_observation: Rc::default() })
     }
 
     /// Calls the definition's function of that name with `self` in front; `None` when it has none.
@@ -35,12 +41,12 @@ impl LuaEnvironment {
         let called = (|| -> mlua::Result<Option<Vec<Value>>> {
             let Some(function) = self.definition.get::<Option<Function>>(name)? else { return Ok(None) };
             let mut values = args.into_lua_multi(&lua)?;
-            values.push_front(Value::Table(self.instance.clone()));
+            values.push_front(Value::Table(self.instance.borrow().clone()));
             Ok(Some(function.call::<MultiValue>(values)?.into_iter().collect()))
         })();
         called.map_err(|error| match report::lower(&error) {
             Error::Interrupted => Error::Interrupted,
-            other => self.broken(format!("{name}: {other}")),
+            other => Error::Environment { name: self.description.name.clone(), source: Box::new(other.within(name)) },
         })
     }
 
@@ -93,7 +99,7 @@ impl LuaEnvironment {
 
 impl Environment for LuaEnvironment {
     fn describe(&self) -> Description {
-        self.description.clone()
+        Description::clone(&self.description)
     }
 
     fn reset(&mut self, task_id: u64) -> Result<String> {
@@ -106,10 +112,11 @@ impl Environment for LuaEnvironment {
             Ok((instance(&lua, &self.definition, &self.options)?, task))
         })();
         let (instance, task) = prepared.map_err(|error| report::lower(&error))?;
-        self.instance = instance;
+        self.instance.replace(instance);
         let values = self.call("reset", task)?.unwrap_or_default();
-        self.first_observation = self.text("reset", "the first observation as a string", first(&values))?;
-        Ok(self.first_observation.clone())
+        let observation = self.text("reset", "the first observation as a string", first(&values))?;
+        self.first_observation.replace(observation.clone());
+        Ok(observation)
     }
 
     fn messages(&self) -> Result<Vec<Message>> {
@@ -126,7 +133,7 @@ impl Environment for LuaEnvironment {
             messages.push(Message::new("system", system));
         }
         let prompt = self.words("prompt")?.unwrap_or_default();
-        messages.push(Message::user(format!("{prompt}\n{}", self.first_observation)));
+        messages.push(Message::user(format!("{prompt}\n{}", self.first_observation.borrow())));
         Ok(messages)
     }
 
@@ -183,9 +190,9 @@ impl Environment for LuaEnvironment {
         Ok(Box::new(LuaEnvironment {
             definition: self.definition.clone(),
             options: self.options.clone(),
-            instance,
             description: self.description.clone(),
-            first_observation: String::new(),
+            instance: Rc::new(RefCell::new(instance)),
+            first_observation: Rc::default(),
         }))
     }
 }

@@ -1,23 +1,108 @@
-//! An options table into a Rust struct, with every mistake named: the function, the key's path, what was expected, what
-//! came, the nearest right name.
+//! Tables from a script into Rust structs, with every mistake named: the function, the key's path, what was expected,
+//! what came, the nearest right name.
 //!
-//! The struct denies unknown fields and gives its own defaults (`#[serde(default, deny_unknown_fields)]`). Functions
-//! and handles are not options: the caller takes them out of the table first. Ranges are the engine's to check; its
+//! The struct denies unknown fields and gives its own defaults (`#[serde(default, deny_unknown_fields)]`). Callbacks and
+//! handles among the options are [taken](Options::take) out of the table first. Ranges are the engine's to check; its
 //! answer goes through [`reject`] so that it reads the same.
 
-use mlua::{Lua, Table, Value};
+use std::borrow::Cow;
+
+use mlua::{Function, Lua, Table, Value};
 use serde::de::DeserializeOwned;
 use serde_path_to_error::Segment;
 
 use super::args::{integral, kind};
-use super::report;
+use super::{convert, report};
 use crate::engine::{Error, error::Context};
 
 /// Tables nested deeper than this are taken for a mistake.
 const MAX_DEPTH: usize = 64;
 
+/// An options table on its way into Rust.
+pub struct Options {
+    function: Cow<'static, str>,
+    lua: Lua,
+    /// A copy of the script's table, less what was taken.
+    rest: Table,
+    /// The names of what was taken: right names too, when a wrong one needs a suggestion.
+    taken: Vec<&'static str>,
+}
+
+impl Options {
+    /// `function` is the name in messages; no table is an empty one.
+    pub fn new(lua: &Lua, function: impl Into<Cow<'static, str>>, table: Option<Table>) -> mlua::Result<Self> {
+        let rest = lua.create_table()?;
+        if let Some(table) = table {
+            for pair in table.pairs::<Value, Value>() {
+                let (key, value) = pair?;
+                rest.raw_set(key, value)?;
+            }
+        }
+        Ok(Options { function: function.into(), lua: lua.clone(), rest, taken: Vec::new() })
+    }
+
+    /// Takes a value out: nil where there is none.
+    pub fn take(&mut self, name: &'static str) -> mlua::Result<Value> {
+        let value = self.rest.raw_get(name)?;
+        self.rest.raw_set(name, Value::Nil)?;
+        self.taken.push(name);
+        Ok(value)
+    }
+
+    /// Takes a callback out.
+    pub fn take_function(&mut self, name: &'static str) -> mlua::Result<Option<Function>> {
+        match self.take(name)? {
+            Value::Nil => Ok(None),
+            Value::Function(function) => Ok(Some(function)),
+            other => Err(self.reject(Error::option(name, "function", got(&other)))),
+        }
+    }
+
+    /// Takes the values of `names` out, as a struct of their own.
+    pub fn take_struct<T: DeserializeOwned>(&mut self, names: &[&'static str]) -> mlua::Result<T> {
+        let part = self.lua.create_table()?;
+        for &name in names {
+            part.raw_set(name, self.take(name)?)?;
+        }
+        read(&self.function, Some(part))
+    }
+
+    /// Lays values under those of the script.
+    pub fn with_defaults(&mut self, defaults: Table) -> mlua::Result<()> {
+        for pair in defaults.pairs::<Value, Value>() {
+            let (key, value) = pair?;
+            if self.rest.raw_get::<Value>(&key)?.is_nil() {
+                self.rest.raw_set(key, value)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What is left, as a `T`.
+    pub fn read<T: DeserializeOwned>(self) -> mlua::Result<T> {
+        read_knowing(&self.function, Some(self.rest), &self.taken)
+    }
+
+    /// What is left must be nothing.
+    pub fn finish(self) -> mlua::Result<()> {
+        #[derive(serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Nothing {}
+        self.read::<Nothing>().map(|_| ())
+    }
+
+    /// The engine's complaint about an option that was taken.
+    pub fn reject(&self, error: Error) -> mlua::Error {
+        reject(&self.function, error)
+    }
+}
+
 /// Reads `table` as a `T`; no table is an empty one. A float without a fraction serves as an integer.
 pub fn read<T: DeserializeOwned>(function: &str, table: Option<Table>) -> mlua::Result<T> {
+    read_knowing(function, table, &[])
+}
+
+fn read_knowing<T: DeserializeOwned>(function: &str, table: Option<Table>, known: &[&str]) -> mlua::Result<T> {
     let result = match &table {
         Some(table) => {
             let lua = table.weak_lua().upgrade();
@@ -31,7 +116,43 @@ pub fn read<T: DeserializeOwned>(function: &str, table: Option<Table>) -> mlua::
                 .map_err(|error| (segments(error.path()), error.into_inner().to_string()))
         }
     };
-    result.map_err(|(path, problem)| reject(function, explain(table.as_ref(), path, &problem)))
+    result.map_err(|(path, problem)| {
+        let came = |path: &[Step]| table.as_ref().and_then(|table| lookup(table, path));
+        reject(function, explain("", path, &problem, known, came))
+    })
+}
+
+/// Reads the argument `name`, a list or a table with names, as a `T`. A float without a fraction serves as an integer.
+pub fn read_value<T: DeserializeOwned>(function: &str, name: &str, value: &Value) -> mlua::Result<T> {
+    let Value::Table(table) = value else {
+        return Err(reject(function, Error::option(name, "table", got(value))));
+    };
+    let lua = table.weak_lua().upgrade();
+    let json = convert::to_json(&lua, value).map_err(|error| reject(function, error.within(name)))?;
+    // Lua cannot tell an empty list from an empty table.
+    let json = match json {
+        serde_json::Value::Object(fields) if fields.is_empty() => serde_json::Value::Array(Vec::new()),
+        other => other,
+    };
+    serde_path_to_error::deserialize(&json).or_else(|_| serde_path_to_error::deserialize(folded(json))).map_err(
+        |error: serde_path_to_error::Error<serde_json::Error>| {
+            let (path, problem) = (segments(error.path()), error.into_inner().to_string());
+            reject(function, explain(name, path, &problem, &[], |path| lookup(table, path)))
+        },
+    )
+}
+
+/// Floats without a fraction as integers.
+fn folded(json: serde_json::Value) -> serde_json::Value {
+    match json {
+        serde_json::Value::Number(number) => match number.as_f64().and_then(integral) {
+            Some(n) if number.is_f64() => n.into(),
+            _ => serde_json::Value::Number(number),
+        },
+        serde_json::Value::Array(items) => items.into_iter().map(folded).collect(),
+        serde_json::Value::Object(fields) => fields.into_iter().map(|(key, value)| (key, folded(value))).collect(),
+        other => other,
+    }
 }
 
 /// The engine's complaint about an option, with the function's name in front.
@@ -111,8 +232,8 @@ fn segments(path: &serde_path_to_error::Path) -> Vec<Step> {
     path.iter().filter_map(step).collect()
 }
 
-fn join(path: &[Step]) -> String {
-    path.iter().fold(String::new(), |joined, step| match step {
+fn join(base: &str, path: &[Step]) -> String {
+    path.iter().fold(base.to_string(), |joined, step| match step {
         Step::Name(name) if joined.is_empty() => name.clone(),
         Step::Name(name) => format!("{joined}.{name}"),
         Step::Item(position) => format!("{joined}[{position}]"),
@@ -126,29 +247,36 @@ fn plain_text(error: mlua::Error) -> String {
     }
 }
 
-/// serde's sentence in our words.
-fn explain(table: Option<&Table>, mut path: Vec<Step>, problem: &str) -> Error {
+/// serde's sentence in our words. `base` names the value that the path begins in, `known` are right names beside those
+/// that serde knows, `came` finds the value at a path.
+fn explain(
+    base: &str,
+    mut path: Vec<Step>,
+    problem: &str,
+    known: &[&str],
+    came: impl Fn(&[Step]) -> Option<Value>,
+) -> Error {
     let quoted: Vec<&str> = problem.split('`').skip(1).step_by(2).collect();
     if problem.starts_with("unknown field") {
-        let (name, known) = quoted.split_first().map_or(("", &[][..]), |(name, known)| (*name, known));
+        let (name, fields) = quoted.split_first().map_or(("", &[][..]), |(name, fields)| (*name, fields));
+        let top = path.len() <= 1;
         // serde_path_to_error names the unknown key as the last step, except under an enum.
         if !matches!(path.last(), Some(Step::Name(last)) if last == name) {
             path.push(Step::Name(name.to_string()));
         }
-        return Error::hinted(format!("{}: unknown option", join(&path)), suggestion(name, known));
+        let names = [fields, if top { known } else { &[] }].concat();
+        return unknown(join(base, &path), "option", name, &names);
     }
     if problem.starts_with("missing field") {
         path.push(Step::Name(quoted.first().unwrap_or(&"").to_string()));
-        return Error::message(format!("{}: required, but missing", join(&path)));
+        return Error::message(format!("{}: required, but missing", join(base, &path)));
     }
     if problem.starts_with("unknown variant") {
         let (name, known) = quoted.split_first().map_or(("", &[][..]), |(name, known)| (*name, known));
-        let message = format!("{}: unknown value \"{name}\"", join(&path));
-        return Error::hinted(message, suggestion(name, known));
+        return unknown(join(base, &path), &format!("value \"{name}\""), name, known);
     }
-    let value = table.and_then(|table| lookup(table, &path));
-    let came = value.as_ref().map_or("nothing".to_string(), got);
-    let at = if path.is_empty() { "options".to_string() } else { join(&path) };
+    let came = came(&path).as_ref().map_or("nothing".to_string(), got);
+    let at = if path.is_empty() && base.is_empty() { "options".to_string() } else { join(base, &path) };
     match problem.rsplit_once(", expected ") {
         Some((_, expected)) => Error::option(at, wanted(expected), came),
         None if problem == "bad enum value" => Error::option(at, "string", came),
@@ -157,6 +285,10 @@ fn explain(table: Option<&Table>, mut path: Vec<Step>, problem: &str) -> Error {
             None => Error::message(format!("{at}: {problem}")),
         },
     }
+}
+
+fn unknown(path: String, what: &str, name: &str, known: &[&str]) -> Error {
+    Error::Unknown { path, what: what.to_string(), hint: suggestion(name, known) }
 }
 
 fn suggestion(name: &str, known: &[&str]) -> String {

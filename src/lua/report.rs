@@ -43,7 +43,11 @@ impl Report {
             mlua::Error::SyntaxError { message, .. } => (message.clone(), None),
             other => {
                 let (message, hint) = describe(other);
-                (located(&frames, &message), hint)
+                match engine {
+                    // A script's own error has its line already.
+                    Some(Error::Script { .. }) => (message, hint),
+                    _ => (located(&frames, &message), hint),
+                }
             }
         };
         let message = contexts.into_iter().rev().fold(message, |message, context| format!("{context}: {message}"));

@@ -3,6 +3,7 @@
 //! The reference of the KL penalty is the policy as RL begins. Frozen weights are shared with it; only what is trained
 //! exists twice.
 
+use std::cell::RefCell;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -22,6 +23,7 @@ use crate::engine::track::progress::Progress;
 use crate::engine::train::adamw::{AdamW, AdamWOptions, Group};
 use crate::engine::train::batch::{Batch, Sequence};
 use crate::engine::train::checkpoint::{self, TrainerState};
+use crate::engine::train::{changing, reading};
 use crate::engine::train::schedule::{Scheduler, warmup_steps};
 use crate::engine::train::sft::clip_at;
 use crate::engine::train::step::{Loss, Outputs, Policy, StepReport, StepSettings};
@@ -99,52 +101,65 @@ impl Ppo {
     }
 
     /// All remaining iterations, then the adapter or the model in `output_dir`. The last iteration's report.
-    pub fn run(&mut self, model: &Model, environments: &[Box<dyn Environment>]) -> Result<Option<Stats>> {
-        let mut progress =
-            Progress::new("ppo", self.total_iterations() - self.iteration().min(self.total_iterations()));
+    /// `on_iteration` hears of each and may use the trainer.
+    pub fn run(
+        this: &RefCell<Self>,
+        model: &Model,
+        environments: &[Box<dyn Environment>],
+        on_iteration: &mut dyn FnMut(&Stats) -> Result<()>,
+    ) -> Result<Option<Stats>> {
+        let total = reading(this)?.total_iterations();
+        let mut progress = Progress::new("ppo", total.saturating_sub(reading(this)?.iteration()));
         let mut last = None;
-        while let Some(stats) = self.iterate(model, environments)? {
+        while let Some(stats) = Self::iterate(this, model, environments)? {
             progress.tick(1);
+            on_iteration(&stats).or_else(|error| reading(this)?.leave(model, error))?;
             last = Some(stats);
         }
         progress.finish();
-        self.finish(model)?;
+        reading(this)?.finish(model)?;
         Ok(last)
     }
 
     /// One iteration: rollout, advantages, update. `None` after the last. After Ctrl-C: a checkpoint, then
     /// `Error::Interrupted`; a rollout that was cut short is played again on resuming.
-    pub fn iterate(&mut self, model: &Model, environments: &[Box<dyn Environment>]) -> Result<Option<Stats>> {
-        if self.iteration() >= self.total_iterations() {
+    pub fn iterate(
+        this: &RefCell<Self>,
+        model: &Model,
+        environments: &[Box<dyn Environment>],
+    ) -> Result<Option<Stats>> {
+        if reading(this)?.iteration() >= reading(this)?.total_iterations() {
             return Ok(None);
         }
-        match self.attempt(model, environments) {
-            Err(error) if error.is_interrupted() => {
-                let path = self.save(model)?;
-                tracing::info!("interrupted; iteration {} is saved in {}", self.iteration(), path.display());
-                Err(Error::Interrupted)
-            }
-            attempt => attempt.map(Some),
-        }
+        Self::attempt(this, model, environments).or_else(|error| reading(this)?.leave(model, error)).map(Some)
     }
 
-    fn attempt(&mut self, model: &Model, environments: &[Box<dyn Environment>]) -> Result<Stats> {
+    /// The environments may be scripts that use the trainer, so the rollout only reads it.
+    fn attempt(this: &RefCell<Self>, model: &Model, environments: &[Box<dyn Environment>]) -> Result<Stats> {
         cancel::check()?;
         let started = Instant::now();
-        let mut rollout = self.rollout(model, environments, None)?;
+        let mut rollout = reading(this)?.rollout(model, environments, None)?;
         let played = started.elapsed().as_secs_f64();
-        self.advantages(&mut rollout)?;
-        let mut stats = self.update(model, &rollout)?;
+        let mut ppo = changing(this)?;
+        ppo.advantages(&mut rollout)?;
+        let mut stats = ppo.update(model, &rollout)?;
         stats.insert("rollout_seconds".into(), json!(played));
         stats.insert("seconds".into(), json!(started.elapsed().as_secs_f64()));
-        self.log(&stats);
-        if let Some(history) = stats.get("iteration").map(|_| Value::Object(stats.clone())) {
-            self.state.log_history.push(history);
-        }
-        if self.options.save_steps > 0 && self.iteration().is_multiple_of(self.options.save_steps) {
-            self.save(model)?;
+        ppo.log(&stats);
+        ppo.state.log_history.push(Value::Object(stats.clone()));
+        if ppo.options.save_steps > 0 && ppo.iteration().is_multiple_of(ppo.options.save_steps) {
+            ppo.save(model)?;
         }
         Ok(stats)
+    }
+
+    /// Saves what was reached where Ctrl-C stopped the work; hands the error on.
+    fn leave<T>(&self, model: &Model, error: Error) -> Result<T> {
+        if error.is_interrupted() {
+            let path = self.save(model)?;
+            tracing::info!("interrupted; iteration {} is saved in {}", self.iteration(), path.display());
+        }
+        Err(error)
     }
 
     /// Plays `num_rollouts` episodes per environment (or `episodes`, the same number for each) with the policy as it is.

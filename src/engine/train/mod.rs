@@ -13,3 +13,22 @@ pub mod checkpoint;
 pub mod schedule;
 pub mod sft;
 pub mod step;
+
+use std::cell::{Ref, RefCell, RefMut};
+
+use super::{Error, Result};
+
+/// A trainer for reading. Trainers call back into what their user wrote (`on_step`, environments), which may call the
+/// trainer again: so they are borrowed only while nothing of the user's runs, or for reading.
+pub fn reading<T>(trainer: &RefCell<T>) -> Result<Ref<'_, T>> {
+    trainer.try_borrow().map_err(|_| busy())
+}
+
+/// A trainer for changing; an error while the call that led here reads it.
+pub fn changing<T>(trainer: &RefCell<T>) -> Result<RefMut<'_, T>> {
+    trainer.try_borrow_mut().map_err(|_| busy())
+}
+
+fn busy() -> Error {
+    Error::message("this trainer is at work in the call that led here")
+}

@@ -1,6 +1,7 @@
 //! Supervised fine-tuning: the negative log-likelihood of the assistant's tokens, averaged over all of a step's trained
 //! tokens.
 
+use std::cell::RefCell;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -14,6 +15,7 @@ use super::batch::{Batch, Sequence, split};
 use super::checkpoint::{self, Resume, TrainerState};
 use super::schedule::{ScheduleKind, Scheduler, warmup_steps};
 use super::step::{Loss, Outputs, Policy, StepSettings};
+use super::{changing, reading};
 use crate::engine::data::{Record, epoch_order};
 use crate::engine::model::Model;
 use crate::engine::track::progress::Progress;
@@ -230,15 +232,32 @@ impl Sft {
         self.state.global_step
     }
 
-    /// Takes all remaining steps and writes the result to `output_dir`.
-    pub fn run(&mut self, model: &Model) -> Result<SftResult> {
-        let mut progress = Progress::new("sft", self.total_steps() - self.global_step().min(self.total_steps()));
-        while let Some(step) = self.step(model)? {
+    /// Takes all remaining steps and writes the result to `output_dir`. `on_step` hears of each and may use the trainer;
+    /// Ctrl-C in it saves a checkpoint too.
+    pub fn run(
+        this: &RefCell<Self>,
+        model: &Model,
+        on_step: &mut dyn FnMut(&SftStep) -> Result<()>,
+    ) -> Result<SftResult> {
+        let total = reading(this)?.total_steps();
+        let mut progress = Progress::new("sft", total.saturating_sub(reading(this)?.global_step()));
+        loop {
+            let Some(step) = changing(this)?.step(model)? else { break };
             progress.message(format!("loss {:.4}", step.loss));
             progress.tick(1);
+            on_step(&step).or_else(|error| reading(this)?.leave(model, error))?;
         }
         progress.finish();
-        self.finish(model)
+        changing(this)?.finish(model)
+    }
+
+    /// Saves what was reached where Ctrl-C stopped the work; hands the error on.
+    fn leave<T>(&self, model: &Model, error: Error) -> Result<T> {
+        if error.is_interrupted() {
+            let path = self.save(model)?;
+            tracing::info!("interrupted; step {} is saved in {}", self.global_step(), path.display());
+        }
+        Err(error)
     }
 
     /// The next optimizer step, or `None` after the last. After Ctrl-C: a checkpoint, then `Error::Interrupted`.
@@ -247,11 +266,7 @@ impl Sft {
         if step >= self.total_steps() {
             return Ok(None);
         }
-        if cancel::requested() {
-            let path = self.save(model)?;
-            tracing::info!("interrupted; step {step} is saved in {}", path.display());
-            return Err(Error::Interrupted);
-        }
+        cancel::check().or_else(|error| self.leave(model, error))?;
         let started = Instant::now();
         let factor = self.schedule.factor(step);
         let settings = StepSettings {

@@ -1,6 +1,7 @@
 //! `affine.env`: environments by name, and the handle that a script plays with.
 
-use std::cell::{RefCell, RefMut};
+use std::cell::RefCell;
+use std::rc::Rc;
 
 use mlua::{Function, Lua, MultiValue, Table, UserData, UserDataMethods, Value, Variadic};
 
@@ -22,23 +23,43 @@ pub fn module(lua: &Lua) -> mlua::Result<Table> {
 }
 
 /// An environment in Lua's hands; empty once it is closed.
-pub struct EnvironmentHandle(RefCell<Option<Box<dyn Environment>>>);
+pub struct EnvironmentHandle(RefCell<Option<Played>>);
+
+/// What a handle plays with.
+enum Played {
+    /// Calls back into Lua, so nothing may be borrowed while it plays.
+    Script(LuaEnvironment),
+    Native(Rc<RefCell<Box<dyn Environment>>>),
+}
 
 impl EnvironmentHandle {
-    fn new(environment: Box<dyn Environment>) -> Self {
-        EnvironmentHandle(RefCell::new(Some(environment)))
+    fn script(environment: LuaEnvironment) -> Self {
+        EnvironmentHandle(RefCell::new(Some(Played::Script(environment))))
     }
 
-    fn borrow(&self) -> mlua::Result<RefMut<'_, Box<dyn Environment>>> {
-        let in_use = |_| report::raise(Error::message("this environment is in use by the call that led here"));
-        let slot = self.0.try_borrow_mut().map_err(in_use)?;
-        RefMut::filter_map(slot, Option::as_mut)
-            .map_err(|_| report::raise(Error::message("this environment was closed")))
+    fn native(environment: Box<dyn Environment>) -> Self {
+        EnvironmentHandle(RefCell::new(Some(Played::Native(Rc::new(RefCell::new(environment))))))
+    }
+
+    /// Calls the environment. The handle itself is free again before the call.
+    fn play<T>(&self, act: impl FnOnce(&mut dyn Environment) -> engine::Result<T>) -> mlua::Result<T> {
+        let played = match &*self.0.borrow() {
+            Some(Played::Script(environment)) => Played::Script(environment.clone()),
+            Some(Played::Native(environment)) => Played::Native(environment.clone()),
+            None => return Err(report::raise(Error::message("this environment was closed"))),
+        };
+        report::guard(|| match played {
+            Played::Script(mut environment) => act(&mut environment),
+            Played::Native(environment) => match environment.try_borrow_mut() {
+                Ok(mut environment) => act(environment.as_mut()),
+                Err(_) => Err(Error::message("this environment is in use by the call that led here")),
+            },
+        })
     }
 
     /// Another instance, for the engine to play with.
     pub fn fresh(&self) -> mlua::Result<Box<dyn Environment>> {
-        self.borrow()?.fresh().map_err(report::raise)
+        self.play(|environment| environment.fresh())
     }
 }
 
@@ -79,13 +100,13 @@ fn make(lua: &Lua, values: MultiValue) -> mlua::Result<EnvironmentHandle> {
         other => other.clone(),
     };
     let environment = LuaEnvironment::new(lua, checked(lua, &what, definition)?, options)?;
-    Ok(EnvironmentHandle::new(Box::new(environment)))
+    Ok(EnvironmentHandle::script(environment))
 }
 
 fn sat(table: Option<Table>) -> mlua::Result<EnvironmentHandle> {
     let options: SatOptions = options::read("env.make(\"sat\")", table)?;
     let sat = Sat::new(&options).map_err(|error| options::reject("env.make(\"sat\")", error))?;
-    Ok(EnvironmentHandle::new(Box::new(sat)))
+    Ok(EnvironmentHandle::native(Box::new(sat)))
 }
 
 /// The definition behind a name: a Lua file, a module of the user's, or one that ships here.
@@ -137,18 +158,18 @@ impl UserData for EnvironmentHandle {
             let mut args = Args::new("env:reset", values);
             let task_id = task_id("env:reset", args.integer("task_id")?)?;
             args.finish()?;
-            report::guard(|| this.engine()?.reset(task_id))
+            this.play(|environment| environment.reset(task_id))
         });
         methods.add_method("messages", |lua, this, values: MultiValue| {
             Args::new("env:messages", values).finish()?;
-            let messages = report::guard(|| this.engine()?.messages())?;
+            let messages = this.play(|environment| environment.messages())?;
             convert::to_lua(lua, &serde_json::to_value(messages).map_err(mlua::Error::external)?)
         });
         methods.add_method("parse", |_, this, values: MultiValue| {
             let mut args = Args::new("env:parse", values);
             let reply = args.string("reply")?;
             args.finish()?;
-            Ok(match report::guard(|| this.engine()?.parse(&reply))? {
+            Ok(match this.play(|environment| environment.parse(&reply))? {
                 Parsed::Action(action) => (Some(action), None),
                 Parsed::Complaint(observation) => (None, Some(observation)),
             })
@@ -157,7 +178,7 @@ impl UserData for EnvironmentHandle {
             let mut args = Args::new("env:step", values);
             let action = args.string("action")?;
             args.finish()?;
-            let step = report::guard(|| this.engine()?.step(&action))?;
+            let step = this.play(|environment| environment.step(&action))?;
             let mut info = step.info;
             if let Some(score) = step.score {
                 info.insert("score".into(), score.into());
@@ -173,7 +194,7 @@ impl UserData for EnvironmentHandle {
         ] {
             methods.add_method(name, move |_, this, values: MultiValue| -> mlua::Result<Option<String>> {
                 Args::new(format!("env:{name}"), values).finish()?;
-                report::guard(|| ask(this.engine()?.as_mut()))
+                this.play(ask)
             });
         }
         methods.add_method("random_action", |_, this, values: MultiValue| {
@@ -186,8 +207,8 @@ impl UserData for EnvironmentHandle {
                 mlua::ObjectLike::call_method::<i64>(&rng, "int", Variadic::from_iter([0, high]))
             };
             let mut failed = None;
-            let action = report::guard(|| {
-                this.engine()?.random_action(&mut |n| {
+            let action = this.play(|environment| {
+                environment.random_action(&mut |n| {
                     draw(n).map(|value| value as u64).unwrap_or_else(|error| {
                         failed = Some(error);
                         0
@@ -198,21 +219,20 @@ impl UserData for EnvironmentHandle {
         });
         methods.add_method("constant_actions", |_, this, values: MultiValue| {
             Args::new("env:constant_actions", values).finish()?;
-            Ok(this.borrow()?.constant_actions())
+            this.play(|environment| Ok(environment.constant_actions()))
         });
         methods.add_method("prompt_hash", |_, this, values: MultiValue| {
             let mut args = Args::new("env:prompt_hash", values);
             let task_id = task_id("env:prompt_hash", args.integer("task_id")?)?;
             args.finish()?;
-            report::guard(|| {
-                let mut environment = this.engine()?;
+            this.play(|environment| {
                 environment.reset(task_id)?;
                 Ok(prompt_hash(&environment.messages()?))
             })
         });
         methods.add_method("describe", |lua, this, values: MultiValue| {
             Args::new("env:describe", values).finish()?;
-            let about = this.borrow()?.describe();
+            let about = this.play(|environment| Ok(environment.describe()))?;
             let table = lua.create_table()?;
             table.set("name", about.name)?;
             table.set("num_tasks", about.num_tasks)?;
@@ -231,13 +251,6 @@ impl UserData for EnvironmentHandle {
             this.0.take();
             Ok(())
         });
-    }
-}
-
-impl EnvironmentHandle {
-    /// The environment for a call of the engine's, whose errors are the engine's.
-    fn engine(&self) -> engine::Result<RefMut<'_, Box<dyn Environment>>> {
-        self.borrow().map_err(|error| report::lower(&error))
     }
 }
 

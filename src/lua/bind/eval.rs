@@ -8,12 +8,12 @@ use serde_json::{Map, json};
 
 use super::env::{EnvironmentHandle, environments};
 use super::model::ModelHandle;
-use super::{only, read_json, without};
 use crate::engine::eval::run::{EvalOptions, baseline, best_constant, run};
 use crate::engine::eval::{Contender, DEFAULT_LEVEL, EnvironmentScore, RankOptions, interval, rank, verdict};
 use crate::engine::rollout::players::Player;
 use crate::engine::{Error, Result};
 use crate::lua::args::Args;
+use crate::lua::options::Options;
 use crate::lua::{convert, options, report};
 
 pub fn module(lua: &Lua) -> mlua::Result<Table> {
@@ -31,9 +31,11 @@ fn evaluate(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
     let model = args.userdata::<ModelHandle>("model")?.clone();
     let table = args.table("options")?;
     args.finish()?;
-    let options: EvalOptions = options::read("eval.run", Some(without(lua, &table, &["envs"])?))?;
+    let mut table = Options::new(lua, "eval.run", Some(table))?;
+    let envs = table.take("envs")?;
+    let options: EvalOptions = table.read()?;
     options.validate().map_err(|error| options::reject("eval.run", error))?;
-    let environments = environments("eval.run", table.get("envs")?)?;
+    let environments = environments("eval.run", envs)?;
     let model = model.borrow()?;
     let evaluations = report::guard(|| run(&model, &environments, &options))?;
     let rows: Map<String, serde_json::Value> =
@@ -66,9 +68,9 @@ fn player(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
     let environment = args.userdata::<EnvironmentHandle>("environment")?.fresh()?;
     let table = args.table("options")?;
     args.finish()?;
-    let own = ["kind", "action", "choose_first_task_id"];
-    let what: BaselineOptions = options::read("eval.baseline", Some(only(lua, &table, &own)?))?;
-    let options: EvalOptions = options::read("eval.baseline", Some(without(lua, &table, &own)?))?;
+    let mut table = Options::new(lua, "eval.baseline", Some(table))?;
+    let what: BaselineOptions = table.take_struct(&["kind", "action", "choose_first_task_id"])?;
+    let options: EvalOptions = table.read()?;
     options.validate().map_err(|error| options::reject("eval.baseline", error))?;
     let score = report::guard(|| {
         let player = match what.kind {
@@ -122,7 +124,7 @@ fn ranking(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
     let results = args.table("results")?;
     let options: RankOptions = options::read("eval.rank", args.optional_table("options")?)?;
     args.finish()?;
-    let contenders: Vec<Contender> = read_json("eval.rank: results", &Value::Table(results))?;
+    let contenders: Vec<Contender> = options::read_value("eval.rank", "results", &Value::Table(results))?;
     let ranking = rank(&contenders, &options).map_err(|error| options::reject("eval.rank", error))?;
     convert::to_lua(lua, &json!(ranking))
 }
@@ -130,9 +132,9 @@ fn ranking(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
 fn compare(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
     let mut args = Args::new("eval.verdict", values);
     let candidate: BTreeMap<String, EnvironmentScore> =
-        read_json("eval.verdict: candidate", &Value::Table(args.table("candidate")?))?;
+        options::read_value("eval.verdict", "candidate", &Value::Table(args.table("candidate")?))?;
     let baseline: BTreeMap<String, EnvironmentScore> =
-        read_json("eval.verdict: baseline", &Value::Table(args.table("baseline")?))?;
+        options::read_value("eval.verdict", "baseline", &Value::Table(args.table("baseline")?))?;
     args.finish()?;
     let verdict = verdict(&candidate, &baseline).map_err(|error| options::reject("eval.verdict", error))?;
     convert::to_lua(

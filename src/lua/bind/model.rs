@@ -8,12 +8,12 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::tokenizer::{TokenizerHandle, messages};
-use super::{read_json, without};
 use crate::engine::generate::{GenerateOptions, Generation, generate};
 use crate::engine::model::{LoraOptions, Model, ModelShape};
 use crate::engine::text::Conversation;
 use crate::engine::{Error, Result, device, hub};
 use crate::lua::args::Args;
+use crate::lua::options::Options;
 use crate::lua::{convert, options, report};
 
 pub fn module(lua: &Lua) -> mlua::Result<Table> {
@@ -95,36 +95,29 @@ fn create(lua: &Lua, values: MultiValue) -> mlua::Result<ModelHandle> {
     let mut args = Args::new("model.create", values);
     let table = args.table("options")?;
     args.finish()?;
-    let tokenizer = match table.get::<Value>("tokenizer")? {
+    let mut table = Options::new(lua, "model.create", Some(table))?;
+    let tokenizer = match table.take("tokenizer")? {
         Value::UserData(handle) if handle.is::<TokenizerHandle>() => handle.borrow::<TokenizerHandle>()?.0.clone(),
         other => {
             let expected = "what tokenizer.train or tokenizer.load returns";
-            let got = crate::lua::args::kind(&other);
-            return Err(options::reject("model.create", Error::option("tokenizer", expected, got)));
+            return Err(table.reject(Error::option("tokenizer", expected, crate::lua::args::kind(&other))));
         }
     };
-    let own = ["preset", "seed", "device"];
-    let options: CreateOptions = options::read("model.create", Some(super::only(lua, &table, &own)?))?;
-    let shape = without(lua, &table, &["tokenizer", "preset", "seed", "device"])?;
-    let shape =
-        preset_with(lua, &options.preset, &shape).and_then(|shape| options::read("model.create", Some(shape)))?;
+    let options: CreateOptions = table.take_struct(&["preset", "seed", "device"])?;
+    table.with_defaults(preset(lua, &options.preset)?)?;
+    let shape: ModelShape = table.read()?;
     let made = report::guard(|| Model::create(&shape, tokenizer, options.seed, device::device(&options.device)?))?;
     Ok(ModelHandle::new(made))
 }
 
-/// The preset's shape as a table, with the script's own keys laid over it.
-fn preset_with(lua: &Lua, preset: &str, changes: &Table) -> mlua::Result<Table> {
-    let shape = ModelShape::preset(preset).map_err(|error| options::reject("model.create", error))?;
+/// The preset's shape as a table.
+fn preset(lua: &Lua, name: &str) -> mlua::Result<Table> {
+    let shape = ModelShape::preset(name).map_err(|error| options::reject("model.create", error))?;
     let shape = serde_json::to_value(shape).map_err(mlua::Error::external)?;
-    let Value::Table(table) = convert::to_lua(lua, &shape)? else {
-        unreachable!("a struct becomes a table");
-    };
-    table.set_metatable(None)?;
-    for pair in changes.pairs::<Value, Value>() {
-        let (key, value) = pair?;
-        table.set(key, value)?;
+    match convert::to_lua(lua, &shape)? {
+        Value::Table(table) => Ok(table),
+        _ => unreachable!("a struct becomes a table"),
     }
-    Ok(table)
 }
 
 #[derive(Deserialize)]
@@ -174,7 +167,7 @@ impl UserData for ModelHandle {
             let ids = args.table("ids")?;
             let options: LogprobOptions = options::read("model:logprobs", args.optional_table("options")?)?;
             args.finish()?;
-            let ids: Vec<i64> = read_json("model:logprobs: ids", &Value::Table(ids))?;
+            let ids: Vec<i64> = options::read_value("model:logprobs", "ids", &Value::Table(ids))?;
             let model = this.borrow()?;
             report::guard(|| model.logprobs(&ids, options.temperature))
         });
@@ -183,7 +176,7 @@ impl UserData for ModelHandle {
             let prompts = args.table("prompts")?;
             let options: GenerateOptions = options::read("model:generate", args.optional_table("options")?)?;
             args.finish()?;
-            let prompts: Vec<Prompt> = read_json("model:generate: prompts", &Value::Table(prompts))?;
+            let prompts: Vec<Prompt> = options::read_value("model:generate", "prompts", &Value::Table(prompts))?;
             let model = this.borrow()?;
             let generations = report::guard(|| {
                 let prompts = prompts.iter().map(|prompt| prompt.ids(&model)).collect::<Result<Vec<_>>>()?;

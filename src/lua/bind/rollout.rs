@@ -5,12 +5,11 @@ use std::cell::{Ref, RefCell, RefMut};
 use mlua::{Lua, MultiValue, Table, UserData, UserDataMethods, Value};
 use serde_json::json;
 
-use super::read_json;
 use crate::engine::Error;
 use crate::engine::rl::collect::{Rollout, Sample};
 use crate::engine::rollout::{Ending, Episode};
 use crate::lua::args::Args;
-use crate::lua::{convert, report};
+use crate::lua::{convert, options, report};
 
 /// What `ppo:rollout` returns.
 pub struct RolloutHandle(RefCell<Rollout>);
@@ -53,9 +52,9 @@ impl UserData for RolloutHandle {
             let advantages = args.table("advantages")?;
             let returns = args.optional_table("returns")?;
             args.finish()?;
-            let advantages: Vec<f64> = read_json("batch:set_credit: advantages", &Value::Table(advantages))?;
+            let advantages: Vec<f64> = options::read_value("batch:set_credit", "advantages", &Value::Table(advantages))?;
             let returns: Option<Vec<f64>> = match returns {
-                Some(returns) => Some(read_json("batch:set_credit: returns", &Value::Table(returns))?),
+                Some(returns) => Some(options::read_value("batch:set_credit", "returns", &Value::Table(returns))?),
                 None => None,
             };
             let mut rollout = this.borrow_mut();

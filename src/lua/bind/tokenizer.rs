@@ -5,7 +5,6 @@ use std::rc::Rc;
 use mlua::{Lua, MultiValue, Table, UserData, UserDataMethods, Value};
 use serde::Deserialize;
 
-use super::read_json;
 use crate::engine::Error;
 use crate::engine::text::{Conversation, Message, Tokenizer};
 use crate::lua::args::Args;
@@ -44,7 +43,7 @@ fn train(_: &Lua, values: MultiValue) -> mlua::Result<TokenizerHandle> {
     let texts = args.table("texts")?;
     let options: TrainOptions = options::read("tokenizer.train", args.optional_table("options")?)?;
     args.finish()?;
-    let texts: Vec<String> = read_json("tokenizer.train: texts", &Value::Table(texts))?;
+    let texts: Vec<String> = options::read_value("tokenizer.train", "texts", &Value::Table(texts))?;
     let trained = report::guard(|| Tokenizer::train(&texts, options.vocab_size))?;
     Ok(TokenizerHandle(Rc::new(trained)))
 }
@@ -69,7 +68,7 @@ impl UserData for TokenizerHandle {
             let mut args = Args::new("tokenizer:decode", values);
             let ids = args.table("ids")?;
             args.finish()?;
-            let ids: Vec<i64> = read_json("tokenizer:decode: ids", &Value::Table(ids))?;
+            let ids: Vec<i64> = options::read_value("tokenizer:decode", "ids", &Value::Table(ids))?;
             this.0.decode(&ids, false).map_err(report::raise)
         });
         methods.add_method("chat", |_, this, values: MultiValue| {
@@ -104,7 +103,7 @@ impl UserData for TokenizerHandle {
 
 /// A list of `{ role =, content = }`.
 pub fn messages(function: &str, table: &Table) -> mlua::Result<Vec<Message>> {
-    let messages: Vec<Message> = read_json(&format!("{function}: messages"), &Value::Table(table.clone()))?;
+    let messages: Vec<Message> = options::read_value(function, "messages", &Value::Table(table.clone()))?;
     if messages.is_empty() {
         return Err(options::reject(function, Error::option("messages", "at least one message", "an empty list")));
     }

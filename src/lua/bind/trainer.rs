@@ -4,19 +4,20 @@ use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use mlua::{Function, Lua, MultiValue, Table, UserData, UserDataMethods, Value};
+use mlua::{AnyUserData, Function, Lua, MultiValue, Table, UserData, UserDataMethods, Value};
 
 use super::env::environments;
 use super::model::ModelHandle;
 use super::rollout::RolloutHandle;
-use super::{read_json, without};
 use crate::engine::data::{Record, read_jsonl};
 use crate::engine::model::Model;
 use crate::engine::rl::options::PpoOptions;
 use crate::engine::rl::ppo::Ppo;
 use crate::engine::train::sft::{Sft, SftOptions, SftStep};
+use crate::engine::train::{changing, reading};
 use crate::engine::{Error, Result, cancel};
 use crate::lua::args::{Args, kind};
+use crate::lua::options::Options;
 use crate::lua::{convert, options, report};
 
 pub fn module(lua: &Lua) -> mlua::Result<Table> {
@@ -38,52 +39,76 @@ struct PpoHandle {
     ppo: Rc<RefCell<Ppo>>,
 }
 
-fn sft(lua: &Lua, values: MultiValue) -> mlua::Result<SftHandle> {
+fn sft(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
     let mut args = Args::new("trainer.sft", values);
     let model = args.userdata::<ModelHandle>("model")?.clone();
-    let table = args.table("options")?;
+    let mut table = Options::new(lua, "trainer.sft", Some(args.table("options")?))?;
     args.finish()?;
-    let options: SftOptions = options::read("trainer.sft", Some(without(lua, &table, &["data"])?))?;
+    let (data, on_step) = (table.take("data")?, table.take_function("on_step")?);
+    let options: SftOptions = table.read()?;
     options.validate().map_err(|error| options::reject("trainer.sft", error))?;
-    let records = match table.get("data")? {
-        Value::Nil => {
-            let error = Error::option("data", "a JSON-lines file or a list of records", "nothing");
-            return Err(options::reject("trainer.sft", error));
-        }
-        data => records("trainer.sft: data", &data)?,
-    };
+    if data.is_nil() {
+        let error = Error::option("data", "a JSON-lines file or a list of records", "nothing");
+        return Err(options::reject("trainer.sft", error));
+    }
+    let records = records("trainer.sft", "data", &data)?;
     let sft = {
         let model = model.borrow()?;
         report::guard(|| Sft::new(&model, &records, options))?
     };
-    Ok(SftHandle { model, sft: Rc::new(RefCell::new(sft)) })
+    with_callback(lua, SftHandle { model, sft: Rc::new(RefCell::new(sft)) }, on_step)
+}
+
+/// A handle with its callback. That hangs on the handle as Lua's value, so that a callback which uses the trainer does
+/// not keep both of them alive for ever.
+fn with_callback<T: UserData + 'static>(
+    lua: &Lua,
+    handle: T,
+    callback: Option<Function>,
+) -> mlua::Result<AnyUserData> {
+    let handle = lua.create_userdata(handle)?;
+    handle.set_user_value(callback)?;
+    Ok(handle)
+}
+
+/// A handle's callback as the engine calls it. Nothing of the trainer is borrowed for changing meanwhile.
+fn callback<T: serde::Serialize>(lua: &Lua, handle: &AnyUserData) -> mlua::Result<impl FnMut(&T) -> Result<()>> {
+    let callback: Option<Function> = handle.user_value()?;
+    let lua = lua.clone();
+    Ok(move |report: &T| match &callback {
+        Some(callback) => {
+            let called = to_table(&lua, report).and_then(|report| callback.call::<()>(report));
+            called.map_err(|error| report::lower(&error))
+        }
+        None => Ok(()),
+    })
 }
 
 /// Records from a file's path or from a list.
-fn records(what: &str, data: &Value) -> mlua::Result<Vec<Record>> {
+fn records(function: &str, name: &str, data: &Value) -> mlua::Result<Vec<Record>> {
     match data {
-        Value::String(path) => read_jsonl(Path::new(&*path.to_str()?)).map_err(report::raise),
-        Value::Table(_) => read_json(what, data),
+        Value::String(path) => read_jsonl(Path::new(&path.to_string_lossy())).map_err(report::raise),
+        Value::Table(_) => options::read_value(function, name, data),
         other => {
-            let got = kind(other);
-            Err(report::raise(Error::message(format!(
-                "{what}: expected a file's path or a list of records, got {got}"
-            ))))
+            let error = Error::option(name, "a file's path or a list of records", kind(other));
+            Err(options::reject(function, error))
         }
     }
 }
 
-fn ppo(_: &Lua, values: MultiValue) -> mlua::Result<PpoHandle> {
+fn ppo(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
     let mut args = Args::new("trainer.ppo", values);
     let model = args.userdata::<ModelHandle>("model")?.clone();
-    let options: PpoOptions = options::read("trainer.ppo", args.optional_table("options")?)?;
+    let mut table = Options::new(lua, "trainer.ppo", args.optional_table("options")?)?;
     args.finish()?;
+    let on_iteration = table.take_function("on_iteration")?;
+    let options: PpoOptions = table.read()?;
     options.validate().map_err(|error| options::reject("trainer.ppo", error))?;
     let ppo = {
         let model = model.borrow()?;
         report::guard(|| Ppo::new(&model, options))?
     };
-    Ok(PpoHandle { model, ppo: Rc::new(RefCell::new(ppo)) })
+    with_callback(lua, PpoHandle { model, ppo: Rc::new(RefCell::new(ppo)) }, on_iteration)
 }
 
 /// A struct or map of numbers as a Lua table.
@@ -91,31 +116,30 @@ fn to_table<T: serde::Serialize>(lua: &Lua, report: &T) -> mlua::Result<Value> {
     convert::to_lua(lua, &serde_json::to_value(report).map_err(mlua::Error::external)?)
 }
 
-fn busy<T>(_: T) -> mlua::Error {
-    report::raise(Error::message("this trainer is at work in the call that led here"))
-}
-
-/// What a generic `for` takes: the next step's report, and a closing value. Ctrl-C in the loop's body ends the loop
-/// between two steps; the closing value then saves what was reached, which a step that is interrupted does by itself.
-fn iterator<T: serde::Serialize>(
+/// What a generic `for` takes: the next step's report, which the handle's callback hears first, and a closing value.
+/// Ctrl-C in the callback or the loop's body ends the loop between two steps; the closing value then saves what was
+/// reached, which a step that is interrupted does by itself.
+fn iterator<T: serde::Serialize + 'static>(
     lua: &Lua,
+    handle: &AnyUserData,
     next: impl Fn() -> mlua::Result<Option<T>> + 'static,
     save: impl Fn() -> mlua::Result<PathBuf> + 'static,
 ) -> mlua::Result<(Function, Value, Value, Table)> {
-    let in_body = Rc::new(Cell::new(false));
-    let entering = in_body.clone();
+    let between_steps = Rc::new(Cell::new(false));
+    let (stepping, handle) = (between_steps.clone(), handle.clone());
     let next = lua.create_function(move |lua, _: MultiValue| {
-        entering.set(false);
+        stepping.set(false);
         match next()? {
             Some(step) => {
-                entering.set(true);
+                stepping.set(true);
+                callback(lua, &handle)?(&step).map_err(report::raise)?;
                 to_table(lua, &step)
             }
             None => Ok(Value::Nil),
         }
     })?;
     let close = lua.create_function(move |_, _: MultiValue| {
-        if in_body.get() && cancel::requested() {
+        if between_steps.get() && cancel::requested() {
             tracing::info!("interrupted; what was reached is saved in {}", save()?.display());
         }
         Ok(())
@@ -126,37 +150,50 @@ fn iterator<T: serde::Serialize>(
     Ok((next, Value::Nil, Value::Nil, closing))
 }
 
+/// The trainer and its handle in a method call.
+fn this<T: Clone + 'static>(args: &mut Args) -> mlua::Result<(T, AnyUserData)> {
+    let handle = args.this::<T>()?;
+    let trainer = handle.borrow::<T>()?.clone();
+    Ok((trainer, handle))
+}
+
 impl UserData for SftHandle {
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
-        methods.add_method("run", |lua, this, values: MultiValue| {
-            Args::new("sft:run", values).finish()?;
+        methods.add_function("run", |lua, values: MultiValue| {
+            let mut args = Args::new("sft:run", values);
+            let (this, handle) = this::<SftHandle>(&mut args)?;
+            args.finish()?;
+            let mut on_step = callback(lua, &handle)?;
             let model = this.model.borrow()?;
-            let mut sft = this.sft.try_borrow_mut().map_err(busy)?;
-            to_table(lua, &report::guard(|| sft.run(&model))?)
+            to_table(lua, &report::guard(|| Sft::run(&this.sft, &model, &mut on_step))?)
         });
-        methods.add_method("steps", |lua, this, values: MultiValue| {
-            Args::new("sft:steps", values).finish()?;
-            let (stepping, saving) = (this.clone(), this.clone());
+        methods.add_function("steps", |lua, values: MultiValue| {
+            let mut args = Args::new("sft:steps", values);
+            let (this, handle) = this::<SftHandle>(&mut args)?;
+            args.finish()?;
+            let saving = this.clone();
             let next = move || {
-                let model = stepping.model.borrow()?;
-                let mut sft = stepping.sft.try_borrow_mut().map_err(busy)?;
-                report::guard(|| next_step(&mut sft, &model))
+                let model = this.model.borrow()?;
+                report::guard(|| next_step(&mut *changing(&this.sft)?, &model))
             };
-            let save = move || {
+            iterator(lua, &handle, next, move || {
                 let model = saving.model.borrow()?;
-                let sft = saving.sft.try_borrow().map_err(busy)?;
-                report::guard(|| sft.save(&model))
-            };
-            iterator(lua, next, save)
+                report::guard(|| reading(&saving.sft)?.save(&model))
+            })
         });
         methods.add_method("evaluate", |_, this, values: MultiValue| {
             let mut args = Args::new("sft:evaluate", values);
             let data = args.value("records")?;
             args.finish()?;
-            let records = records("sft:evaluate: records", &data)?;
+            let records = records("sft:evaluate", "records", &data)?;
             let model = this.model.borrow()?;
-            let sft = this.sft.try_borrow().map_err(busy)?;
-            report::guard(|| sft.evaluate(&model, &records))
+            report::guard(|| reading(&this.sft)?.evaluate(&model, &records))
+        });
+        methods.add_method("save", |_, this, values: MultiValue| {
+            Args::new("sft:save", values).finish()?;
+            let model = this.model.borrow()?;
+            let path = report::guard(|| reading(&this.sft)?.save(&model))?;
+            Ok(path.to_string_lossy().into_owned())
         });
     }
 }
@@ -172,41 +209,41 @@ fn next_step(sft: &mut Sft, model: &Model) -> Result<Option<SftStep>> {
 
 impl UserData for PpoHandle {
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
-        methods.add_method("run", |lua, this, values: MultiValue| {
+        methods.add_function("run", |lua, values: MultiValue| {
             let mut args = Args::new("ppo:run", values);
-            let table = args.table("options")?;
+            let (this, handle) = this::<PpoHandle>(&mut args)?;
+            let mut table = Options::new(lua, "ppo:run", Some(args.table("options")?))?;
             args.finish()?;
-            let _: Nothing = options::read("ppo:run", Some(without(lua, &table, &["envs"])?))?;
-            let environments = environments("ppo:run", table.get("envs")?)?;
+            let envs = table.take("envs")?;
+            table.finish()?;
+            let environments = environments("ppo:run", envs)?;
+            let mut on_iteration = callback(lua, &handle)?;
             let model = this.model.borrow()?;
-            let mut ppo = this.ppo.try_borrow_mut().map_err(busy)?;
-            match report::guard(|| ppo.run(&model, &environments))? {
+            match report::guard(|| Ppo::run(&this.ppo, &model, &environments, &mut on_iteration))? {
                 Some(stats) => to_table(lua, &stats),
                 None => Ok(Value::Nil),
             }
         });
-        methods.add_method("iterations", |lua, this, values: MultiValue| {
+        methods.add_function("iterations", |lua, values: MultiValue| {
             let mut args = Args::new("ppo:iterations", values);
+            let (this, handle) = this::<PpoHandle>(&mut args)?;
             let environments = environments("ppo:iterations", args.value("envs")?)?;
             args.finish()?;
-            let (stepping, saving) = (this.clone(), this.clone());
+            let saving = this.clone();
             let next = move || {
-                let model = stepping.model.borrow()?;
-                let mut ppo = stepping.ppo.try_borrow_mut().map_err(busy)?;
+                let model = this.model.borrow()?;
                 report::guard(|| {
-                    let stats = ppo.iterate(&model, &environments)?;
+                    let stats = Ppo::iterate(&this.ppo, &model, &environments)?;
                     if stats.is_none() {
-                        ppo.finish(&model)?;
+                        reading(&this.ppo)?.finish(&model)?;
                     }
                     Ok(stats)
                 })
             };
-            let save = move || {
+            iterator(lua, &handle, next, move || {
                 let model = saving.model.borrow()?;
-                let ppo = saving.ppo.try_borrow().map_err(busy)?;
-                report::guard(|| ppo.save(&model))
-            };
-            iterator(lua, next, save)
+                report::guard(|| reading(&saving.ppo)?.save(&model))
+            })
         });
         methods.add_method("rollout", |_, this, values: MultiValue| {
             let mut args = Args::new("ppo:rollout", values);
@@ -220,34 +257,26 @@ impl UserData for PpoHandle {
                 other => other.map(|n| n as usize),
             };
             let model = this.model.borrow()?;
-            let ppo = this.ppo.try_borrow().map_err(busy)?;
-            report::guard(|| ppo.rollout(&model, &environments, episodes)).map(RolloutHandle::new)
+            report::guard(|| reading(&this.ppo)?.rollout(&model, &environments, episodes)).map(RolloutHandle::new)
         });
         methods.add_method("advantages", |_, this, values: MultiValue| {
             let mut args = Args::new("ppo:advantages", values);
             let batch = args.userdata::<RolloutHandle>("batch")?;
             args.finish()?;
-            let ppo = this.ppo.try_borrow().map_err(busy)?;
-            report::guard(|| ppo.advantages(&mut batch.borrow_mut()))
+            report::guard(|| reading(&this.ppo)?.advantages(&mut batch.borrow_mut()))
         });
         methods.add_method("update", |lua, this, values: MultiValue| {
             let mut args = Args::new("ppo:update", values);
             let batch = args.userdata::<RolloutHandle>("batch")?;
             args.finish()?;
             let model = this.model.borrow()?;
-            let mut ppo = this.ppo.try_borrow_mut().map_err(busy)?;
-            to_table(lua, &report::guard(|| ppo.update(&model, &batch.borrow()))?)
+            to_table(lua, &report::guard(|| changing(&this.ppo)?.update(&model, &batch.borrow()))?)
         });
         methods.add_method("save", |_, this, values: MultiValue| {
             Args::new("ppo:save", values).finish()?;
             let model = this.model.borrow()?;
-            let ppo = this.ppo.try_borrow().map_err(busy)?;
-            report::guard(|| ppo.save(&model)).map(|path| path.to_string_lossy().to_string())
+            let path = report::guard(|| reading(&this.ppo)?.save(&model))?;
+            Ok(path.to_string_lossy().into_owned())
         });
     }
 }
-
-/// Options of which there are none.
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Nothing {}

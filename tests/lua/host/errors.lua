@@ -8,11 +8,42 @@ local function caught(f, ...)
 end
 
 describe("a caught error", function()
-  it("is a string", function()
+  it("reads like a string", function()
     local message = caught(affine.json.decode, "[")
-    expect(type(message)):equals("string")
-    expect("because: " .. message):contains("json.decode: line 1, column 1")
+    expect(tostring(message)):contains("json.decode: line 1, column 1")
+    expect("because: " .. message):contains("because: tests/lua/host/errors.lua:")
+    expect(message .. "!"):contains("list!")
     expect(message:find("EOF", 1, true) ~= nil):equals(true)
+    expect(message:gsub("json", "JSON")):contains("JSON.decode")
+    expect(#message):equals(#tostring(message))
+    expect(("%s"):format(message)):equals(tostring(message))
+  end)
+
+  it("has fields for a script that wants them", function()
+    local unknown = caught(function()
+      affine.json.encode({}, { indnt = 2 })
+    end)
+    expect(unknown.kind):equals("option")
+    expect(unknown.path):equals("indnt")
+    expect(unknown.hint):equals("did you mean `indent`?")
+    expect(unknown.message):equals(unknown.position .. ": json.encode: indnt: unknown option")
+    expect(unknown.position):contains("errors.lua:")
+    expect(unknown.traceback[1]):contains(unknown.position)
+    expect(tostring(unknown)):equals(unknown.message .. "\nhint: " .. unknown.hint)
+
+    local wrong = caught(affine.json.encode, {}, { indent = "two" })
+    expect({ wrong.path, wrong.expected, wrong.got }):equals {
+      "indent",
+      "a non-negative integer",
+      'string "two"',
+    }
+    local missing = caught(affine.fs.read, "no/such/file")
+    expect({ missing.kind, missing.path }):equals { "file", "no/such/file" }
+    expect(caught(affine.tensor.zeros({ 2, 3 }).matmul, affine.tensor.zeros { 2 }, affine.tensor.zeros { 3 }).kind)
+      :equals("message")
+    expect(function()
+      return missing.pth
+    end):raises("an error has no field `pth`, did you mean `path`?")
   end)
 
   it("bears the script's line and survives being raised again", function()
@@ -20,7 +51,7 @@ describe("a caught error", function()
       affine.fs.read(5)
     end)
     expect(first):contains("errors.lua:")
-    expect(caught(error, first, 0)):equals(first)
+    expect(rawequal(caught(error, first, 0), first)):equals(true)
   end)
 
   it("is what coroutines and xpcall give, too", function()

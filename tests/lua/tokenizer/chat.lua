@@ -74,7 +74,7 @@ describe("tokenizer", function()
     end):raises("nowhere/tokenizer.json: no such file")
     expect(function()
       tok:chat { { role = "user" } }
-    end):raises("missing field `content`")
+    end):raises("messages[1].content: required, but missing")
     expect(function()
       tok:chat {}
     end):raises("messages: expected at least one message")
