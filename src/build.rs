@@ -9,8 +9,24 @@ fn main() {
     println!("cargo:rustc-link-arg=-Wl,-rpath,{}", lib.display());
     println!("cargo:rustc-env=AFFINE_LIBTORCH_LIB={}", lib.display());
     println!("cargo:rustc-env=AFFINE_GIT_REVISION={}", git_revision());
+    compile_native(&lib);
     println!("cargo:rerun-if-changed=lua-stdlib");
     println!("cargo:rerun-if-changed=config.lua");
+}
+
+/// The C++ of `engine/native`, against the headers beside libtorch.
+fn compile_native(lib: &Path) {
+    const SOURCES: [&str; 1] = ["src/engine/native/storage.cpp"];
+    let include = lib.join("../include");
+    cc::Build::new()
+        .cpp(true)
+        .std("c++17")
+        .warnings(false)
+        .include(&include)
+        .include(include.join("torch/csrc/api/include"))
+        .files(SOURCES)
+        .compile("affine_native");
+    SOURCES.iter().for_each(|source| println!("cargo:rerun-if-changed={source}"));
 }
 
 /// The folder that holds libtorch_cpu.so itself. torch-sys may have been given a folder of links; the wheel's

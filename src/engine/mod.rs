@@ -13,6 +13,7 @@ pub mod generate;
 pub mod hub;
 pub mod log;
 pub mod model;
+pub mod native;
 pub mod random;
 pub mod rl;
 pub mod rollout;

@@ -9,10 +9,11 @@ use serde_json::json;
 
 use super::tokenizer::{TokenizerHandle, messages};
 use crate::engine::generate::{GenerateOptions, Generation, generate};
-use crate::engine::model::{LoraOptions, Model, ModelShape};
+use crate::engine::model::{LoraOptions, Model, ModelShape, lora};
 use crate::engine::text::Conversation;
 use crate::engine::{Error, Result, device, hub};
 use crate::lua::args::Args;
+use crate::lua::heap::{self, Held};
 use crate::lua::options::Options;
 use crate::lua::{convert, options, report};
 
@@ -25,21 +26,44 @@ pub fn module(lua: &Lua) -> mlua::Result<Table> {
 
 /// A model in Lua's hands, shared with the trainers that work on it; empty once it is closed.
 #[derive(Clone)]
-pub struct ModelHandle(Rc<RefCell<Option<Model>>>);
+pub struct ModelHandle {
+    model: Rc<RefCell<Option<Model>>>,
+    /// Its weights, counted.
+    held: Rc<RefCell<Option<Held>>>,
+}
 
 impl ModelHandle {
-    fn new(model: Model) -> Self {
-        ModelHandle(Rc::new(RefCell::new(Some(model))))
+    fn new(lua: &Lua, model: Model) -> mlua::Result<Self> {
+        let handle = ModelHandle { model: Rc::new(RefCell::new(Some(model))), held: Rc::default() };
+        handle.count(lua)?;
+        Ok(handle)
+    }
+
+    /// Counts the weights, anew after they became others.
+    fn count(&self, lua: &Lua) -> mlua::Result<()> {
+        let model = self.borrow()?;
+        let adapter = lora::parameters(&model.net);
+        let weights = model.net.weights();
+        let tensors = weights.iter().map(|(_, tensor)| *tensor).chain(adapter.iter().map(|(_, tensor)| tensor));
+        let held = Held::new(lua, tensors)?;
+        self.held.replace(Some(held));
+        Ok(())
     }
 
     pub fn borrow(&self) -> mlua::Result<Ref<'_, Model>> {
-        let slot = self.0.try_borrow().map_err(|_| in_use())?;
+        let slot = self.model.try_borrow().map_err(|_| in_use())?;
         Ref::filter_map(slot, Option::as_ref).map_err(|_| closed())
     }
 
     fn borrow_mut(&self) -> mlua::Result<RefMut<'_, Model>> {
-        let slot = self.0.try_borrow_mut().map_err(|_| in_use())?;
+        let slot = self.model.try_borrow_mut().map_err(|_| in_use())?;
         RefMut::filter_map(slot, Option::as_mut).map_err(|_| closed())
+    }
+
+    fn close(&self) -> mlua::Result<()> {
+        self.model.try_borrow_mut().map_err(|_| in_use())?.take();
+        self.held.take();
+        Ok(())
     }
 }
 
@@ -64,16 +88,16 @@ impl Default for LoadOptions {
     }
 }
 
-fn load(_: &Lua, values: MultiValue) -> mlua::Result<ModelHandle> {
+fn load(lua: &Lua, values: MultiValue) -> mlua::Result<ModelHandle> {
     let mut args = Args::new("model.load", values);
     let path = args.string("path")?;
     let options: LoadOptions = options::read("model.load", args.optional_table("options")?)?;
     args.finish()?;
-    let loaded = report::guard(|| {
+    let loaded = heap::guard(lua, || {
         let kind = options.torch_dtype.as_deref().map(device::dtype).transpose()?;
         Model::load(hub::folder(&path)?, kind, device::device(&options.device)?)
     })?;
-    Ok(ModelHandle::new(loaded))
+    ModelHandle::new(lua, loaded)
 }
 
 /// How a new model is made; the shape's own keys are [`ModelShape`]'s.
@@ -106,8 +130,9 @@ fn create(lua: &Lua, values: MultiValue) -> mlua::Result<ModelHandle> {
     let options: CreateOptions = table.take_struct(&["preset", "seed", "device"])?;
     table.with_defaults(preset(lua, &options.preset)?)?;
     let shape: ModelShape = table.read()?;
-    let made = report::guard(|| Model::create(&shape, tokenizer, options.seed, device::device(&options.device)?))?;
-    Ok(ModelHandle::new(made))
+    let device = device::device(&options.device).map_err(|error| options::reject("model.create", error))?;
+    let made = heap::guard(lua, || Model::create(&shape, tokenizer.clone(), options.seed, device))?;
+    ModelHandle::new(lua, made)
 }
 
 /// The preset's shape as a table.
@@ -134,42 +159,48 @@ impl Default for LogprobOptions {
 
 impl UserData for ModelHandle {
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
-        methods.add_method("add_lora", |_, this, values: MultiValue| {
+        methods.add_method("add_lora", |lua, this, values: MultiValue| {
             let mut args = Args::new("model:add_lora", values);
             let options: LoraOptions = options::read("model:add_lora", args.optional_table("options")?)?;
             args.finish()?;
-            let mut model = this.borrow_mut()?;
-            report::guard(|| model.add_lora(&options))
+            {
+                let mut model = this.borrow_mut()?;
+                report::guard(|| model.add_lora(&options))?;
+            }
+            this.count(lua)
         });
-        methods.add_method("merge_lora", |_, this, values: MultiValue| {
+        methods.add_method("merge_lora", |lua, this, values: MultiValue| {
             Args::new("model:merge_lora", values).finish()?;
-            let mut model = this.borrow_mut()?;
             report::guard(|| {
-                model.merge_lora();
+                this.borrow_mut().map_err(|error| report::lower(&error))?.merge_lora();
                 Ok(())
-            })
+            })?;
+            this.count(lua)
         });
         for (name, act) in [
             ("save", save as fn(&mut Model, String) -> Result<()>),
             ("save_adapter", |model, folder| model.save_adapter(folder)),
             ("load_adapter", |model, folder| model.load_adapter(folder)),
         ] {
-            methods.add_method(name, move |_, this, values: MultiValue| {
+            methods.add_method(name, move |lua, this, values: MultiValue| {
                 let mut args = Args::new(format!("model:{name}"), values);
                 let folder = args.string("folder")?;
                 args.finish()?;
-                let mut model = this.borrow_mut()?;
-                report::guard(|| act(&mut model, folder))
+                {
+                    let mut model = this.borrow_mut()?;
+                    report::guard(|| act(&mut model, folder))?;
+                }
+                this.count(lua)
             });
         }
-        methods.add_method("logprobs", |_, this, values: MultiValue| {
+        methods.add_method("logprobs", |lua, this, values: MultiValue| {
             let mut args = Args::new("model:logprobs", values);
             let ids = args.table("ids")?;
             let options: LogprobOptions = options::read("model:logprobs", args.optional_table("options")?)?;
             args.finish()?;
             let ids: Vec<i64> = options::read_value("model:logprobs", "ids", &Value::Table(ids))?;
             let model = this.borrow()?;
-            report::guard(|| model.logprobs(&ids, options.temperature))
+            heap::guard(lua, || model.logprobs(&ids, options.temperature))
         });
         methods.add_method("generate", |lua, this, values: MultiValue| {
             let mut args = Args::new("model:generate", values);
@@ -178,19 +209,19 @@ impl UserData for ModelHandle {
             args.finish()?;
             let prompts: Vec<Prompt> = options::read_value("model:generate", "prompts", &Value::Table(prompts))?;
             let model = this.borrow()?;
-            let generations = report::guard(|| {
+            let generations = heap::guard(lua, || {
                 let prompts = prompts.iter().map(|prompt| prompt.ids(&model)).collect::<Result<Vec<_>>>()?;
                 generate(&model, &prompts, &options)
             })?;
             generations.iter().map(|generation| generation_table(lua, generation)).collect::<mlua::Result<Vec<_>>>()
         });
-        methods.add_method("chat", |_, this, values: MultiValue| {
+        methods.add_method("chat", |lua, this, values: MultiValue| {
             let mut args = Args::new("model:chat", values);
             let messages = messages("model:chat", &args.table("messages")?)?;
             let options: GenerateOptions = options::read("model:chat", args.optional_table("options")?)?;
             args.finish()?;
             let model = this.borrow()?;
-            report::guard(|| {
+            heap::guard(lua, || {
                 let prompt = Conversation::open(model.tokenizer()?, &messages)?.ids().to_vec();
                 Ok(generate(&model, &[prompt], &options)?.remove(0).text)
             })
@@ -207,13 +238,9 @@ impl UserData for ModelHandle {
         });
         methods.add_method("close", |_, this, values: MultiValue| {
             Args::new("model:close", values).finish()?;
-            *this.0.try_borrow_mut().map_err(|_| in_use())? = None;
-            Ok(())
+            this.close()
         });
-        methods.add_meta_method("__close", |_, this, _: MultiValue| {
-            *this.0.try_borrow_mut().map_err(|_| in_use())? = None;
-            Ok(())
-        });
+        methods.add_meta_method("__close", |_, this, _: MultiValue| this.close());
     }
 }
 

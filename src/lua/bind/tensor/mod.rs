@@ -18,7 +18,7 @@ use tch::{Scalar, TchError};
 use crate::engine::tensor::shape::offset;
 use crate::engine::{Error, Result, device};
 use crate::lua::args::{Args, kind};
-use crate::lua::heap::Held;
+use crate::lua::heap::{self, Held};
 use crate::lua::{options, report, require};
 
 pub fn module(lua: &Lua) -> mlua::Result<Table> {
@@ -44,8 +44,7 @@ struct Tensor(RefCell<Option<(tch::Tensor, Held)>>);
 
 impl Tensor {
     fn new(lua: &Lua, tensor: tch::Tensor) -> mlua::Result<Self> {
-        let size = tensor.f_kind().map_err(|error| report::raise(error.into()))?.elt_size_in_bytes();
-        let held = Held::new(lua, tensor.numel().saturating_mul(size))?;
+        let held = Held::new(lua, [&tensor])?;
         Ok(Tensor(RefCell::new(Some((tensor, held)))))
     }
 
@@ -176,7 +175,9 @@ impl<'a> Call<'a> {
 /// A new handle, or the error with the function's name.
 fn new_value(lua: &Lua, function: &str, make: impl FnOnce() -> Result<tch::Tensor>) -> mlua::Result<Value> {
     let tensor = attempt(make).map_err(|error| options::reject(function, error))?;
-    lua.create_userdata(Tensor::new(lua, tensor)?).map(Value::UserData)
+    let handle = lua.create_userdata(Tensor::new(lua, tensor)?)?;
+    heap::announce(lua, &handle)?;
+    Ok(Value::UserData(handle))
 }
 
 /// Runs calls of libtorch. Even tch's fallible ones panic where a number among their arguments is dropped after a

@@ -1,0 +1,4 @@
+//! The little C++ that tch lacks: one file per reason, each behind a safe Rust function. build.rs compiles it against
+//! libtorch's own headers.
+
+pub mod storage;
