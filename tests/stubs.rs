@@ -16,6 +16,8 @@ const HANDLES: &[(&str, &str, &str)] = &[
     ("env",       "Environment", "return require('affine.env').make('sat')"),
     ("trainer",   "Sft",         "return dofile('tests/lua/tiny.lua').sft()"),
     ("trainer",   "Ppo",         "return dofile('tests/lua/tiny.lua').ppo()"),
+    ("worker",    "Pool",        "return require('affine.worker').pool('return print', { threads = 1 })"),
+    ("worker",    "Job",         "return require('affine.worker').pool('return type', { threads = 1 }):submit(1)"),
     ("trainer",   "Batch",       "local t = dofile('tests/lua/tiny.lua')\nreturn t.ppo():rollout({ t.environment() }, 1)"),
 ];
 
@@ -76,6 +78,14 @@ fn every_handle_has_exactly_the_methods_that_its_stub_documents() {
 fn a_tensor_has_exactly_the_methods_that_its_stub_documents() {
     let live: BTreeSet<String> = bind::tensor::methods().map(str::to_string).collect();
     assert_eq!(live, documented(&stub("tensor"), "Tensor"), "Tensor of affine.tensor, live and stub");
+}
+
+#[test]
+fn the_overview_documents_the_functions_of_the_host_itself() {
+    let lua = state(Path::new("")).unwrap();
+    let live: Table = lua.load("return require('affine')").eval().unwrap();
+    let functions = names(&live).into_iter().filter(|name| name != "version").collect();
+    assert_eq!(documented(&stub("affine"), "affine"), functions);
 }
 
 #[test]

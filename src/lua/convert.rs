@@ -156,6 +156,14 @@ impl ToJson {
     }
 }
 
+/// Whether a table is more than data: it has a metatable that is not one of those made here.
+pub fn has_behaviour(table: &Table) -> bool {
+    let lua = table.weak_lua().upgrade();
+    table.metatable().is_some_and(|metatable| {
+        metatable != lua.array_metatable() && !matches!(metatable.raw_get::<Value>(ORDER), Ok(Value::Table(_)))
+    })
+}
+
 fn key_text(key: &Value) -> String {
     match key {
         Value::Integer(n) => format!("the key {n}"),

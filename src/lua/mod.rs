@@ -13,8 +13,10 @@ pub mod environment;
 pub mod heap;
 pub mod interrupt;
 pub mod options;
+pub mod plain;
 pub mod report;
 pub mod require;
+pub mod worker;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -58,8 +60,12 @@ pub fn state(folder: &Path) -> mlua::Result<Lua> {
     prelude(&lua)?;
     bind::preload(&lua)?;
     require::install(&lua, folder)?;
+    lua.set_app_data(ScriptFolder(folder.to_path_buf()));
     Ok(lua)
 }
+
+/// Where the script of a state is, for what else is looked for beside it.
+pub struct ScriptFolder(pub PathBuf);
 
 /// Lua's warnings, which is where an error in a `__gc` function ends, and a script's `warn`.
 fn warn_through_log(lua: &Lua) {

@@ -8,4 +8,13 @@ local host = {}
 ---@return string
 function host.default_config() end
 
+--- `affine.memory`.
+---@return affine.Memory
+function host.memory() end
+
+--- Every handle that is made from now on becomes a key of this table; without one, of none.
+---@param table? table
+---@return table? before
+function host.watch(table) end
+
 return host

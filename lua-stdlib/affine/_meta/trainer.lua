@@ -35,6 +35,7 @@ local trainer = {}
 ---@field gradient_checkpointing? boolean
 ---@field max_length? integer Tokens after which a record is cut.
 ---@field train_on? "assistant"|"all"
+---@field on_step? fun(step: affine.trainer.SftStep) Hears of every step; may use the trainer.
 
 ---@param m affine.model.Model
 ---@param options affine.trainer.SftOptions
@@ -66,6 +67,10 @@ function Sft:steps() end
 ---@param records affine.trainer.Record[]
 ---@return number
 function Sft:evaluate(records) end
+
+--- Writes a checkpoint of the state after the last step and gives its folder.
+---@return string
+function Sft:save() end
 
 ---@class affine.trainer.PpoOptions
 ---@field output_dir? string
@@ -102,6 +107,7 @@ function Sft:evaluate(records) end
 ---@field first_task_id? integer Tasks are drawn from here,
 ---@field last_task_id? integer up to here.
 ---@field exclude_prompts? string[] Prompt hashes that must not be trained on.
+---@field on_iteration? fun(stats: affine.trainer.PpoStats) Hears of every iteration; may use the trainer.
 
 --- Takes the model as it is for the reference of the KL penalty.
 ---@param m affine.model.Model

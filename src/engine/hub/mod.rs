@@ -1,10 +1,11 @@
 //! The Hugging Face Hub: a model's files into the local cache that Python's `huggingface_hub` shares.
 
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::channel;
 
 use hf_hub::HFClientSync;
 
-use super::{Error, Result};
+use super::{Error, Result, cancel};
 
 /// What a model is made of; a repository's other files stay where they are.
 const MODEL_FILES: [&str; 3] = ["*.json", "*.safetensors", "*.jinja"];
@@ -18,15 +19,26 @@ pub fn folder(path_or_id: &str) -> Result<PathBuf> {
         return Ok(PathBuf::from(path_or_id));
     }
     tracing::info!("{path_or_id} is no folder here; asking the Hub");
-    download(path_or_id).map_err(|error| {
+    download(path_or_id)
+}
+
+/// Downloads on a thread of its own, because hf-hub hears nothing of Ctrl-C. What it has written by then stays in the
+/// cache, and the thread ends with the process.
+fn download(id: &str) -> Result<PathBuf> {
+    let (done, result) = channel();
+    let wanted = id.to_string();
+    let work = move || done.send(snapshot(&wanted).map_err(|error| error.to_string()));
+    std::thread::Builder::new().name("download".to_string()).spawn(work).map_err(|error| Error::file(id, error))?;
+    let result = cancel::receive(&result)?.unwrap_or_else(|| Err("the download broke off".to_string()));
+    result.map_err(|problem| {
         Error::hinted(
-            format!("{path_or_id}: no such folder, and the Hub did not give a model of that name: {error}"),
+            format!("{id}: no such folder, and the Hub did not give a model of that name: {problem}"),
             "give a folder with config.json, or check the id, the network and HF_TOKEN",
         )
     })
 }
 
-fn download(id: &str) -> hf_hub::HFResult<PathBuf> {
+fn snapshot(id: &str) -> hf_hub::HFResult<PathBuf> {
     let (owner, name) = id.split_once('/').unwrap_or(("", id));
     let offline = std::env::var("HF_HUB_OFFLINE").is_ok_and(|value| value == "1" || value == "true");
     HFClientSync::new()?

@@ -15,6 +15,7 @@ mod time;
 mod tokenizer;
 mod track;
 mod trainer;
+mod worker;
 
 use mlua::{Lua, Table};
 
@@ -38,6 +39,7 @@ pub const ALL: &[(&str, Module)] = &[
     ("tokenizer", tokenizer::module),
     ("track",     track::module),
     ("trainer",   trainer::module),
+    ("worker",    worker::module),
 ];
 
 /// Makes every native module known to `require`. Nothing is built before it is required.
