@@ -18,6 +18,8 @@ mod golden;
 mod lua;
 /// AdamW, schedules and clipping against PyTorch.
 mod optimizer;
+/// Error messages, word by word.
+mod messages;
 /// The model against transformers and PEFT.
 mod parity;
 /// PPO on toy models.

@@ -1,5 +1,6 @@
 //! PPO on toy models: it moves towards what is rewarded, holds on to its reference, and resumes exactly.
 
+use std::cell::RefCell;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -79,6 +80,11 @@ fn distance(policy: &Model) -> f64 {
     first_token(policy).iter().zip(first_token(&model())).map(|(p, q)| p.exp() * (p - q)).sum()
 }
 
+/// All iterations; the last one's report.
+fn train(ppo: &RefCell<Ppo>, policy: &Model, environments: &[Box<dyn Environment>]) -> Option<Stats> {
+    Ppo::run(ppo, policy, environments, &mut |_| Ok(())).unwrap()
+}
+
 /// An iteration's report without the times.
 fn timeless(stats: Option<Stats>) -> Stats {
     let mut stats = stats.expect("an iteration was left");
@@ -92,8 +98,8 @@ fn one_iteration_moves_probability_towards_what_is_rewarded() {
         let folder = tempfile::tempdir().unwrap();
         let policy = make();
         let before = chance(&policy);
-        let mut ppo = Ppo::new(&policy, bandit(folder.path())).unwrap();
-        let stats = ppo.iterate(&policy, &letters()).unwrap().unwrap();
+        let ppo = RefCell::new(Ppo::new(&policy, bandit(folder.path())).unwrap());
+        let stats = Ppo::iterate(&ppo, &policy, &letters()).unwrap().unwrap();
         let after = chance(&policy);
         assert!(after > before + 0.005, "{before} became {after}");
         let reward = stats["reward_mean"]["letters"].as_f64().unwrap();
@@ -109,12 +115,12 @@ fn several_iterations_learn_the_bandit() {
     let policy = adapted();
     let before = chance(&policy);
     let options = PpoOptions { iterations: 12, learning_rate: 1e-2, ..bandit(folder.path()) };
-    let mut ppo = Ppo::new(&policy, options).unwrap();
-    let last = ppo.run(&policy, &letters()).unwrap().unwrap();
+    let ppo = RefCell::new(Ppo::new(&policy, options).unwrap());
+    let last = train(&ppo, &policy, &letters()).unwrap();
     let after = chance(&policy);
     assert!(before < 0.3 && after > 0.8, "{before} became {after}");
     assert!(last["reward_mean"]["letters"].as_f64().unwrap() > 0.7);
-    assert_eq!(ppo.iterate(&policy, &letters()).unwrap(), None);
+    assert_eq!(Ppo::iterate(&ppo, &policy, &letters()).unwrap(), None);
     assert!(folder.path().join("adapter_model.safetensors").exists());
     assert!(folder.path().join("value_head.safetensors").exists());
 }
@@ -125,7 +131,7 @@ fn a_kl_penalty_keeps_the_policy_near_its_reference() {
         let folder = tempfile::tempdir().unwrap();
         let policy = adapted();
         let options = PpoOptions { iterations: 10, learning_rate: 1e-2, kl_coef, ..bandit(folder.path()) };
-        let stats = Ppo::new(&policy, options).unwrap().run(&policy, &letters()).unwrap().unwrap();
+        let stats = train(&RefCell::new(Ppo::new(&policy, options).unwrap()), &policy, &letters()).unwrap();
         (distance(&policy), stats["kl"].as_f64().unwrap())
     };
     let ((free, free_estimate), (held, held_estimate)) = (distance_with(0.0), distance_with(2.0));
@@ -140,22 +146,22 @@ fn stopping_and_resuming_equals_not_stopping() {
         let (straight, halves) = (folder.path().join("straight"), folder.path().join("halves"));
 
         let whole = make();
-        let mut ppo = Ppo::new(&whole, options(&straight)).unwrap();
-        let expected: Vec<Stats> = (0..4).map(|_| timeless(ppo.iterate(&whole, &walk()).unwrap())).collect();
-        let straight = ppo.save(&whole).unwrap();
+        let ppo = RefCell::new(Ppo::new(&whole, options(&straight)).unwrap());
+        let expected: Vec<Stats> = (0..4).map(|_| timeless(Ppo::iterate(&ppo, &whole, &walk()).unwrap())).collect();
+        let straight = ppo.borrow().save(&whole).unwrap();
 
         let first = make();
-        let mut ppo = Ppo::new(&first, options(&halves)).unwrap();
-        let mut got: Vec<Stats> = (0..2).map(|_| timeless(ppo.iterate(&first, &walk()).unwrap())).collect();
-        ppo.save(&first).unwrap();
+        let ppo = RefCell::new(Ppo::new(&first, options(&halves)).unwrap());
+        let mut got: Vec<Stats> = (0..2).map(|_| timeless(Ppo::iterate(&ppo, &first, &walk()).unwrap())).collect();
+        ppo.borrow().save(&first).unwrap();
         drop((ppo, first));
 
         let second = make();
         let resuming = PpoOptions { resume_from_checkpoint: Resume::Newest(true), ..options(&halves) };
-        let mut ppo = Ppo::new(&second, resuming).unwrap();
-        assert_eq!(ppo.iteration(), 2);
-        got.extend((0..2).map(|_| timeless(ppo.iterate(&second, &walk()).unwrap())));
-        let halves = ppo.save(&second).unwrap();
+        let ppo = RefCell::new(Ppo::new(&second, resuming).unwrap());
+        assert_eq!(ppo.borrow().iteration(), 2);
+        got.extend((0..2).map(|_| timeless(Ppo::iterate(&ppo, &second, &walk()).unwrap())));
+        let halves = ppo.borrow().save(&second).unwrap();
 
         assert_eq!(got, expected);
         assert_eq!(numbers(&second), numbers(&whole));
@@ -170,9 +176,9 @@ fn stopping_and_resuming_equals_not_stopping() {
 fn the_reference_stays_the_policy_as_rl_began() {
     let folder = tempfile::tempdir().unwrap();
     let policy = adapted();
-    let mut ppo = Ppo::new(&policy, options(folder.path())).unwrap();
-    ppo.iterate(&policy, &walk()).unwrap();
-    let rollout = ppo.rollout(&policy, &walk(), Some(4)).unwrap();
+    let ppo = RefCell::new(Ppo::new(&policy, options(folder.path())).unwrap());
+    Ppo::iterate(&ppo, &policy, &walk()).unwrap();
+    let rollout = ppo.borrow().rollout(&policy, &walk(), Some(4)).unwrap();
     for sample in &rollout.samples {
         let (before, now) = (model().logprobs(&sample.ids, 1.0).unwrap(), policy.logprobs(&sample.ids, 1.0).unwrap());
         for t in (0..sample.ids.len()).filter(|&t| sample.mask[t]) {
@@ -187,8 +193,8 @@ fn the_reference_stays_the_policy_as_rl_began() {
 fn an_iteration_by_hand_is_an_iteration() {
     let folder = tempfile::tempdir().unwrap();
     let (whole, by_hand) = (adapted(), adapted());
-    let mut ppo = Ppo::new(&whole, options(folder.path())).unwrap();
-    let expected: Vec<Stats> = (0..2).map(|_| timeless(ppo.iterate(&whole, &walk()).unwrap())).collect();
+    let ppo = RefCell::new(Ppo::new(&whole, options(folder.path())).unwrap());
+    let expected: Vec<Stats> = (0..2).map(|_| timeless(Ppo::iterate(&ppo, &whole, &walk()).unwrap())).collect();
 
     let mut ppo = Ppo::new(&by_hand, options(folder.path())).unwrap();
     let got: Vec<Stats> = (0..2)
@@ -364,14 +370,12 @@ fn a_model_that_sft_trained_goes_on_with_ppo() {
     let folder = tempfile::tempdir().unwrap();
     let mut policy = adapted();
     let sft = SftOptions { output_dir: folder.path().join("sft"), num_epochs: 1, ..SftOptions::default() };
-    Sft::new(&policy, &records(), sft).unwrap().run(&policy).unwrap();
+    Sft::run(&RefCell::new(Sft::new(&policy, &records(), sft).unwrap()), &policy, &mut |_| Ok(())).unwrap();
     policy.merge_lora();
     let policy = with_lora(policy);
     let before = numbers(&policy);
-    Ppo::new(&policy, PpoOptions { iterations: 1, ..options(&folder.path().join("rl")) })
-        .unwrap()
-        .run(&policy, &walk())
-        .unwrap();
+    let ppo = Ppo::new(&policy, PpoOptions { iterations: 1, ..options(&folder.path().join("rl")) }).unwrap();
+    train(&RefCell::new(ppo), &policy, &walk());
     let after = numbers(&policy);
     let changed = |name: &str| before[name] != after[name];
     assert!(after.keys().filter(|name| name.contains("lora_B")).all(|name| changed(name)));

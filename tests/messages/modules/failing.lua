@@ -1,0 +1,3 @@
+local M = {}
+M.value = nil + 1
+return M
