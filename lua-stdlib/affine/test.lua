@@ -16,7 +16,9 @@ function test.describe(title, body)
 end
 
 function test.it(title, body)
-  assert(#titles > 0, "test.it: expected to be called inside test.describe")
+  if #titles == 0 then
+    error("test.it: expected to be called inside test.describe", 2)
+  end
   count = count + 1
   local passed, problem = xpcall(body, debug.traceback)
   if not passed then

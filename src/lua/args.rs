@@ -211,7 +211,7 @@ pub fn kind(value: &Value) -> String {
         Value::Integer(_) | Value::Number(_) => "number".to_string(),
         Value::LightUserData(pointer) if pointer.0.is_null() => "json.null".to_string(),
         Value::UserData(handle) => match handle.type_name() {
-            Ok(name) => name.to_string_lossy().to_lowercase(),
+            Ok(name) => handle_name(&name.to_string_lossy()),
             Err(_) => "userdata".to_string(),
         },
         other => other.type_name().to_string(),
@@ -220,5 +220,10 @@ pub fn kind(value: &Value) -> String {
 
 /// `affine::lua::bind::random::Random` → `random`, as [`kind`] says it.
 fn short_name<T>() -> String {
-    std::any::type_name::<T>().rsplit("::").next().unwrap_or("userdata").to_lowercase()
+    handle_name(std::any::type_name::<T>().rsplit("::").next().unwrap_or("userdata"))
+}
+
+/// `ModelHandle` → `model`.
+fn handle_name(type_name: &str) -> String {
+    type_name.trim_end_matches("Handle").to_lowercase()
 }

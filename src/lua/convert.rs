@@ -76,7 +76,12 @@ impl ToLua<'_> {
 /// A Lua value as JSON. A table is a list when it has list items or is marked as one, else an object: its keys in the
 /// order in which they were decoded, then the others sorted. Errors name the path of what JSON has no form for.
 pub fn to_json(lua: &Lua, value: &Value) -> Result<serde_json::Value> {
-    ToJson { list: lua.array_metatable(), above: HashSet::new() }.convert(value, "")
+    to_json_at(lua, value, "")
+}
+
+/// As [`to_json`]; the paths in errors begin with `place`.
+pub fn to_json_at(lua: &Lua, value: &Value, place: &str) -> Result<serde_json::Value> {
+    ToJson { list: lua.array_metatable(), above: HashSet::new() }.convert(value, place)
 }
 
 struct ToJson {

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use mlua::{Function, IntoLuaMulti, Lua, MultiValue, Table, Value};
 
 use super::args::{integral, kind};
-use super::{convert, report};
+use super::{convert, options, report};
 use crate::engine::env::{Description, Environment, Parsed, Step};
 use crate::engine::text::Message;
 use crate::engine::{Error, Result};
@@ -29,7 +29,12 @@ impl LuaEnvironment {
     pub fn new(lua: &Lua, definition: Table, changes: Option<Table>) -> mlua::Result<Self> {
         let require: Function = lua.globals().get("require")?;
         let module: Table = require.call("affine.env")?;
-        let options: Table = module.get::<Function>("merge_options")?.call((&definition, changes))?;
+        let merged = module.get::<Function>("merge_options")?.call((&definition, changes));
+        // The mistake is in the script's call, not in the library's line that found it.
+        let options: Table = merged.map_err(|error| match report::lower(&error) {
+            Error::Script { message, hint, .. } => options::reject("env.make", Error::Message { message, hint }),
+            other => report::raise(other),
+        })?;
         let description = Rc::new(describe(&definition, &options)?);
         let instance = Rc::new(RefCell::new(instance(lua, &definition, &options)?));
         Ok(LuaEnvironment { definition, options, description, instance, first_observation: Rc::default() })

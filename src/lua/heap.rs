@@ -102,9 +102,10 @@ pub fn with_retry<T>(lua: &Lua, mut allocate: impl FnMut() -> Result<T>) -> Resu
     }
 }
 
-/// [`report::guard`] for what allocates.
-pub fn guard<T>(lua: &Lua, mut allocate: impl FnMut() -> Result<T>) -> mlua::Result<T> {
-    with_retry(lua, || report::attempt(&mut allocate)).map_err(report::raise)
+/// [`report::guard_in`] for what allocates.
+pub fn guard<T>(lua: &Lua, function: &str, mut allocate: impl FnMut() -> Result<T>) -> mlua::Result<T> {
+    let result = with_retry(lua, || report::attempt(&mut allocate));
+    result.map_err(|error| report::raise(report::named(function, error)))
 }
 
 /// The registry's name for the table that new handles are put into (see [`watch`]).

@@ -22,7 +22,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use mlua::state::{GcGenParams, GcMode};
-use mlua::{Function, Lua, LuaOptions, MultiValue, StdLib, Table, Value};
+use mlua::{AnyUserData, Function, Lua, LuaOptions, MultiValue, StdLib, Table, UserData, Value};
 
 use report::Report;
 
@@ -107,17 +107,33 @@ fn arg_table(lua: &Lua, args: &[OsString]) -> mlua::Result<Table> {
 }
 
 /// A table of native functions. A name that it lacks is an error at the line that used it, with the nearest right one.
-pub fn strict(lua: &Lua, name: &'static str, table: Table) -> mlua::Result<Table> {
-    let metatable = lua.create_table()?;
+pub fn strict(lua: &Lua, name: &str, table: Table) -> mlua::Result<Table> {
+    refuse_unknown(lua, format!("affine.{name} has no"), "field", &table)?;
+    Ok(table)
+}
+
+/// A handle for a script; `what` names it in messages ("a model"). A method that it lacks is an error that names the
+/// nearest right one.
+pub fn handle<T: UserData + 'static>(lua: &Lua, what: &str, value: T) -> mlua::Result<AnyUserData> {
+    let handle = lua.create_userdata(value)?;
+    // One table for all handles of a type.
+    let methods: Table = handle.metatable()?.get("__index")?;
+    if methods.metatable().is_none() {
+        refuse_unknown(lua, format!("{what} has no"), "method", &methods)?;
+    }
+    Ok(handle)
+}
+
+fn refuse_unknown(lua: &Lua, subject: String, noun: &'static str, table: &Table) -> mlua::Result<()> {
     let index: Function = lua.create_function(move |_, (table, key): (Table, Value)| -> mlua::Result<()> {
         let key = key.to_string()?;
         let names: Vec<String> =
             table.pairs::<Value, Value>().filter_map(|pair| pair.ok()?.0.to_string().ok()).collect();
-        Err(report::raise(require::unknown(&format!("affine.{name} has no"), "field", &key, &names)))
+        Err(report::raise(require::unknown(&subject, noun, &key, &names)))
     })?;
+    let metatable = lua.create_table()?;
     metatable.set("__index", index)?;
-    table.set_metatable(Some(metatable))?;
-    Ok(table)
+    table.set_metatable(Some(metatable))
 }
 
 #[cfg(test)]

@@ -128,7 +128,7 @@ pub fn read_value<T: DeserializeOwned>(function: &str, name: &str, value: &Value
         return Err(reject(function, Error::option(name, "table", got(value))));
     };
     let lua = table.weak_lua().upgrade();
-    let json = convert::to_json(&lua, value).map_err(|error| reject(function, error.within(name)))?;
+    let json = convert::to_json_at(&lua, value, name).map_err(|error| reject(function, error))?;
     // Lua cannot tell an empty list from an empty table.
     let json = match json {
         serde_json::Value::Object(fields) if fields.is_empty() => serde_json::Value::Array(Vec::new()),
@@ -281,8 +281,8 @@ fn explain(
         Some((_, expected)) => Error::option(at, wanted(expected), came),
         None if problem == "bad enum value" => Error::option(at, "string", came),
         None => match problem.strip_prefix("expected ") {
-            Some(expected) => Error::option(at, expected, came),
-            None => Error::message(format!("{at}: {problem}")),
+            Some(expected) if !expected.contains(", got ") => Error::option(at, expected, came),
+            _ => Error::message(format!("{at}: {problem}")),
         },
     }
 }

@@ -148,7 +148,7 @@ impl fmt::Display for Report {
         }
         if !self.traceback.is_empty() {
             write!(f, "\ntraceback:")?;
-            for frame in &self.traceback {
+            for frame in &shortened(&self.traceback) {
                 write!(f, "\n  {frame}")?;
             }
         }
@@ -184,6 +184,19 @@ pub fn is_refusal(text: &str) -> bool {
 /// ordinary error here. Any other panic is a bug and goes on: no `pcall` may mistake it for a failed reward.
 pub fn guard<T>(f: impl FnOnce() -> engine::Result<T>) -> mlua::Result<T> {
     attempt(f).map_err(raise)
+}
+
+/// As [`guard`]; an option that the engine refuses is told with the function's name in front.
+pub fn guard_in<T>(function: &str, f: impl FnOnce() -> engine::Result<T>) -> mlua::Result<T> {
+    attempt(f).map_err(|error| raise(named(function, error)))
+}
+
+/// An option's error with the function's name in front; any other tells where it is by itself.
+pub fn named(function: &str, error: Error) -> Error {
+    match error {
+        Error::Option { .. } | Error::Unknown { .. } => error.within(function),
+        other => other,
+    }
 }
 
 /// As [`guard`], for an error that is not on its way into Lua yet.
@@ -233,7 +246,7 @@ fn describe(error: &mlua::Error) -> (String, Option<String>) {
             "this handle is in use by the call that led here".to_string()
         }
         mlua::Error::BadArgument { to, name: Some(name), .. } if name == "self" => {
-            let function = to.as_deref().unwrap_or("this method").replace('.', ":");
+            let function = to.as_deref().unwrap_or("this method").replace('.', ":").replace("Handle", "").to_lowercase();
             let hint = "call a method with a colon: handle:method()".to_string();
             return (format!("{function}: not called on a handle of its type"), Some(hint));
         }
@@ -247,11 +260,12 @@ fn describe(error: &mlua::Error) -> (String, Option<String>) {
     (message, None)
 }
 
-/// What `error {}` leaves of a table is its address.
+/// What `error {}` leaves of a table is its address, and of nothing "nil".
 fn readable(message: &str) -> String {
-    match message.starts_with("table: 0x") {
-        true => "the error is a table without __tostring".to_string(),
-        false => message.to_string(),
+    match message {
+        "nil" => "an error without a message".to_string(),
+        text if text.starts_with("table: 0x") => "the error is a table without __tostring".to_string(),
+        text => text.to_string(),
     }
 }
 
@@ -262,12 +276,25 @@ fn split_hint(text: &str) -> (String, Option<String>) {
     }
 }
 
-/// The frames of a Lua traceback that have a line, without those of the host's own prelude and of mlua's.
+/// The frames of a Lua traceback that have a line, without those of the host's own prelude and of mlua's. Where Lua left
+/// some out, `...` says how many.
 fn parse_traceback(text: &str) -> Vec<String> {
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && *line != "stack traceback:");
-    let ours = |line: &&str| line.starts_with("[host]") || line.starts_with("__mlua_");
-    let frames = lines.filter(|line| position(line).is_some() && !ours(line));
-    frames.map(str::to_string).collect()
+    let ours = |line: &str| line.starts_with("[host]") || line.starts_with("__mlua_");
+    let shown = |line: &&str| line.starts_with("...") || (position(line).is_some() && !ours(line));
+    text.lines().map(str::trim).filter(shown).map(|line| line.replace('\t', " ")).collect()
+}
+
+/// More equal lines than this in a row become one, as recursion makes them.
+const REPEATS: usize = 3;
+
+/// A traceback for people.
+fn shortened(traceback: &[String]) -> Vec<String> {
+    let runs = traceback.chunk_by(|a, b| a == b);
+    let short = |run: &[String]| match run.len() {
+        ..=REPEATS => run.to_vec(),
+        times => vec![format!("{} ({times} times)", run[0])],
+    };
+    runs.flat_map(short).collect()
 }
 
 /// `file:line` of one frame (`file:line: in function 'f'`).

@@ -111,14 +111,24 @@ fn library_file(module: &str) -> mlua::Result<Option<(Cow<'static, [u8]>, String
     Ok(None)
 }
 
+/// The last searcher: what it does not find is nowhere, and what was tried is said.
 fn beside_the_script(lua: &Lua, name: &str) -> mlua::Result<MultiValue> {
     let package: Table = lua.globals().get("package")?;
     let search: Function = package.get("searchpath")?;
-    let (found, tried): (Option<String>, Option<String>) = search.call((name, package.get::<Value>("path")?))?;
-    let Some(path) = found else {
-        return tried.unwrap_or_default().into_lua_multi(lua);
+    let path: Value = package.get("path")?;
+    let found: Option<String> = search.call::<(Option<String>, Value)>((name, &path))?.0;
+    let Some(file) = found else {
+        let modules: Vec<String> = modules().into_iter().map(|module| format!("affine.{module}")).collect();
+        let path = path.to_string()?;
+        let tried: Vec<String> = path.split(';').map(|place| place.replace('?', &name.replace('.', "/"))).collect();
+        let message = format!("there is no module `{name}`: no file {}", tried.join(", nor "));
+        let near = options::nearest(name, modules.iter().map(String::as_str));
+        return Err(report::raise(match near {
+            Some(near) => Error::hinted(message, format!("did you mean `{near}`?")),
+            None => Error::message(message),
+        }));
     };
-    let code = std::fs::read(&path).map_err(|error| report::raise(Error::file(&path, error)))?;
-    let loader = chunk(lua, &code, &format!("@{path}")).into_function()?;
-    (loader, path).into_lua_multi(lua)
+    let code = std::fs::read(&file).map_err(|error| report::raise(Error::file(&file, error)))?;
+    let loader = chunk(lua, &code, &format!("@{file}")).into_function()?;
+    (loader, file).into_lua_multi(lua)
 }

@@ -1,17 +1,18 @@
 //! `affine.env`: environments by name, and the handle that a script plays with.
 
 use std::cell::RefCell;
+use std::path::Path;
 use std::rc::Rc;
 
-use mlua::{Function, Lua, MultiValue, Table, UserData, UserDataMethods, Value, Variadic};
+use mlua::{AnyUserData, Function, Lua, MultiValue, Table, UserData, UserDataMethods, Value, Variadic};
 
 use crate::engine::env::sat::{Sat, SatOptions};
 use crate::engine::env::{Environment, Parsed};
 use crate::engine::rollout::prompt_hash;
-use crate::engine::{self, Error};
+use crate::engine::{self, Error, file};
 use crate::lua::args::{Args, kind};
 use crate::lua::environment::LuaEnvironment;
-use crate::lua::{convert, options, report, require};
+use crate::lua::{convert, handle, options, report, require};
 
 /// The environments that ship here, for suggestions.
 const NAMES: [&str; 2] = ["sat", "grid"];
@@ -87,32 +88,32 @@ pub fn environments(function: &str, list: Value) -> mlua::Result<Vec<Box<dyn Env
     Ok(all)
 }
 
-fn make(lua: &Lua, values: MultiValue) -> mlua::Result<EnvironmentHandle> {
+fn make(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
     let mut args = Args::new("env.make", values);
     let what = args.value("name")?;
     let options = args.optional_table("options")?;
     args.finish()?;
     let definition = match &what {
         Value::String(name) => match &*name.to_str()? {
-            "sat" | "affine:sat" => return sat(options),
+            "sat" | "affine:sat" => return sat(lua, options),
             name => find(lua, name)?,
         },
         other => other.clone(),
     };
     let environment = LuaEnvironment::new(lua, checked(lua, &what, definition)?, options)?;
-    Ok(EnvironmentHandle::script(environment))
+    handle(lua, "an environment", EnvironmentHandle::script(environment))
 }
 
-fn sat(table: Option<Table>) -> mlua::Result<EnvironmentHandle> {
+fn sat(lua: &Lua, table: Option<Table>) -> mlua::Result<AnyUserData> {
     let options: SatOptions = options::read("env.make(\"sat\")", table)?;
     let sat = Sat::new(&options).map_err(|error| options::reject("env.make(\"sat\")", error))?;
-    Ok(EnvironmentHandle::native(Box::new(sat)))
+    handle(lua, "an environment", EnvironmentHandle::native(Box::new(sat)))
 }
 
 /// The definition behind a name: a Lua file, a module of the user's, or one that ships here.
 fn find(lua: &Lua, name: &str) -> mlua::Result<Value> {
     if name.ends_with(".lua") {
-        let code = std::fs::read(name).map_err(|e| report::raise(Error::file(name, e)))?;
+        let code = std::fs::read(name).map_err(|error| report::raise(file::unreadable(Path::new(name), &error)))?;
         return require::chunk(lua, &code, &format!("@{name}")).eval();
     }
     if name.starts_with("http://") || name.starts_with("https://") {

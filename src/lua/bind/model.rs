@@ -3,7 +3,7 @@
 use std::cell::{Ref, RefCell, RefMut};
 use std::rc::Rc;
 
-use mlua::{Lua, MultiValue, Table, UserData, UserDataMethods, Value};
+use mlua::{AnyUserData, Lua, MultiValue, Table, UserData, UserDataMethods, Value};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -15,7 +15,7 @@ use crate::engine::{Error, Result, device, hub};
 use crate::lua::args::Args;
 use crate::lua::heap::{self, Held};
 use crate::lua::options::Options;
-use crate::lua::{convert, options, report};
+use crate::lua::{convert, handle, options, report};
 
 pub fn module(lua: &Lua) -> mlua::Result<Table> {
     let table = lua.create_table()?;
@@ -33,10 +33,10 @@ pub struct ModelHandle {
 }
 
 impl ModelHandle {
-    fn new(lua: &Lua, model: Model) -> mlua::Result<Self> {
-        let handle = ModelHandle { model: Rc::new(RefCell::new(Some(model))), held: Rc::default() };
-        handle.count(lua)?;
-        Ok(handle)
+    fn new(lua: &Lua, model: Model) -> mlua::Result<AnyUserData> {
+        let model = ModelHandle { model: Rc::new(RefCell::new(Some(model))), held: Rc::default() };
+        model.count(lua)?;
+        handle(lua, "a model", model)
     }
 
     /// Counts the weights, anew after they became others.
@@ -88,12 +88,12 @@ impl Default for LoadOptions {
     }
 }
 
-fn load(lua: &Lua, values: MultiValue) -> mlua::Result<ModelHandle> {
+fn load(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
     let mut args = Args::new("model.load", values);
     let path = args.string("path")?;
     let options: LoadOptions = options::read("model.load", args.optional_table("options")?)?;
     args.finish()?;
-    let loaded = heap::guard(lua, || {
+    let loaded = heap::guard(lua, "model.load", || {
         let kind = options.torch_dtype.as_deref().map(device::dtype).transpose()?;
         Model::load(hub::folder(&path)?, kind, device::device(&options.device)?)
     })?;
@@ -115,7 +115,7 @@ impl Default for CreateOptions {
     }
 }
 
-fn create(lua: &Lua, values: MultiValue) -> mlua::Result<ModelHandle> {
+fn create(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
     let mut args = Args::new("model.create", values);
     let table = args.table("options")?;
     args.finish()?;
@@ -131,7 +131,7 @@ fn create(lua: &Lua, values: MultiValue) -> mlua::Result<ModelHandle> {
     table.with_defaults(preset(lua, &options.preset)?)?;
     let shape: ModelShape = table.read()?;
     let device = device::device(&options.device).map_err(|error| options::reject("model.create", error))?;
-    let made = heap::guard(lua, || Model::create(&shape, tokenizer.clone(), options.seed, device))?;
+    let made = heap::guard(lua, "model.create", || Model::create(&shape, tokenizer.clone(), options.seed, device))?;
     ModelHandle::new(lua, made)
 }
 
@@ -165,7 +165,7 @@ impl UserData for ModelHandle {
             args.finish()?;
             {
                 let mut model = this.borrow_mut()?;
-                report::guard(|| model.add_lora(&options))?;
+                report::guard_in("model:add_lora", || model.add_lora(&options))?;
             }
             this.count(lua)
         });
@@ -188,7 +188,7 @@ impl UserData for ModelHandle {
                 args.finish()?;
                 {
                     let mut model = this.borrow_mut()?;
-                    report::guard(|| act(&mut model, folder))?;
+                    report::guard_in(&format!("model:{name}"), || act(&mut model, folder))?;
                 }
                 this.count(lua)
             });
@@ -200,7 +200,7 @@ impl UserData for ModelHandle {
             args.finish()?;
             let ids: Vec<i64> = options::read_value("model:logprobs", "ids", &Value::Table(ids))?;
             let model = this.borrow()?;
-            heap::guard(lua, || model.logprobs(&ids, options.temperature))
+            heap::guard(lua, "model:logprobs", || model.logprobs(&ids, options.temperature))
         });
         methods.add_method("generate", |lua, this, values: MultiValue| {
             let mut args = Args::new("model:generate", values);
@@ -209,7 +209,7 @@ impl UserData for ModelHandle {
             args.finish()?;
             let prompts: Vec<Prompt> = options::read_value("model:generate", "prompts", &Value::Table(prompts))?;
             let model = this.borrow()?;
-            let generations = heap::guard(lua, || {
+            let generations = heap::guard(lua, "model:generate", || {
                 let prompts = prompts.iter().map(|prompt| prompt.ids(&model)).collect::<Result<Vec<_>>>()?;
                 generate(&model, &prompts, &options)
             })?;
@@ -221,16 +221,16 @@ impl UserData for ModelHandle {
             let options: GenerateOptions = options::read("model:chat", args.optional_table("options")?)?;
             args.finish()?;
             let model = this.borrow()?;
-            heap::guard(lua, || {
+            heap::guard(lua, "model:chat", || {
                 let prompt = Conversation::open(model.tokenizer()?, &messages)?.ids().to_vec();
                 Ok(generate(&model, &[prompt], &options)?.remove(0).text)
             })
         });
-        methods.add_method("tokenizer", |_, this, values: MultiValue| {
+        methods.add_method("tokenizer", |lua, this, values: MultiValue| {
             Args::new("model:tokenizer", values).finish()?;
             let model = this.borrow()?;
             model.tokenizer().map_err(report::raise)?;
-            Ok(model.tokenizer.clone().map(TokenizerHandle))
+            model.tokenizer.clone().map(|tokenizer| handle(lua, "a tokenizer", TokenizerHandle(tokenizer))).transpose()
         });
         methods.add_method("info", |lua, this, values: MultiValue| {
             Args::new("model:info", values).finish()?;

@@ -5,7 +5,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::engine::{Error, random};
 use crate::lua::args::Args;
-use crate::lua::options;
+use crate::lua::{handle, options};
 
 /// A stream of random numbers, as a script holds it.
 pub struct Random(ChaCha8Rng);
@@ -19,13 +19,13 @@ impl Random {
 
 pub fn module(lua: &Lua) -> mlua::Result<Table> {
     let table = lua.create_table()?;
-    let new = lua.create_function(|_, values: MultiValue| {
+    let new = lua.create_function(|lua, values: MultiValue| {
         let mut args = Args::new("random.new", values);
         let seed = args.integer("seed")?;
         let purpose = args.optional_string("purpose")?.unwrap_or_default();
         let index = args.optional_integer("index")?.unwrap_or(0);
         args.finish()?;
-        Ok(Random::new(seed, &purpose, index))
+        handle(lua, "a random stream", Random::new(seed, &purpose, index))
     })?;
     table.set("new", new)?;
     Ok(table)

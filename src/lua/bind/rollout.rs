@@ -59,7 +59,8 @@ impl UserData for RolloutHandle {
             };
             let mut rollout = this.borrow_mut();
             let place = place(&rollout, "batch:set_credit", index)?;
-            rollout.samples[place].set_credit(advantages, returns).map_err(report::raise)
+            let credited = rollout.samples[place].set_credit(advantages, returns);
+            credited.map_err(|error| options::reject("batch:set_credit", error))
         });
     }
 }

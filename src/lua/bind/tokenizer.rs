@@ -2,13 +2,13 @@
 
 use std::rc::Rc;
 
-use mlua::{Lua, MultiValue, Table, UserData, UserDataMethods, Value};
+use mlua::{AnyUserData, Lua, MultiValue, Table, UserData, UserDataMethods, Value};
 use serde::Deserialize;
 
 use crate::engine::Error;
 use crate::engine::text::{Conversation, Message, Tokenizer};
 use crate::lua::args::Args;
-use crate::lua::{options, report};
+use crate::lua::{handle, options, report};
 
 pub fn module(lua: &Lua) -> mlua::Result<Table> {
     let table = lua.create_table()?;
@@ -38,22 +38,22 @@ struct ChatOptions {
     add_generation_prompt: bool,
 }
 
-fn train(_: &Lua, values: MultiValue) -> mlua::Result<TokenizerHandle> {
+fn train(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
     let mut args = Args::new("tokenizer.train", values);
     let texts = args.table("texts")?;
     let options: TrainOptions = options::read("tokenizer.train", args.optional_table("options")?)?;
     args.finish()?;
     let texts: Vec<String> = options::read_value("tokenizer.train", "texts", &Value::Table(texts))?;
-    let trained = report::guard(|| Tokenizer::train(&texts, options.vocab_size))?;
-    Ok(TokenizerHandle(Rc::new(trained)))
+    let trained = report::guard_in("tokenizer.train", || Tokenizer::train(&texts, options.vocab_size))?;
+    handle(lua, "a tokenizer", TokenizerHandle(Rc::new(trained)))
 }
 
-fn load(_: &Lua, values: MultiValue) -> mlua::Result<TokenizerHandle> {
+fn load(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
     let mut args = Args::new("tokenizer.load", values);
     let folder = args.string("folder")?;
     args.finish()?;
     let tokenizer = Tokenizer::load(folder).map_err(report::raise)?;
-    Ok(TokenizerHandle(Rc::new(tokenizer)))
+    handle(lua, "a tokenizer", TokenizerHandle(Rc::new(tokenizer)))
 }
 
 impl UserData for TokenizerHandle {
@@ -69,6 +69,11 @@ impl UserData for TokenizerHandle {
             let ids = args.table("ids")?;
             args.finish()?;
             let ids: Vec<i64> = options::read_value("tokenizer:decode", "ids", &Value::Table(ids))?;
+            let size = this.0.vocab_size();
+            if let Some(place) = ids.iter().position(|id| !(0..size).contains(id)) {
+                let error = Error::option(format!("ids[{}]", place + 1), format!("0 to {}", size - 1), ids[place]);
+                return Err(options::reject("tokenizer:decode", error));
+            }
             this.0.decode(&ids, false).map_err(report::raise)
         });
         methods.add_method("chat", |_, this, values: MultiValue| {

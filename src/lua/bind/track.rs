@@ -1,11 +1,11 @@
 //! `affine.track`: the run folder.
 
-use mlua::{Lua, MultiValue, Table, UserData, UserDataMethods, Value};
+use mlua::{AnyUserData, Lua, MultiValue, Table, UserData, UserDataMethods, Value};
 
 use crate::engine::Error;
 use crate::engine::track::Run;
 use crate::lua::args::Args;
-use crate::lua::{convert, report};
+use crate::lua::{convert, handle, report};
 
 /// Where runs are kept, below the folder that the script was started in.
 const ROOT: &str = "runs";
@@ -18,13 +18,14 @@ pub fn module(lua: &Lua) -> mlua::Result<Table> {
 
 struct RunHandle(Run);
 
-fn run(lua: &Lua, values: MultiValue) -> mlua::Result<RunHandle> {
+fn run(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
     let mut args = Args::new("track.run", values);
     let name = args.string("name")?;
     let config = args.table("config")?;
     args.finish()?;
     let config = convert::to_json(lua, &Value::Table(config)).map_err(report::raise)?;
-    Run::create(ROOT, &name, &config).map(RunHandle).map_err(report::raise)
+    let run = Run::create(ROOT, &name, &config).map_err(|error| report::raise(report::named("track.run", error)))?;
+    handle(lua, "a run", RunHandle(run))
 }
 
 impl UserData for RunHandle {

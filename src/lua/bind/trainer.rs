@@ -18,7 +18,7 @@ use crate::engine::train::{changing, reading};
 use crate::engine::{Error, Result, cancel};
 use crate::lua::args::{Args, kind};
 use crate::lua::options::Options;
-use crate::lua::{convert, options, report};
+use crate::lua::{convert, handle, options, report};
 
 pub fn module(lua: &Lua) -> mlua::Result<Table> {
     let table = lua.create_table()?;
@@ -54,7 +54,7 @@ fn sft(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
     let records = records("trainer.sft", "data", &data)?;
     let sft = {
         let model = model.borrow()?;
-        report::guard(|| Sft::new(&model, &records, options))?
+        report::guard_in("trainer.sft", || Sft::new(&model, &records, options))?
     };
     with_callback(lua, SftHandle { model, sft: Rc::new(RefCell::new(sft)) }, on_step)
 }
@@ -63,10 +63,10 @@ fn sft(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
 /// not keep both of them alive for ever.
 fn with_callback<T: UserData + 'static>(
     lua: &Lua,
-    handle: T,
+    trainer: T,
     callback: Option<Function>,
 ) -> mlua::Result<AnyUserData> {
-    let handle = lua.create_userdata(handle)?;
+    let handle = handle(lua, "a trainer", trainer)?;
     handle.set_user_value(callback)?;
     Ok(handle)
 }
@@ -106,7 +106,7 @@ fn ppo(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
     options.validate().map_err(|error| options::reject("trainer.ppo", error))?;
     let ppo = {
         let model = model.borrow()?;
-        report::guard(|| Ppo::new(&model, options))?
+        report::guard_in("trainer.ppo", || Ppo::new(&model, options))?
     };
     with_callback(lua, PpoHandle { model, ppo: Rc::new(RefCell::new(ppo)) }, on_iteration)
 }
@@ -245,7 +245,7 @@ impl UserData for PpoHandle {
                 report::guard(|| reading(&saving.ppo)?.save(&model))
             })
         });
-        methods.add_method("rollout", |_, this, values: MultiValue| {
+        methods.add_method("rollout", |lua, this, values: MultiValue| {
             let mut args = Args::new("ppo:rollout", values);
             let environments = environments("ppo:rollout", args.value("envs")?)?;
             let episodes = args.optional_integer("n")?;
@@ -257,7 +257,8 @@ impl UserData for PpoHandle {
                 other => other.map(|n| n as usize),
             };
             let model = this.model.borrow()?;
-            report::guard(|| reading(&this.ppo)?.rollout(&model, &environments, episodes)).map(RolloutHandle::new)
+            let rollout = report::guard(|| reading(&this.ppo)?.rollout(&model, &environments, episodes))?;
+            handle(lua, "a batch", RolloutHandle::new(rollout))
         });
         methods.add_method("advantages", |_, this, values: MultiValue| {
             let mut args = Args::new("ppo:advantages", values);

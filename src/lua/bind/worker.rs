@@ -3,7 +3,7 @@
 use std::cell::{Cell, Ref, RefCell};
 use std::path::Path;
 
-use mlua::{Lua, MultiValue, Table, UserData, UserDataMethods, Value};
+use mlua::{AnyUserData, Lua, MultiValue, Table, UserData, UserDataMethods, Value};
 use serde::Deserialize;
 
 use crate::engine::{Error, Result, file};
@@ -11,7 +11,7 @@ use crate::lua::args::Args;
 use crate::lua::options::Options;
 use crate::lua::plain::Plain;
 use crate::lua::worker::{Job, Pool, Program};
-use crate::lua::{ScriptFolder, options, report};
+use crate::lua::{ScriptFolder, handle, options, report};
 
 pub fn module(lua: &Lua) -> mlua::Result<Table> {
     let table = lua.create_table()?;
@@ -44,7 +44,7 @@ struct JobHandle {
     taken: Cell<bool>,
 }
 
-fn pool(lua: &Lua, values: MultiValue) -> mlua::Result<PoolHandle> {
+fn pool(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
     let mut args = Args::new("worker.pool", values);
     let source = args.string("source")?;
     let mut table = Options::new(lua, "worker.pool", args.optional_table("options")?)?;
@@ -61,7 +61,7 @@ fn pool(lua: &Lua, values: MultiValue) -> mlua::Result<PoolHandle> {
     }
     let program = program(lua, &source, arguments).map_err(|error| options::reject("worker.pool", error))?;
     let pool = report::guard(|| Pool::start(&program, options.threads))?;
-    Ok(PoolHandle(RefCell::new(Some(pool))))
+    handle(lua, "a pool", PoolHandle(RefCell::new(Some(pool))))
 }
 
 /// A file where the source is a path that ends in `.lua`, else the source itself, whose modules are the script's.
@@ -116,9 +116,9 @@ impl PoolHandle {
 
 impl UserData for PoolHandle {
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
-        methods.add_method("submit", |_, this, values: MultiValue| {
+        methods.add_method("submit", |lua, this, values: MultiValue| {
             let job = this.pool()?.submit(plain("pool:submit", |i| format!("argument {i}"), values.into_iter().map(Ok))?);
-            Ok(JobHandle { job, results: RefCell::default(), taken: Cell::new(false) })
+            handle(lua, "a job", JobHandle { job, results: RefCell::default(), taken: Cell::new(false) })
         });
         methods.add_method("call", |lua, this, values: MultiValue| {
             let job = this.pool()?.submit(plain("pool:call", |i| format!("argument {i}"), values.into_iter().map(Ok))?);

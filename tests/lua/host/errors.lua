@@ -113,7 +113,7 @@ describe("a wrong name", function()
   it("of a file lists what was tried", function()
     expect(function()
       require("no.such.thing")
-    end):raises("/no/such/thing.lua'")
+    end):raises("there is no module `no.such.thing`: no file tests/lua/host/no/such/thing.lua, nor ")
   end)
 end)
 
