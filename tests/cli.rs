@@ -189,9 +189,9 @@ fn a_reader_that_has_gone_ends_a_printing_script_quietly() {
     assert_eq!((line.as_str(), errors.as_str(), status.code()), ("x\n", "", Some(0)));
 }
 
-/// Starts `script`, which prints `ready`, sends it `signals` one after the other, and waits for its end.
-fn interrupted(script: &str, signals: &[&str]) -> Output {
-    let mut child = affine().args(["-e", script]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+/// Starts a command whose script prints `ready`, sends it `signals` one after the other, and waits for its end.
+pub fn interrupt(command: &mut Command, signals: &[&str]) -> Output {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut reader = BufReader::new(child.stdout.take().unwrap());
     let mut line = String::new();
     reader.read_line(&mut line).unwrap();
@@ -208,36 +208,4 @@ fn interrupted(script: &str, signals: &[&str]) -> Output {
     let mut rest = Vec::new();
     reader.read_to_end(&mut rest).unwrap();
     Output { status: child.wait().unwrap(), stdout: rest, stderr: text.into_bytes() }
-}
-
-#[test]
-fn ctrl_c_ends_loops_that_catch_errors_in_coroutines_and_sleeps() {
-    let scripts = [
-        "print 'ready' while true do end",
-        "print 'ready' while true do pcall(function() while true do end end) end",
-        "print 'ready' while true do pcall(coroutine.wrap(function() while true do end end)) end",
-        "print 'ready' while true do xpcall(function() while true do end end, print) end",
-        "print 'ready' while true do load(function() while true do end end) end",
-        "print 'ready' while true do pcall(require('affine.time').sleep, 1000) end",
-    ];
-    for script in scripts {
-        let output = interrupted(script, &["-INT"]);
-        assert_eq!(code(&output), 130, "{script}");
-        assert!(stderr(&output).ends_with("affine: interrupted\n"), "{script}: {}", stderr(&output));
-    }
-    assert_eq!(code(&interrupted(scripts[0], &["-TERM"])), 130);
-}
-
-#[test]
-fn ctrl_c_lets_close_handlers_tidy_up() {
-    let script = "local guard <close> = setmetatable({}, { __close = function() print 'closed' end })\n\
-                  print 'ready' while true do end";
-    assert_eq!(stdout(&interrupted(script, &["-INT"])), "closed\n");
-}
-
-#[test]
-fn a_second_ctrl_c_ends_what_does_not_listen() {
-    // Backtracking inside string.find never returns to Lua.
-    let script = "print 'ready' string.find(string.rep('a', 60), string.rep('a-', 60) .. 'b')";
-    assert_eq!(code(&interrupted(script, &["-INT", "-INT"])), 130);
 }

@@ -14,6 +14,8 @@ mod eval;
 mod generation;
 /// Reads recorded data for the other tests.
 mod golden;
+/// Ctrl-C and SIGTERM.
+mod interruption;
 /// Every script under tests/lua.
 mod lua;
 /// AdamW, schedules and clipping against PyTorch.
