@@ -97,8 +97,8 @@ fn library_file(module: &str) -> mlua::Result<Option<(Cow<'static, [u8]>, String
     }
     let stem = module.replace('.', "/");
     for file in [format!("{stem}.lua"), format!("{stem}/init.lua")] {
-        if let Some(folder) = std::env::var_os("AFFINE_STDLIB") {
-            let path = PathBuf::from(folder).join("affine").join(&file);
+        if let Some(folder) = own_library()? {
+            let path = folder.join(&file);
             if path.is_file() {
                 let code = std::fs::read(&path).map_err(|error| report::raise(Error::file(&path, error)))?;
                 return Ok(Some((code.into(), path.display().to_string())));
@@ -109,6 +109,20 @@ fn library_file(module: &str) -> mlua::Result<Option<(Cow<'static, [u8]>, String
         }
     }
     Ok(None)
+}
+
+/// The folder `affine` in the one that `AFFINE_STDLIB` names. Files that it lacks are taken from the binary; lacking
+/// altogether, it is a mistake in the name.
+fn own_library() -> mlua::Result<Option<PathBuf>> {
+    let Some(named) = std::env::var_os("AFFINE_STDLIB") else { return Ok(None) };
+    let folder = Path::new(&named).join("affine");
+    match folder.is_dir() {
+        true => Ok(Some(folder)),
+        false => Err(report::raise(Error::hinted(
+            format!("AFFINE_STDLIB: there is no folder {}", folder.display()),
+            "name the folder that holds affine/, such as lua-stdlib, or unset the variable",
+        ))),
+    }
 }
 
 /// The last searcher: what it does not find is nowhere, and what was tried is said.
