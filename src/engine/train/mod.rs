@@ -3,6 +3,7 @@
 //! - [`batch`]: sequences side by side, and the positions and numbers of the trained tokens
 //! - [`step`]: the one step loop, blind to the algorithm
 //! - [`adamw`]: the optimizer, with its state in our hands
+//! - [`sgd`]: the plain one, for tensors that a script owns
 //! - [`schedule`]: the learning rate's course over a run
 //! - [`checkpoint`]: everything that decides the next step, in a folder
 //! - [`sft`]: supervised fine-tuning
@@ -12,4 +13,5 @@ pub mod batch;
 pub mod checkpoint;
 pub mod schedule;
 pub mod sft;
+pub mod sgd;
 pub mod step;

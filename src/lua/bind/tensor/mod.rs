@@ -1,13 +1,22 @@
 //! `affine.tensor`: libtorch's tensors for a Lua loop, with gradients.
 //!
-//! This file is the handle and the way of a call; the methods are in [`math`], [`shape`], [`grad`] and [`values`], each
-//! with a table of its own, the functions of the module in [`create`], [`shape`] and [`grad`]. Positions (dimensions,
-//! indices) count from 1, -1 is the last; values inside tensors count from 0, as libtorch's do.
+//! This file is the handle and the way of a call; the methods and the functions of the module are in the files below,
+//! by topic, each with a table of its own. Positions (dimensions, indices) count from 1, -1 is the last; values inside
+//! tensors count from 0, as libtorch's do.
 
 mod create;
 mod grad;
+mod index;
+mod join;
 mod math;
+mod nn;
+mod operators;
+mod optim;
+mod order;
+mod random;
+mod reduce;
 mod shape;
+mod show;
 mod values;
 
 use std::cell::RefCell;
@@ -15,21 +24,25 @@ use std::cell::RefCell;
 use mlua::{AnyUserData, Lua, MetaMethod, MultiValue, Table, UserData, UserDataMethods, Value};
 use tch::{Scalar, TchError};
 
-use crate::engine::tensor::shape::offset;
+use crate::engine::tensor::memory;
+use crate::engine::tensor::shape::{dims, offset};
 use crate::engine::{Error, Result, device};
 use crate::lua::args::{Args, kind};
 use crate::lua::heap::Held;
-use crate::lua::{options, report, require};
+use crate::lua::{options, report};
 
 pub fn module(lua: &Lua) -> mlua::Result<Table> {
     device::open_cuda();
     let table = lua.create_table()?;
-    for &(name, function) in create::FUNCTIONS.iter().chain(shape::FUNCTIONS) {
+    let topics =
+        [create::FUNCTIONS, random::FUNCTIONS, join::FUNCTIONS, math::FUNCTIONS, nn::FUNCTIONS, optim::FUNCTIONS, grad::FUNCTIONS];
+    for &(name, function) in topics.into_iter().flatten() {
         let path = format!("tensor.{name}");
         let call = move |lua: &Lua, values| function(lua, &path, Args::new(path.clone(), values));
         table.set(name, lua.create_function(call)?)?;
     }
     table.set("no_grad", lua.create_function(grad::no_grad)?)?;
+    table.set("enable_grad", lua.create_function(grad::enable_grad)?)?;
     Ok(table)
 }
 
@@ -38,6 +51,9 @@ type Function = fn(&Lua, &str, Args) -> mlua::Result<Value>;
 
 /// A method: the call, the arguments behind the tensor.
 type Method = fn(&Call, Args) -> mlua::Result<Value>;
+
+/// A method with several results, as values and where they were found.
+type SeveralMethod = fn(&Call, Args) -> mlua::Result<MultiValue>;
 
 /// A tensor as a script holds it; nothing once it was closed.
 struct Tensor(RefCell<Option<(tch::Tensor, Held)>>);
@@ -58,36 +74,49 @@ impl Tensor {
 impl UserData for Tensor {
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
         for &(name, method) in all_methods() {
-            methods.add_function(name, move |lua, mut values: MultiValue| {
-                let call = Call::new(lua, format!("tensor:{name}"), values.pop_front())?;
-                let args = Args::new(call.function.clone(), values);
+            methods.add_function(name, move |lua, values: MultiValue| {
+                let (call, args) = Call::of_method(lua, name, values)?;
+                method(&call, args)
+            });
+        }
+        for &(name, method) in order::METHODS {
+            methods.add_function(name, move |lua, values: MultiValue| {
+                let (call, args) = Call::of_method(lua, name, values)?;
                 method(&call, args)
             });
         }
         methods.add_function("close", |_, mut values: MultiValue| close("tensor:close", values.pop_front()));
         methods.add_meta_function(MetaMethod::Close, |_, (this, _): (Value, Value)| close("tensor", Some(this)));
-        methods.add_meta_function(MetaMethod::Index, index);
-        methods.add_meta_function(MetaMethod::NewIndex, |_, _: MultiValue| -> mlua::Result<()> {
-            let message = "tensor: a value is not set with [ ]";
-            Err(report::raise(Error::hinted(message, "t[i]:copy_(x) writes the tensor x there")))
-        });
-        methods.add_meta_function(MetaMethod::ToString, |lua, this: Value| values::text(lua, this));
+        methods.add_meta_function(MetaMethod::Index, index::read);
+        methods.add_meta_function(MetaMethod::NewIndex, index::write);
+        methods.add_meta_function(MetaMethod::ToString, show::text);
         methods.add_meta_function(MetaMethod::Len, |lua, (this, _): (Value, Value)| {
             let call = Call::new(lua, "#tensor", Some(this))?;
             let none = || call.error(Error::message("a single number has no length"));
             call.this.size().first().copied().ok_or_else(none)
         });
-        math::add_operators(methods);
+        operators::add(methods);
     }
 }
 
 fn all_methods() -> impl Iterator<Item = &'static (&'static str, Method)> {
-    math::METHODS.iter().chain(shape::METHODS).chain(grad::METHODS).chain(values::METHODS)
+    let topics = [
+        math::METHODS,
+        reduce::METHODS,
+        shape::METHODS,
+        join::METHODS,
+        index::METHODS,
+        random::METHODS,
+        grad::METHODS,
+        values::METHODS,
+    ];
+    topics.into_iter().flatten()
 }
 
 /// The names of a tensor's methods. Its metatable does not tell: `__index` there is a function, for the sake of `t[i]`.
 pub fn methods() -> impl Iterator<Item = &'static str> {
-    all_methods().map(|(name, _)| *name).chain(["close"])
+    let several = order::METHODS.iter().map(|(name, _)| *name);
+    all_methods().map(|(name, _)| *name).chain(several).chain(["close"])
 }
 
 /// Frees the tensor now. Its memory goes with the last handle or graph that uses it.
@@ -99,27 +128,6 @@ fn close(function: &str, this: Option<Value>) -> mlua::Result<()> {
             Ok(())
         }
         None => Err(options::reject(function, not_on_a_tensor())),
-    }
-}
-
-/// `t[i]`: the i-th part along the first dimension. A name that is no method's ends here too.
-fn index(lua: &Lua, (this, key): (Value, Value)) -> mlua::Result<Value> {
-    if let Value::String(name) = &key {
-        let names: Vec<String> = methods().map(str::to_string).collect();
-        let unknown = require::unknown("a tensor has no", "method", &name.to_string_lossy(), &names);
-        return Err(report::raise(unknown));
-    }
-    let Some(position) = values::as_integer(&key) else {
-        let message = format!("tensor[i]: expected an integer or a method's name, got {}", values::shown(&key));
-        return Err(report::raise(Error::message(message)));
-    };
-    let call = Call::new(lua, format!("tensor[{position}]"), Some(this))?;
-    match call.this.size().first() {
-        None => Err(call.error(Error::message("a single number has no parts"))),
-        Some(&length) => {
-            let at = offset("index", position, length).map_err(|error| call.error(error))?;
-            call.tensor(|| call.this.f_select(0, at))
-        }
     }
 }
 
@@ -150,9 +158,26 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// A method's call and its arguments.
+    fn of_method(lua: &'a Lua, name: &str, mut values: MultiValue) -> mlua::Result<(Self, Args)> {
+        let call = Call::new(lua, format!("tensor:{name}"), values.pop_front())?;
+        let args = Args::new(call.function.clone(), values);
+        Ok((call, args))
+    }
+
     /// Hands what libtorch makes to Lua.
     fn tensor(&self, make: impl FnOnce() -> Result<tch::Tensor, TchError>) -> mlua::Result<Value> {
         new_value(self.lua, &self.function, || Ok(make()?))
+    }
+
+    /// Hands what the engine makes to Lua.
+    fn make(&self, make: impl FnOnce() -> Result<tch::Tensor>) -> mlua::Result<Value> {
+        new_value(self.lua, &self.function, make)
+    }
+
+    /// Runs checks and calls of the engine, whose errors get the method's name.
+    fn check<R>(&self, check: impl FnOnce() -> Result<R>) -> mlua::Result<R> {
+        attempt(check).map_err(|error| self.error(error))
     }
 
     fn error(&self, error: Error) -> mlua::Error {
@@ -171,6 +196,24 @@ impl<'a> Call<'a> {
     fn dim_of(&self, position: i64, name: &str) -> mlua::Result<i64> {
         offset(name, position, self.this.dim() as i64).map_err(|error| self.error(error))
     }
+
+    /// One dimension, or a list of them; all where it is not given.
+    fn optional_dims(&self, args: &mut Args, position: usize) -> mlua::Result<Option<Vec<i64>>> {
+        match args.optional_value("dim")? {
+            None => Ok(None),
+            Some(Value::Table(list)) => {
+                let positions = values::integers(&list, "dim").and_then(|list| dims("dim", &list, self.this.dim()));
+                positions.map(Some).map_err(|error| self.error(error))
+            }
+            Some(value) => match values::as_integer(&value) {
+                Some(dim) => Ok(Some(vec![self.dim_of(dim, "dim")?])),
+                None => {
+                    let place = format!("argument {position} (dim)");
+                    Err(self.error(Error::option(place, "integer", values::shown(&value))))
+                }
+            },
+        }
+    }
 }
 
 /// A new handle, or the error with the function's name.
@@ -182,7 +225,7 @@ fn new_value(lua: &Lua, function: &str, make: impl FnOnce() -> Result<tch::Tenso
 /// Runs calls of libtorch. Even tch's fallible ones panic where a number among their arguments is dropped after a
 /// refusal; here that is an error like any other.
 fn attempt<T>(calls: impl FnOnce() -> Result<T>) -> Result<T> {
-    report::guard(|| Ok(calls())).unwrap_or_else(|panicked| Err(report::lower(&panicked)))
+    report::guard(|| Ok(calls())).unwrap_or_else(|panicked| Err(report::lower(&panicked))).map_err(memory::explain)
 }
 
 /// The next argument as a tensor.
@@ -198,10 +241,60 @@ fn tensor_of(value: &Value, name: &str) -> Result<tch::Tensor> {
     }
 }
 
+/// The next argument as a tensor, where there is one.
+fn optional_tensor(args: &mut Args, function: &str, name: &str) -> mlua::Result<Option<tch::Tensor>> {
+    let value = args.optional_value(name)?;
+    value.map(|value| tensor_of(&value, name)).transpose().map_err(|error| options::reject(function, error))
+}
+
+/// A list of tensors; `name` is its place, for the error.
+fn tensors_of(list: &Table, name: &str) -> Result<Vec<tch::Tensor>> {
+    let item = |position: usize| {
+        let value: Value = list.raw_get(position).map_err(|error| report::lower(&error))?;
+        tensor_of(&value, &format!("{name}[{position}]"))
+    };
+    (1..=list.raw_len()).map(item).collect()
+}
+
+/// Tensors as a Lua list of new handles.
+fn list_of(lua: &Lua, tensors: Vec<tch::Tensor>) -> mlua::Result<Value> {
+    let list = lua.create_table_with_capacity(tensors.len(), 0)?;
+    for tensor in tensors {
+        list.raw_push(Tensor::new(lua, tensor)?)?;
+    }
+    Ok(Value::Table(list))
+}
+
+/// A number of a script, which libtorch takes as an integer or a float.
+#[derive(Debug, Clone, Copy)]
+enum Number {
+    Int(i64),
+    Float(f64),
+}
+
+impl Number {
+    fn new(value: &Value) -> Option<Self> {
+        match value {
+            Value::Integer(n) => Some(Number::Int(*n)),
+            Value::Number(x) => Some(Number::Float(*x)),
+            _ => None,
+        }
+    }
+}
+
+impl From<Number> for Scalar {
+    fn from(number: Number) -> Self {
+        match number {
+            Number::Int(n) => Scalar::int(n),
+            Number::Float(x) => Scalar::float(x),
+        }
+    }
+}
+
 /// What an operator takes beside a tensor.
 enum Operand {
     Tensor(tch::Tensor),
-    Number(Scalar),
+    Number(Number),
 }
 
 impl Operand {
@@ -210,11 +303,10 @@ impl Operand {
     }
 
     fn new(value: &Value, name: &str) -> Result<Self> {
-        match value {
-            Value::Integer(n) => Ok(Operand::Number(Scalar::int(*n))),
-            Value::Number(x) => Ok(Operand::Number(Scalar::float(*x))),
-            Value::UserData(_) => tensor_of(value, name).map(Operand::Tensor),
-            other => Err(Error::option(name, "tensor or number", kind(other))),
+        match (Number::new(value), value) {
+            (Some(number), _) => Ok(Operand::Number(number)),
+            (None, Value::UserData(_)) => tensor_of(value, name).map(Operand::Tensor),
+            (None, other) => Err(Error::option(name, "tensor or number", kind(other))),
         }
     }
 }
