@@ -107,7 +107,8 @@ impl Selection {
     pub fn write(mut self, value: &Tensor) -> Result<()> {
         dtype::same(&self.view, value)?;
         if self.is_view() {
-            stretches_to(&value.size(), &self.view.size())?;
+            let shape = self.view.size();
+            stretches_to(&value.size(), &shape).map_err(|_| misfit(&shape, &value.size()))?;
             self.view.f_copy_(value)?;
         } else {
             let _ = self.view.f_index_put_(&self.gather, value, false)?;

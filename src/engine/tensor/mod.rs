@@ -11,7 +11,15 @@ pub mod show;
 
 use tch::Tensor;
 
-use super::Result;
+use super::{Error, Result};
+
+/// What libtorch says in its own way, in ours; any other error stays.
+pub fn explain(error: Error) -> Error {
+    match memory::explain(error) {
+        Error::Torch(text) if text == "ZeroDivisionError" => Error::message("an integer divided by zero"),
+        error => error,
+    }
+}
 
 /// Whether two tensors go together by element: the shapes broadcast, the result fits into memory, and both are on one
 /// device, where a single number on the CPU goes everywhere.

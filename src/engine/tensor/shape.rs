@@ -31,33 +31,40 @@ pub fn broadcast(a: &[i64], b: &[i64]) -> Result<Vec<i64>> {
     (0..rank).map(stretch).collect::<Option<_>>().ok_or_else(|| misfit(a, b))
 }
 
-/// Whether `matmul` takes these shapes: [.., n, k] by [.., k, m] with the dimensions before broadcast, [k] on either
-/// side being one row or one column.
-pub fn multiply(a: &[i64], b: &[i64]) -> Result<()> {
-    let (columns, rows) = (a.last(), b.len().checked_sub(2).map_or(b.first(), |dim| b.get(dim)));
-    let batch = |shape: &[i64]| shape[..shape.len().saturating_sub(2)].to_vec();
-    match columns.is_some() && columns == rows && broadcast(&batch(a), &batch(b)).is_ok() {
-        true => Ok(()),
-        false => Err(misfit(a, b)),
-    }
-}
-
-/// Whether `bmm` takes these shapes: [b, n, k] by [b, k, m].
-pub fn multiply_batches(a: &[i64], b: &[i64]) -> Result<()> {
-    match (a, b) {
-        ([a_batch, _, columns], [b_batch, rows, _]) if a_batch == b_batch && columns == rows => Ok(()),
+/// The shape of `matmul`'s result: [.., n, k] by [.., k, m] with the dimensions before broadcast, [k] on either side
+/// being one row or one column.
+pub fn multiply(a: &[i64], b: &[i64]) -> Result<Vec<i64>> {
+    let ((a_batch, a_matrix), (b_batch, b_matrix)) = (matrices(a), matrices(b));
+    match (a_matrix.split_last(), b_matrix.split_first(), broadcast(a_batch, b_batch)) {
+        (Some((k, rows)), Some((b_k, columns)), Ok(batch)) if k == b_k => Ok([&batch, rows, columns].concat()),
         _ => Err(misfit(a, b)),
     }
 }
 
-/// Two vectors of any lengths.
-pub fn vectors(a: &[i64], b: &[i64]) -> Result<()> {
-    if a.len() == 1 && b.len() == 1 { Ok(()) } else { Err(misfit(a, b)) }
+/// The batch dimensions, and the last two or what there is of them.
+fn matrices(shape: &[i64]) -> (&[i64], &[i64]) {
+    shape.split_at(shape.len().saturating_sub(2))
 }
 
-/// Two vectors of one length.
-pub fn vectors_alike(a: &[i64], b: &[i64]) -> Result<()> {
-    vectors(a, b).and_then(|()| same(a, b))
+/// The shape of `bmm`'s result: [b, n, k] by [b, k, m].
+pub fn multiply_batches(a: &[i64], b: &[i64]) -> Result<Vec<i64>> {
+    match (a, b) {
+        ([batch, n, k], [b_batch, b_k, m]) if batch == b_batch && k == b_k => Ok(vec![*batch, *n, *m]),
+        _ => Err(misfit(a, b)),
+    }
+}
+
+/// The shape of every pair of values of two vectors.
+pub fn outer(a: &[i64], b: &[i64]) -> Result<Vec<i64>> {
+    match (a, b) {
+        (&[n], &[m]) => Ok(vec![n, m]),
+        _ => Err(misfit(a, b)),
+    }
+}
+
+/// One number of two vectors of one length.
+pub fn dot(a: &[i64], b: &[i64]) -> Result<Vec<i64>> {
+    outer(a, b).and_then(|_| same(a, b)).map(|()| Vec::new())
 }
 
 /// Whether the terms of an `einsum` equation are as many as the shapes, each as long as its shape, and each letter
@@ -208,6 +215,8 @@ mod tests {
     #[test]
     fn inner_sizes_of_a_product_agree() {
         let fit = |a: &[i64], b: &[i64]| multiply(a, b).is_ok();
+        assert_eq!(multiply(&[5, 1, 2, 3], &[7, 3, 4]).unwrap(), [5, 7, 2, 4]);
+        assert_eq!((multiply(&[3], &[5, 3, 4]).unwrap(), multiply(&[2, 3], &[3]).unwrap()), (vec![5, 4], vec![2]));
         assert!(fit(&[2, 3], &[3, 4]) && fit(&[3], &[3]) && fit(&[5, 1, 2, 3], &[7, 3, 4]));
         assert!(fit(&[3], &[5, 3, 4]) && fit(&[5, 2, 3], &[3]));
         assert!(!fit(&[2, 3], &[4, 5]) && !fit(&[5, 2, 3], &[4, 3, 2]));

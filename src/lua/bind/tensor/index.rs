@@ -48,7 +48,7 @@ pub fn write(lua: &Lua, (this, key, value): (Value, Value, Value)) -> mlua::Resu
         return Err(report::raise(Error::hinted(message, "t[i] = x sets a part")));
     }
     let (mut call, parts) = parts_of(lua, this, &key)?;
-    call.function += " =";
+    call.function = format!("assignment to {}", call.function);
     let value = call.check(|| beside(&call.this, &value))?;
     in_place(&call, || Selection::new(&call.this, &parts)?.write(&value)).map(drop)
 }

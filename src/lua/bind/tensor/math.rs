@@ -4,7 +4,7 @@ use mlua::{Lua, Value};
 use tch::{Scalar, TchError};
 
 use super::{Call, Function, Method, Number, Operand, new_value, tensor};
-use crate::engine::tensor::{dtype, elementwise, shape};
+use crate::engine::tensor::{dtype, elementwise, memory, shape};
 use crate::engine::{Error, Result};
 use crate::lua::args::Args;
 use crate::lua::options;
@@ -65,8 +65,8 @@ pub const METHODS: &[(&str, Method)] = &[
     ("ge",          |call, args| binary(call, args, T::f_ge_tensor, T::f_ge)),
     ("matmul",      |call, args| product(call, args, shape::multiply, T::f_matmul)),
     ("bmm",         |call, args| product(call, args, shape::multiply_batches, T::f_bmm)),
-    ("dot",         |call, args| product(call, args, shape::vectors_alike, T::f_dot)),
-    ("outer",       |call, args| product(call, args, shape::vectors, T::f_outer)),
+    ("dot",         |call, args| product(call, args, shape::dot, T::f_dot)),
+    ("outer",       |call, args| product(call, args, shape::outer, T::f_outer)),
 ];
 
 #[rustfmt::skip]
@@ -114,14 +114,15 @@ fn paired(call: &Call, mut args: Args, apply: fn(&T, &T) -> Outcome) -> mlua::Re
 fn product(
     call: &Call,
     mut args: Args,
-    fits: fn(&[i64], &[i64]) -> Result<()>,
+    shape_of: fn(&[i64], &[i64]) -> Result<Vec<i64>>,
     multiply: fn(&T, &T) -> Outcome,
 ) -> mlua::Result<Value> {
     let other = tensor(&mut args, &call.function, "other")?;
     args.finish()?;
     call.make(|| {
-        fits(&call.this.size(), &other.size())?;
+        let shape = shape_of(&call.this.size(), &other.size())?;
         dtype::same(&call.this, &other)?;
+        memory::afford(&shape, call.this.f_kind()?, call.this.device())?;
         Ok(multiply(&call.this, &other)?)
     })
 }
@@ -154,7 +155,8 @@ fn clamp(call: &Call, mut args: Args) -> mlua::Result<Value> {
     }
 }
 
-/// A number that may be infinite; with NaN as a bound every value would be NaN. Integers stay integers, so that a tensor of them does too.
+/// A number that may be infinite; with NaN every value would be NaN. Integers stay integers, so that a tensor of them
+/// does too.
 fn bound(call: &Call, args: &mut Args, name: &str) -> mlua::Result<Option<Number>> {
     match args.optional_value(name)? {
         None => Ok(None),

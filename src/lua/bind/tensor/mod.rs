@@ -24,7 +24,7 @@ use std::cell::RefCell;
 use mlua::{AnyUserData, Lua, MetaMethod, MultiValue, Table, UserData, UserDataMethods, Value};
 use tch::{Scalar, TchError};
 
-use crate::engine::tensor::memory;
+use crate::engine::tensor::explain;
 use crate::engine::tensor::shape::{dims, offset};
 use crate::engine::{Error, Result, device};
 use crate::lua::args::{Args, kind};
@@ -225,7 +225,7 @@ fn new_value(lua: &Lua, function: &str, make: impl FnOnce() -> Result<tch::Tenso
 /// Runs calls of libtorch. Even tch's fallible ones panic where a number among their arguments is dropped after a
 /// refusal; here that is an error like any other.
 fn attempt<T>(calls: impl FnOnce() -> Result<T>) -> Result<T> {
-    report::guard(|| Ok(calls())).unwrap_or_else(|panicked| Err(report::lower(&panicked))).map_err(memory::explain)
+    report::guard(|| Ok(calls())).unwrap_or_else(|panicked| Err(report::lower(&panicked))).map_err(explain)
 }
 
 /// The next argument as a tensor.

@@ -5,8 +5,8 @@ use tch::{Scalar, TchError};
 
 use super::math::number_beside;
 use super::{Call, Operand, Tensor, new_value};
-use crate::engine::Error;
-use crate::engine::tensor::elementwise;
+use crate::engine::tensor::{dtype, elementwise};
+use crate::engine::{Error, Result};
 use crate::lua::args::kind;
 use crate::lua::report;
 
@@ -23,7 +23,7 @@ const OPERATORS: [Operator; 10] = [
     (MetaMethod::Mul,  "*",  T::f_mul,                T::f_mul_scalar,          |a, b| b.f_mul_scalar(a)),
     (MetaMethod::Div,  "/",  T::f_div,                T::f_div_scalar,          divided_by),
     (MetaMethod::IDiv, "//", T::f_floor_divide,       T::f_floor_divide_scalar, |a, b| number_beside(a, b)?.f_floor_divide(b)),
-    (MetaMethod::Mod,  "%",  T::f_remainder_tensor,   T::f_remainder,           |a, b| T::f_remainder_scalar_tensor(a, b)),
+    (MetaMethod::Mod,  "%",  T::f_remainder_tensor,   T::f_remainder,           |a, b| number_beside(a, b)?.f_remainder_tensor(b)),
     (MetaMethod::Pow,  "^",  T::f_pow,                T::f_pow_tensor_scalar,   |a, b| T::f_pow_scalar(a, b)),
     (MetaMethod::BAnd, "&",  T::f_bitwise_and_tensor, T::f_bitwise_and,         |a, b| b.f_bitwise_and(a)),
     (MetaMethod::BOr,  "|",  T::f_bitwise_or_tensor,  T::f_bitwise_or,          |a, b| b.f_bitwise_or(a)),
@@ -43,10 +43,18 @@ pub fn add<M: UserDataMethods<Tensor>>(methods: &mut M) {
             new_value(lua, &name, || match (Operand::new(&a, "left")?, Operand::new(&b, "right")?) {
                 (Operand::Tensor(a), Operand::Tensor(b)) => {
                     elementwise(&a, &b)?;
+                    fits(sign, &a)?;
+                    fits(sign, &b)?;
                     Ok(tensors(&a, &b)?)
                 }
-                (Operand::Tensor(a), Operand::Number(b)) => Ok(right(&a, b.into())?),
-                (Operand::Number(a), Operand::Tensor(b)) => Ok(left(a.into(), &b)?),
+                (Operand::Tensor(a), Operand::Number(b)) => {
+                    fits(sign, &a)?;
+                    Ok(right(&a, b.into())?)
+                }
+                (Operand::Number(a), Operand::Tensor(b)) => {
+                    fits(sign, &b)?;
+                    Ok(left(a.into(), &b)?)
+                }
                 (Operand::Number(_), Operand::Number(_)) => unreachable!("Lua adds numbers itself"),
             })
         });
@@ -57,12 +65,24 @@ pub fn add<M: UserDataMethods<Tensor>>(methods: &mut M) {
     });
     methods.add_meta_function(MetaMethod::BNot, |lua, (this, _): (Value, Value)| {
         let call = Call::new(lua, "~tensor", Some(this))?;
-        call.tensor(|| call.this.f_bitwise_not())
+        call.make(|| {
+            fits("~", &call.this)?;
+            Ok(call.this.f_bitwise_not()?)
+        })
     });
     let by_element = "a:lt(b), a:le(b), a:gt(b) and a:ge(b) compare by element";
     refuse(methods, MetaMethod::Lt, "Lua makes one boolean of <", by_element);
     refuse(methods, MetaMethod::Le, "Lua makes one boolean of <=", by_element);
     refuse(methods, MetaMethod::Concat, "a tensor is not text", "tostring(t) gives its values as text");
+}
+
+/// Bits are those of integers and booleans.
+fn fits(sign: &str, tensor: &T) -> Result<()> {
+    let kind = tensor.f_kind()?;
+    match matches!(sign, "&" | "|" | "~") && !dtype::is_whole(kind) {
+        true => Err(Error::message(format!("expected integers or booleans, got {}", dtype::name(kind)))),
+        false => Ok(()),
+    }
 }
 
 /// An operator of which nothing sensible would come.

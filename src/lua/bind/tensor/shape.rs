@@ -4,6 +4,7 @@ use mlua::{Table, Value};
 
 use super::{Call, Method, values};
 use crate::engine::Error;
+use crate::engine::tensor::memory;
 use crate::engine::tensor::shape::{self, offset};
 use crate::lua::args::Args;
 use crate::lua::options;
@@ -14,7 +15,7 @@ pub const METHODS: &[(&str, Method)] = &[
     ("view",       |call, args| { let shape = new_shape(call, args)?; call.tensor(|| call.this.f_view_(shape)) }),
     ("flatten",    flatten),
     ("expand",     expand),
-    ("contiguous", |call, args| { args.finish()?; call.tensor(|| call.this.f_contiguous()) }),
+    ("contiguous", contiguous),
     ("transpose",  transpose),
     ("permute",    permute),
     ("t",          transpose_matrix),
@@ -77,6 +78,15 @@ fn expand(call: &Call, mut args: Args) -> mlua::Result<Value> {
     call.make(|| {
         shape::stretches_to(&own, &shape)?;
         Ok(call.this.f_expand(shape, false)?)
+    })
+}
+
+/// The same values row by row in memory: a copy where they are not.
+fn contiguous(call: &Call, args: Args) -> mlua::Result<Value> {
+    args.finish()?;
+    call.make(|| {
+        memory::afford(&call.this.size(), call.this.f_kind()?, call.this.device())?;
+        Ok(call.this.f_contiguous()?)
     })
 }
 
