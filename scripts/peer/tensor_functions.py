@@ -222,4 +222,31 @@ drawn("multinomial", lambda p: torch.multinomial(p.detach(), 4), uniform(3, 6))
 drawn("multinomial again", lambda p: torch.multinomial(p.detach(), 9, replacement=True), uniform(3, 6))
 drawn("dropout", lambda x: F.dropout(x, 0.3), normal(4, 9))
 
-json.dump({"torch": torch.__version__, "cases": CASES}, sys.stdout, indent=None, separators=(",", ":"))
+# Optimizers: six steps on one small regression, clipped in the second half.
+def fitted(make, dtype=torch.float32):
+    x, y = draw("randn", (16, 3), 1), draw("randn", (16, 2), 2)
+    w = (draw("randn", (3, 2), 3)).to(dtype).requires_grad_(True)
+    b = torch.zeros(2, dtype=dtype, requires_grad=True)
+    optimizer = make([w, b])
+    losses, norms = [], []
+    for step in range(6):
+        loss = F.mse_loss(torch.tanh(x.to(dtype) @ w + b), y.to(dtype))
+        optimizer.zero_grad()
+        loss.backward()
+        if step >= 3:
+            norms.append(torch.nn.utils.clip_grad_norm_([w, b], 0.1).item())
+        optimizer.step()
+        losses.append(loss.item())
+    return {"losses": losses, "norms": norms, "w": numbers(w.detach()), "b": numbers(b.detach())}
+
+
+OPTIMIZERS = {
+    "sgd": fitted(lambda p: torch.optim.SGD(p, lr=0.1)),
+    "sgd decay": fitted(lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9, weight_decay=0.05)),
+    "sgd nesterov": fitted(lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9, nesterov=True)),
+    "adamw": fitted(lambda p: torch.optim.AdamW(p, lr=0.01)),
+    "adamw betas": fitted(lambda p: torch.optim.AdamW(p, lr=0.05, betas=(0.8, 0.95), eps=1e-6, weight_decay=0.1)),
+    "adamw float64": fitted(lambda p: torch.optim.AdamW(p, lr=0.01), torch.float64),
+}
+
+json.dump({"torch": torch.__version__, "cases": CASES, "optimizers": OPTIMIZERS}, sys.stdout, indent=None, separators=(",", ":"))
