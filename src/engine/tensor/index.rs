@@ -15,7 +15,11 @@ pub enum Part {
     /// One position: the dimension goes.
     At(i64),
     /// From one position to another, both included, every `step`-th.
-    Range { from: i64, to: i64, step: i64 },
+    Range {
+        from: i64,
+        to: i64,
+        step: i64,
+    },
     All,
     /// A mask of bool over as many dimensions as it has, or positions as int64 that count from 0.
     Tensor(Tensor),

@@ -14,7 +14,9 @@ const SMALL: u64 = 64 << 20;
 pub fn afford(shape: &[i64], kind: Kind, device: Device) -> Result<()> {
     let dtype = dtype::name(kind);
     let Some(bytes) = bytes(shape, kind) else {
-        return Err(Error::message(format!("a {dtype} tensor of the shape {shape:?} has more bytes than can be counted")));
+        return Err(Error::message(format!(
+            "a {dtype} tensor of the shape {shape:?} has more bytes than can be counted"
+        )));
     };
     if bytes < SMALL || device != Device::Cpu {
         return Ok(());
@@ -22,7 +24,8 @@ pub fn afford(shape: &[i64], kind: Kind, device: Device) -> Result<()> {
     match available() {
         Some(free) if bytes > free => {
             let (needed, free) = (gib(bytes), gib(free));
-            let message = format!("a {dtype} tensor of the shape {shape:?} takes {needed}, and {free} of memory are free");
+            let message =
+                format!("a {dtype} tensor of the shape {shape:?} takes {needed}, and {free} of memory are free");
             Err(Error::hinted(message, "make it smaller, or go through it in parts"))
         }
         _ => Ok(()),
@@ -38,16 +41,11 @@ fn bytes(shape: &[i64], kind: Kind) -> Option<u64> {
     Some(if shape.contains(&0) { 0 } else { bytes })
 }
 
-/// libtorch's account of memory that it did not get, as one sentence; any other error stays.
-pub fn explain(error: Error) -> Error {
-    let asked = match &error {
-        Error::Torch(text) => text.split_once("you tried to allocate ").map(|(_, rest)| rest),
-        _ => None,
-    };
-    match asked.and_then(|rest| rest.split(' ').next()?.parse().ok()) {
-        Some(bytes) => Error::message(format!("out of memory: {} more could not be had", gib(bytes))),
-        None => error,
-    }
+/// libtorch's account of memory that it did not get, as one sentence; nothing for any other text.
+pub fn missing(text: &str) -> Option<Error> {
+    let (_, asked) = text.split_once("you tried to allocate ")?;
+    let bytes = asked.split(' ').next()?.parse().ok()?;
+    Some(Error::message(format!("out of memory: {} more could not be had", gib(bytes))))
 }
 
 fn gib(bytes: u64) -> String {
@@ -96,13 +94,10 @@ mod tests {
 
     #[test]
     fn libtorchs_account_of_missing_memory_becomes_one_sentence() {
-        let text = "[enforce fail at alloc_cpu.cpp:121] err == 0. DefaultCPUAllocator: can't allocate memory: you tried \
-                    to allocate 4000000000000 bytes. Error code 12 (Cannot allocate memory)";
-        assert_eq!(
-            explain(Error::Torch(text.to_string())).to_string(),
-            "out of memory: 3725.3 GiB more could not be had"
-        );
-        assert_eq!(explain(Error::message("other")).to_string(), "other");
+        let text = "[enforce fail at alloc_cpu.cpp:121] err == 0. DefaultCPUAllocator: can't allocate memory: you \
+                    tried to allocate 4000000000000 bytes. Error code 12 (Cannot allocate memory)";
+        assert_eq!(missing(text).unwrap().to_string(), "out of memory: 3725.3 GiB more could not be had");
+        assert!(missing("you tried to allocate nothing").is_none());
     }
 
     #[test]

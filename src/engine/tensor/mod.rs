@@ -15,9 +15,9 @@ use super::{Error, Result};
 
 /// What libtorch says in its own way, in ours; any other error stays.
 pub fn explain(error: Error) -> Error {
-    match memory::explain(error) {
-        Error::Torch(text) if text == "ZeroDivisionError" => Error::message("an integer divided by zero"),
-        error => error,
+    match error.to_string().as_str() {
+        "ZeroDivisionError" => Error::message("an integer divided by zero"),
+        text => memory::missing(text).unwrap_or(error),
     }
 }
 

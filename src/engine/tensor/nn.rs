@@ -126,7 +126,10 @@ fn check_labels(logits: &Tensor, labels: &Tensor, ignore_index: i64) -> Result<(
     wanted.remove(dim);
     if found != wanted {
         let error = misfit(&shape, &found).to_string();
-        return Err(Error::hinted(error, format!("the classes are dimension {}: labels of the shape {wanted:?}", dim + 1)));
+        return Err(Error::hinted(
+            error,
+            format!("the classes are dimension {}: labels of the shape {wanted:?}", dim + 1),
+        ));
     }
     dtype::same_device(logits, labels)?;
     require("labels", labels, Kind::Int64)?;
@@ -237,10 +240,7 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_named_with_both_shapes() {
-        assert_eq!(
-            complaint(linear(&zeros(&[2, 3]), &zeros(&[4, 5]), None)),
-            "shapes [2, 3] and [4, 5] do not fit"
-        );
+        assert_eq!(complaint(linear(&zeros(&[2, 3]), &zeros(&[4, 5]), None)), "shapes [2, 3] and [4, 5] do not fit");
         assert_eq!(
             complaint(linear(&zeros(&[2, 3]), &zeros(&[4, 3]), Some(&zeros(&[3])))),
             "bias: shapes [4] and [3] do not fit"
@@ -253,7 +253,8 @@ mod tests {
             complaint(mse_loss(&zeros(&[3, 1]), &zeros(&[3]), Reduction::Mean)),
             "shapes [3, 1] and [3] do not fit"
         );
-        let attend = |k: &[i64], v: &[i64]| complaint(attention(&zeros(&[2, 5, 4]), &zeros(k), &zeros(v), None, false, None));
+        let attend =
+            |k: &[i64], v: &[i64]| complaint(attention(&zeros(&[2, 5, 4]), &zeros(k), &zeros(v), None, false, None));
         assert_eq!(attend(&[2, 6, 3], &[2, 6, 4]), "query and key: shapes [2, 5, 4] and [2, 6, 3] do not fit");
         assert_eq!(attend(&[2, 6, 4], &[2, 5, 4]), "key and value: shapes [2, 6, 4] and [2, 5, 4] do not fit");
     }

@@ -83,7 +83,10 @@ pub fn einsum_fits(equation: &str, shapes: &[Vec<i64>]) -> Result<()> {
             return Err(Error::message(message));
         }
         for (letter, &size) in term.chars().zip(shape) {
-            match letters.iter().find(|(known, other, _)| *known == letter && *other != size && *other != 1 && size != 1) {
+            match letters
+                .iter()
+                .find(|(known, other, _)| *known == letter && *other != size && *other != 1 && size != 1)
+            {
                 Some((_, other, seen)) => {
                     return Err(Error::message(format!("{}: {letter} is {other} and {size}", misfit(seen, shape))));
                 }

@@ -222,7 +222,10 @@ describe("a change in place", function()
     expect(t:zero_() == t):equals(true)
     expect(t:totable()):equals { 0, 0 }
     expect(tensor.zeros({ 1 }, { dtype = "bool" }):fill_(true):totable()):equals { true }
-    expect(error_of(t.fill_, t, "1")):equals("tensor:fill_: value: expected number or boolean, got string")
+    expect(error_of(t.fill_, t, "1")):equals("tensor:fill_: value: expected tensor or number, got string")
+    local whole = tensor.zeros({ 1 }, { dtype = "int64" })
+    expect(error_of(whole.fill_, whole, 1.5)):equals("tensor:fill_: value: expected one of int64, got number 1.5")
+    expect(error_of(whole.fill_, whole, whole)):contains("value: expected one value, got a tensor of the shape [1]")
   end)
 
   it("keeps the shape", function()

@@ -192,6 +192,11 @@ describe("gathering and scattering", function()
     expect(error_of(t.scatter, t, 2, whole { { 0 }, { 0 } }, tensor.ones { 1, 1 })):equals(
       "tensor:scatter: shapes [2, 1] and [1, 1] do not fit"
     )
+    local integers = whole { { 1, 2 } }
+    expect(integers:scatter(2, whole { { 1 } }, 7):totable()):equals { { 1, 7 } }
+    expect(error_of(integers.scatter, integers, 2, whole { { 1 } }, 0.5)):equals(
+      "tensor:scatter: value: expected one of int64, got number 0.5"
+    )
     expect(error_of(t.index_add, t, 1, whole { 0 }, source)):equals(
       "tensor:index_add: shapes [2, 3] and [1] do not fit for 1 indices along dimension 1"
     )

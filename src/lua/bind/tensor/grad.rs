@@ -4,10 +4,13 @@ use mlua::{Lua, MultiValue, Value};
 use serde::Deserialize;
 use tch::{Scalar, TchError};
 
-use super::{Call, Function, Method, Number, Operand, Tensor, attempt, list_of, optional_tensor, tensor, tensor_of, tensors_of};
+use super::index::single_beside;
+use super::{
+    Call, Function, Method, Operand, Tensor, attempt, list_of, optional_tensor, tensor, tensor_of, tensors_of,
+};
 use crate::engine::tensor::{dtype, shape};
 use crate::engine::{Error, Result};
-use crate::lua::args::{Args, kind};
+use crate::lua::args::Args;
 use crate::lua::options;
 
 type T = tch::Tensor;
@@ -26,7 +29,7 @@ pub const METHODS: &[(&str, Method)] = &[
     ("div_",          |call, args| change(call, args, T::f_div_, T::f_div_scalar_)),
     ("copy_",         copy),
     ("fill_",         fill),
-    ("zero_",         |call, args| { args.finish()?; let mut this = call.this.shallow_clone(); changed(call, || this.f_zero_()) }),
+    ("zero_",         zero),
 ];
 
 pub const FUNCTIONS: &[(&str, Function)] = &[("grad", gradients)];
@@ -85,7 +88,8 @@ fn gradients(lua: &Lua, function: &str, mut args: Args) -> mlua::Result<Value> {
             Value::Table(list) => tensors_of(list, "inputs")?,
             value => vec![tensor_of(value, "inputs")?],
         };
-        let name = |at: usize| if matches!(wanted, Value::Table(_)) { format!("inputs[{}]", at + 1) } else { "inputs".into() };
+        let name =
+            |at: usize| if matches!(wanted, Value::Table(_)) { format!("inputs[{}]", at + 1) } else { "inputs".into() };
         if inputs.is_empty() {
             return Err(Error::option("inputs", "at least one tensor", "an empty list"));
         }
@@ -195,12 +199,15 @@ fn turned(call: &Call, other: &T) -> Error {
 fn fill(call: &Call, mut args: Args) -> mlua::Result<Value> {
     let value = args.value("value")?;
     args.finish()?;
-    let number = match &value {
-        Value::Boolean(flag) => Number::Int((*flag).into()),
-        other => Number::new(other).ok_or_else(|| call.error(Error::option("value", "number or boolean", kind(other))))?,
-    };
+    let value = call.check(|| single_beside(&call.this, &value))?;
     let mut this = call.this.shallow_clone();
-    changed(call, || this.f_fill_(Scalar::from(number)))
+    changed(call, || this.f_fill_tensor_(&value))
+}
+
+fn zero(call: &Call, args: Args) -> mlua::Result<Value> {
+    args.finish()?;
+    let mut this = call.this.shallow_clone();
+    changed(call, || this.f_zero_())
 }
 
 /// Runs a change and gives back the tensor that was changed, for the next call in a chain.

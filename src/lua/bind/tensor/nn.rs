@@ -2,6 +2,7 @@
 
 use mlua::{Lua, Table, Value};
 use serde::Deserialize;
+use tch::Reduction;
 
 use super::super::without;
 use super::{Function, new_value, optional_tensor, tensor, tensor_of};
@@ -21,12 +22,12 @@ pub const FUNCTIONS: &[(&str, Function)] = &[
     ("attention",      attention),
     ("cross_entropy",  |lua, function, args| label_loss(lua, function, args, "logits")),
     ("nll_loss",       |lua, function, args| label_loss(lua, function, args, "logprobs")),
-    ("mse_loss",       |lua, function, args| pair_loss(lua, function, args, |a, b, how| nn::mse_loss(a, b, reduction(how)?))),
-    ("l1_loss",        |lua, function, args| pair_loss(lua, function, args, |a, b, how| nn::l1_loss(a, b, reduction(how)?))),
+    ("mse_loss",       |lua, function, args| pair_loss(lua, function, args, nn::mse_loss)),
+    ("l1_loss",        |lua, function, args| pair_loss(lua, function, args, nn::l1_loss)),
     ("smooth_l1_loss", smooth_l1_loss),
     ("kl_div",         kl_div),
     ("binary_cross_entropy_with_logits", |lua, function, args| {
-        pair_loss(lua, function, args, |a, b, how| nn::binary_cross_entropy_with_logits(a, b, reduction(how)?))
+        pair_loss(lua, function, args, nn::binary_cross_entropy_with_logits)
     }),
 ];
 
@@ -169,12 +170,12 @@ fn pair_loss(
     lua: &Lua,
     function: &str,
     mut args: Args,
-    loss: fn(&T, &T, &str) -> Result<T>,
+    loss: fn(&T, &T, Reduction) -> Result<T>,
 ) -> mlua::Result<Value> {
     let (input, target) = (tensor(&mut args, function, "input")?, tensor(&mut args, function, "target")?);
     let options: LossOptions = options::read(function, args.optional_table("options")?)?;
     args.finish()?;
-    new_value(lua, function, || loss(&input, &target, &options.reduction))
+    new_value(lua, function, || loss(&input, &target, reduction(&options.reduction)?))
 }
 
 #[derive(Debug, Deserialize)]

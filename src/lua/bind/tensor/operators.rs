@@ -3,7 +3,7 @@
 use mlua::{Lua, MetaMethod, MultiValue, UserDataMethods, Value};
 use tch::{Scalar, TchError};
 
-use super::math::number_beside;
+use super::pairs::number_beside;
 use super::{Call, Operand, Tensor, new_value};
 use crate::engine::tensor::{dtype, elementwise};
 use crate::engine::{Error, Result};
@@ -22,8 +22,8 @@ const OPERATORS: [Operator; 10] = [
     (MetaMethod::Sub,  "-",  T::f_sub,                T::f_sub_scalar,          |a, b| b.f_rsub_scalar(a)),
     (MetaMethod::Mul,  "*",  T::f_mul,                T::f_mul_scalar,          |a, b| b.f_mul_scalar(a)),
     (MetaMethod::Div,  "/",  T::f_div,                T::f_div_scalar,          divided_by),
-    (MetaMethod::IDiv, "//", T::f_floor_divide,       T::f_floor_divide_scalar, |a, b| number_beside(a, b)?.f_floor_divide(b)),
-    (MetaMethod::Mod,  "%",  T::f_remainder_tensor,   T::f_remainder,           |a, b| number_beside(a, b)?.f_remainder_tensor(b)),
+    (MetaMethod::IDiv, "//", T::f_floor_divide,       T::f_floor_divide_scalar, floor_divided_by),
+    (MetaMethod::Mod,  "%",  T::f_remainder_tensor,   T::f_remainder,           remainder_by),
     (MetaMethod::Pow,  "^",  T::f_pow,                T::f_pow_tensor_scalar,   |a, b| T::f_pow_scalar(a, b)),
     (MetaMethod::BAnd, "&",  T::f_bitwise_and_tensor, T::f_bitwise_and,         |a, b| b.f_bitwise_and(a)),
     (MetaMethod::BOr,  "|",  T::f_bitwise_or_tensor,  T::f_bitwise_or,          |a, b| b.f_bitwise_or(a)),
@@ -34,6 +34,15 @@ const OPERATORS: [Operator; 10] = [
 fn divided_by(number: Scalar, tensor: &T) -> Outcome {
     let kind = if tensor.f_is_floating_point()? { tensor.f_kind()? } else { tch::Kind::Float };
     T::f_scalar_tensor(number, (kind, tensor.device()))?.f_div(tensor)
+}
+
+fn floor_divided_by(number: Scalar, tensor: &T) -> Outcome {
+    number_beside(number, tensor)?.f_floor_divide(tensor)
+}
+
+/// Unlike libtorch's own function of a number and a tensor, this one has a gradient.
+fn remainder_by(number: Scalar, tensor: &T) -> Outcome {
+    number_beside(number, tensor)?.f_remainder_tensor(tensor)
 }
 
 pub fn add<M: UserDataMethods<Tensor>>(methods: &mut M) {

@@ -16,10 +16,10 @@ type T = tch::Tensor;
 
 #[rustfmt::skip]
 pub const FUNCTIONS: &[(&str, Function)] = &[
-    ("rand",       |lua, function, args| drawn(lua, function, args, |shape, kind| T::f_rand(shape, (kind, Device::Cpu)))),
-    ("randn",      |lua, function, args| drawn(lua, function, args, |shape, kind| T::f_randn(shape, (kind, Device::Cpu)))),
-    ("rand_like",  |lua, function, args| drawn_like(lua, function, args, |shape, kind| T::f_rand(shape, (kind, Device::Cpu)))),
-    ("randn_like", |lua, function, args| drawn_like(lua, function, args, |shape, kind| T::f_randn(shape, (kind, Device::Cpu)))),
+    ("rand",       |lua, function, args| drawn(lua, function, args, uniform)),
+    ("randn",      |lua, function, args| drawn(lua, function, args, standard)),
+    ("rand_like",  |lua, function, args| drawn_like(lua, function, args, uniform)),
+    ("randn_like", |lua, function, args| drawn_like(lua, function, args, standard)),
     ("normal",     normal),
     ("randint",    randint),
     ("randperm",   randperm),
@@ -48,6 +48,14 @@ impl DrawOptions {
 
 /// A function of tch that draws a tensor of a shape and a dtype on the CPU.
 type Draw = fn(&[i64], Kind) -> Result<T, TchError>;
+
+fn uniform(shape: &[i64], kind: Kind) -> Result<T, TchError> {
+    T::f_rand(shape, (kind, Device::Cpu))
+}
+
+fn standard(shape: &[i64], kind: Kind) -> Result<T, TchError> {
+    T::f_randn(shape, (kind, Device::Cpu))
+}
 
 fn drawn(lua: &Lua, function: &str, mut args: Args, draw: Draw) -> mlua::Result<Value> {
     let shape = shape::sizes(function, &args.table("shape")?, 0)?;
@@ -180,7 +188,8 @@ fn multinomial(call: &Call, mut args: Args) -> mlua::Result<Value> {
         };
         let most = if replacement { i64::MAX } else { places };
         if !(1..=most).contains(&n) {
-            let expected = if replacement { "at least 1".into() } else { format!("1 to {most}, as nothing is put back") };
+            let expected =
+                if replacement { "at least 1".into() } else { format!("1 to {most}, as nothing is put back") };
             return Err(Error::option("n", expected, n));
         }
         within(&weights, 0.0, f64::MAX)?;

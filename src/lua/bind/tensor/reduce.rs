@@ -13,21 +13,21 @@ type Outcome = Result<T, TchError>;
 
 #[rustfmt::skip]
 pub const METHODS: &[(&str, Method)] = &[
-    ("sum",           |call, args| over_dims(call, args, |t, dims, keep| t.f_sum_dim_intlist(dims, keep, None))),
-    ("mean",          |call, args| over_dims(call, args, |t, dims, keep| t.f_mean_dim(dims, keep, None))),
-    ("logsumexp",     |call, args| over_dims(call, args, |t, dims, keep| t.f_logsumexp(dims, keep))),
-    ("prod",          |call, args| over_dim(call, args, |t| t.f_prod(None), |t, dim, keep| t.f_prod_dim_int(dim, keep, None))),
-    ("all",           |call, args| over_dim(call, args, T::f_all, T::f_all_dim)),
-    ("any",           |call, args| over_dim(call, args, T::f_any, T::f_any_dim)),
-    ("argmax",        |call, args| over_dim(call, args, |t| t.f_argmax(None, false), |t, dim, keep| t.f_argmax(dim, keep))),
-    ("argmin",        |call, args| over_dim(call, args, |t| t.f_argmin(None, false), |t, dim, keep| t.f_argmin(dim, keep))),
-    ("std",           |call, args| spread(call, args, |t, dims, correction, keep| t.f_std_correction(dims, correction, keep))),
-    ("var",           |call, args| spread(call, args, |t, dims, correction, keep| t.f_var_correction(dims, correction, keep))),
-    ("norm",          norm),
-    ("cumsum",        |call, args| along(call, args, |t, dim| t.f_cumsum(dim, None))),
-    ("cumprod",       |call, args| along(call, args, |t, dim| t.f_cumprod(dim, None))),
-    ("softmax",       |call, args| along(call, args, |t, dim| t.f_softmax(dim, None))),
-    ("log_softmax",   |call, args| along(call, args, |t, dim| t.f_log_softmax(dim, None))),
+    ("sum",         |call, args| over_dims(call, args, |t, dims, k| t.f_sum_dim_intlist(dims, k, None))),
+    ("mean",        |call, args| over_dims(call, args, |t, dims, k| t.f_mean_dim(dims, k, None))),
+    ("logsumexp",   |call, args| over_dims(call, args, |t, dims, k| t.f_logsumexp(dims, k))),
+    ("prod",        |call, args| over_dim(call, args, |t| t.f_prod(None), |t, dim, k| t.f_prod_dim_int(dim, k, None))),
+    ("all",         |call, args| over_dim(call, args, T::f_all, T::f_all_dim)),
+    ("any",         |call, args| over_dim(call, args, T::f_any, T::f_any_dim)),
+    ("argmax",      |call, args| over_dim(call, args, |t| t.f_argmax(None, false), |t, dim, k| t.f_argmax(dim, k))),
+    ("argmin",      |call, args| over_dim(call, args, |t| t.f_argmin(None, false), |t, dim, k| t.f_argmin(dim, k))),
+    ("std",         |call, args| spread(call, args, |t, dims, less, k| t.f_std_correction(dims, less, k))),
+    ("var",         |call, args| spread(call, args, |t, dims, less, k| t.f_var_correction(dims, less, k))),
+    ("norm",        norm),
+    ("cumsum",      |call, args| along(call, args, |t, dim| t.f_cumsum(dim, None))),
+    ("cumprod",     |call, args| along(call, args, |t, dim| t.f_cumprod(dim, None))),
+    ("softmax",     |call, args| along(call, args, |t, dim| t.f_softmax(dim, None))),
+    ("log_softmax", |call, args| along(call, args, |t, dim| t.f_log_softmax(dim, None))),
 ];
 
 /// `(dim, keepdim)`, both optional: over everything, or along dimensions, which then go or stay with the size 1.

@@ -40,7 +40,9 @@ pub fn sizes(function: &str, table: &Table, least: i64) -> mlua::Result<Vec<i64>
     let sizes = (1..=table.raw_len()).map(item).collect::<mlua::Result<Vec<i64>>>()?;
     match table.pairs::<Value, Value>().count() == sizes.len() {
         true => Ok(sizes),
-        false => Err(options::reject(function, Error::option("shape", "a list of sizes", "a table with other keys too"))),
+        false => {
+            Err(options::reject(function, Error::option("shape", "a list of sizes", "a table with other keys too")))
+        }
     }
 }
 
