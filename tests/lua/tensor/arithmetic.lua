@@ -170,7 +170,7 @@ describe("functions of every value", function()
   it("choose between two tensors", function()
     local t = tensor.new { 1, -2 }
     expect(tensor.where(t:gt(0), t, 0):totable()):equals { 1, 0 }
-    expect(tensor.where(t:gt(0), 1.5, t:to({ dtype = "int64" })):totable()):equals { 1.5, -2 }
+    expect(tensor.where(t:gt(0), 1.5, t:to { dtype = "int64" }):totable()):equals { 1.5, -2 }
     expect(tensor.where(t:gt(0), tensor.zeros { 2, 1 }, t):shape()):equals { 2, 2 }
     expect(error_of(tensor.where, t:gt(0), 1, 2)):equals(
       "tensor.where: expected a tensor as a or b, to tell the dtype, got two numbers"
@@ -252,7 +252,9 @@ describe("einsum", function()
     expect(error_of(tensor.einsum, "i", { a })):equals(
       'tensor.einsum: "i" names 1 dimensions, got the shape [2, 3]'
     )
-    expect(error_of(tensor.einsum, "ij", { 3 })):equals("tensor.einsum: tensors[1]: expected tensor, got number")
+    expect(error_of(tensor.einsum, "ij", { 3 })):equals(
+      "tensor.einsum: tensors[1]: expected tensor, got number"
+    )
   end)
 end)
 

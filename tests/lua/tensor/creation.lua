@@ -75,10 +75,16 @@ describe("a new tensor", function()
     } do
       expect(tensor.new(range, { dtype = dtype }):totable()):equals(range)
       expect(error_of(tensor.new, range[2] + 1, { dtype = dtype })):equals(
-        ("tensor.new: value: expected integer from %d to %d, got number %d"):format(range[1], range[2], range[2] + 1)
+        ("tensor.new: value: expected integer from %d to %d, got number %d"):format(
+          range[1],
+          range[2],
+          range[2] + 1
+        )
       )
     end
-    expect(error_of(tensor.new, { 0 / 0 }, { dtype = "int64" })):contains("value[1]: expected integer, got number")
+    expect(error_of(tensor.new, { 0 / 0 }, { dtype = "int64" })):contains(
+      "value[1]: expected integer, got number"
+    )
     expect(error_of(tensor.new, { 1 }, { dtype = "bool" })):equals(
       "tensor.new: value[1]: expected boolean, got number 1"
     )
@@ -120,7 +126,9 @@ describe("a filled tensor", function()
       "tensor.full: value: expected number or boolean, got table"
     )
     for _, size in ipairs { 1.5, -1, 0 / 0, 1 / 0, 2 ^ 70 } do
-      expect(error_of(tensor.zeros, { 2, size })):contains("tensor.zeros: shape[2]: expected a non-negative integer")
+      expect(error_of(tensor.zeros, { 2, size })):contains(
+        "tensor.zeros: shape[2]: expected a non-negative integer"
+      )
     end
     expect(error_of(tensor.zeros, { 2, rows = 2 })):equals(
       "tensor.zeros: shape: expected a list of sizes, got a table with other keys too"
@@ -130,7 +138,9 @@ describe("a filled tensor", function()
   it("that no memory holds is refused before it is made", function()
     local huge = "a float32 tensor of the shape [%s] "
     local overflow = "tensor.zeros: " .. huge:format("1099511627776, 1099511627776")
-    expect(error_of(tensor.zeros, { 2 ^ 40, 2 ^ 40 })):equals(overflow .. "has more bytes than can be counted")
+    expect(error_of(tensor.zeros, { 2 ^ 40, 2 ^ 40 })):equals(
+      overflow .. "has more bytes than can be counted"
+    )
     local large = "tensor.ones: " .. huge:format("1000000, 1000000") .. "takes 3725.3 GiB, and "
     expect(error_of(tensor.ones, { 1e6, 1e6 })):contains(large)
     expect(error_of(tensor.full, { 1e6, 1e6 }, 1)):contains("takes 3725.3 GiB, and ")
@@ -185,7 +195,9 @@ describe("a filled tensor", function()
       "tensor.arange: upper bound and lower bound inconsistent with step sign"
     )
     expect(error_of(tensor.arange, 1 / 0)):equals("tensor.arange: stop: expected a finite number, got inf")
-    expect(error_of(tensor.arange, 1, 2, 0)):equals("tensor.arange: step: expected a number other than 0, got 0")
+    expect(error_of(tensor.arange, 1, 2, 0)):equals(
+      "tensor.arange: step: expected a number other than 0, got 0"
+    )
     expect(error_of(tensor.arange, 1, 2, 1, 5)):equals(
       "tensor.arange: options: expected table, behind at most three numbers, got number"
     )
@@ -216,8 +228,12 @@ describe("a drawn tensor", function()
 
   it("refuses what is no distribution", function()
     local seed = { seed = 1 }
-    expect(error_of(tensor.randint, 3, 3, { 1 }, seed)):equals("tensor.randint: high: expected more than low, 3, got 3")
-    expect(error_of(tensor.randperm, -1, seed)):equals("tensor.randperm: n: expected a non-negative integer, got -1")
+    expect(error_of(tensor.randint, 3, 3, { 1 }, seed)):equals(
+      "tensor.randint: high: expected more than low, 3, got 3"
+    )
+    expect(error_of(tensor.randperm, -1, seed)):equals(
+      "tensor.randperm: n: expected a non-negative integer, got -1"
+    )
     expect(error_of(tensor.normal, 0, -1, { 1 }, seed)):equals(
       "tensor.normal: std: expected a finite number of at least 0, got -1"
     )

@@ -108,7 +108,9 @@ describe("tensor.grad", function()
     local other = tensor.new({ 1 }, { requires_grad = true })
     local message = error_of(tensor.grad, (x * x):sum(), { x, other })
     expect(message):equals("tensor.grad: inputs[2]: the output was not computed from it")
-    expect(error_of(tensor.grad, x:sum(), tensor.new { 1 })):equals("tensor.grad: inputs: does not require grad")
+    expect(error_of(tensor.grad, x:sum(), tensor.new { 1 })):equals(
+      "tensor.grad: inputs: does not require grad"
+    )
     expect(error_of(tensor.grad, tensor.new(1), x)):contains(
       "tensor.grad: nothing that this tensor was computed from requires grad"
     )
@@ -118,7 +120,9 @@ describe("tensor.grad", function()
     expect(error_of(tensor.grad, x:sum(), {})):equals(
       "tensor.grad: inputs: expected at least one tensor, got an empty list"
     )
-    expect(error_of(tensor.grad, x:sum(), x, { retain = true })):contains("tensor.grad: retain: unknown option")
+    expect(error_of(tensor.grad, x:sum(), x, { retain = true })):contains(
+      "tensor.grad: retain: unknown option"
+    )
   end)
 end)
 
@@ -224,8 +228,12 @@ describe("a change in place", function()
     expect(tensor.zeros({ 1 }, { dtype = "bool" }):fill_(true):totable()):equals { true }
     expect(error_of(t.fill_, t, "1")):equals("tensor:fill_: value: expected tensor or number, got string")
     local whole = tensor.zeros({ 1 }, { dtype = "int64" })
-    expect(error_of(whole.fill_, whole, 1.5)):equals("tensor:fill_: value: expected one of int64, got number 1.5")
-    expect(error_of(whole.fill_, whole, whole)):contains("value: expected one value, got a tensor of the shape [1]")
+    expect(error_of(whole.fill_, whole, 1.5)):equals(
+      "tensor:fill_: value: expected one of int64, got number 1.5"
+    )
+    expect(error_of(whole.fill_, whole, whole)):contains(
+      "value: expected one value, got a tensor of the shape [1]"
+    )
   end)
 
   it("keeps the shape", function()

@@ -86,7 +86,10 @@ describe("a part", function()
         "index[2]: expected a range within 1 to 3 or -3 to -1, not running backwards, got { 1, 4 }",
       },
       { { 1, { 1, 3, -1 } }, "index[2]: expected a step of at least 1, got -1\nhint: t:flip" },
-      { { row = 1 }, "index: expected a list with one entry for each dimension, got a table with other keys too" },
+      {
+        { row = 1 },
+        "index: expected a list with one entry for each dimension, got a table with other keys too",
+      },
       {
         whole { 0, 2 },
         "index: expected values from 0 to 1 (values inside tensors count from 0), got 2",
@@ -141,9 +144,15 @@ describe("an assignment", function()
     expect(error_of(put, integers, 1.5)):equals(
       "assignment to tensor[1]: value: expected one of int64, got number 1.5"
     )
-    expect(error_of(put, tensor.new({ 1 }, { dtype = "uint8" }), 256)):contains("expected one of uint8, got number 256")
-    expect(error_of(put, flags, 1)):equals("assignment to tensor[1]: value: expected one of bool, got number 1")
-    expect(error_of(put, t, true)):equals("assignment to tensor[1]: value: expected one of float32, got boolean")
+    expect(error_of(put, tensor.new({ 1 }, { dtype = "uint8" }), 256)):contains(
+      "expected one of uint8, got number 256"
+    )
+    expect(error_of(put, flags, 1)):equals(
+      "assignment to tensor[1]: value: expected one of bool, got number 1"
+    )
+    expect(error_of(put, t, true)):equals(
+      "assignment to tensor[1]: value: expected one of float32, got boolean"
+    )
     expect(error_of(put, integers, tensor.new(1.5))):equals(
       "assignment to tensor[1]: dtypes int64 and float32 do not fit\n"
         .. 'hint: move one of them: t:to { dtype = "int64" }'
@@ -159,7 +168,9 @@ describe("an assignment", function()
       "assignment to tensor[...] of the shape [2, 3]: shapes [2, 2] and [3] do not fit"
     )
     local message = error_of(set, t:gt(4), tensor.zeros { 3 })
-    expect(message):contains("assignment to tensor[...] of the shape [2, 3]: shape mismatch: value tensor of shape [3]")
+    expect(message):contains(
+      "assignment to tensor[...] of the shape [2, 3]: shape mismatch: value tensor of shape [3]"
+    )
     expect(message):contains("[2]")
     expect(error_of(set, 3, 0)):equals("assignment to tensor[3]: index: expected 1 to 2 or -2 to -1, got 3")
   end)
@@ -185,7 +196,9 @@ end)
 describe("gathering and scattering", function()
   it("check indices and shapes before anything is touched", function()
     local source = tensor.ones { 2, 3 }
-    expect(error_of(t.scatter, t, 2, whole { { 3 } }, 1)):contains("tensor:scatter: index: expected values from 0 to 2")
+    expect(error_of(t.scatter, t, 2, whole { { 3 } }, 1)):contains(
+      "tensor:scatter: index: expected values from 0 to 2"
+    )
     expect(error_of(t.scatter_add, t, 1, whole { { 0, 2, 0 } }, source)):contains(
       "tensor:scatter_add: index: expected values from 0 to 1"
     )
@@ -210,7 +223,9 @@ describe("gathering and scattering", function()
     expect(error_of(t.masked_fill, t, tensor.new { true, false }, 0)):equals(
       "tensor:masked_fill: shapes [2] and [2, 3] do not fit"
     )
-    expect(error_of(t.masked_select, t, t)):contains("tensor:masked_select: mask: expected dtype bool, got float32")
+    expect(error_of(t.masked_select, t, t)):contains(
+      "tensor:masked_select: mask: expected dtype bool, got float32"
+    )
     local labels = whole { 0, 3 }
     expect(error_of(labels.one_hot, labels, 3)):equals(
       "tensor:one_hot: t: expected values from 0 to 2 (values inside tensors count from 0), got 3"

@@ -29,13 +29,21 @@ local counts = " (values inside tensors count from 0)"
 describe("a layer", function()
   it("names both shapes where they do not fit", function()
     expect(complain("linear", zeros(2, 3), zeros(4, 5))):equals("shapes [2, 3] and [4, 5] do not fit")
-    expect(complain("linear", zeros(2, 3), zeros(4, 3), zeros(3))):equals("bias: shapes [4] and [3] do not fit")
+    expect(complain("linear", zeros(2, 3), zeros(4, 3), zeros(3))):equals(
+      "bias: shapes [4] and [3] do not fit"
+    )
     expect(complain("linear", zeros(2, 3), zeros(3))):equals("weight: expected the shape [out, in], got [3]")
     expect(complain("layer_norm", zeros(2, 3), zeros(2))):equals("weight: shapes [2, 3] and [2] do not fit")
-    expect(complain("layer_norm", zeros(2, 3), zeros(3), zeros(2))):equals("bias: shapes [2, 3] and [2] do not fit")
-    expect(complain("rms_norm", zeros(2, 3), zeros(2, 2))):equals("weight: shapes [2, 3] and [2, 2] do not fit")
+    expect(complain("layer_norm", zeros(2, 3), zeros(3), zeros(2))):equals(
+      "bias: shapes [2, 3] and [2] do not fit"
+    )
+    expect(complain("rms_norm", zeros(2, 3), zeros(2, 2))):equals(
+      "weight: shapes [2, 3] and [2, 2] do not fit"
+    )
     expect(complain("rms_norm", tensor.new(1))):equals("a single number has no dimension to normalise")
-    expect(complain("embedding", zeros(4), whole { 0 })):equals("weight: expected the shape [rows, size], got [4]")
+    expect(complain("embedding", zeros(4), whole { 0 })):equals(
+      "weight: expected the shape [rows, size], got [4]"
+    )
   end)
 
   it("wants one dtype, and floats", function()
@@ -113,7 +121,9 @@ describe("a loss over labels", function()
       expect(complain(name, zeros(2, 5, 3), whole { { 0 }, { 1 } })):equals(
         "shapes [2, 5, 3] and [2, 1] do not fit\nhint: the classes are dimension 2: labels of the shape [2, 3]"
       )
-      expect(complain(name, whole { { 1 } }, whole { 0 })):contains("expected a floating-point dtype, got int64")
+      expect(complain(name, whole { { 1 } }, whole { 0 })):contains(
+        "expected a floating-point dtype, got int64"
+      )
       expect(complain(name, logits, whole { 0, 1 }, { reduction = "all" })):equals(
         'reduction: expected "mean", "sum" or "none", got "all"'
       )
@@ -132,7 +142,9 @@ describe("a loss over labels", function()
   it("leaves out the labels that it is told to ignore", function()
     local loss = tensor.cross_entropy(logits, whole { 1, -100 })
     expect(loss:item()):near(math.log(3))
-    expect(tensor.cross_entropy(logits, whole { 1, 7 }, { ignore_index = 7, reduction = "none" }):totable()[2]):equals(0)
+    expect(
+      tensor.cross_entropy(logits, whole { 1, 7 }, { ignore_index = 7, reduction = "none" }):totable()[2]
+    ):equals(0)
     local none = tensor.cross_entropy(logits, whole { -100, -100 }):item()
     expect(none ~= none):equals(true)
   end)
@@ -144,7 +156,13 @@ end)
 
 describe("a loss over pairs", function()
   it("wants one shape, as broadcasting would pair everything with everything", function()
-    for _, name in ipairs { "mse_loss", "l1_loss", "smooth_l1_loss", "kl_div", "binary_cross_entropy_with_logits" } do
+    for _, name in ipairs {
+      "mse_loss",
+      "l1_loss",
+      "smooth_l1_loss",
+      "kl_div",
+      "binary_cross_entropy_with_logits",
+    } do
       expect(complain(name, zeros(3, 1), zeros(3))):equals("shapes [3, 1] and [3] do not fit")
       expect(complain(name, zeros(3), tensor.zeros({ 3 }, { dtype = "float64" }))):contains(
         "dtypes float32 and float64 do not fit"
@@ -155,6 +173,8 @@ describe("a loss over pairs", function()
     expect(complain("kl_div", tensor.new(1), tensor.new(1), { reduction = "batchmean" })):equals(
       "batchmean: a single number has no first dimension"
     )
-    expect(complain("smooth_l1_loss", zeros(1), zeros(1), { beta = -1 })):equals("beta: expected at least 0, got -1")
+    expect(complain("smooth_l1_loss", zeros(1), zeros(1), { beta = -1 })):equals(
+      "beta: expected at least 0, got -1"
+    )
   end)
 end)

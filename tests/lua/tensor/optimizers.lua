@@ -155,7 +155,9 @@ describe("an optimizer", function()
     expect(error_of(optimizer.learning_rate, optimizer, -1)):equals(
       "optimizer:learning_rate: learning_rate: expected a finite number of at least 0, got -1"
     )
-    expect(error_of(optimizer.learning_rate, optimizer, 0 / 0)):contains("expected a finite number of at least 0")
+    expect(error_of(optimizer.learning_rate, optimizer, 0 / 0)):contains(
+      "expected a finite number of at least 0"
+    )
   end)
 
   it("takes leaves that require grad, each once", function()
@@ -170,8 +172,12 @@ describe("an optimizer", function()
     )
     expect(complaint { w, w }):equals("tensor.sgd: params[2]: the same tensor as params[1]")
     expect(complaint { a = w, b = w }):equals("tensor.sgd: params.b: the same tensor as params.a")
-    expect(complaint { w, w:detach():requires_grad(true) }):contains("params[2]: the same tensor as params[1]")
-    expect(complaint { w * 2 }):contains("params[1]: computed from other tensors, so no gradient stays with it")
+    expect(complaint { w, w:detach():requires_grad(true) }):contains(
+      "params[2]: the same tensor as params[1]"
+    )
+    expect(complaint { w * 2 }):contains(
+      "params[1]: computed from other tensors, so no gradient stays with it"
+    )
     expect(complaint {}):equals("tensor.sgd: params: expected at least one tensor, got none")
     expect(complaint { w, 3 }):equals("tensor.sgd: params[2]: expected tensor, got number")
     expect(complaint { w, name = w }):contains("params: expected a list or a table of names, got both in one")
@@ -188,7 +194,11 @@ describe("an optimizer", function()
       { tensor.sgd, { lr = 1 }, "tensor.sgd: lr: unknown option" },
       { tensor.sgd, { learning_rate = -1 }, "learning_rate: expected a finite number of at least 0, got -1" },
       { tensor.sgd, { learning_rate = 0 / 0 }, "learning_rate: expected a finite number, got" },
-      { tensor.sgd, { learning_rate = 1, momentum = -0.1 }, "momentum: expected a finite number of at least 0" },
+      {
+        tensor.sgd,
+        { learning_rate = 1, momentum = -0.1 },
+        "momentum: expected a finite number of at least 0",
+      },
       { tensor.sgd, { learning_rate = 1, nesterov = true }, "nesterov: only with a momentum" },
       { tensor.adamw, { betas = { 0.9 } }, "tensor.adamw: betas: expected two numbers, got 1" },
       { tensor.adamw, { betas = { 0.9, 1 } }, "tensor.adamw: betas[2]: expected 0 to below 1, got 1" },
@@ -216,7 +226,9 @@ describe("an optimizer", function()
     expect(error_of(optimizer.load_state, optimizer, {})):contains("the state lacks learning_rate")
     local more = optimizer:state()
     more.other = tensor.new(1)
-    expect(error_of(optimizer.load_state, optimizer, more)):contains("has other, which belongs to no parameter here")
+    expect(error_of(optimizer.load_state, optimizer, more)):contains(
+      "has other, which belongs to no parameter here"
+    )
     for name, value in pairs(optimizer:state()) do
       expect(value:totable()):equals(before[name]:totable())
     end

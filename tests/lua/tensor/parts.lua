@@ -46,7 +46,9 @@ describe("an index", function()
       "tensor[1]: index: expected no position, as there is nothing to choose from, got 1"
     )
     expect(error_of(at, tensor.new(1), 1)):equals("tensor[1]: a single number has no parts")
-    expect(error_of(at, t, 1.5)):equals("tensor[i]: expected an integer, a table, a tensor or a method's name, got number 1.5")
+    expect(error_of(at, t, 1.5)):equals(
+      "tensor[i]: expected an integer, a table, a tensor or a method's name, got number 1.5"
+    )
     local length = function(single)
       return #single
     end
@@ -62,9 +64,7 @@ describe("an index", function()
     local function assign()
       t.grad = 2
     end
-    expect(error_of(assign)):equals(
-      "tensor: there is no field `grad` to set\nhint: t[i] = x sets a part"
-    )
+    expect(error_of(assign)):equals("tensor: there is no field `grad` to set\nhint: t[i] = x sets a part")
   end)
 end)
 
@@ -171,7 +171,9 @@ describe("dimensions", function()
       "tensor:permute: dims[3]: expected each dimension once, got 2"
     )
     expect(error_of(t.flatten, t, 3, 2)):equals("tensor:flatten: last: expected a dimension from 3 on, got 2")
-    expect(error_of(t.expand, t, { 2, 3, 5 })):equals("tensor:expand: shapes [2, 3, 4] and [2, 3, 5] do not fit")
+    expect(error_of(t.expand, t, { 2, 3, 5 })):equals(
+      "tensor:expand: shapes [2, 3, 4] and [2, 3, 5] do not fit"
+    )
     expect(error_of(t.expand, t, { 3, 4 })):equals("tensor:expand: shapes [2, 3, 4] and [3, 4] do not fit")
     expect(error_of(t.expand, t, { -1, 2, 3, 4 })):equals(
       "tensor:expand: shape[1]: expected a size, as this dimension is new, got -1"

@@ -93,7 +93,9 @@ describe("a spread", function()
       "tensor:var: correction: expected a non-negative integer, got -1"
     )
     local integers = tensor.new({ 1 }, { dtype = "int64" })
-    expect(error_of(integers.var, integers)):contains("tensor:var: t: expected a floating-point dtype, got int64")
+    expect(error_of(integers.var, integers)):contains(
+      "tensor:var: t: expected a floating-point dtype, got int64"
+    )
   end)
 
   it("has norms of every order", function()
@@ -144,9 +146,7 @@ describe("values in order", function()
   end)
 
   it("are as many as there are", function()
-    expect(error_of(t.topk, t, 4)):equals(
-      "tensor:topk: k: expected 0 to 3, the size of the dimension, got 4"
-    )
+    expect(error_of(t.topk, t, 4)):equals("tensor:topk: k: expected 0 to 3, the size of the dimension, got 4")
     expect(error_of(t.topk, t, -1)):contains("k: expected 0 to 3")
     expect(error_of(t.topk, t, 2, 3)):equals("tensor:topk: dim: expected 1 to 2 or -2 to -1, got 3")
     expect(error_of(t.sort, t, 1, "up")):equals(
