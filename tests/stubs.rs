@@ -11,6 +11,7 @@ use mlua::{AnyUserData, Function, Lua, Table, Value};
 const HANDLES: &[(&str, &str, &str)] = &[
     ("random",    "Random",      "return require('affine.random').new(1)"),
     ("test",      "Expectation", "return require('affine.test').expect(1)"),
+    ("tensor",    "Optimizer",   "local t = require('affine.tensor')\nreturn t.adamw { t.zeros({ 1 }, { requires_grad = true }) }"),
     ("tokenizer", "Tokenizer",   "return dofile('tests/lua/tiny.lua').tokenizer"),
     ("model",     "Model",       "return dofile('tests/lua/tiny.lua').model()"),
     ("env",       "Environment", "return require('affine.env').make('sat')"),

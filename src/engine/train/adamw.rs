@@ -121,32 +121,32 @@ impl AdamW {
     /// Fails, and leaves the optimizer unchanged, when a tensor is missing, has another shape than its parameter, or
     /// belongs to no parameter: it is then another model's state.
     pub fn load_state(&mut self, saved: &[(String, Tensor)]) -> Result<()> {
-        let _no_grad = tch::no_grad_guard();
-        let mut saved: HashMap<&str, &Tensor> = saved.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
-        let mut copies = Vec::new();
-        let mut steps = Vec::new();
-        for (group, states) in &self.groups {
-            for ((name, _), state) in group.params.iter().zip(states) {
-                steps.push(take(&mut saved, &format!("{name}.step"), &[])?.int64_value(&[]));
-                for (part, tensor) in state.tensors() {
-                    let from = take(&mut saved, &format!("{name}.{part}"), &tensor.size())?;
-                    copies.push((tensor.shallow_clone(), from));
-                }
-            }
-        }
-        if let Some(name) = saved.keys().min() {
-            return Err(Error::message(format!(
-                "the optimizer's state has {name}, which belongs to no parameter here"
-            )));
-        }
-        for (mut to, from) in copies {
-            to.copy_(from);
-        }
-        for (state, step) in self.groups.iter_mut().flat_map(|(_, states)| states).zip(steps) {
-            state.step = step;
+        let state = self.state();
+        restore(&state, saved)?;
+        let steps = state.iter().filter(|(name, _)| name.ends_with(".step"));
+        for (state, (_, step)) in self.groups.iter_mut().flat_map(|(_, states)| states).zip(steps) {
+            state.step = step.int64_value(&[]);
         }
         Ok(())
     }
+}
+
+/// Copies saved tensors over the targets of the same names. Fails before it changes any of them when one is missing,
+/// has another shape, or belongs to no target.
+pub(super) fn restore(targets: &[(String, Tensor)], saved: &[(String, Tensor)]) -> Result<()> {
+    let _no_grad = tch::no_grad_guard();
+    let mut saved: HashMap<&str, &Tensor> = saved.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+    let mut copies = Vec::new();
+    for (name, target) in targets {
+        copies.push((target.shallow_clone(), take(&mut saved, name, &target.size())?));
+    }
+    if let Some(name) = saved.keys().min() {
+        return Err(Error::message(format!("the optimizer's state has {name}, which belongs to no parameter here")));
+    }
+    for (mut to, from) in copies {
+        to.copy_(from);
+    }
+    Ok(())
 }
 
 /// Removes one saved tensor of the given shape.
@@ -200,7 +200,7 @@ impl State {
 }
 
 /// What sums of many small numbers are kept in.
-fn full_precision(kind: Kind) -> Kind {
+pub(super) fn full_precision(kind: Kind) -> Kind {
     match kind {
         Kind::Half | Kind::BFloat16 => Kind::Float,
         other => other,

@@ -71,6 +71,79 @@ describe("backward", function()
   end)
 end)
 
+describe("backward from several values", function()
+  it("takes the gradient of what follows", function()
+    local x = tensor.new({ 1, 2 }, { requires_grad = true });
+    (x * x):backward(tensor.new { 1, 10 })
+    expect(x:grad():totable()):equals { 2, 40 }
+    local y = x * x
+    expect(error_of(y.backward, y, tensor.new { 1 })):equals("tensor:backward: shapes [2] and [1] do not fit")
+    expect(error_of(y.backward, y, tensor.new({ 1, 1 }, { dtype = "float64" }))):contains(
+      "tensor:backward: dtypes float32 and float64 do not fit"
+    )
+  end)
+end)
+
+describe("tensor.grad", function()
+  local x = tensor.new({ 2 }, { requires_grad = true })
+
+  it("gives gradients of any tensor without adding to any", function()
+    local y = x * 3
+    local z = (y ^ 2):sum()
+    expect(tensor.grad(z, y, { retain_graph = true }):totable()):equals { 12 }
+    local gradients = tensor.grad(z, { x, y })
+    expect({ gradients[1]:item(), gradients[2]:item() }):equals { 36, 12 }
+    expect(x:grad()):equals(nil)
+  end)
+
+  it("goes on to gradients of gradients", function()
+    -- d(x³)/dx = 3x² = 12, and again 6x = 12, and again 6
+    local first = tensor.grad((x ^ 3):sum(), x, { create_graph = true })
+    local second = tensor.grad(first:sum(), x, { create_graph = true })
+    expect({ first:item(), second:item() }):equals { 12, 12 }
+    expect(tensor.grad(second:sum(), x):item()):equals(6)
+  end)
+
+  it("names what it cannot go back to", function()
+    local other = tensor.new({ 1 }, { requires_grad = true })
+    local message = error_of(tensor.grad, (x * x):sum(), { x, other })
+    expect(message):equals("tensor.grad: inputs[2]: the output was not computed from it")
+    expect(error_of(tensor.grad, x:sum(), tensor.new { 1 })):equals(
+      "tensor.grad: inputs: does not require grad"
+    )
+    expect(error_of(tensor.grad, tensor.new(1), x)):contains(
+      "tensor.grad: nothing that this tensor was computed from requires grad"
+    )
+    expect(error_of(tensor.grad, x * tensor.new { 1, 2 }, x)):contains(
+      "tensor.grad: expected a tensor of one value, got one of the shape [2]"
+    )
+    expect(error_of(tensor.grad, x:sum(), {})):equals(
+      "tensor.grad: inputs: expected at least one tensor, got an empty list"
+    )
+    expect(error_of(tensor.grad, x:sum(), x, { retain = true })):contains(
+      "tensor.grad: retain: unknown option"
+    )
+  end)
+end)
+
+describe("enable_grad", function()
+  it("records in the middle of no_grad", function()
+    local w = tensor.new({ 1 }, { requires_grad = true })
+    tensor.no_grad(function()
+      local recorded, count = tensor.enable_grad(function()
+        return w * 2, 3
+      end)
+      expect(recorded:requires_grad()):equals(true)
+      expect(count):equals(3)
+      expect((w * 2):requires_grad()):equals(false)
+      expect(error_of(tensor.enable_grad, function()
+        error("inside", 0)
+      end)):equals("inside")
+      expect((w * 2):requires_grad()):equals(false)
+    end)
+  end)
+end)
+
 describe("requires_grad", function()
   it("asks and sets", function()
     local t = tensor.new { 1 }
@@ -128,6 +201,16 @@ describe("no_grad", function()
   end)
 end)
 
+describe("a leaf", function()
+  it("was computed from nothing that requires grad", function()
+    local w = tensor.new({ 1 }, { requires_grad = true })
+    expect(w:is_leaf()):equals(true)
+    expect((w * 2):is_leaf()):equals(false)
+    expect((w * 2):detach():is_leaf()):equals(true)
+    expect(tensor.new({ 1 }):is_leaf()):equals(true)
+  end)
+end)
+
 describe("a change in place", function()
   it("is seen through every handle, and returns its tensor", function()
     local t = tensor.new { 1, 2 }
@@ -139,6 +222,18 @@ describe("a change in place", function()
     local copy = t:clone()
     copy:add_(1)
     expect(t:totable()):equals { 0, 0 }
+    expect(t:fill_(6):div_(4):totable()):equals { 1.5, 1.5 }
+    expect(t:zero_() == t):equals(true)
+    expect(t:totable()):equals { 0, 0 }
+    expect(tensor.zeros({ 1 }, { dtype = "bool" }):fill_(true):totable()):equals { true }
+    expect(error_of(t.fill_, t, "1")):equals("tensor:fill_: value: expected tensor or number, got string")
+    local whole = tensor.zeros({ 1 }, { dtype = "int64" })
+    expect(error_of(whole.fill_, whole, 1.5)):equals(
+      "tensor:fill_: value: expected one of int64, got number 1.5"
+    )
+    expect(error_of(whole.fill_, whole, whole)):contains(
+      "value: expected one value, got a tensor of the shape [1]"
+    )
   end)
 
   it("keeps the shape", function()

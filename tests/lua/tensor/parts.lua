@@ -46,7 +46,9 @@ describe("an index", function()
       "tensor[1]: index: expected no position, as there is nothing to choose from, got 1"
     )
     expect(error_of(at, tensor.new(1), 1)):equals("tensor[1]: a single number has no parts")
-    expect(error_of(at, t, 1.5)):equals("tensor[i]: expected an integer or a method's name, got number 1.5")
+    expect(error_of(at, t, 1.5)):equals(
+      "tensor[i]: expected an integer, a table, a tensor or a method's name, got number 1.5"
+    )
     local length = function(single)
       return #single
     end
@@ -58,13 +60,11 @@ describe("an index", function()
     expect(error_of(at, t, "zzz")):equals("a tensor has no method `zzz`")
   end)
 
-  it("is not assigned to", function()
+  it("that is a name is not assigned to", function()
     local function assign()
-      t[1] = 2
+      t.grad = 2
     end
-    expect(error_of(assign)):equals(
-      "tensor: a value is not set with [ ]\nhint: t[i]:copy_(x) writes the tensor x there"
-    )
+    expect(error_of(assign)):equals("tensor: there is no field `grad` to set\nhint: t[i] = x sets a part")
   end)
 end)
 
@@ -98,7 +98,9 @@ describe("a part", function()
     )
     expect(error_of(t.gather, t, 2, index({ -1 }, { 0 }))):contains("got -1")
     expect(error_of(t.gather, t, 2, index(0, 1))):equals("tensor:gather: shapes [2, 3] and [2] do not fit")
-    expect(error_of(t.gather, t, 2, tensor.new { { 0 } })):contains("tensor:gather: gather(): Expected dtype")
+    expect(error_of(t.gather, t, 2, tensor.new { { 0 } })):equals(
+      'tensor:gather: index: expected dtype int64, got float32\nhint: index:to { dtype = "int64" }'
+    )
   end)
 
   it("is selected by an index of values that count from 0", function()
@@ -119,7 +121,7 @@ describe("another shape", function()
     expect(t:view({ 6, -1 }):shape()):equals { 6, 1 }
     expect(t:reshape(t:t():shape()):shape()):equals { 3, 2 }
     expect(error_of(t.reshape, t, { 4, 2 })):equals(
-      "tensor:reshape: shape '[4, 2]' is invalid for input of size 6"
+      "tensor:reshape: the values of the shape [2, 3] do not fill the shape [4, 2]"
     )
     expect(error_of(t.reshape, t, { 3, -2 })):equals(
       "tensor:reshape: shape[2]: expected a size or -1, got number -2"
@@ -144,6 +146,87 @@ describe("another shape", function()
     expect(error_of(t.transpose, t, 1, 3)):equals(
       "tensor:transpose: dim2: expected 1 to 2 or -2 to -1, got 3"
     )
+  end)
+end)
+
+describe("dimensions", function()
+  local t = tensor.zeros { 2, 3, 4 }
+
+  it("change places, merge and stretch", function()
+    expect(t:permute({ 3, 1, 2 }):shape()):equals { 4, 2, 3 }
+    expect(t:permute({ -1, 1, -2 }):shape()):equals { 4, 2, 3 }
+    expect(t:flatten():shape()):equals { 24 }
+    expect(t:flatten(2):shape()):equals { 2, 12 }
+    expect(t:flatten(1, 2):shape()):equals { 6, 4 }
+    expect(tensor.new(1):flatten():shape()):equals { 1 }
+    expect(tensor.zeros({ 3, 1 }):expand({ 2, -1, 4 }):shape()):equals { 2, 3, 4 }
+    expect(t:transpose(1, 3):contiguous():view({ -1 }):shape()):equals { 24 }
+    expect(t:dim()):equals(3)
+    expect(tensor.new(1):dim()):equals(0)
+  end)
+
+  it("are named where they do not fit", function()
+    expect(error_of(t.permute, t, { 1, 2 })):equals("tensor:permute: dims: expected all 3 dimensions, got 2")
+    expect(error_of(t.permute, t, { 1, 2, 2 })):equals(
+      "tensor:permute: dims[3]: expected each dimension once, got 2"
+    )
+    expect(error_of(t.flatten, t, 3, 2)):equals("tensor:flatten: last: expected a dimension from 3 on, got 2")
+    expect(error_of(t.expand, t, { 2, 3, 5 })):equals(
+      "tensor:expand: shapes [2, 3, 4] and [2, 3, 5] do not fit"
+    )
+    expect(error_of(t.expand, t, { 3, 4 })):equals("tensor:expand: shapes [2, 3, 4] and [3, 4] do not fit")
+    expect(error_of(t.expand, t, { -1, 2, 3, 4 })):equals(
+      "tensor:expand: shape[1]: expected a size, as this dimension is new, got -1"
+    )
+    expect(error_of(t.reshape, t, { -1, -1 })):equals(
+      "tensor:reshape: the values of the shape [2, 3, 4] do not fill the shape [-1, -1]"
+    )
+    expect(error_of(t.t, t)):contains("tensor:t: expected at most two dimensions, got the shape [2, 3, 4]")
+    expect(error_of(t.flip, t, { 1, 1 })):equals("tensor:flip: dim[2]: expected each dimension once, got 1")
+    expect(error_of(t.flip, t)):equals("tensor:flip: argument 1 (dim): expected integer, got no value")
+    expect(error_of(t.tile, t, { 2, -1 })):equals(
+      "tensor:tile: times[2]: expected a non-negative integer, got -1"
+    )
+    expect(error_of(t.diagonal, t, 0, 1, 1)):equals(
+      "tensor:diagonal: dim2: expected another dimension than dim1, got 1"
+    )
+    local v = tensor.zeros { 2 }
+    expect(error_of(v.tril, v)):equals("tensor:tril: t: expected at least two dimensions, got [2]")
+  end)
+end)
+
+describe("a tensor taken apart", function()
+  local t = tensor.arange(10):reshape { 5, 2 }
+
+  local function lengths(parts)
+    local list = {}
+    for i, part in ipairs(parts) do
+      list[i] = #part
+    end
+    return list
+  end
+
+  it("gives a list of views", function()
+    expect(lengths(t:split(2))):equals { 2, 2, 1 }
+    expect(lengths(t:split { 1, 4 })):equals { 1, 4 }
+    expect(lengths(t:chunk(2))):equals { 3, 2 }
+    expect(#t:unbind()):equals(5)
+    expect(t:unbind(2)[2]:totable()):equals { 1, 3, 5, 7, 9 }
+    local copy = t:clone()
+    copy:split(2)[1]:zero_()
+    expect(copy:sum():item()):equals(45 - 6)
+  end)
+
+  it("names what does not add up", function()
+    expect(error_of(t.split, t, { 1, 3 })):equals(
+      "tensor:split: size: expected sizes that add up to 5, the size of the dimension, got [1, 3]"
+    )
+    expect(error_of(t.split, t, { 6, -1 })):contains("sizes that add up to 5")
+    expect(error_of(t.split, t, 0)):equals(
+      "tensor:split: size: expected a positive integer or a list of sizes, got number 0"
+    )
+    expect(error_of(t.chunk, t, 0)):equals("tensor:chunk: chunks: expected at least 1, got 0")
+    expect(error_of(t.unbind, t, 3)):equals("tensor:unbind: dim: expected 1 to 2 or -2 to -1, got 3")
   end)
 end)
 

@@ -65,6 +65,116 @@ describe("a reduction", function()
   end)
 end)
 
+describe("a reduction over several dimensions", function()
+  local t = tensor.arange(24):reshape { 2, 3, 4 }
+
+  it("names them in a list", function()
+    expect(t:sum({ 1, 3 }):totable()):equals { 60, 92, 124 }
+    expect(t:mean({ -1, 1 }, true):shape()):equals { 1, 3, 1 }
+    expect(t:logsumexp({ 1, 2, 3 }):shape()):equals {}
+    expect(t:sum({}):totable()):equals(t:totable())
+    expect(error_of(t.sum, t, { 1, 1 })):equals("tensor:sum: dim[2]: expected each dimension once, got 1")
+    expect(error_of(t.sum, t, { 1, 4 })):equals("tensor:sum: dim[2]: expected 1 to 3 or -3 to -1, got 4")
+    expect(error_of(t.sum, t, { "1" })):equals("tensor:sum: dim[1]: expected integer, got string")
+    expect(error_of(t.sum, t, "1")):equals("tensor:sum: argument 1 (dim): expected integer, got string")
+    expect(error_of(t.norm, t, 2, "1")):equals("tensor:norm: argument 2 (dim): expected integer, got string")
+    expect(error_of(t.prod, t, { 1 })):equals("tensor:prod: argument 1 (dim): expected integer, got table")
+  end)
+end)
+
+describe("a spread", function()
+  local t = tensor.new { 1, 2, 3, 4 }
+
+  it("is divided by n - 1, or by n less something else", function()
+    expect(t:var():item()):near(5 / 3)
+    expect(t:var(nil, nil, 0):item()):near(5 / 4)
+    expect(t:std(1, true, 0):totable()[1]):near(math.sqrt(5 / 4))
+    expect(error_of(t.var, t, nil, nil, -1)):equals(
+      "tensor:var: correction: expected a non-negative integer, got -1"
+    )
+    local integers = tensor.new({ 1 }, { dtype = "int64" })
+    expect(error_of(integers.var, integers)):contains(
+      "tensor:var: t: expected a floating-point dtype, got int64"
+    )
+  end)
+
+  it("has norms of every order", function()
+    local v = tensor.new { 3, -4 }
+    expect(v:norm():item()):equals(5)
+    expect(v:norm(1):item()):equals(7)
+    expect(v:norm(math.huge):item()):equals(4)
+    expect(error_of(v.norm, v, -1)):equals("tensor:norm: p: expected a number from 0 to infinity, got -1")
+    expect(error_of(v.norm, v, 0 / 0)):contains("tensor:norm: p: expected a number from 0 to infinity")
+  end)
+end)
+
+describe("values in order", function()
+  local t = tensor.new { { 3, 1, 2 }, { 6, 5, 4 } }
+
+  it("come with where they were, counted from 0", function()
+    local values, places = t:max(2)
+    expect({ values:totable(), places:totable() }):equals { { 3, 6 }, { 0, 0 } }
+    values, places = t:min(1, true)
+    expect({ values:totable(), places:totable() }):equals { { { 3, 1, 2 } }, { { 0, 0, 0 } } }
+    values, places = t:sort()
+    expect({ values:totable(), places:totable() }):equals {
+      { { 1, 2, 3 }, { 4, 5, 6 } },
+      { { 1, 2, 0 }, { 2, 1, 0 } },
+    }
+    values, places = t:sort(1, true)
+    expect({ values:totable(), places:totable() }):equals {
+      { { 6, 5, 4 }, { 3, 1, 2 } },
+      { { 1, 1, 1 }, { 0, 0, 0 } },
+    }
+    values, places = t:topk(2)
+    expect({ values:totable(), places:totable() }):equals { { { 3, 2 }, { 6, 5 } }, { { 0, 2 }, { 0, 1 } } }
+    values, places = t:median(2)
+    expect({ values:totable(), places:totable() }):equals { { 2, 5 }, { 2, 1 } }
+    expect(select("#", t:max())):equals(1)
+    expect(select("#", t:argsort())):equals(1)
+    expect(t:argmin():item()):equals(1)
+  end)
+
+  it("that are equal keep their order", function()
+    local _, places = tensor.new({ 1, 0, 1, 0, 1 }):sort()
+    expect(places:totable()):equals { 1, 3, 0, 2, 4 }
+  end)
+
+  it("are told apart", function()
+    local values, places, counts = tensor.new({ 5, 2, 5 }):unique()
+    expect({ values:totable(), places:totable(), counts:totable() }):equals { { 2, 5 }, { 1, 0, 1 }, { 1, 2 } }
+  end)
+
+  it("are as many as there are", function()
+    expect(error_of(t.topk, t, 4)):equals("tensor:topk: k: expected 0 to 3, the size of the dimension, got 4")
+    expect(error_of(t.topk, t, -1)):contains("k: expected 0 to 3")
+    expect(error_of(t.topk, t, 2, 3)):equals("tensor:topk: dim: expected 1 to 2 or -2 to -1, got 3")
+    expect(error_of(t.sort, t, 1, "up")):equals(
+      "tensor:sort: argument 2 (descending): expected boolean, got string"
+    )
+    local single = tensor.new(1)
+    expect(error_of(single.sort, single)):contains("tensor:sort: dim: expected no position")
+  end)
+end)
+
+describe("whether", function()
+  it("all or any values are true", function()
+    local t = tensor.new { { true, false }, { true, true } }
+    expect({ t:all():item(), t:any():item() }):equals { false, true }
+    expect(t:all(2):totable()):equals { false, true }
+    expect(t:any(1, true):totable()):equals { { true, true } }
+  end)
+end)
+
+describe("running sums", function()
+  it("keep the shape", function()
+    local t = tensor.new { { 1, 2 }, { 3, 4 } }
+    expect(t:cumsum(1):totable()):equals { { 1, 2 }, { 4, 6 } }
+    expect(t:cumprod(-1):totable()):equals { { 1, 2 }, { 3, 12 } }
+    expect(error_of(t.cumsum, t)):equals("tensor:cumsum: argument 1 (dim): expected integer, got no value")
+  end)
+end)
+
 describe("softmax", function()
   -- torch.softmax(torch.tensor([[1., 2., 3.], [0., 0., 0.]]), 1), torch.log_softmax(…)
   local t = tensor.new { { 1, 2, 3 }, { 0, 0, 0 } }

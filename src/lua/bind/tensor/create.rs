@@ -1,76 +1,65 @@
-//! New tensors: from Lua values, filled, counted, drawn, read from files.
+//! New tensors: from Lua values, filled, counted.
 
 use mlua::{Lua, Table, Value};
 use serde::Deserialize;
 use tch::{Device, Kind, TchError};
 
-use super::{Function, Tensor, attempt, new_value, shape, tensor_of, values};
-use crate::engine::tensor::safetensors;
+use super::{Function, new_value, shape, tensor, values};
+use crate::engine::tensor::{dtype, memory};
 use crate::engine::{Error, Result, device};
 use crate::lua::args::{Args, kind};
 use crate::lua::options;
 
+type T = tch::Tensor;
+
 #[rustfmt::skip]
 pub const FUNCTIONS: &[(&str, Function)] = &[
-    ("new",    new),
-    ("zeros",  |lua, function, args| filled(lua, function, args, |shape, target| tch::Tensor::f_zeros(shape, target))),
-    ("ones",   |lua, function, args| filled(lua, function, args, |shape, target| tch::Tensor::f_ones(shape, target))),
-    ("full",   full),
-    ("arange", arange),
-    ("rand",   |lua, function, args| drawn(lua, function, args, |shape, target| tch::Tensor::f_rand(shape, target))),
-    ("randn",  |lua, function, args| drawn(lua, function, args, |shape, target| tch::Tensor::f_randn(shape, target))),
-    ("save",   save),
-    ("load",   load),
+    ("new",        new),
+    ("zeros",      |lua, function, args| filled(lua, function, args, |shape, target| T::f_zeros(shape, target))),
+    ("ones",       |lua, function, args| filled(lua, function, args, |shape, target| T::f_ones(shape, target))),
+    ("full",       full),
+    ("zeros_like", |lua, function, args| filled_like(lua, function, args, |shape, target| T::f_zeros(shape, target))),
+    ("ones_like",  |lua, function, args| filled_like(lua, function, args, |shape, target| T::f_ones(shape, target))),
+    ("full_like",  full_like),
+    ("eye",        eye),
+    ("arange",     arange),
+    ("linspace",   linspace),
 ];
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct Options {
-    dtype: Option<String>,
-    device: Option<String>,
-    requires_grad: bool,
+pub struct Options {
+    pub dtype: Option<String>,
+    pub device: Option<String>,
+    pub requires_grad: bool,
 }
 
 impl Options {
     /// float32 on the CPU without another word. Lua's 1 and 1.0 are too easily one another's place for the dtype to
     /// hang on them.
-    fn target(&self) -> Result<(Kind, Device)> {
+    pub fn target(&self) -> Result<(Kind, Device)> {
         Ok((self.kind()?.unwrap_or(Kind::Float), self.device()?))
     }
 
-    fn kind(&self) -> Result<Option<Kind>> {
-        self.dtype.as_deref().map(dtype).transpose()
+    /// The dtype and the device of another tensor without another word.
+    pub fn target_like(&self, like: &T) -> Result<(Kind, Device)> {
+        let device = if self.device.is_some() { self.device()? } else { like.device() };
+        Ok((self.kind()?.map_or_else(|| like.f_kind(), Ok)?, device))
     }
 
-    fn device(&self) -> Result<Device> {
+    pub fn kind(&self) -> Result<Option<Kind>> {
+        self.dtype.as_deref().map(dtype::parse).transpose()
+    }
+
+    pub fn device(&self) -> Result<Device> {
         self.device.as_deref().map_or(Ok(Device::Cpu), device::device)
     }
 
-    fn finish(&self, tensor: tch::Tensor) -> Result<tch::Tensor> {
+    pub fn finish(&self, tensor: T) -> Result<T> {
         match self.requires_grad {
             true => Ok(tensor.f_set_requires_grad(true)?),
             false => Ok(tensor),
         }
-    }
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct DrawOptions {
-    seed: i64,
-    dtype: Option<String>,
-    device: Option<String>,
-    #[serde(default)]
-    requires_grad: bool,
-}
-
-/// The dtypes that a tensor is made in.
-pub fn dtype(name: &str) -> Result<Kind> {
-    const NAMES: &str = "\"float32\", \"bfloat16\", \"float16\", \"float64\", \"int64\" or \"bool\"";
-    match name {
-        "int64" => Ok(Kind::Int64),
-        "bool" => Ok(Kind::Bool),
-        _ => device::dtype(name).map_err(|_| Error::option("dtype", NAMES, format!("\"{name}\""))),
     }
 }
 
@@ -84,13 +73,28 @@ fn new(lua: &Lua, function: &str, mut args: Args) -> mlua::Result<Value> {
 }
 
 /// A function of tch that makes a tensor of a shape.
-type Fill = fn(&[i64], (Kind, Device)) -> Result<tch::Tensor, TchError>;
+type Fill = fn(&[i64], (Kind, Device)) -> Result<T, TchError>;
 
 fn filled(lua: &Lua, function: &str, mut args: Args, fill: Fill) -> mlua::Result<Value> {
     let shape = shape::sizes(function, &args.table("shape")?, 0)?;
     let options: Options = options::read(function, args.optional_table("options")?)?;
     args.finish()?;
-    new_value(lua, function, || options.finish(fill(&shape, options.target()?)?))
+    new_value(lua, function, || {
+        let (kind, device) = options.target()?;
+        memory::afford(&shape, kind, device)?;
+        options.finish(fill(&shape, (kind, device))?)
+    })
+}
+
+fn filled_like(lua: &Lua, function: &str, mut args: Args, fill: Fill) -> mlua::Result<Value> {
+    let like = tensor(&mut args, function, "tensor")?;
+    let options: Options = options::read(function, args.optional_table("options")?)?;
+    args.finish()?;
+    new_value(lua, function, || {
+        let (kind, device) = options.target_like(&like)?;
+        memory::afford(&like.size(), kind, device)?;
+        options.finish(fill(&like.size(), (kind, device))?)
+    })
 }
 
 fn full(lua: &Lua, function: &str, mut args: Args) -> mlua::Result<Value> {
@@ -98,12 +102,54 @@ fn full(lua: &Lua, function: &str, mut args: Args) -> mlua::Result<Value> {
     let value = args.value("value")?;
     let options: Options = options::read(function, args.optional_table("options")?)?;
     args.finish()?;
-    if matches!(value, Value::Table(_)) {
-        return Err(options::reject(function, Error::option("value", "number or boolean", kind(&value))));
+    new_value(lua, function, || {
+        let kind = options.kind()?;
+        full_of(&options, &shape, single(&value, kind)?, options.device()?)
+    })
+}
+
+/// `(tensor, value, options)`
+fn full_like(lua: &Lua, function: &str, mut args: Args) -> mlua::Result<Value> {
+    let like = tensor(&mut args, function, "tensor")?;
+    let value = args.value("value")?;
+    let options: Options = options::read(function, args.optional_table("options")?)?;
+    args.finish()?;
+    new_value(lua, function, || {
+        let (kind, device) = options.target_like(&like)?;
+        full_of(&options, &like.size(), single(&value, Some(kind))?, device)
+    })
+}
+
+fn single(value: &Value, kind: Option<Kind>) -> Result<T> {
+    match value {
+        Value::Boolean(_) | Value::Integer(_) | Value::Number(_) => values::from_lua(value, kind),
+        other => Err(Error::option("value", "number or boolean", self::kind(other))),
+    }
+}
+
+fn full_of(options: &Options, shape: &[i64], value: T, device: Device) -> Result<T> {
+    memory::afford(shape, value.f_kind()?, device)?;
+    options.finish(value.f_to_device(device)?.f_expand(shape, false)?.f_contiguous()?)
+}
+
+/// `(n, m, options)`: ones on the diagonal of [n, m], m being n where it is not given.
+fn eye(lua: &Lua, function: &str, mut args: Args) -> mlua::Result<Value> {
+    let n = args.integer("n")?;
+    let mut rest = args.optional_value("m or options")?;
+    let m = rest.as_ref().and_then(values::as_integer);
+    if m.is_some() {
+        rest = args.optional_value("options")?;
+    }
+    args.finish()?;
+    let options: Options = options::read(function, last_table(function, rest, "behind at most two integers")?)?;
+    let shape = [n, m.unwrap_or(n)];
+    if shape.iter().any(|&size| size < 0) {
+        return Err(options::reject(function, Error::option("n and m", "non-negative integers", format!("{shape:?}"))));
     }
     new_value(lua, function, || {
-        let value = values::from_lua(&value, options.kind()?)?.f_to_device(options.device()?)?;
-        options.finish(value.f_expand(shape, false)?.f_contiguous()?)
+        let (kind, device) = options.target()?;
+        memory::afford(&shape, kind, device)?;
+        options.finish(T::f_eye_m(shape[0], shape[1], (kind, device))?)
     })
 }
 
@@ -120,60 +166,48 @@ fn arange(lua: &Lua, function: &str, mut args: Args) -> mlua::Result<Value> {
         }
     }
     args.finish()?;
-    let table = match rest {
-        None => None,
-        Some(Value::Table(table)) => Some(table),
-        Some(other) => {
-            let error = Error::option("options", "table, behind at most three numbers", kind(&other));
-            return Err(options::reject(function, error));
-        }
-    };
-    let options: Options = options::read(function, table)?;
-    new_value(lua, function, || options.finish(tch::Tensor::f_arange_start_step(start, stop, step, options.target()?)?))
-}
-
-/// Draws from libtorch's generator, seeded with `seed`: the numbers of PyTorch on a CPU after `torch.manual_seed(seed)`,
-/// on every device.
-fn drawn(lua: &Lua, function: &str, mut args: Args, draw: Fill) -> mlua::Result<Value> {
-    let shape = shape::sizes(function, &args.table("shape")?, 0)?;
-    let options =
-        options::read(function, Some(args.optional_table("options")?.map_or_else(|| lua.create_table(), Ok)?))?;
-    args.finish()?;
-    let DrawOptions { seed, dtype, device, requires_grad } = options;
-    let options = Options { dtype, device, requires_grad };
+    let options: Options = options::read(function, last_table(function, rest, "behind at most three numbers")?)?;
     new_value(lua, function, || {
         let (kind, device) = options.target()?;
-        tch::manual_seed(seed);
-        options.finish(draw(&shape, (kind, Device::Cpu))?.f_to_device(device)?)
+        for (name, number) in [("start", start), ("stop", stop), ("step", step)] {
+            finite(name, number)?;
+        }
+        if step == 0.0 {
+            return Err(Error::option("step", "a number other than 0", 0));
+        }
+        memory::afford(&[((stop - start) / step).max(0.0).ceil() as i64], kind, device)?;
+        options.finish(T::f_arange_start_step(start, stop, step, (kind, device))?)
     })
 }
 
-/// `(path, tensors)`: writes tensors by name as a safetensors file.
-fn save(_: &Lua, function: &str, mut args: Args) -> mlua::Result<Value> {
-    let (path, table) = (args.string("path")?, args.table("tensors")?);
+/// `(start, stop, steps, options)`: so many numbers at equal distances, both ends included.
+fn linspace(lua: &Lua, function: &str, mut args: Args) -> mlua::Result<Value> {
+    let (start, stop, steps) = (args.number("start")?, args.number("stop")?, args.integer("steps")?);
+    let options: Options = options::read(function, args.optional_table("options")?)?;
     args.finish()?;
-    let mut tensors = Vec::new();
-    for pair in table.pairs::<Value, Value>() {
-        let (key, value) = pair?;
-        let Some(name) = key.as_string().and_then(|name| Some(name.to_str().ok()?.to_string())) else {
-            return Err(options::reject(function, Error::option("tensors", "names as keys", kind(&key))));
-        };
-        let tensor = tensor_of(&value, &format!("tensors.{name}")).map_err(|error| options::reject(function, error))?;
-        tensors.push((name, tensor));
-    }
-    tensors.sort_by(|a, b| a.0.cmp(&b.0));
-    attempt(|| safetensors::write(&path, &tensors)).map_err(|error| options::reject(function, error))?;
-    Ok(Value::Nil)
+    new_value(lua, function, || {
+        finite("start", start)?;
+        finite("stop", stop)?;
+        if steps < 0 {
+            return Err(Error::option("steps", "a non-negative integer", steps));
+        }
+        let (kind, device) = options.target()?;
+        memory::afford(&[steps], kind, device)?;
+        options.finish(T::f_linspace(start, stop, steps, (kind, device))?)
+    })
 }
 
-/// `(path)`: the tensors of a safetensors file by name, on the CPU.
-fn load(lua: &Lua, function: &str, mut args: Args) -> mlua::Result<Value> {
-    let path = args.string("path")?;
-    args.finish()?;
-    let tensors = attempt(|| safetensors::read(&path)).map_err(|error| options::reject(function, error))?;
-    let table: Table = lua.create_table()?;
-    for (name, tensor) in tensors {
-        table.raw_set(name, Tensor::new(lua, tensor)?)?;
+fn finite(name: &str, number: f64) -> Result<()> {
+    if number.is_finite() { Ok(()) } else { Err(Error::option(name, "a finite number", number)) }
+}
+
+/// The options behind arguments that may be missing.
+fn last_table(function: &str, value: Option<Value>, place: &str) -> mlua::Result<Option<Table>> {
+    match value {
+        None => Ok(None),
+        Some(Value::Table(table)) => Ok(Some(table)),
+        Some(other) => {
+            Err(options::reject(function, Error::option("options", format!("table, {place}"), kind(&other))))
+        }
     }
-    Ok(Value::Table(table))
 }

@@ -1,42 +1,56 @@
-//! Arithmetic, comparisons, functions of every element, reductions, products.
+//! Functions of every element.
 
-use mlua::{MetaMethod, UserDataMethods, Value};
+use mlua::Value;
 use tch::{Scalar, TchError};
 
-use super::{Call, Method, Operand, Tensor, new_value};
+use super::{Call, Method, Number, values};
 use crate::engine::Error;
-use crate::engine::tensor::shape::{broadcast, multiply};
-use crate::lua::args::{Args, kind};
+use crate::lua::args::Args;
 
 type T = tch::Tensor;
 type Outcome = Result<T, TchError>;
 
 #[rustfmt::skip]
 pub const METHODS: &[(&str, Method)] = &[
-    ("exp",         |call, args| unary(call, args, T::f_exp)),
-    ("log",         |call, args| unary(call, args, T::f_log)),
-    ("sqrt",        |call, args| unary(call, args, T::f_sqrt)),
     ("abs",         |call, args| unary(call, args, T::f_abs)),
+    ("sign",        |call, args| unary(call, args, T::f_sign)),
+    ("square",      |call, args| unary(call, args, T::f_square)),
+    ("sqrt",        |call, args| unary(call, args, T::f_sqrt)),
+    ("rsqrt",       |call, args| unary(call, args, T::f_rsqrt)),
+    ("reciprocal",  |call, args| unary(call, args, T::f_reciprocal)),
+    ("exp",         |call, args| unary(call, args, T::f_exp)),
+    ("expm1",       |call, args| unary(call, args, T::f_expm1)),
+    ("log",         |call, args| unary(call, args, T::f_log)),
+    ("log1p",       |call, args| unary(call, args, T::f_log1p)),
+    ("log2",        |call, args| unary(call, args, T::f_log2)),
+    ("log10",       |call, args| unary(call, args, T::f_log10)),
+    ("floor",       |call, args| unary(call, args, T::f_floor)),
+    ("ceil",        |call, args| unary(call, args, T::f_ceil)),
+    ("round",       |call, args| unary(call, args, T::f_round)),
+    ("trunc",       |call, args| unary(call, args, T::f_trunc)),
+    ("sin",         |call, args| unary(call, args, T::f_sin)),
+    ("cos",         |call, args| unary(call, args, T::f_cos)),
+    ("tan",         |call, args| unary(call, args, T::f_tan)),
+    ("asin",        |call, args| unary(call, args, T::f_asin)),
+    ("acos",        |call, args| unary(call, args, T::f_acos)),
+    ("atan",        |call, args| unary(call, args, T::f_atan)),
+    ("sinh",        |call, args| unary(call, args, T::f_sinh)),
+    ("cosh",        |call, args| unary(call, args, T::f_cosh)),
     ("tanh",        |call, args| unary(call, args, T::f_tanh)),
+    ("erf",         |call, args| unary(call, args, T::f_erf)),
     ("sigmoid",     |call, args| unary(call, args, T::f_sigmoid)),
+    ("log_sigmoid", |call, args| unary(call, args, T::f_log_sigmoid)),
     ("relu",        |call, args| unary(call, args, T::f_relu)),
-    ("pow",         |call, args| binary(call, args, T::f_pow, T::f_pow_tensor_scalar)),
-    ("eq",          |call, args| binary(call, args, T::f_eq_tensor, T::f_eq)),
-    ("ne",          |call, args| binary(call, args, T::f_ne_tensor, T::f_ne)),
-    ("lt",          |call, args| binary(call, args, T::f_lt_tensor, T::f_lt)),
-    ("le",          |call, args| binary(call, args, T::f_le_tensor, T::f_le)),
-    ("gt",          |call, args| binary(call, args, T::f_gt_tensor, T::f_gt)),
-    ("ge",          |call, args| binary(call, args, T::f_ge_tensor, T::f_ge)),
-    ("sum",         |call, args| reduce(call, args, |t| t.f_sum(None), |t, dim, keep| t.f_sum_dim_intlist(dim, keep, None))),
-    ("mean",        |call, args| reduce(call, args, |t| t.f_mean(None), |t, dim, keep| t.f_mean_dim(dim, keep, None))),
-    ("std",         |call, args| reduce(call, args, |t| t.f_std(true), |t, dim, keep| t.f_std_dim(dim, true, keep))),
-    ("max",         |call, args| reduce(call, args, T::f_max, |t, dim, keep| Ok(t.f_max_dim(dim, keep)?.0))),
-    ("min",         |call, args| reduce(call, args, T::f_min, |t, dim, keep| Ok(t.f_min_dim(dim, keep)?.0))),
-    ("argmax",      |call, args| reduce(call, args, |t| t.f_argmax(None, false), |t, dim, keep| t.f_argmax(dim, keep))),
-    ("softmax",     |call, args| along(call, args, |t, dim| t.f_softmax(dim, None))),
-    ("log_softmax", |call, args| along(call, args, |t, dim| t.f_log_softmax(dim, None))),
+    ("silu",        |call, args| unary(call, args, T::f_silu)),
+    ("softplus",    |call, args| unary(call, args, T::f_softplus)),
+    ("elu",         |call, args| unary(call, args, T::f_elu)),
+    ("gelu",        gelu),
+    ("leaky_relu",  leaky_relu),
     ("clamp",       clamp),
-    ("matmul",      matmul),
+    ("isnan",       |call, args| unary(call, args, T::f_isnan)),
+    ("isinf",       |call, args| unary(call, args, T::f_isinf)),
+    ("isfinite",    |call, args| unary(call, args, T::f_isfinite)),
+    ("logical_not", |call, args| unary(call, args, T::f_logical_not)),
 ];
 
 fn unary(call: &Call, args: Args, apply: fn(&T) -> Outcome) -> mlua::Result<Value> {
@@ -44,99 +58,43 @@ fn unary(call: &Call, args: Args, apply: fn(&T) -> Outcome) -> mlua::Result<Valu
     call.tensor(|| apply(&call.this))
 }
 
-fn binary(
-    call: &Call,
-    mut args: Args,
-    tensors: fn(&T, &T) -> Outcome,
-    number: fn(&T, Scalar) -> Outcome,
-) -> mlua::Result<Value> {
-    let other = Operand::argument(&mut args, &call.function, "other")?;
+/// `("none")`, or `("tanh")` for the approximation by tanh.
+fn gelu(call: &Call, mut args: Args) -> mlua::Result<Value> {
+    let approximate = args.optional_string("approximate")?.unwrap_or_else(|| "none".to_string());
     args.finish()?;
-    match other {
-        Operand::Number(other) => call.tensor(|| number(&call.this, other)),
-        Operand::Tensor(other) => {
-            broadcast(&call.this.size(), &other.size()).map_err(|error| call.error(error))?;
-            call.tensor(|| tensors(&call.this, &other))
-        }
+    match approximate.as_str() {
+        "none" | "tanh" => call.tensor(|| call.this.f_gelu(&approximate)),
+        other => Err(call.error(Error::option("approximate", "\"none\" or \"tanh\"", format!("\"{other}\"")))),
     }
 }
 
-/// `(dim, keepdim)`, both optional: over everything, or along one dimension, which then goes or stays with the size 1.
-fn reduce(
-    call: &Call,
-    mut args: Args,
-    whole: fn(&T) -> Outcome,
-    along: fn(&T, i64, bool) -> Outcome,
-) -> mlua::Result<Value> {
-    let dim = call.optional_dim(&mut args, "dim")?;
-    let keepdim = args.optional_boolean("keepdim")?;
+/// `(negative_slope)`, 0.01 by default. tch's own has no slope.
+fn leaky_relu(call: &Call, mut args: Args) -> mlua::Result<Value> {
+    let slope = args.optional_number("negative_slope")?.unwrap_or(0.01);
     args.finish()?;
-    match (dim, keepdim) {
-        (Some(dim), keepdim) => call.tensor(|| along(&call.this, dim, keepdim.unwrap_or(false))),
-        (None, None) => call.tensor(|| whole(&call.this)),
-        (None, Some(_)) => Err(call.error(Error::message("keepdim: only with a dim"))),
-    }
-}
-
-fn along(call: &Call, mut args: Args, apply: fn(&T, i64) -> Outcome) -> mlua::Result<Value> {
-    let dim = call.dim(&mut args, "dim")?;
-    args.finish()?;
-    call.tensor(|| apply(&call.this, dim))
+    call.tensor(|| call.this.f_where_self(&call.this.f_gt(0)?, &call.this.f_mul_scalar(slope)?))
 }
 
 fn clamp(call: &Call, mut args: Args) -> mlua::Result<Value> {
-    let (min, max) = (args.optional_number("min")?, args.optional_number("max")?);
+    let (min, max) = (bound(call, &mut args, "min")?, bound(call, &mut args, "max")?);
     args.finish()?;
     match (min, max) {
-        (Some(min), Some(max)) => call.tensor(|| call.this.f_clamp(min, max)),
-        (Some(min), None) => call.tensor(|| call.this.f_clamp_min(min)),
-        (None, Some(max)) => call.tensor(|| call.this.f_clamp_max(max)),
+        (Some(min), Some(max)) => call.tensor(|| call.this.f_clamp(Scalar::from(min), Scalar::from(max))),
+        (Some(min), None) => call.tensor(|| call.this.f_clamp_min(Scalar::from(min))),
+        (None, Some(max)) => call.tensor(|| call.this.f_clamp_max(Scalar::from(max))),
         (None, None) => Err(call.error(Error::message("expected a min, a max or both"))),
     }
 }
 
-fn matmul(call: &Call, mut args: Args) -> mlua::Result<Value> {
-    let other = super::tensor(&mut args, &call.function, "other")?;
-    args.finish()?;
-    multiply(&call.this.size(), &other.size()).map_err(|error| call.error(error))?;
-    call.tensor(|| call.this.f_matmul(&other))
-}
-
-/// An operator's three cases: two tensors, a number on the right, a number on the left.
-type Operator = (MetaMethod, &'static str, fn(&T, &T) -> Outcome, fn(&T, Scalar) -> Outcome, fn(Scalar, &T) -> Outcome);
-
-#[rustfmt::skip]
-const OPERATORS: [Operator; 5] = [
-    (MetaMethod::Add, "+", T::f_add, T::f_add_scalar,        |a, b| b.f_add_scalar(a)),
-    (MetaMethod::Sub, "-", T::f_sub, T::f_sub_scalar,        |a, b| b.f_rsub_scalar(a)),
-    (MetaMethod::Mul, "*", T::f_mul, T::f_mul_scalar,        |a, b| b.f_mul_scalar(a)),
-    (MetaMethod::Div, "/", T::f_div, T::f_div_scalar,        divided_by),
-    (MetaMethod::Pow, "^", T::f_pow, T::f_pow_tensor_scalar, |a, b| T::f_pow_scalar(a, b)),
-];
-
-/// PyTorch multiplies by the reciprocal here, which rounds twice.
-fn divided_by(number: Scalar, tensor: &T) -> Outcome {
-    let kind = if tensor.f_is_floating_point()? { tensor.f_kind()? } else { tch::Kind::Float };
-    T::f_scalar_tensor(number, (kind, tensor.device()))?.f_div(tensor)
-}
-
-pub fn add_operators<M: UserDataMethods<Tensor>>(methods: &mut M) {
-    for (meta, sign, tensors, right, left) in OPERATORS {
-        methods.add_meta_function(meta, move |lua, (a, b): (Value, Value)| {
-            let name = format!("{} {sign} {}", kind(&a), kind(&b));
-            new_value(lua, &name, || match (Operand::new(&a, "left")?, Operand::new(&b, "right")?) {
-                (Operand::Tensor(a), Operand::Tensor(b)) => {
-                    broadcast(&a.size(), &b.size())?;
-                    Ok(tensors(&a, &b)?)
-                }
-                (Operand::Tensor(a), Operand::Number(b)) => Ok(right(&a, b)?),
-                (Operand::Number(a), Operand::Tensor(b)) => Ok(left(a, &b)?),
-                (Operand::Number(_), Operand::Number(_)) => unreachable!("Lua adds numbers itself"),
-            })
-        });
+/// A number that may be infinite; with NaN every value would be NaN. Integers stay integers, so that a tensor of them
+/// does too.
+fn bound(call: &Call, args: &mut Args, name: &str) -> mlua::Result<Option<Number>> {
+    match args.optional_value(name)? {
+        None => Ok(None),
+        Some(value) => match Number::new(&value) {
+            Some(Number::Float(x)) if x.is_nan() => Err(call.error(Error::option(name, "a number", "NaN"))),
+            Some(number) => Ok(Some(number)),
+            None => Err(call.error(Error::option(name, "number", values::shown(&value)))),
+        },
     }
-    methods.add_meta_function(MetaMethod::Unm, |lua, (this, _): (Value, Value)| {
-        let call = Call::new(lua, "-tensor", Some(this))?;
-        call.tensor(|| call.this.f_neg())
-    });
 }

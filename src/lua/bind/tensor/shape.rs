@@ -1,29 +1,32 @@
-//! Other shapes of the same values, and parts of a tensor.
+//! Other shapes of the same values.
 
-use mlua::{Lua, Table, Value};
+use mlua::{Table, Value};
 
-use super::{Call, Function, Method, attempt, new_value, tensor, tensor_of, values};
-use crate::engine::error::Context;
-use crate::engine::tensor::shape::{check_index, gather_fits, misfit, offset};
-use crate::engine::{Error, Result};
+use super::{Call, Method, values};
+use crate::engine::Error;
+use crate::engine::tensor::memory;
+use crate::engine::tensor::shape::{self, offset};
 use crate::lua::args::Args;
 use crate::lua::options;
 
 #[rustfmt::skip]
 pub const METHODS: &[(&str, Method)] = &[
-    ("reshape",      |call, args| { let shape = new_shape(call, args)?; call.tensor(|| call.this.f_reshape(shape)) }),
-    ("view",         |call, args| { let shape = new_shape(call, args)?; call.tensor(|| call.this.f_view_(shape)) }),
-    ("transpose",    transpose),
-    ("t",            |call, args| { args.finish()?; call.tensor(|| call.this.f_tr()) }),
-    ("unsqueeze",    unsqueeze),
-    ("squeeze",      squeeze),
-    ("select",       select),
-    ("narrow",       narrow),
-    ("gather",       gather),
-    ("index_select", index_select),
+    ("reshape",    |call, args| { let shape = new_shape(call, args)?; call.tensor(|| call.this.f_reshape(&shape)) }),
+    ("view",       |call, args| { let shape = new_shape(call, args)?; call.tensor(|| call.this.f_view_(&shape)) }),
+    ("flatten",    flatten),
+    ("expand",     expand),
+    ("contiguous", contiguous),
+    ("transpose",  transpose),
+    ("permute",    permute),
+    ("t",          transpose_matrix),
+    ("unsqueeze",  unsqueeze),
+    ("squeeze",    squeeze),
+    ("flip",       flip),
+    ("roll",       roll),
+    ("diagonal",   diagonal),
+    ("tril",       |call, args| { let k = diagonal_of(call, args)?; call.tensor(|| call.this.f_tril(k)) }),
+    ("triu",       |call, args| { let k = diagonal_of(call, args)?; call.tensor(|| call.this.f_triu(k)) }),
 ];
-
-pub const FUNCTIONS: &[(&str, Function)] = &[("cat", cat), ("stack", stack)];
 
 /// A list of sizes, each at least `least`. Shapes are tables, as `t:shape()` gives them.
 pub fn sizes(function: &str, table: &Table, least: i64) -> mlua::Result<Vec<i64>> {
@@ -34,19 +37,88 @@ pub fn sizes(function: &str, table: &Table, least: i64) -> mlua::Result<Vec<i64>
             options::reject(function, Error::option(format!("shape[{position}]"), expected, values::shown(&value)))
         })
     };
-    (1..=table.raw_len()).map(item).collect()
+    let sizes = (1..=table.raw_len()).map(item).collect::<mlua::Result<Vec<i64>>>()?;
+    match table.pairs::<Value, Value>().count() == sizes.len() {
+        true => Ok(sizes),
+        false => {
+            Err(options::reject(function, Error::option("shape", "a list of sizes", "a table with other keys too")))
+        }
+    }
 }
 
 fn new_shape(call: &Call, mut args: Args) -> mlua::Result<Vec<i64>> {
     let shape = sizes(&call.function, &args.table("shape")?, -1)?;
     args.finish()?;
+    call.check(|| shape::holds_the_same(&call.this.size(), &shape))?;
     Ok(shape)
+}
+
+/// `(first, last)`: the dimensions from one to another as one; all where they are not given.
+fn flatten(call: &Call, mut args: Args) -> mlua::Result<Value> {
+    let (first, last) = (call.optional_dim(&mut args, "first")?, call.optional_dim(&mut args, "last")?);
+    args.finish()?;
+    let first = first.unwrap_or(0);
+    let last = last.unwrap_or((call.this.dim() as i64 - 1).max(0));
+    if first > last {
+        let expected = format!("a dimension from {} on", first + 1);
+        return Err(call.error(Error::option("last", expected, last + 1)));
+    }
+    call.tensor(|| call.this.f_flatten(first, last))
+}
+
+/// A view in which dimensions of size 1 are repeated; -1 keeps a size.
+fn expand(call: &Call, mut args: Args) -> mlua::Result<Value> {
+    let mut shape = sizes(&call.function, &args.table("shape")?, -1)?;
+    args.finish()?;
+    let own = call.this.size();
+    let shift = shape.len().checked_sub(own.len()).ok_or_else(|| call.error(shape::misfit(&own, &shape)))?;
+    for (dim, size) in shape.iter_mut().enumerate().filter(|(_, size)| **size == -1) {
+        let kept = dim.checked_sub(shift).map(|dim| own[dim]);
+        let expected = "a size, as this dimension is new";
+        *size = kept.ok_or_else(|| call.error(Error::option(format!("shape[{}]", dim + 1), expected, -1)))?;
+    }
+    call.make(|| {
+        shape::stretches_to(&own, &shape)?;
+        Ok(call.this.f_expand(&shape, false)?)
+    })
+}
+
+/// The same values row by row in memory: a copy where they are not.
+fn contiguous(call: &Call, args: Args) -> mlua::Result<Value> {
+    args.finish()?;
+    call.make(|| {
+        memory::afford(&call.this.size(), call.this.f_kind()?, call.this.device())?;
+        Ok(call.this.f_contiguous()?)
+    })
 }
 
 fn transpose(call: &Call, mut args: Args) -> mlua::Result<Value> {
     let (first, second) = (call.dim(&mut args, "dim1")?, call.dim(&mut args, "dim2")?);
     args.finish()?;
     call.tensor(|| call.this.f_transpose(first, second))
+}
+
+fn transpose_matrix(call: &Call, args: Args) -> mlua::Result<Value> {
+    args.finish()?;
+    if call.this.dim() > 2 {
+        let message = format!("expected at most two dimensions, got the shape {:?}", call.this.size());
+        return Err(call.error(Error::hinted(message, "t:transpose(-1, -2) exchanges the last two")));
+    }
+    call.tensor(|| call.this.f_tr())
+}
+
+/// `({ dim, .. })`: all dimensions in a new order.
+fn permute(call: &Call, mut args: Args) -> mlua::Result<Value> {
+    let list = args.table("dims")?;
+    args.finish()?;
+    let rank = call.this.dim();
+    call.make(|| {
+        let dims = shape::dims("dims", &values::integers(&list, "dims")?, rank)?;
+        match dims.len() == rank {
+            true => Ok(call.this.f_permute(dims)?),
+            false => Err(Error::option("dims", format!("all {rank} dimensions"), dims.len())),
+        }
+    })
 }
 
 /// The new dimension stands at the given position of the result.
@@ -66,95 +138,39 @@ fn squeeze(call: &Call, mut args: Args) -> mlua::Result<Value> {
     })
 }
 
-fn select(call: &Call, mut args: Args) -> mlua::Result<Value> {
-    let dim = call.dim(&mut args, "dim")?;
-    let at = position(call, &mut args, "index", dim)?;
+/// `(dim)`, or a list of them: the parts along it in reverse.
+fn flip(call: &Call, mut args: Args) -> mlua::Result<Value> {
+    let dims = call.optional_dims(&mut args, 1)?;
     args.finish()?;
-    call.tensor(|| call.this.f_select(dim, at))
+    let dims = dims.ok_or_else(|| call.error(Error::message("argument 1 (dim): expected integer, got no value")))?;
+    call.tensor(|| call.this.f_flip(&dims))
 }
 
-fn narrow(call: &Call, mut args: Args) -> mlua::Result<Value> {
-    let dim = call.dim(&mut args, "dim")?;
-    let start = position(call, &mut args, "start", dim)?;
-    let (length, left) = (args.integer("length")?, call.this.size()[dim as usize] - start);
+/// `(shift, dim)`: the parts moved on, those beyond the end back to the beginning.
+fn roll(call: &Call, mut args: Args) -> mlua::Result<Value> {
+    let (shift, dim) = (args.integer("shift")?, call.dim(&mut args, "dim")?);
     args.finish()?;
-    if !(0..=left).contains(&length) {
-        return Err(call.error(Error::option("length", format!("0 to {left}, what is left from there"), length)));
+    call.tensor(|| call.this.f_roll([shift], [dim]))
+}
+
+/// `(k, dim1, dim2)`: a view of the values whose second place is k beyond the first; 0, the first two dimensions.
+fn diagonal(call: &Call, mut args: Args) -> mlua::Result<Value> {
+    let k = args.optional_integer("k")?.unwrap_or(0);
+    let first = call.optional_dim(&mut args, "dim1")?.map_or_else(|| call.dim_of(1, "dim1"), Ok)?;
+    let second = call.optional_dim(&mut args, "dim2")?.map_or_else(|| call.dim_of(2, "dim2"), Ok)?;
+    args.finish()?;
+    if first == second {
+        return Err(call.error(Error::option("dim2", "another dimension than dim1", second + 1)));
     }
-    call.tensor(|| call.this.f_narrow(dim, start, length))
+    call.tensor(|| call.this.f_diagonal(k, first, second))
 }
 
-/// A position along `dim`, as an offset.
-fn position(call: &Call, args: &mut Args, name: &str, dim: i64) -> mlua::Result<i64> {
-    offset(name, args.integer(name)?, call.this.size()[dim as usize]).map_err(|error| call.error(error))
-}
-
-fn gather(call: &Call, mut args: Args) -> mlua::Result<Value> {
-    let (dim, index) = dim_and_index(call, &mut args)?;
+/// Which diagonal bounds a triangle: 0 the main one, above it positive.
+fn diagonal_of(call: &Call, mut args: Args) -> mlua::Result<i64> {
+    let k = args.optional_integer("k")?.unwrap_or(0);
     args.finish()?;
-    gather_fits(&call.this.size(), &index.size(), dim).map_err(|error| call.error(error))?;
-    call.tensor(|| call.this.f_gather(dim, &index, false))
-}
-
-fn index_select(call: &Call, mut args: Args) -> mlua::Result<Value> {
-    let (dim, index) = dim_and_index(call, &mut args)?;
-    args.finish()?;
-    call.tensor(|| call.this.f_index_select(dim, &index))
-}
-
-fn dim_and_index(call: &Call, args: &mut Args) -> mlua::Result<(i64, tch::Tensor)> {
-    let dim = call.dim(args, "dim")?;
-    let index = tensor(args, &call.function, "index")?;
-    attempt(|| check_index(&index, call.this.size()[dim as usize])).map_err(|error| call.error(error))?;
-    Ok((dim, index))
-}
-
-fn cat(lua: &Lua, function: &str, args: Args) -> mlua::Result<Value> {
-    let (tensors, position) = tensors_and_dim(function, args)?;
-    new_value(lua, function, || {
-        let first = tensors[0].size();
-        let dim = offset("dim", position, first.len() as i64)?;
-        // Along `dim` every length goes.
-        all_fit(&tensors, |mut size| {
-            if let (Some(length), Some(free)) = (size.get_mut(dim as usize), first.get(dim as usize)) {
-                *length = *free;
-            }
-            size == first
-        })?;
-        Ok(tch::Tensor::f_cat(&tensors, dim)?)
-    })
-}
-
-fn stack(lua: &Lua, function: &str, args: Args) -> mlua::Result<Value> {
-    let (tensors, position) = tensors_and_dim(function, args)?;
-    new_value(lua, function, || {
-        let first = tensors[0].size();
-        let dim = offset("dim", position, first.len() as i64 + 1)?;
-        all_fit(&tensors, |size| size == first)?;
-        Ok(tch::Tensor::f_stack(&tensors, dim)?)
-    })
-}
-
-/// Names the first tensor whose shape does not fit the first one's.
-fn all_fit(tensors: &[tch::Tensor], fits: impl Fn(Vec<i64>) -> bool) -> Result<()> {
-    match tensors.iter().position(|tensor| !fits(tensor.size())) {
-        Some(at) => Err(misfit(&tensors[0].size(), &tensors[at].size())).context(format!("tensors[{}]", at + 1)),
-        None => Ok(()),
+    match call.this.dim() {
+        0 | 1 => Err(call.error(Error::option("t", "at least two dimensions", format!("{:?}", call.this.size())))),
+        _ => Ok(k),
     }
-}
-
-/// `(tensors, dim)`: at least one tensor, and the dimension, the first one without a word.
-fn tensors_and_dim(function: &str, mut args: Args) -> mlua::Result<(Vec<tch::Tensor>, i64)> {
-    let list = args.table("tensors")?;
-    let dim = args.optional_integer("dim")?.unwrap_or(1);
-    args.finish()?;
-    let item = |position: usize| -> mlua::Result<tch::Tensor> {
-        tensor_of(&list.raw_get(position)?, &format!("tensors[{position}]"))
-            .map_err(|error| options::reject(function, error))
-    };
-    let tensors = (1..=list.raw_len()).map(item).collect::<mlua::Result<Vec<_>>>()?;
-    if tensors.is_empty() {
-        return Err(options::reject(function, Error::option("tensors", "at least one tensor", "an empty list")));
-    }
-    Ok((tensors, dim))
 }

@@ -1,10 +1,11 @@
 //! Tensors from Lua values and to them; what a tensor is, in words.
 
-use mlua::{Lua, Value};
+use mlua::{Lua, Table, Value};
 use serde::Deserialize;
 use tch::{Device, Kind};
 
-use super::{Call, Method, Tensor, attempt, create, new_value};
+use super::{Call, Method};
+use crate::engine::tensor::dtype;
 use crate::engine::{Error, Result, device};
 use crate::lua::args::{Args, integral, kind};
 use crate::lua::{options, report};
@@ -15,8 +16,9 @@ pub const METHODS: &[(&str, Method)] = &[
     ("item",    item),
     ("shape",   |call, args| { args.finish()?; call.lua.create_sequence_from(call.this.size()).map(Value::Table) }),
     ("numel",   |call, args| { args.finish()?; Ok(Value::Integer(call.this.numel() as i64)) }),
-    ("dtype",   |call, args| { args.finish()?; word(call, dtype_name(&call.this)?) }),
-    ("device",  |call, args| { args.finish()?; word(call, &device_name(call.this.device())) }),
+    ("dim",     |call, args| { args.finish()?; Ok(Value::Integer(call.this.dim() as i64)) }),
+    ("dtype",   |call, args| { args.finish()?; word(call, dtype::name(call.check(|| Ok(call.this.f_kind()?))?)) }),
+    ("device",  |call, args| { args.finish()?; word(call, &device::name(call.this.device())) }),
     ("to",      to),
     ("clone",   |call, args| { args.finish()?; call.tensor(|| call.this.f_alias_copy()) }),
 ];
@@ -31,8 +33,17 @@ pub fn from_lua(value: &Value, kind: Option<Kind>) -> Result<tch::Tensor> {
     let kind = kind.unwrap_or(if first.is_boolean() { Kind::Bool } else { Kind::Float });
     let flat = match kind {
         Kind::Bool => tch::Tensor::f_from_slice(&read(value, &shape, "boolean", Value::as_boolean)?)?,
-        Kind::Int64 => tch::Tensor::f_from_slice(&read(value, &shape, "integer", as_integer)?)?,
-        _ => tch::Tensor::f_from_slice(&read(value, &shape, "number", as_number)?)?,
+        _ => match dtype::range(kind) {
+            Some(range) => {
+                let wanted = match kind {
+                    Kind::Int64 => "integer".to_string(),
+                    _ => format!("integer from {} to {}", range.start(), range.end()),
+                };
+                let held = |value: &Value| as_integer(value).filter(|n| range.contains(n));
+                tch::Tensor::f_from_slice(&read(value, &shape, &wanted, held)?)?
+            }
+            None => tch::Tensor::f_from_slice(&read(value, &shape, "number", as_number)?)?,
+        },
     };
     let sizes: Vec<i64> = shape.iter().map(|&size| size as i64).collect();
     Ok(flat.f_reshape(sizes)?.f_to_kind(kind)?)
@@ -69,18 +80,30 @@ pub fn as_integer(value: &Value) -> Option<i64> {
     }
 }
 
+/// A list of integers; `name` is its place, for the error.
+pub fn integers(list: &Table, name: &str) -> Result<Vec<i64>> {
+    let item = |position: usize| {
+        let value: Value = list.raw_get(position).map_err(|error| report::lower(&error))?;
+        as_integer(&value).ok_or_else(|| Error::option(format!("{name}[{position}]"), "integer", shown(&value)))
+    };
+    let items = (1..=list.raw_len()).map(item).collect::<Result<Vec<_>>>()?;
+    match list.pairs::<Value, Value>().count() == items.len() {
+        true => Ok(items),
+        false => Err(Error::option(name, "a list", "a table with other keys too")),
+    }
+}
+
 /// All values, row by row.
-fn read<T>(value: &Value, shape: &[usize], wanted: &'static str, leaf: fn(&Value) -> Option<T>) -> Result<Vec<T>> {
-    let mut reader =
-        Reader { shape, wanted, leaf, path: Vec::new(), values: Vec::with_capacity(shape.iter().product()) };
+fn read<T>(value: &Value, shape: &[usize], wanted: &str, leaf: impl Fn(&Value) -> Option<T>) -> Result<Vec<T>> {
+    let mut reader = Reader { shape, wanted, leaf: &leaf, path: Vec::new(), values: Vec::new() };
     reader.read(value)?;
     Ok(reader.values)
 }
 
 struct Reader<'a, T> {
     shape: &'a [usize],
-    wanted: &'static str,
-    leaf: fn(&Value) -> Option<T>,
+    wanted: &'a str,
+    leaf: &'a dyn Fn(&Value) -> Option<T>,
     /// The positions that lead to the current value.
     path: Vec<usize>,
     values: Vec<T>,
@@ -144,7 +167,7 @@ fn elements(tensor: &tch::Tensor) -> Result<Vec<Value>> {
 
 fn to_table(call: &Call, args: Args) -> mlua::Result<Value> {
     args.finish()?;
-    let values = attempt(|| elements(&call.this)).map_err(|error| call.error(error))?;
+    let values = call.check(|| elements(&call.this))?;
     nest(call.lua, &call.this.size(), &mut values.into_iter())
 }
 
@@ -165,7 +188,7 @@ fn item(call: &Call, args: Args) -> mlua::Result<Value> {
         let message = format!("expected a tensor of one value, got one of the shape {:?}", call.this.size());
         return Err(call.error(Error::message(message)));
     }
-    let values = attempt(|| elements(&call.this)).map_err(|error| call.error(error))?;
+    let values = call.check(|| elements(&call.this))?;
     Ok(values.into_iter().next().unwrap_or(Value::Nil))
 }
 
@@ -180,8 +203,8 @@ struct Target {
 fn to(call: &Call, mut args: Args) -> mlua::Result<Value> {
     let target: Target = options::read(&call.function, Some(args.table("options")?))?;
     args.finish()?;
-    new_value(call.lua, &call.function, || {
-        let kind = target.dtype.as_deref().map(create::dtype).transpose()?.map_or_else(|| call.this.f_kind(), Ok)?;
+    call.make(|| {
+        let kind = target.dtype.as_deref().map(dtype::parse).transpose()?.map_or_else(|| call.this.f_kind(), Ok)?;
         let device = target.device.as_deref().map(device::device).transpose()?.unwrap_or(call.this.device());
         Ok(call.this.f_to_device(device)?.f_to_kind(kind)?)
     })
@@ -189,41 +212,4 @@ fn to(call: &Call, mut args: Args) -> mlua::Result<Value> {
 
 fn word(call: &Call, text: &str) -> mlua::Result<Value> {
     call.lua.create_string(text).map(Value::String)
-}
-
-fn dtype_name(tensor: &tch::Tensor) -> mlua::Result<&'static str> {
-    tensor.f_kind().map(device::dtype_name).map_err(|error| report::raise(error.into()))
-}
-
-fn device_name(device: Device) -> String {
-    match device {
-        Device::Cpu => "cpu".to_string(),
-        Device::Cuda(index) => format!("cuda:{index}"),
-        other => format!("{other:?}").to_lowercase(),
-    }
-}
-
-/// `tensor [2, 3] float32` and the values on the lines below, as NumPy would show them; large tensors are shortened.
-pub fn text(lua: &Lua, this: Value) -> mlua::Result<String> {
-    let closed = |handle: &mlua::AnyUserData| handle.borrow::<Tensor>().is_ok_and(|tensor| tensor.get().is_none());
-    if this.as_userdata().is_some_and(closed) {
-        return Ok("tensor (closed)".to_string());
-    }
-    let call = Call::new(lua, "tostring", Some(this))?;
-    let tensor = &call.this;
-    let mut head = format!("tensor {:?} {}", tensor.size(), dtype_name(tensor)?);
-    if tensor.device() != Device::Cpu {
-        head += &format!(" on {}", device_name(tensor.device()));
-    }
-    if tensor.requires_grad() {
-        head += ", requires grad";
-    }
-    // tch shows the values and, in a last line, the shape and the dtype in its own words.
-    let shown =
-        attempt(|| Ok(format!("{}", tensor.detach().to_device(Device::Cpu)))).map_err(|error| call.error(error))?;
-    let values = shown.rsplit_once('\n').map_or("", |(values, _)| values);
-    match tensor.dim() {
-        0 => Ok(format!("{head}: {}", values.trim_start_matches('[').trim_end_matches(']'))),
-        _ => Ok(format!("{head}\n{values}")),
-    }
 }
