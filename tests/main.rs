@@ -6,6 +6,8 @@ mod arch;
 mod bad_input;
 /// Chat templates against the texts that transformers renders.
 mod chat;
+/// `affine check`.
+mod check;
 /// The command line as a user meets it.
 mod cli;
 /// Intervals, dominance and ranking against the validators' own results.

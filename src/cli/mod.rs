@@ -2,6 +2,8 @@
 //!
 //! 0 success · 1 the script failed · 2 the command line is wrong (a missing script is part of it) · 130 interrupted.
 
+mod check;
+mod files;
 pub mod panic;
 mod run;
 
@@ -19,9 +21,10 @@ use crate::lua::report::Report;
     name = "affine",
     version = VERSION,
     about = "An embedded scripting host for training language models",
-    override_usage = "affine <SCRIPT> [ARGS]...\n       affine -e <CODE> [ARGS]...\n       affine - [ARGS]...",
+    override_usage = "affine <SCRIPT> [ARGS]...\n       affine -e <CODE> [ARGS]...\n       affine - [ARGS]...\n       \
+                      affine <COMMAND>",
     after_help = "Everything behind the script or the code belongs to it, as Lua's `arg`; `-` reads the script from \
-                  standard input.\n\nEnvironment:\n  AFFINE_LOG     debug, info (default), warn, error, or a filter \
+                  standard input. A script that is called like a command is reached as ./NAME.\n\nEnvironment:\n  AFFINE_LOG     debug, info (default), warn, error, or a filter \
                   such as info,hf_hub=debug\n  AFFINE_STDLIB  a folder whose affine/*.lua stand before those in the \
                   binary",
     disable_help_subcommand = true
@@ -37,6 +40,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Check(check::Options),
     /// A script and its arguments.
     #[command(external_subcommand)]
     Script(Vec<OsString>),
@@ -50,6 +54,8 @@ pub enum Failure {
     /// One sentence on what is wrong with the command line.
     Usage(String),
     Script(Report),
+    /// The command has said by itself what failed.
+    Told,
 }
 
 /// Parses the command line, runs it, prints what went wrong.
@@ -75,6 +81,7 @@ pub fn main() -> ExitCode {
             eprintln!("affine: {sentence}");
             ExitCode::from(2)
         }
+        Err(Failure::Told) => ExitCode::FAILURE,
         Err(Failure::Script(report)) => {
             eprintln!("{report}");
             ExitCode::from(if report.interrupted { interrupt::EXIT_CODE } else { 1 })
@@ -85,6 +92,7 @@ pub fn main() -> ExitCode {
 fn dispatch(cli: Cli) -> Result<(), Failure> {
     match (cli.code, cli.command) {
         (Some(words), _) => run::code(words),
+        (None, Some(Command::Check(options))) => check::run(&options),
         (None, Some(Command::Script(words))) => run::script(words),
         (None, None) => Err(Failure::Usage("no script given, try `affine --help`".to_string())),
     }

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::Failure;
+use super::{Failure, files};
 use crate::lua::{self, Script};
 
 /// `words` are the code and its arguments; `arg[0]` is `-e`.
@@ -27,12 +27,7 @@ pub fn script(words: Vec<OsString>) -> Result<(), Failure> {
     }
     let path = Path::new(&words[0]);
     let shown = path.display();
-    let code = std::fs::read(path).map_err(|error| {
-        Failure::Usage(match error.kind() {
-            std::io::ErrorKind::NotFound => format!("no such script: {shown}"),
-            _ => format!("cannot read the script {shown}: {error}"),
-        })
-    })?;
+    let code = files::read(path)?;
     let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
     run(Script { code, name: format!("@{shown}"), folder, args: words })
 }

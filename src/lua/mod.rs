@@ -6,6 +6,7 @@
 
 pub mod args;
 pub mod bind;
+pub mod check;
 pub mod convert;
 pub mod environment;
 pub mod heap;

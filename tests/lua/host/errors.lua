@@ -63,18 +63,22 @@ end)
 describe("a wrong name", function()
   it("of a module is answered with the nearest", function()
     expect(function()
+      ---@diagnostic disable-next-line: undefined-field
       return affine.jsn
     end):raises("affine has no module `jsn`, did you mean `json`?")
     expect(function()
+      ---@diagnostic disable-next-line: undefined-field
       require("affine.tme")
     end):raises("affine has no module `tme`, did you mean `time`?")
     expect(function()
+      ---@diagnostic disable-next-line: undefined-field
       return affine.zzz
     end):raises("affine has no module `zzz`")
   end)
 
   it("of a function, too", function()
     expect(function()
+      ---@diagnostic disable-next-line: undefined-field
       affine.json.decod("1")
     end):raises("affine.json has no field `decod`, did you mean `decode`?")
   end)
