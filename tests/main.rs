@@ -10,6 +10,8 @@ mod chat;
 mod check;
 /// The command line as a user meets it.
 mod cli;
+/// `affine doctor`.
+mod doctor;
 /// Intervals, dominance and ranking against the validators' own results.
 mod eval;
 /// Sampling: batches, seeds, log-probs, ends.

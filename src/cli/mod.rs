@@ -3,6 +3,7 @@
 //! 0 success · 1 the script failed · 2 the command line is wrong (a missing script is part of it) · 130 interrupted.
 
 mod check;
+mod doctor;
 mod files;
 pub mod panic;
 mod run;
@@ -41,6 +42,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Check(check::Options),
+    Doctor(doctor::Options),
     /// A script and its arguments.
     #[command(external_subcommand)]
     Script(Vec<OsString>),
@@ -93,6 +95,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
     match (cli.code, cli.command) {
         (Some(words), _) => run::code(words),
         (None, Some(Command::Check(options))) => check::run(&options),
+        (None, Some(Command::Doctor(options))) => doctor::run(&options),
         (None, Some(Command::Script(words))) => run::script(words),
         (None, None) => Err(Failure::Usage("no script given, try `affine --help`".to_string())),
     }

@@ -5,6 +5,7 @@
 pub mod cancel;
 pub mod data;
 pub mod device;
+pub mod doctor;
 pub mod env;
 pub mod error;
 pub mod eval;
@@ -12,6 +13,7 @@ pub mod file;
 pub mod generate;
 pub mod hub;
 pub mod log;
+pub mod machine;
 pub mod model;
 pub mod random;
 pub mod rl;
