@@ -10,6 +10,8 @@ mod chat;
 mod check;
 /// The command line as a user meets it.
 mod cli;
+/// `affine repl`, `test` and `types`.
+mod commands;
 /// `affine doctor`.
 mod doctor;
 /// Intervals, dominance and ranking against the validators' own results.
@@ -24,6 +26,8 @@ mod lua;
 mod optimizer;
 /// The model against transformers and PEFT.
 mod parity;
+/// `affine --plan`.
+mod plan;
 /// PPO on toy models.
 mod ppo;
 /// Everything that the README shows, run.

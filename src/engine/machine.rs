@@ -39,12 +39,10 @@ pub struct Memory {
 pub fn memory() -> Option<Memory> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let machine = Memory { total: kilobytes(&text, "MemTotal:")?, available: kilobytes(&text, "MemAvailable:")? };
-    let number = |name: &str| std::fs::read_to_string(format!("/sys/fs/cgroup/{name}")).ok()?.trim().parse::<u64>().ok();
+    let number =
+        |name: &str| std::fs::read_to_string(format!("/sys/fs/cgroup/{name}")).ok()?.trim().parse::<u64>().ok();
     let (Some(limit), Some(used)) = (number("memory.max"), number("memory.current")) else { return Some(machine) };
-    Some(Memory {
-        total: machine.total.min(limit),
-        available: machine.available.min(limit.saturating_sub(used)),
-    })
+    Some(Memory { total: machine.total.min(limit), available: machine.available.min(limit.saturating_sub(used)) })
 }
 
 /// A line of /proc/meminfo such as `MemTotal:  24624772 kB`, in bytes.

@@ -14,6 +14,7 @@ pub mod interrupt;
 pub mod options;
 pub mod report;
 pub mod require;
+pub mod session;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

@@ -69,7 +69,10 @@ impl Part {
             let (package, file) = self.package?;
             Some(python?.packages.get(package)?.join(file))
         };
-        match given.or_else(|| at_home().filter(|path| self.is_whole(path))).or_else(|| packaged().filter(|p| p.exists())) {
+        match given
+            .or_else(|| at_home().filter(|path| self.is_whole(path)))
+            .or_else(|| packaged().filter(|p| p.exists()))
+        {
             Some(path) => Finding::ok(self.environment, path.display().to_string()),
             None => Finding::warn(self.environment, self.without, self.advice),
         }

@@ -46,7 +46,8 @@ fn home() -> Option<PathBuf> {
     if let Some(home) = set("HF_HOME") {
         return Some(home.into());
     }
-    let cache = set("XDG_CACHE_HOME").map(PathBuf::from).or_else(|| Some(PathBuf::from(set("HOME")?).join(".cache")))?;
+    let cache =
+        set("XDG_CACHE_HOME").map(PathBuf::from).or_else(|| Some(PathBuf::from(set("HOME")?).join(".cache")))?;
     Some(cache.join("huggingface"))
 }
 

@@ -67,7 +67,11 @@ pub fn java() -> Finding {
     let output = finish(command).filter(|output| output.status.success());
     match output.as_ref().and_then(|output| java_version(&String::from_utf8_lossy(&output.stderr))) {
         Some(version) => Finding::ok("Java", version),
-        None => Finding::warn("Java", "none on the path", "sciworld runs a Java program: apt-get install default-jre-headless"),
+        None => Finding::warn(
+            "Java",
+            "none on the path",
+            "sciworld runs a Java program: apt-get install default-jre-headless",
+        ),
     }
 }
 

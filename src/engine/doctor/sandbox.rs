@@ -5,28 +5,22 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::Finding;
+use crate::engine::landlock;
 
 pub fn sandbox() -> Finding {
-    let landlock = landlock_version();
+    let landlock = landlock::version();
     let seccomp = Path::new("/proc/sys/kernel/seccomp/actions_avail").exists();
     let namespaces = if user_namespaces() { ", user namespaces" } else { "" };
     match (landlock, seccomp) {
         (1.., true) => Finding::ok("sandbox", format!("Landlock (ABI {landlock}), seccomp{namespaces}")),
         _ => {
             let lacking = if seccomp { "no Landlock" } else { "no seccomp" };
-            let message = format!("{lacking} in this kernel{namespaces}: programs that a model writes cannot be confined");
+            let message =
+                format!("{lacking} in this kernel{namespaces}: programs that a model writes cannot be confined");
             let advice = "abd and ded run such programs: use Linux 5.13 or newer, outside gVisor and the like";
             Finding::warn("sandbox", message, advice)
         }
     }
-}
-
-/// The version of Landlock's interface; 0 where the kernel has none or has it switched off.
-fn landlock_version() -> i64 {
-    // `LANDLOCK_CREATE_RULESET_VERSION` of linux/landlock.h: asks for the version alone.
-    const VERSION: u32 = 1;
-    // SAFETY: with this flag the kernel reads no memory of ours.
-    unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, std::ptr::null::<u8>(), 0usize, VERSION) }.max(0)
 }
 
 /// Whether a child process may enter a user namespace of its own.

@@ -50,7 +50,11 @@ fn disk(subject: &str, folder: &Path) -> Finding {
     };
     let message = format!("{} free in {shown}", gibibytes(free));
     if tempfile::tempfile_in(folder).is_err() {
-        return Finding::fail(subject, format!("{message}, but it cannot be written to"), "work in a folder of your own");
+        return Finding::fail(
+            subject,
+            format!("{message}, but it cannot be written to"),
+            "work in a folder of your own",
+        );
     }
     match free {
         ..DISK_NEEDED => Finding::fail(subject, message, "make room: even the demo writes some hundred megabytes"),

@@ -18,7 +18,8 @@ pub fn folder(path_or_id: &str) -> Result<PathBuf> {
         return Ok(PathBuf::from(path_or_id));
     }
     tracing::info!("{path_or_id} is no folder here; asking the Hub");
-    download(path_or_id).map_err(|error| {
+    let offline = std::env::var("HF_HUB_OFFLINE").is_ok_and(|value| value == "1" || value == "true");
+    snapshot(path_or_id, offline).map_err(|error| {
         Error::hinted(
             format!("{path_or_id}: no such folder, and the Hub did not give a model of that name: {error}"),
             "give a folder with config.json, or check the id, the network and HF_TOKEN",
@@ -26,19 +27,23 @@ pub fn folder(path_or_id: &str) -> Result<PathBuf> {
     })
 }
 
-fn download(id: &str) -> hf_hub::HFResult<PathBuf> {
+/// The folder of a model that the cache holds already. The network is not asked.
+pub fn cached(id: &str) -> Option<PathBuf> {
+    snapshot(id, true).ok()
+}
+
+fn snapshot(id: &str, cache_alone: bool) -> hf_hub::HFResult<PathBuf> {
     let (owner, name) = id.split_once('/').unwrap_or(("", id));
-    let offline = std::env::var("HF_HUB_OFFLINE").is_ok_and(|value| value == "1" || value == "true");
     HFClientSync::new()?
         .model(owner, name)
         .snapshot_download()
         .allow_patterns(MODEL_FILES.map(str::to_string).to_vec())
-        .local_files_only(offline)
+        .local_files_only(cache_alone)
         .send()
 }
 
 /// `owner/name` of the characters that the Hub allows, and no path.
-fn is_id(text: &str) -> bool {
+pub fn is_id(text: &str) -> bool {
     let part = |part: &str| {
         !part.is_empty()
             && !part.starts_with('.')

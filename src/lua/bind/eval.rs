@@ -12,7 +12,7 @@ use super::{only, read_json, without};
 use crate::engine::eval::run::{EvalOptions, baseline, best_constant, run};
 use crate::engine::eval::{Contender, DEFAULT_LEVEL, EnvironmentScore, RankOptions, interval, rank, verdict};
 use crate::engine::rollout::players::Player;
-use crate::engine::{Error, Result};
+use crate::engine::{Error, Result, plan};
 use crate::lua::args::Args;
 use crate::lua::{convert, options, report};
 
@@ -31,9 +31,11 @@ fn evaluate(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
     let model = args.userdata::<ModelHandle>("model")?.clone();
     let table = args.table("options")?;
     args.finish()?;
-    let options: EvalOptions = options::read("eval.run", Some(without(lua, &table, &["envs"])?))?;
+    let mut options: EvalOptions = options::read("eval.run", Some(without(lua, &table, &["envs"])?))?;
     options.validate().map_err(|error| options::reject("eval.run", error))?;
     let environments = environments("eval.run", table.get("envs")?)?;
+    let names: Vec<String> = environments.iter().map(|environment| environment.describe().name).collect();
+    plan::cut::eval("eval", &mut options, &names);
     let model = model.borrow()?;
     let evaluations = report::guard(|| run(&model, &environments, &options))?;
     let rows: Map<String, serde_json::Value> =
@@ -68,8 +70,9 @@ fn player(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
     args.finish()?;
     let own = ["kind", "action", "choose_first_task_id"];
     let what: BaselineOptions = options::read("eval.baseline", Some(only(lua, &table, &own)?))?;
-    let options: EvalOptions = options::read("eval.baseline", Some(without(lua, &table, &own)?))?;
+    let mut options: EvalOptions = options::read("eval.baseline", Some(without(lua, &table, &own)?))?;
     options.validate().map_err(|error| options::reject("eval.baseline", error))?;
+    plan::cut::eval("baseline", &mut options, &[environment.describe().name]);
     let score = report::guard(|| {
         let player = match what.kind {
             Kind::Random => Some(Player::Random),

@@ -12,7 +12,7 @@ use super::{read_json, without};
 use crate::engine::generate::{GenerateOptions, Generation, generate};
 use crate::engine::model::{LoraOptions, Model, ModelShape};
 use crate::engine::text::Conversation;
-use crate::engine::{Error, Result, device, hub};
+use crate::engine::{Error, Result, device, hub, plan};
 use crate::lua::args::Args;
 use crate::lua::{convert, options, report};
 
@@ -71,7 +71,11 @@ fn load(_: &Lua, values: MultiValue) -> mlua::Result<ModelHandle> {
     args.finish()?;
     let loaded = report::guard(|| {
         let kind = options.torch_dtype.as_deref().map(device::dtype).transpose()?;
-        Model::load(hub::folder(&path)?, kind, device::device(&options.device)?)
+        let device = device::device(&options.device)?;
+        match plan::active() {
+            true => plan::model::load(&path, kind, device),
+            false => Model::load(hub::folder(&path)?, kind, device),
+        }
     })?;
     Ok(ModelHandle::new(loaded))
 }
@@ -108,6 +112,7 @@ fn create(lua: &Lua, values: MultiValue) -> mlua::Result<ModelHandle> {
     let shape = without(lua, &table, &["tokenizer", "preset", "seed", "device"])?;
     let shape =
         preset_with(lua, &options.preset, &shape).and_then(|shape| options::read("model.create", Some(shape)))?;
+    let shape = plan::model::shape(shape, tokenizer.vocab_size());
     let made = report::guard(|| Model::create(&shape, tokenizer, options.seed, device::device(&options.device)?))?;
     Ok(ModelHandle::new(made))
 }
@@ -159,7 +164,7 @@ impl UserData for ModelHandle {
         for (name, act) in [
             ("save", save as fn(&mut Model, String) -> Result<()>),
             ("save_adapter", |model, folder| model.save_adapter(folder)),
-            ("load_adapter", |model, folder| model.load_adapter(folder)),
+            ("load_adapter", |model, folder| plan::model::load_adapter(model, folder.as_ref())),
         ] {
             methods.add_method(name, move |_, this, values: MultiValue| {
                 let mut args = Args::new(format!("model:{name}"), values);
@@ -181,9 +186,10 @@ impl UserData for ModelHandle {
         methods.add_method("generate", |lua, this, values: MultiValue| {
             let mut args = Args::new("model:generate", values);
             let prompts = args.table("prompts")?;
-            let options: GenerateOptions = options::read("model:generate", args.optional_table("options")?)?;
+            let mut options: GenerateOptions = options::read("model:generate", args.optional_table("options")?)?;
             args.finish()?;
             let prompts: Vec<Prompt> = read_json("model:generate: prompts", &Value::Table(prompts))?;
+            plan::cut::generate(&mut options, prompts.len());
             let model = this.borrow()?;
             let generations = report::guard(|| {
                 let prompts = prompts.iter().map(|prompt| prompt.ids(&model)).collect::<Result<Vec<_>>>()?;
@@ -194,8 +200,9 @@ impl UserData for ModelHandle {
         methods.add_method("chat", |_, this, values: MultiValue| {
             let mut args = Args::new("model:chat", values);
             let messages = messages("model:chat", &args.table("messages")?)?;
-            let options: GenerateOptions = options::read("model:chat", args.optional_table("options")?)?;
+            let mut options: GenerateOptions = options::read("model:chat", args.optional_table("options")?)?;
             args.finish()?;
+            plan::cut::generate(&mut options, 1);
             let model = this.borrow()?;
             report::guard(|| {
                 let prompt = Conversation::open(model.tokenizer()?, &messages)?.ids().to_vec();

@@ -15,7 +15,7 @@ use crate::engine::model::Model;
 use crate::engine::rl::options::PpoOptions;
 use crate::engine::rl::ppo::Ppo;
 use crate::engine::train::sft::{Sft, SftOptions, SftStep};
-use crate::engine::{Error, Result, cancel};
+use crate::engine::{Error, Result, cancel, plan};
 use crate::lua::args::{Args, kind};
 use crate::lua::{convert, options, report};
 
@@ -43,15 +43,16 @@ fn sft(lua: &Lua, values: MultiValue) -> mlua::Result<SftHandle> {
     let model = args.userdata::<ModelHandle>("model")?.clone();
     let table = args.table("options")?;
     args.finish()?;
-    let options: SftOptions = options::read("trainer.sft", Some(without(lua, &table, &["data"])?))?;
+    let mut options: SftOptions = options::read("trainer.sft", Some(without(lua, &table, &["data"])?))?;
     options.validate().map_err(|error| options::reject("trainer.sft", error))?;
-    let records = match table.get("data")? {
+    let mut records = match table.get("data")? {
         Value::Nil => {
             let error = Error::option("data", "a JSON-lines file or a list of records", "nothing");
             return Err(options::reject("trainer.sft", error));
         }
         data => records("trainer.sft: data", &data)?,
     };
+    plan::cut::sft(&mut options, &mut records).map_err(|error| options::reject("trainer.sft", error))?;
     let sft = {
         let model = model.borrow()?;
         report::guard(|| Sft::new(&model, &records, options))?
@@ -76,9 +77,10 @@ fn records(what: &str, data: &Value) -> mlua::Result<Vec<Record>> {
 fn ppo(_: &Lua, values: MultiValue) -> mlua::Result<PpoHandle> {
     let mut args = Args::new("trainer.ppo", values);
     let model = args.userdata::<ModelHandle>("model")?.clone();
-    let options: PpoOptions = options::read("trainer.ppo", args.optional_table("options")?)?;
+    let mut options: PpoOptions = options::read("trainer.ppo", args.optional_table("options")?)?;
     args.finish()?;
     options.validate().map_err(|error| options::reject("trainer.ppo", error))?;
+    plan::cut::ppo(&mut options).map_err(|error| options::reject("trainer.ppo", error))?;
     let ppo = {
         let model = model.borrow()?;
         report::guard(|| Ppo::new(&model, options))?
@@ -153,7 +155,8 @@ impl UserData for SftHandle {
             let mut args = Args::new("sft:evaluate", values);
             let data = args.value("records")?;
             args.finish()?;
-            let records = records("sft:evaluate: records", &data)?;
+            let mut records = records("sft:evaluate: records", &data)?;
+            plan::cut::records(&mut records);
             let model = this.model.borrow()?;
             let sft = this.sft.try_borrow().map_err(busy)?;
             report::guard(|| sft.evaluate(&model, &records))
@@ -217,7 +220,7 @@ impl UserData for PpoHandle {
                 Some(n) if n < 1 => {
                     return Err(options::reject("ppo:rollout", Error::option("n", "an integer of at least 1", n)));
                 }
-                other => other.map(|n| n as usize),
+                other => plan::cut::episodes(other.map(|n| n as usize)),
             };
             let model = this.model.borrow()?;
             let ppo = this.ppo.try_borrow().map_err(busy)?;

@@ -68,7 +68,8 @@ impl<'a> Reader<'a> {
     /// White space and comments.
     fn skip_blank(&mut self) {
         loop {
-            let blank = self.rest().len() - self.rest().trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '\x0b').len();
+            let blank = self.rest().len()
+                - self.rest().trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '\x0b').len();
             self.take(blank);
             if !self.rest().starts_with("--") {
                 return;
@@ -114,7 +115,8 @@ impl<'a> Reader<'a> {
     /// Digits, hexadecimal ones, points, and exponents with their signs.
     fn number(&mut self) -> Token {
         let rest = self.rest();
-        let exponent: &[char] = if rest.starts_with("0x") || rest.starts_with("0X") { &['p', 'P'] } else { &['e', 'E'] };
+        let exponent: &[char] =
+            if rest.starts_with("0x") || rest.starts_with("0X") { &['p', 'P'] } else { &['e', 'E'] };
         let mut before = ' ';
         let part_of = |c: char| {
             let sign = (c == '+' || c == '-') && exponent.contains(&before);

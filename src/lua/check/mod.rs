@@ -64,10 +64,11 @@ impl Checker {
     pub fn check(&self, code: &[u8], name: &str) -> Vec<Finding> {
         if let Err(error) = require::chunk(&self.lua, code, &format!("@{name}")).into_function() {
             let report = Report::new(&error);
-            let (place, message) = match report.message.strip_prefix(&format!("{name}:")).and_then(|rest| rest.split_once(": ")) {
-                Some((line, message)) => (format!("{name}:{line}"), message.to_string()),
-                None => (name.to_string(), report.message.clone()),
-            };
+            let (place, message) =
+                match report.message.strip_prefix(&format!("{name}:")).and_then(|rest| rest.split_once(": ")) {
+                    Some((line, message)) => (format!("{name}:{line}"), message.to_string()),
+                    None => (name.to_string(), report.message.clone()),
+                };
             return vec![Finding { level: Level::Error, place, message }];
         }
         let code = String::from_utf8_lossy(code);
@@ -94,7 +95,10 @@ impl Checker {
             }
             Kind::Required(name) if is_own(name) && matches!(self.behind(name), Known::Nothing) => {
                 let module = name.strip_prefix("affine.").unwrap_or(name);
-                Some((Level::Error, require::unknown("affine has no", "module", module, &require::modules()).to_string()))
+                Some((
+                    Level::Error,
+                    require::unknown("affine has no", "module", module, &require::modules()).to_string(),
+                ))
             }
             Kind::Field(table, field) => {
                 let known = self.fields(table).filter(|known| !known.contains(field))?;
@@ -146,12 +150,13 @@ impl Checker {
 /// The lines of which a comment says that they are not to be judged.
 fn silenced(code: &str) -> HashSet<usize> {
     let lines = code.lines().enumerate();
-    lines.flat_map(|(index, line)| {
-        let this = line.contains("---@diagnostic disable-line").then_some(index + 1);
-        let next = line.contains("---@diagnostic disable-next-line").then_some(index + 2);
-        this.into_iter().chain(next)
-    })
-    .collect()
+    lines
+        .flat_map(|(index, line)| {
+            let this = line.contains("---@diagnostic disable-line").then_some(index + 1);
+            let next = line.contains("---@diagnostic disable-next-line").then_some(index + 2);
+            this.into_iter().chain(next)
+        })
+        .collect()
 }
 
 /// Lua's libraries, as far as a script's state has them.

@@ -379,7 +379,8 @@ impl Scanner<'_> {
     /// Operands with operators between them. Their precedence matters to nobody here.
     fn expression(&mut self) -> Value {
         const BINARY: [&str; 21] = [
-            "+", "-", "*", "/", "//", "%", "^", "..", "==", "~=", "<", "<=", ">", ">=", "&", "|", "~", "<<", ">>", "and", "or",
+            "+", "-", "*", "/", "//", "%", "^", "..", "==", "~=", "<", "<=", ">", ">=", "&", "|", "~", "<<", ">>",
+            "and", "or",
         ];
         let value = self.operand();
         let mut alone = true;
@@ -605,7 +606,10 @@ mod tests {
         assert_eq!(found("for i, v in f(i) do g(i, v) end return i"), ["1: f", "1: i", "1: g", "1: i"]);
         assert_eq!(found("repeat local done = true until done\nreturn done"), ["2: done"]);
         assert_eq!(found("local function f(x, ...) return f(x, y) end"), ["1: y"]);
-        assert_eq!(found("local t = { a = b, [c] = d, e; function(f) return f end }"), ["1: b", "1: c", "1: d", "1: e"]);
+        assert_eq!(
+            found("local t = { a = b, [c] = d, e; function(f) return f end }"),
+            ["1: b", "1: c", "1: d", "1: e"]
+        );
         assert_eq!(found("do local x end if x then elseif y then else z() end"), ["1: x", "1: y", "1: z"]);
         assert_eq!(found("local o = {} function o.a:m() return self, this end"), ["1: this"]);
         assert_eq!(found("goto on ::on:: while w do break end"), ["1: w"]);
@@ -628,11 +632,10 @@ mod tests {
             found("local a = require('affine')\nlocal e, t = a.env, a.tensor\nt['x'](e:y(), ('%d'):foramt(1))")[2..],
             ["2: affine[env]", "2: affine[tensor]", "3: affine.tensor[x]", "3: affine.env[y]", "3: string[foramt]"]
         );
-        assert_eq!(found("return require('affine.env').play"), [
-            "1: require",
-            "1: require affine.env",
-            "1: affine.env[play]"
-        ]);
+        assert_eq!(
+            found("return require('affine.env').play"),
+            ["1: require", "1: require affine.env", "1: affine.env[play]"]
+        );
     }
 
     #[test]
