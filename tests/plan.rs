@@ -208,7 +208,7 @@ fn a_scripts_own_loops_and_files_work_on_copies() {
     );
     let told = succeeded(&place.plan(&["x.lua"]));
     let notes = "script\n  sft: 9 epochs of 8 × 1 records, learning rate 2e-5, into checkpoints/sft; here one\n  \
-                 sft: 50 records; here 8\n  generate: 2 replies of at most 500 tokens\n";
+                 sft: on 50 records; here 8\n  generate: 2 replies of at most 500 tokens\n";
     assert!(told.ends_with(notes), "{told}");
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::{active, model, note, was};
+use super::{active, collects_less, model, note, was};
 use crate::engine::Result;
 use crate::engine::data::Record;
 use crate::engine::eval::run::EvalOptions;
@@ -32,7 +32,10 @@ pub fn sft(options: &mut SftOptions, records: &mut Vec<Record>) -> Result<()> {
     note(format!(
         "sft: {length} of {size} × {accumulated} records{limit}, learning rate {rate:e}, into {folder}; here one"
     ));
-    note(format!("sft: {} records{}", records.len(), here(records.len(), RECORDS)));
+    note(match collects_less() {
+        true => format!("sft: on what is collected; here {} records", records.len().min(RECORDS)),
+        false => format!("sft: on {} records{}", records.len(), here(records.len(), RECORDS)),
+    });
     start_afresh(&mut options.resume_from_checkpoint, &options.output_dir)?;
     options.max_steps = Some(1);
     // The only step must be one that changes something.
