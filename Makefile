@@ -13,6 +13,11 @@ PYTHON ?= python3
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 BINARY := $(TARGET)/release/affine
 
+# Of Lua code, against the stubs; the standard library apart, because scripts are to see its stubs and not its code.
+# .emmyrc.json leaves out `unnecessary-if`, which takes a flag that a loop or a pcall sets for a constant, and the strict
+# reading of t[i] as perhaps nil.
+TYPE_CHECK := .tools/bin/emmylua_check --config .emmyrc.json --warnings-as-errors
+
 .PHONY: build demo test check install libtorch clean ready compilers
 
 build: ready
@@ -24,11 +29,13 @@ demo: build
 test: ready
 	@cargo test --release --locked
 
-check: ready .tools/bin/stylua
+check: ready .tools/bin/stylua .tools/bin/emmylua_check
 	@cargo fmt --check
 	cargo clippy --release --locked --all-targets -- -D warnings
 	.tools/bin/stylua --check $(wildcard lua-stdlib scripts config.lua tests/lua)
-	echo "Formatting and lints are as they should be."
+	$(TYPE_CHECK) . --ignore 'tests/lua/tensor/**'
+	$(TYPE_CHECK) lua-stdlib
+	echo "Formatting, lints and types are as they should be."
 
 install: build
 	@install -D -m 755 $(BINARY) "$(DESTDIR)$(PREFIX)/bin/affine"
@@ -42,6 +49,10 @@ clean:
 .tools/bin/stylua:
 	@echo "Installing stylua into .tools, once: a minute or two."
 	cargo install stylua --version 2.6.0 --locked --features lua54 --root .tools --quiet
+
+.tools/bin/emmylua_check:
+	@echo "Installing emmylua_check into .tools, once: a few minutes."
+	cargo install emmylua_check --version 0.25.1 --locked --root .tools --quiet
 
 # What every build needs.
 ready: libtorch

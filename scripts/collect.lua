@@ -43,6 +43,7 @@ local function play(stage, e, held_out, first_task_id, count, player)
       end
     else
       local ok, episode = pcall(env.play, e, task_id, player.choose(task_id))
+      ---@cast episode -nil
       if ok and episode.turns > 0 then
         records[#records + 1] =
           { messages = episode.messages, env = name, task_id = task_id, policy = player.policy }

@@ -42,7 +42,7 @@ local function probes(tokenizer)
 end
 
 local function largest_difference(a, b, ids)
-  local largest = 0
+  local largest = 0 ---@type number
   for _, sequence in ipairs(ids) do
     local p, q = a:logprobs(sequence), b:logprobs(sequence)
     for t = 1, #p do

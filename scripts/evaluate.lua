@@ -110,7 +110,7 @@ local function evaluate(settings, stage)
 
   local models, greedy = {}, {}
   for _, name in ipairs(order) do
-    local m <close> = pipeline.load_model(settings, folders[name])
+    local m <close> = pipeline.load_model(settings, assert(folders[name]))
     stage:say("judging %s (%s)", name, folders[name])
     models[name] = judge(m, environments, evaluation, evaluation.temperature, settings.seed)
     greedy[name] = judge(m, environments, evaluation, 0, settings.seed)

@@ -6,8 +6,14 @@ mod arch;
 mod bad_input;
 /// Chat templates against the texts that transformers renders.
 mod chat;
+/// `affine check`.
+mod check;
 /// The command line as a user meets it.
 mod cli;
+/// `affine repl`, `test` and `types`.
+mod commands;
+/// `affine doctor`.
+mod doctor;
 /// Intervals, dominance and ranking against the validators' own results.
 mod eval;
 /// Sampling: batches, seeds, log-probs, ends.
@@ -24,6 +30,8 @@ mod optimizer;
 mod messages;
 /// The model against transformers and PEFT.
 mod parity;
+/// `affine --plan`.
+mod plan;
 /// PPO on toy models.
 mod ppo;
 /// Everything that the README shows, run.

@@ -3,7 +3,9 @@
 -- Boundary: knows the form of config.lua and of the command line, nothing of what a setting does.
 
 local arguments = require("affine.internal.arguments")
+---@diagnostic disable-next-line: unresolved-require
 local host = require("affine.native.host")
+local plan = require("affine.internal.plan")
 local suggest = require("affine.internal.suggest")
 
 local config = {}
@@ -283,6 +285,7 @@ function config.load(arg, extra)
     print_settings(settings, documentation(text), presets)
     os.exit(0)
   end
+  plan.cut(settings, config.literal)
   given.config, given.preset, given.set = nil, nil, nil
   return settings, given
 end

@@ -4,11 +4,13 @@
 
 local suggest = require("affine.internal.suggest")
 
+---@diagnostic disable-next-line: unresolved-require
 local env = require("affine.native.env")
 
 local Definition = { __name = "affine.env.definition" }
 
 -- What a definition may hold: the accepted types, and whether it must be there.
+---@type table<string, { [integer]: string, required?: boolean }>
 local FIELDS = {
   name = { "string", required = true },
   system = { "string", "function" },

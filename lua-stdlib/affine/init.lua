@@ -3,7 +3,10 @@
 
 local host = require("affine.native.host")
 
-local affine = { version = require("affine.native.version"), memory = host.memory }
+---@diagnostic disable-next-line: unresolved-require
+local version = require("affine.native.version")
+
+local affine = { version = version, memory = host.memory }
 
 --- The tensors among `values`, in tables too, into `kept`. Gives the values back.
 local function keep(kept, ...)

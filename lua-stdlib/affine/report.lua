@@ -118,7 +118,7 @@ end
 function report.table(summary)
   local rows, lines =
     report.rows(summary), { report.conditions(summary) .. ".", report.held_out(summary), "" }
-  local widths = { 0 }
+  local widths = { 0 } ---@type integer[]
   for index, name in ipairs(summary.environments) do
     widths[index + 1] = #name + 2
   end
@@ -157,6 +157,7 @@ end
 
 --- The same as a Markdown table.
 function report.markdown(summary)
+  ---@type string[]
   local lines = { "| |" .. table.concat(summary.environments, "|") .. "|" }
   lines[2] = "|---|" .. ("---|"):rep(#summary.environments)
   for _, row in ipairs(report.rows(summary)) do

@@ -15,7 +15,7 @@ for step = 1, steps do
   loss:backward()
   tensor.no_grad(function()
     for _, parameter in ipairs { weight, bias } do
-      parameter:sub_(learning_rate * parameter:grad())
+      parameter:sub_(learning_rate * assert(parameter:grad()))
       parameter:zero_grad()
     end
   end)

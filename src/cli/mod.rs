@@ -2,8 +2,14 @@
 //!
 //! 0 success · 1 the script failed · 2 the command line is wrong (a missing script is part of it) · 130 interrupted.
 
+mod check;
+mod doctor;
+mod files;
 pub mod panic;
+mod repl;
 mod run;
+mod test;
+mod types;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -19,9 +25,10 @@ use crate::lua::report::Report;
     name = "affine",
     version = VERSION,
     about = "An embedded scripting host for training language models",
-    override_usage = "affine <SCRIPT> [ARGS]...\n       affine -e <CODE> [ARGS]...\n       affine - [ARGS]...",
+    override_usage = "affine <SCRIPT> [ARGS]...\n       affine -e <CODE> [ARGS]...\n       affine - [ARGS]...\n       \
+                      affine --plan <SCRIPT> [ARGS]...\n       affine <COMMAND>",
     after_help = "Everything behind the script or the code belongs to it, as Lua's `arg`; `-` reads the script from \
-                  standard input.\n\nEnvironment:\n  AFFINE_LOG     debug, info (default), warn, error, or a filter \
+                  standard input. A script that is called like a command is reached as ./NAME.\n\nEnvironment:\n  AFFINE_LOG     debug, info (default), warn, error, or a filter \
                   such as info,hf_hub=debug\n  AFFINE_STDLIB  a folder whose affine/*.lua stand before those in the \
                   binary",
     disable_help_subcommand = true
@@ -31,12 +38,21 @@ struct Cli {
     #[arg(short = 'e', value_names = ["CODE", "ARGS"], num_args = 1.., allow_hyphen_values = true)]
     code: Option<Vec<OsString>>,
 
+    /// Try the whole script on tiny random models, one step per stage, in a temporary folder
+    #[arg(long)]
+    plan: bool,
+
     #[command(subcommand)]
     command: Option<Command>,
 }
 
 #[derive(Subcommand)]
 enum Command {
+    Check(check::Options),
+    Doctor(doctor::Options),
+    Repl(repl::Options),
+    Test(test::Options),
+    Types(types::Options),
     /// A script and its arguments.
     #[command(external_subcommand)]
     Script(Vec<OsString>),
@@ -50,6 +66,8 @@ pub enum Failure {
     /// One sentence on what is wrong with the command line.
     Usage(String),
     Script(Report),
+    /// The command has said by itself what failed.
+    Told,
 }
 
 /// Parses the command line, runs it, prints what went wrong.
@@ -75,6 +93,7 @@ pub fn main() -> ExitCode {
             eprintln!("affine: {sentence}");
             ExitCode::from(2)
         }
+        Err(Failure::Told) => ExitCode::FAILURE,
         Err(Failure::Script(report)) => {
             eprintln!("{report}");
             ExitCode::from(if report.interrupted { interrupt::EXIT_CODE } else { 1 })
@@ -83,9 +102,16 @@ pub fn main() -> ExitCode {
 }
 
 fn dispatch(cli: Cli) -> Result<(), Failure> {
+    let mode = if cli.plan { run::Mode::Plan } else { run::Mode::Real };
     match (cli.code, cli.command) {
-        (Some(words), _) => run::code(words),
-        (None, Some(Command::Script(words))) => run::script(words),
+        (Some(words), _) => run::code(words, mode),
+        (None, Some(Command::Script(words))) => run::script(words, mode),
+        (None, _) if cli.plan => Err(Failure::Usage("--plan is for a script: affine --plan SCRIPT".to_string())),
+        (None, Some(Command::Check(options))) => check::run(&options),
+        (None, Some(Command::Doctor(options))) => doctor::run(&options),
+        (None, Some(Command::Repl(_))) => repl::run(),
+        (None, Some(Command::Test(options))) => test::run(&options),
+        (None, Some(Command::Types(options))) => types::run(&options),
         (None, None) => Err(Failure::Usage("no script given, try `affine --help`".to_string())),
     }
 }

@@ -13,6 +13,11 @@ pub fn request() {
     REQUESTED.store(true, Ordering::SeqCst);
 }
 
+/// The work has stopped, and other work may begin: what an interactive session does behind each line.
+pub fn clear() {
+    REQUESTED.store(false, Ordering::SeqCst);
+}
+
 pub fn requested() -> bool {
     REQUESTED.load(Ordering::SeqCst)
 }

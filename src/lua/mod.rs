@@ -8,6 +8,7 @@
 pub mod args;
 pub mod bind;
 mod caught;
+pub mod check;
 pub mod convert;
 pub mod environment;
 pub mod heap;
@@ -17,6 +18,7 @@ pub mod plain;
 pub mod report;
 pub mod require;
 pub mod worker;
+pub mod session;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

@@ -7,12 +7,13 @@ local env = {}
 --- What an episode is begun with.
 ---@class affine.env.Task
 ---@field id integer
----@field rng affine.random.Stream Seeded from the id alone, so that the same id gives the same episode.
+---@field rng affine.random.Random Seeded from the id alone, so that the same id gives the same episode.
 
 --- What a step tells besides observation, reward and end.
 ---@class affine.env.Info
 ---@field score? number The score so far on the environment's own scale; without it the last reward counts.
 ---@field truncated? boolean `done` came from a limit, not from the task's end.
+---@field [string] any Whatever else the environment tells.
 
 --- An environment written in Lua. Every function gets `self`, a new table per instance, with `self.options`.
 ---@class affine.env.Definition
@@ -25,7 +26,7 @@ local env = {}
 ---@field messages? fun(self: table): affine.model.Message[] The opening turns, in place of `system` and `prompt`.
 ---@field parse? fun(self: table, reply: string): string?, string? The action in a reply, or nil and a complaint; without it the trimmed reply.
 ---@field expert? fun(self: table): string? A demonstrator's next action.
----@field random_action? fun(self: table, rng: affine.random.Stream): string
+---@field random_action? fun(self: table, rng: affine.random.Random): string
 ---@field rule? fun(self: table): string? The action of a one-line rule.
 ---@field constant_actions? string[] Candidates for the constant baseline.
 ---@field max_turns? integer Turns after which an episode is truncated (30); an option of this name goes before it.
@@ -110,7 +111,7 @@ function Environment:step(action) end
 function Environment:expert() end
 
 --- A uniformly random action, or nil where the environment has none.
----@param rng affine.random.Stream
+---@param rng affine.random.Random
 ---@return string?
 function Environment:random_action(rng) end
 

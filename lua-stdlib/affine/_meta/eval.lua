@@ -50,7 +50,7 @@ function eval.baseline(e, options) end
 --- The equal-tailed interval of a mean of `n` scores on 0..1 that sum to `sum`: Beta with Jeffreys prior.
 ---@param sum number
 ---@param n integer
----@param level number
+---@param level? number 0.8 by default.
 ---@return number lower
 ---@return number upper
 function eval.interval(sum, n, level) end

@@ -84,7 +84,7 @@ function pipeline.fail(text, ...) end
 --- Settings of a section as an options table.
 ---@param section table
 ---@param names? string Words with spaces between; without it all settings.
----@return table
+---@return any options
 function pipeline.pick(section, names) end
 
 --- The value of a setting for one environment: the number itself, or its entry in a table by environment.

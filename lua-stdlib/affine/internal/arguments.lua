@@ -16,7 +16,7 @@ local COMMON = {
 
 --- All flags of a script, with its own (`extra`) beside the common ones, and their names in order.
 local function known_flags(extra)
-  local flags, names = {}, {}
+  local flags, names = {}, {} ---@type table<string, affine.config.Flag>, string[]
   for _, set in ipairs { COMMON, extra } do
     for name, flag in pairs(set) do
       flags[name] = flag

@@ -6,6 +6,7 @@
 local config = require("affine.config")
 local fs = require("affine.fs")
 local json = require("affine.json")
+local plan = require("affine.internal.plan")
 
 local fingerprint = {}
 
@@ -26,6 +27,7 @@ end
 
 --- The folder's stage record when that stage is done, from inputs as they are now; else nil.
 function fingerprint.done(folder)
+  plan.fetch(folder .. "/stage.json")
   local record = fingerprint.read(folder)
   if not record or not record.done then
     return nil

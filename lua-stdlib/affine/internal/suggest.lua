@@ -4,7 +4,7 @@ local suggest = {}
 
 --- Number of single-character edits between two words (Levenshtein).
 local function distance(a, b)
-  local row = {}
+  local row = {} ---@type integer[]
   for j = 0, #b do
     row[j] = j
   end

@@ -22,12 +22,18 @@ pub fn folder(path_or_id: &str) -> Result<PathBuf> {
     download(path_or_id)
 }
 
+/// The folder of a model that the cache holds already. The network is not asked.
+pub fn cached(id: &str) -> Option<PathBuf> {
+    snapshot(id, true).ok()
+}
+
 /// Downloads on a thread of its own, because hf-hub hears nothing of Ctrl-C. What it has written by then stays in the
 /// cache, and the thread ends with the process.
 fn download(id: &str) -> Result<PathBuf> {
+    let offline = std::env::var("HF_HUB_OFFLINE").is_ok_and(|value| value == "1" || value == "true");
     let (done, result) = channel();
     let wanted = id.to_string();
-    let work = move || done.send(snapshot(&wanted).map_err(|error| error.to_string()));
+    let work = move || done.send(snapshot(&wanted, offline).map_err(|error| error.to_string()));
     std::thread::Builder::new().name("download".to_string()).spawn(work).map_err(|error| Error::file(id, error))?;
     let result = cancel::receive(&result)?.unwrap_or_else(|| Err("the download broke off".to_string()));
     result.map_err(|problem| {
@@ -38,19 +44,18 @@ fn download(id: &str) -> Result<PathBuf> {
     })
 }
 
-fn snapshot(id: &str) -> hf_hub::HFResult<PathBuf> {
+fn snapshot(id: &str, cache_alone: bool) -> hf_hub::HFResult<PathBuf> {
     let (owner, name) = id.split_once('/').unwrap_or(("", id));
-    let offline = std::env::var("HF_HUB_OFFLINE").is_ok_and(|value| value == "1" || value == "true");
     HFClientSync::new()?
         .model(owner, name)
         .snapshot_download()
         .allow_patterns(MODEL_FILES.map(str::to_string).to_vec())
-        .local_files_only(offline)
+        .local_files_only(cache_alone)
         .send()
 }
 
 /// `owner/name` of the characters that the Hub allows, and no path.
-fn is_id(text: &str) -> bool {
+pub fn is_id(text: &str) -> bool {
     let part = |part: &str| {
         !part.is_empty()
             && !part.starts_with('.')

@@ -196,6 +196,11 @@ pub fn is_adapter(folder: &Path) -> bool {
     folder.join(CONFIG).exists() && !folder.join("config.json").exists()
 }
 
+/// Whether a folder holds an adapter's settings and its weights, whatever base they belong to.
+pub fn is_whole(folder: &Path) -> bool {
+    LoraConfig::read(&folder.join(CONFIG)).is_ok() && safetensors::File::open(folder.join(WEIGHTS)).is_ok()
+}
+
 /// The base that an adapter folder names.
 pub fn base_of(folder: &Path) -> Result<String> {
     let path = folder.join(CONFIG);

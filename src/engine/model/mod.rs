@@ -58,10 +58,20 @@ impl Model {
     /// A new random model whose vocabulary is the tokenizer's, in float32.
     pub fn create(shape: &ModelShape, tokenizer: Rc<Tokenizer>, seed: u64, device: Device) -> Result<Self> {
         let document = ModelConfig::new_document(shape, tokenizer.vocab_size());
-        let config = ModelConfig::from_document(document)?;
+        Self::random(ModelConfig::from_document(document)?, Some(tokenizer), seed, Kind::Float, device)
+    }
+
+    /// A new random model of any configuration.
+    pub fn random(
+        config: ModelConfig,
+        tokenizer: Option<Rc<Tokenizer>>,
+        seed: u64,
+        kind: Kind,
+        device: Device,
+    ) -> Result<Self> {
         tch::manual_seed(random::torch_seed(seed, "model", 0));
-        let net = Qwen3::build(config, &mut weights::Random { device })?;
-        Self::new(net, Some(tokenizer), "a new random model".to_string())
+        let net = Qwen3::build(config, &mut weights::Random { kind, device })?;
+        Self::new(net, tokenizer, "a new random model".to_string())
     }
 
     fn new(net: Qwen3, tokenizer: Option<Rc<Tokenizer>>, source: String) -> Result<Self> {

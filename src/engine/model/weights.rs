@@ -93,6 +93,7 @@ fn shards(index: &Path) -> Result<Vec<String>> {
 ///
 /// The linears start larger than transformers' 0.02: a model this narrow learns several times slower from 0.02.
 pub struct Random {
+    pub kind: Kind,
     pub device: Device,
 }
 
@@ -104,7 +105,7 @@ impl Weights for Random {
             [_, input] => Tensor::randn(shape, options) * (0.5 / (*input as f64).sqrt()),
             _ => Tensor::ones(shape, options),
         };
-        Ok(tensor.to_device(self.device))
+        Ok(tensor.to_device(self.device).to_kind(self.kind))
     }
 }
 

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 
 use crate::engine::file::{create_folder, reason, write_atomic};
-use crate::engine::{Error, Result};
+use crate::engine::{Error, Result, machine};
 
 const LATEST: &str = "latest";
 const METRICS: &str = "metrics.jsonl";
@@ -116,12 +116,12 @@ fn versions(config: &Value) -> Value {
     json!({
         "affine": env!("CARGO_PKG_VERSION"),
         "git_revision": env!("AFFINE_GIT_REVISION"),
-        "libtorch": libtorch_version(),
+        "libtorch": machine::libtorch_version(),
         // What the `lua54` feature of the Lua bindings builds.
         "lua": "5.4",
         "target": format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS),
-        "cpu_count": std::thread::available_parallelism().map(usize::from).unwrap_or(1),
-        "cpu_model": cpu_model(),
+        "cpu_count": machine::cpu_count(),
+        "cpu_model": machine::cpu_model(),
         "seed": seeds,
     })
 }
@@ -136,20 +136,4 @@ fn collect_seeds(config: &Value, prefix: &str, seeds: &mut Map<String, Value>) {
             collect_seeds(value, &path, seeds);
         }
     }
-}
-
-/// `2.11.0+cu130`, as the wheel or the zip that the binary was linked with says beside its libraries.
-fn libtorch_version() -> Option<String> {
-    let folder = Path::new(env!("AFFINE_LIBTORCH_LIB")).parent()?;
-    if let Ok(text) = std::fs::read_to_string(folder.join("build-version")) {
-        return Some(text.trim().to_string());
-    }
-    let text = std::fs::read_to_string(folder.join("version.py")).ok()?;
-    text.lines().find_map(|line| Some(line.strip_prefix("__version__ = ")?.trim_matches(['\'', '"']).to_string()))
-}
-
-fn cpu_model() -> Option<String> {
-    let text = std::fs::read_to_string("/proc/cpuinfo").ok()?;
-    let line = text.lines().find(|line| line.starts_with("model name"))?;
-    Some(line.split_once(':')?.1.trim().to_string())
 }

@@ -11,7 +11,7 @@ use super::model::ModelHandle;
 use crate::engine::eval::run::{EvalOptions, baseline, best_constant, run};
 use crate::engine::eval::{Contender, DEFAULT_LEVEL, EnvironmentScore, RankOptions, interval, rank, verdict};
 use crate::engine::rollout::players::Player;
-use crate::engine::{Error, Result};
+use crate::engine::{Error, Result, plan};
 use crate::lua::args::Args;
 use crate::lua::options::Options;
 use crate::lua::{convert, options, report};
@@ -33,9 +33,11 @@ fn evaluate(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
     args.finish()?;
     let mut table = Options::new(lua, "eval.run", Some(table))?;
     let envs = table.take("envs")?;
-    let options: EvalOptions = table.read()?;
+    let mut options: EvalOptions = table.read()?;
     options.validate().map_err(|error| options::reject("eval.run", error))?;
     let environments = environments("eval.run", envs)?;
+    let names: Vec<String> = environments.iter().map(|environment| environment.describe().name).collect();
+    plan::cut::eval("eval", &mut options, &names);
     let model = model.borrow()?;
     let evaluations = report::guard(|| run(&model, &environments, &options))?;
     let rows: Map<String, serde_json::Value> =
@@ -70,8 +72,9 @@ fn player(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
     args.finish()?;
     let mut table = Options::new(lua, "eval.baseline", Some(table))?;
     let what: BaselineOptions = table.take_struct(&["kind", "action", "choose_first_task_id"])?;
-    let options: EvalOptions = table.read()?;
+    let mut options: EvalOptions = table.read()?;
     options.validate().map_err(|error| options::reject("eval.baseline", error))?;
+    plan::cut::eval("baseline", &mut options, &[environment.describe().name]);
     let score = report::guard(|| {
         let player = match what.kind {
             Kind::Random => Some(Player::Random),

@@ -8,6 +8,7 @@ mod json;
 mod log;
 mod model;
 mod path;
+mod plan;
 pub mod random;
 mod rollout;
 pub mod tensor;
@@ -42,9 +43,12 @@ pub const ALL: &[(&str, Module)] = &[
     ("worker",    worker::module),
 ];
 
+/// Native modules for the standard library alone: `require "affine.native.<name>"`.
+const INTERNAL: &[(&str, Module)] = &[("plan", plan::module)];
+
 /// Makes every native module known to `require`. Nothing is built before it is required.
 pub fn preload(lua: &Lua) -> mlua::Result<()> {
-    for &(name, module) in ALL {
+    for &(name, module) in ALL.iter().chain(INTERNAL) {
         let build = lua.create_function(move |lua, _: mlua::MultiValue| super::strict(lua, name, module(lua)?))?;
         lua.preload_module(&format!("affine.native.{name}"), build)?;
     }

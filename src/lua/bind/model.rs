@@ -11,7 +11,7 @@ use super::tokenizer::{TokenizerHandle, messages};
 use crate::engine::generate::{GenerateOptions, Generation, generate};
 use crate::engine::model::{LoraOptions, Model, ModelShape, lora};
 use crate::engine::text::Conversation;
-use crate::engine::{Error, Result, device, hub};
+use crate::engine::{Error, Result, device, hub, plan};
 use crate::lua::args::Args;
 use crate::lua::heap::{self, Held};
 use crate::lua::options::Options;
@@ -95,7 +95,11 @@ fn load(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
     args.finish()?;
     let loaded = heap::guard(lua, "model.load", || {
         let kind = options.torch_dtype.as_deref().map(device::dtype).transpose()?;
-        Model::load(hub::folder(&path)?, kind, device::device(&options.device)?)
+        let device = device::device(&options.device)?;
+        match plan::active() {
+            true => plan::model::load(&path, kind, device),
+            false => Model::load(hub::folder(&path)?, kind, device),
+        }
     })?;
     ModelHandle::new(lua, loaded)
 }
@@ -129,7 +133,7 @@ fn create(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
     };
     let options: CreateOptions = table.take_struct(&["preset", "seed", "device"])?;
     table.with_defaults(preset(lua, &options.preset)?)?;
-    let shape: ModelShape = table.read()?;
+    let shape = plan::model::shape(table.read()?, tokenizer.vocab_size());
     let device = device::device(&options.device).map_err(|error| options::reject("model.create", error))?;
     let made = heap::guard(lua, "model.create", || Model::create(&shape, tokenizer.clone(), options.seed, device))?;
     ModelHandle::new(lua, made)
@@ -180,7 +184,7 @@ impl UserData for ModelHandle {
         for (name, act) in [
             ("save", save as fn(&mut Model, String) -> Result<()>),
             ("save_adapter", |model, folder| model.save_adapter(folder)),
-            ("load_adapter", |model, folder| model.load_adapter(folder)),
+            ("load_adapter", |model, folder| plan::model::load_adapter(model, folder.as_ref())),
         ] {
             methods.add_method(name, move |lua, this, values: MultiValue| {
                 let mut args = Args::new(format!("model:{name}"), values);
@@ -205,9 +209,10 @@ impl UserData for ModelHandle {
         methods.add_method("generate", |lua, this, values: MultiValue| {
             let mut args = Args::new("model:generate", values);
             let prompts = args.table("prompts")?;
-            let options: GenerateOptions = options::read("model:generate", args.optional_table("options")?)?;
+            let mut options: GenerateOptions = options::read("model:generate", args.optional_table("options")?)?;
             args.finish()?;
             let prompts: Vec<Prompt> = options::read_value("model:generate", "prompts", &Value::Table(prompts))?;
+            plan::cut::generate(&mut options, prompts.len());
             let model = this.borrow()?;
             let generations = heap::guard(lua, "model:generate", || {
                 let prompts = prompts.iter().map(|prompt| prompt.ids(&model)).collect::<Result<Vec<_>>>()?;
@@ -218,8 +223,9 @@ impl UserData for ModelHandle {
         methods.add_method("chat", |lua, this, values: MultiValue| {
             let mut args = Args::new("model:chat", values);
             let messages = messages("model:chat", &args.table("messages")?)?;
-            let options: GenerateOptions = options::read("model:chat", args.optional_table("options")?)?;
+            let mut options: GenerateOptions = options::read("model:chat", args.optional_table("options")?)?;
             args.finish()?;
+            plan::cut::generate(&mut options, 1);
             let model = this.borrow()?;
             heap::guard(lua, "model:chat", || {
                 let prompt = Conversation::open(model.tokenizer()?, &messages)?.ids().to_vec();

@@ -15,7 +15,7 @@ use crate::engine::rl::options::PpoOptions;
 use crate::engine::rl::ppo::Ppo;
 use crate::engine::train::sft::{Sft, SftOptions, SftStep};
 use crate::engine::train::{changing, reading};
-use crate::engine::{Error, Result, cancel};
+use crate::engine::{Error, Result, cancel, plan};
 use crate::lua::args::{Args, kind};
 use crate::lua::options::Options;
 use crate::lua::{convert, handle, options, report};
@@ -45,13 +45,14 @@ fn sft(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
     let mut table = Options::new(lua, "trainer.sft", Some(args.table("options")?))?;
     args.finish()?;
     let (data, on_step) = (table.take("data")?, table.take_function("on_step")?);
-    let options: SftOptions = table.read()?;
+    let mut options: SftOptions = table.read()?;
     options.validate().map_err(|error| options::reject("trainer.sft", error))?;
     if data.is_nil() {
         let error = Error::option("data", "a JSON-lines file or a list of records", "nothing");
         return Err(options::reject("trainer.sft", error));
     }
-    let records = records("trainer.sft", "data", &data)?;
+    let mut records = records("trainer.sft", "data", &data)?;
+    plan::cut::sft(&mut options, &mut records).map_err(|error| options::reject("trainer.sft", error))?;
     let sft = {
         let model = model.borrow()?;
         report::guard_in("trainer.sft", || Sft::new(&model, &records, options))?
@@ -102,8 +103,9 @@ fn ppo(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
     let mut table = Options::new(lua, "trainer.ppo", args.optional_table("options")?)?;
     args.finish()?;
     let on_iteration = table.take_function("on_iteration")?;
-    let options: PpoOptions = table.read()?;
+    let mut options: PpoOptions = table.read()?;
     options.validate().map_err(|error| options::reject("trainer.ppo", error))?;
+    plan::cut::ppo(&mut options).map_err(|error| options::reject("trainer.ppo", error))?;
     let ppo = {
         let model = model.borrow()?;
         report::guard_in("trainer.ppo", || Ppo::new(&model, options))?
@@ -185,7 +187,8 @@ impl UserData for SftHandle {
             let mut args = Args::new("sft:evaluate", values);
             let data = args.value("records")?;
             args.finish()?;
-            let records = records("sft:evaluate", "records", &data)?;
+            let mut records = records("sft:evaluate", "records", &data)?;
+            plan::cut::records(&mut records);
             let model = this.model.borrow()?;
             report::guard(|| reading(&this.sft)?.evaluate(&model, &records))
         });
@@ -254,7 +257,7 @@ impl UserData for PpoHandle {
                 Some(n) if n < 1 => {
                     return Err(options::reject("ppo:rollout", Error::option("n", "an integer of at least 1", n)));
                 }
-                other => other.map(|n| n as usize),
+                other => plan::cut::episodes(other.map(|n| n as usize)),
             };
             let model = this.model.borrow()?;
             let rollout = report::guard(|| reading(&this.ppo)?.rollout(&model, &environments, episodes))?;

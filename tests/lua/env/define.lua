@@ -36,6 +36,7 @@ end
 describe("env.define", function()
   it("names a field that is missing, unknown or of another type", function()
     expect(function()
+      ---@diagnostic disable-next-line: missing-fields, param-type-mismatch
       env.define { name = "x", prompt = "y", reset = print }
     end):raises("env.define `x`: the field `step` is missing")
     expect(function()
@@ -85,7 +86,7 @@ describe("an environment", function()
     expect(e:parse(" 7 ")):equals("7")
     local observation, reward, done, info = e:step("0")
     expect({ observation, reward, done, info.score, info.tries }):equals { "Wrong.", 0, false, 0.25, 1 }
-    expect(select(3, e:step(e:expert()))):equals(true)
+    expect(select(3, e:step(assert(e:expert())))):equals(true)
     expect(e:rule()):equals(nil)
     expect(e:random_action(random.new(1))):equals(nil)
     expect(e:describe()):equals {

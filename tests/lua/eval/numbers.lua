@@ -44,6 +44,7 @@ describe("eval.verdict", function()
       eval.verdict({ sat = row(1, 2) }, { grid = row(1, 2) })
     end):raises("models are compared on the same environments, but the candidate has no score on grid")
     expect(function()
+      ---@diagnostic disable-next-line: missing-fields, param-type-mismatch
       eval.verdict({ sat = { n = 1 } }, { sat = row(1, 2) })
     end):raises("candidate.sat.failed: required, but missing")
   end)

@@ -16,12 +16,13 @@ local function run(changes)
   return eval.run(m, options)
 end
 
+---@return affine.eval.Row
 local function baseline(changes)
-  local options = { num_eval_samples = 40 }
+  local options = { num_eval_samples = 40, kind = changes.kind }
   for key, value in pairs(changes) do
     options[key] = value
   end
-  return eval.baseline(letters, options)
+  return assert(eval.baseline(letters, options))
 end
 
 -- Raises in the tasks below `broken`.
@@ -80,7 +81,7 @@ describe("eval.run", function()
     expect(function()
       eval.baseline(fragile(3), { kind = "expert", num_eval_samples = 40 })
     end):raises("3 of 40 episodes failed, more than 5 %")
-    local expert = eval.baseline(fragile(2), { kind = "expert", num_eval_samples = 40 })
+    local expert = assert(eval.baseline(fragile(2), { kind = "expert", num_eval_samples = 40 }))
     expect({ expert.n, expert.failed, expert.mean }):equals { 38, 2, 1 }
   end)
 

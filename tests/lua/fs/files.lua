@@ -75,12 +75,15 @@ describe("fs", function()
 
   it("is strict about its arguments", function()
     expect(function()
+      ---@diagnostic disable-next-line: param-type-mismatch
       fs.read(5)
     end):raises("fs.read: argument 1 (path): expected string, got number")
     expect(function()
+      ---@diagnostic disable-next-line: missing-parameter
       fs.read()
     end):raises("fs.read: argument 1 (path): expected string, got no value")
     expect(function()
+      ---@diagnostic disable-next-line: redundant-parameter
       fs.exists("a", "b")
     end):raises("fs.exists: expected at most 1 argument, got 2")
   end)

@@ -3,6 +3,7 @@ local affine = require("affine")
 local test = require("affine.test")
 local describe, it, expect = test.describe, test.it, test.expect
 
+---@return string
 local function caught(f, ...)
   return select(2, pcall(f, ...))
 end
@@ -48,6 +49,7 @@ describe("a caught error", function()
 
   it("bears the script's line and survives being raised again", function()
     local first = caught(function()
+      ---@diagnostic disable-next-line: param-type-mismatch
       affine.fs.read(5)
     end)
     expect(first):contains("errors.lua:")
@@ -94,24 +96,29 @@ end)
 describe("a wrong name", function()
   it("of a module is answered with the nearest", function()
     expect(function()
+      ---@diagnostic disable-next-line: undefined-field
       return affine.jsn
     end):raises("affine has no module `jsn`, did you mean `json`?")
     expect(function()
+      ---@diagnostic disable-next-line: unresolved-require
       require("affine.tme")
     end):raises("affine has no module `tme`, did you mean `time`?")
     expect(function()
+      ---@diagnostic disable-next-line: undefined-field
       return affine.zzz
     end):raises("affine has no module `zzz`")
   end)
 
   it("of a function, too", function()
     expect(function()
+      ---@diagnostic disable-next-line: undefined-field
       affine.json.decod("1")
     end):raises("affine.json has no field `decod`, did you mean `decode`?")
   end)
 
   it("of a file lists what was tried", function()
     expect(function()
+      ---@diagnostic disable-next-line: unresolved-require
       require("no.such.thing")
     end):raises("there is no module `no.such.thing`: no file tests/lua/host/no/such/thing.lua, nor ")
   end)
@@ -121,6 +128,7 @@ describe("a call", function()
   it("without its colon says so", function()
     local stream = affine.random.new(1)
     expect(function()
+      ---@diagnostic disable-next-line: missing-parameter
       stream.int(1, 2)
     end):raises("call a method with a colon")
   end)
@@ -128,9 +136,11 @@ describe("a call", function()
   it("is not coerced", function()
     local stream = affine.random.new(1)
     expect(function()
+      ---@diagnostic disable-next-line: param-type-mismatch
       stream:int("1", 2)
     end):raises("random:int: argument 1 (low): expected integer, got string")
     expect(function()
+      ---@diagnostic disable-next-line: param-type-mismatch
       affine.fs.remove("nothing-here", { recursive = "false" })
     end):raises('fs.remove: recursive: expected boolean, got string "false"')
   end)

@@ -138,6 +138,7 @@ describe("a model", function()
 
   it("is refused with the option that is wrong", function()
     expect(function()
+      ---@diagnostic disable-next-line: missing-fields, param-type-mismatch
       model.create { preset = "tiny" }
     end):raises(
       "model.create: tokenizer: expected what tokenizer.train or tokenizer.load returns, got nil"

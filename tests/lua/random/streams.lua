@@ -35,7 +35,8 @@ describe("random", function()
   end)
 
   it("draws numbers in [0, 1)", function()
-    local stream, sum = random.new(3), 0
+    local stream = random.new(3)
+    local sum = 0 ---@type number
     for _ = 1, 1000 do
       local x = stream:float()
       assert(x >= 0 and x < 1)
@@ -68,6 +69,7 @@ describe("random", function()
       stream:sample({ 1 }, 2)
     end):raises("random:sample: count: expected 0 to 1, the length of the list, got 2")
     expect(function()
+      ---@diagnostic disable-next-line: param-type-mismatch
       stream:int(1.5, 2)
     end):raises("random:int: argument 1 (low): expected integer, got number 1.5")
   end)

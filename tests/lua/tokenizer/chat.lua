@@ -73,12 +73,14 @@ describe("tokenizer", function()
       tokenizer.load("nowhere")
     end):raises("nowhere/tokenizer.json: no such file")
     expect(function()
+      ---@diagnostic disable-next-line: missing-fields, param-type-mismatch, assign-type-mismatch
       tok:chat { { role = "user" } }
     end):raises("messages[1].content: required, but missing")
     expect(function()
       tok:chat {}
     end):raises("messages: expected at least one message")
     expect(function()
+      ---@diagnostic disable-next-line: param-type-mismatch, assign-type-mismatch
       tok:decode { 1, "x" }
     end):raises("tokenizer:decode: ids")
   end)

@@ -63,9 +63,11 @@ describe("an option", function()
 
   it("that is missing is asked for", function()
     expect(function()
+      ---@diagnostic disable-next-line: missing-fields, param-type-mismatch
       trainer.sft(m, {})
     end):raises("trainer.sft: data: expected a JSON-lines file or a list of records, got nothing")
     expect(function()
+      ---@diagnostic disable-next-line: missing-fields, param-type-mismatch
       trainer.sft("model", {})
     end):raises("trainer.sft: argument 1 (model)")
   end)

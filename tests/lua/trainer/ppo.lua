@@ -130,7 +130,8 @@ describe("trainer.ppo", function()
     expect(sample.advantages):equals {}
 
     -- The turns are where the mask is true, the rewards are the environment's.
-    local said, total = 0, 0
+    local said = 0
+    local total = 0 ---@type number
     for k, turn in ipairs(sample.turns) do
       for t = turn[1], turn[2] do
         expect(sample.mask[t]):equals(true)
@@ -187,9 +188,11 @@ describe("trainer.ppo", function()
       "ppo:run: envs: expected a list of environments that env.make returned, got an empty list"
     )
     expect(function()
+      ---@diagnostic disable-next-line: assign-type-mismatch
       trained:rollout { count }
     end):raises("envs: expected a list of environments that env.make returned, got table")
     expect(function()
+      ---@diagnostic disable-next-line: missing-fields, param-type-mismatch
       trained:run { env = {} }
     end):raises("ppo:run: env: unknown option")
     expect(function()

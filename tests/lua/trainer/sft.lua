@@ -106,8 +106,8 @@ describe("trainer.sft", function()
     for _, record in ipairs(tiny.records()) do
       fs.append(file, json.encode(record) .. "\n")
     end
-    local from_file = sft(tiny.model(), "file", { data = file }):steps()()
-    local from_list = sft(tiny.model(), "list"):steps()()
+    local from_file = assert(sft(tiny.model(), "file", { data = file }):steps()())
+    local from_list = assert(sft(tiny.model(), "list"):steps()())
     expect(from_file.loss):equals(from_list.loss)
   end)
 

@@ -1,0 +1,45 @@
+//! `affine doctor`: what is here and what is missing, each with advice.
+
+use std::io::IsTerminal;
+
+use super::Failure;
+use crate::engine::doctor::{self, Finding, Level};
+
+/// Look at this machine: libtorch, GPU, memory, disk, and what the environments can use
+///
+/// Each line is ok, warn (something optional is missing, or will be slow) or fail, with advice below it. The exit code is
+/// 1 when a line is fail. Nothing is changed, nothing is asked of the network, and no secret is shown.
+#[derive(clap::Args)]
+pub struct Options {
+    /// Print the findings as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(options: &Options) -> Result<(), Failure> {
+    let findings = doctor::examine();
+    match options.json {
+        true => println!("{:#}", serde_json::json!({ "version": env!("CARGO_PKG_VERSION"), "findings": findings })),
+        false => print(&findings),
+    }
+    let failed = findings.iter().any(|finding| finding.level == Level::Fail);
+    if failed { Err(Failure::Told) } else { Ok(()) }
+}
+
+fn print(findings: &[Finding]) {
+    let coloured = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    for finding in findings {
+        let (word, colour) = match finding.level {
+            Level::Ok => ("ok  ", "32"),
+            Level::Warn => ("warn", "33"),
+            Level::Fail => ("fail", "31"),
+        };
+        let word = if coloured { format!("\x1b[{colour}m{word}\x1b[0m") } else { word.to_string() };
+        println!("{word}  {:<10} {}", finding.subject, finding.message);
+        if let Some(advice) = &finding.advice {
+            println!("                 {advice}");
+        }
+    }
+    let count = |level| findings.iter().filter(|finding| finding.level == level).count();
+    println!("\n{} ok, {} to know, {} to repair", count(Level::Ok), count(Level::Warn), count(Level::Fail));
+}

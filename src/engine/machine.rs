@@ -1,0 +1,88 @@
+//! What this machine is: its libtorch, processor, memory and disks, as the system tells it.
+
+use std::path::Path;
+
+/// `2.11.0+cu130`, as the wheel or the zip that the binary was linked with says beside its libraries.
+pub fn libtorch_version() -> Option<String> {
+    let folder = Path::new(libtorch_folder()).parent()?;
+    if let Ok(text) = std::fs::read_to_string(folder.join("build-version")) {
+        return Some(text.trim().to_string());
+    }
+    let text = std::fs::read_to_string(folder.join("version.py")).ok()?;
+    text.lines().find_map(|line| Some(line.strip_prefix("__version__ = ")?.trim_matches(['\'', '"']).to_string()))
+}
+
+/// Where the libraries are that this binary was linked with.
+pub fn libtorch_folder() -> &'static str {
+    env!("AFFINE_LIBTORCH_LIB")
+}
+
+pub fn cpu_model() -> Option<String> {
+    let text = std::fs::read_to_string("/proc/cpuinfo").ok()?;
+    let line = text.lines().find(|line| line.starts_with("model name"))?;
+    Some(line.split_once(':')?.1.trim().to_string())
+}
+
+/// Processors that this process may use.
+pub fn cpu_count() -> usize {
+    std::thread::available_parallelism().map(usize::from).unwrap_or(1)
+}
+
+/// Bytes of memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Memory {
+    pub total: u64,
+    pub available: u64,
+}
+
+/// The memory that this process can have: the machine's, or what a container's limit leaves of it.
+pub fn memory() -> Option<Memory> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let machine = Memory { total: kilobytes(&text, "MemTotal:")?, available: kilobytes(&text, "MemAvailable:")? };
+    let number =
+        |name: &str| std::fs::read_to_string(format!("/sys/fs/cgroup/{name}")).ok()?.trim().parse::<u64>().ok();
+    let (Some(limit), Some(used)) = (number("memory.max"), number("memory.current")) else { return Some(machine) };
+    Some(Memory { total: machine.total.min(limit), available: machine.available.min(limit.saturating_sub(used)) })
+}
+
+/// A line of /proc/meminfo such as `MemTotal:  24624772 kB`, in bytes.
+fn kilobytes(text: &str, name: &str) -> Option<u64> {
+    let rest = text.lines().find_map(|line| line.strip_prefix(name))?;
+    Some(rest.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
+}
+
+/// Bytes that this user can still write to the file system that holds `folder`.
+pub fn free_bytes(folder: &Path) -> Option<u64> {
+    use std::os::unix::ffi::OsStrExt;
+    let path = std::ffi::CString::new(folder.as_os_str().as_bytes()).ok()?;
+    // SAFETY: statvfs writes into the zeroed struct, and `path` ends with a zero byte.
+    let (found, status) = unsafe {
+        let mut status: libc::statvfs = std::mem::zeroed();
+        (libc::statvfs(path.as_ptr(), &mut status), status)
+    };
+    (found == 0).then(|| status.f_bavail as u64 * status.f_frsize as u64)
+}
+
+/// Bytes as a person reads them: `23.4 GiB`.
+pub fn gibibytes(bytes: u64) -> String {
+    format!("{:.1} GiB", bytes as f64 / (1u64 << 30) as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_meminfo_is_read_in_bytes() {
+        assert_eq!(kilobytes("MemTotal:       2 kB\nMemAvailable:   1 kB\n", "MemAvailable:"), Some(1024));
+        assert_eq!(kilobytes("MemTotal:       2 kB\n", "MemAvailable:"), None);
+    }
+
+    #[test]
+    fn this_machine_has_memory_and_a_disk() {
+        let memory = memory().unwrap();
+        assert!(memory.total >= memory.available && memory.available > 0);
+        assert!(free_bytes(Path::new("/")).is_some());
+        assert_eq!(free_bytes(Path::new("/no/such/folder")), None);
+    }
+}
