@@ -24,10 +24,10 @@ mod golden;
 mod interruption;
 /// Every script under tests/lua.
 mod lua;
-/// AdamW, schedules and clipping against PyTorch.
-mod optimizer;
 /// Error messages, word by word.
 mod messages;
+/// AdamW, schedules and clipping against PyTorch.
+mod optimizer;
 /// The model against transformers and PEFT.
 mod parity;
 /// `affine --plan`.
