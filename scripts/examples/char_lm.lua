@@ -53,6 +53,7 @@ local function model(input)
   local p = parameters
   local rows, length = table.unpack(input:shape())
   local eps = { eps = 1e-6 }
+  ---@type affine.tensor.Tensor
   local x = tensor.embedding(p.token, input) + p.place[{ { 1, length } }]
 
   local qkv = tensor.linear(tensor.rms_norm(x, p.norm1, eps), p.qkv)

@@ -80,7 +80,7 @@ local function episodes(iteration)
 end
 
 local optimizer = tensor.adamw({ w1, b1, w2, b2 }, { learning_rate = learning_rate, weight_decay = 0 })
----@type table<integer, { loss: number, steps: number, right: number }>
+---@type table<integer, table<string, any>>
 local history = {}
 for iteration = 1, iterations do
   local states, actions, returns, lengths = episodes(iteration)
