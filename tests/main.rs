@@ -34,6 +34,8 @@ mod rollout;
 mod sat;
 /// The LuaCATS stubs and the live modules name the same functions.
 mod stubs;
+/// TextCraft against the original's texts and verdicts.
+mod textcraft;
 /// Toy models, records and environments for the other tests.
 mod tiny;
 /// Tokenizers against transformers.

@@ -2,8 +2,11 @@
 //!
 //! The engine knows an environment only as the [`Environment`] trait; `lua/bind/env.rs` implements it for a Lua table.
 
+pub mod agentgym;
 pub mod mersenne;
+pub mod python;
 pub mod sat;
+pub mod textcraft;
 
 use super::Result;
 use super::text::Message;
