@@ -1,5 +1,7 @@
 //! The integration tests, in one binary: every further one would link libtorch again.
 
+/// AgentGym's protocol: the server against recorded exchanges, the client against servers.
+mod agentgym;
 /// The layers keep their arrows.
 mod arch;
 /// Bad input ends in one sentence.

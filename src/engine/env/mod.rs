@@ -96,6 +96,12 @@ pub trait Environment {
         Ok(None)
     }
 
+    /// What else the episode as it stands has to tell, by the names of a step's `info`: for a server's clients and for
+    /// scripts. See `agentgym::server` for the names that each of AgentGym's environments must give.
+    fn state(&self) -> serde_json::Map<String, serde_json::Value> {
+        serde_json::Map::new()
+    }
+
     /// Another instance of the same environment with the same options, for episodes played side by side.
     fn fresh(&self) -> Result<Box<dyn Environment>>;
 }

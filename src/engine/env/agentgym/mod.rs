@@ -5,6 +5,7 @@
 
 pub mod extract;
 pub mod kind;
+pub mod server;
 
 pub use kind::Kind;
 
