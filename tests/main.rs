@@ -1,7 +1,9 @@
 //! The integration tests, in one binary: every further one would link libtorch again.
 
-/// AgentGym's protocol: the server against recorded exchanges, the client against servers.
+/// The AgentGym server against recorded exchanges.
 mod agentgym;
+/// The AgentGym client against servers that serve and servers that fail.
+mod agentgym_client;
 /// The layers keep their arrows.
 mod arch;
 /// Bad input ends in one sentence.

@@ -193,7 +193,8 @@ fn episodes_share_nothing_and_are_the_same_on_every_thread() {
     assert!(others.into_iter().all(|thread| thread.join().unwrap() == expected));
 
     let (mut one, mut other) = (textcraft(TextCraftOptions::default()), textcraft(TextCraftOptions::default()));
-    (one.reset(0).unwrap(), other.reset(0).unwrap());
+    one.reset(0).unwrap();
+    other.reset(0).unwrap();
     one.step("get 2 acacia logs").unwrap();
     assert_eq!(other.step("inventory").unwrap().observation, "Inventory: You are not carrying anything.");
 }

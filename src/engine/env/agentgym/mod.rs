@@ -3,6 +3,7 @@
 //! `extract` reads the action out of a reply and `kind` knows each environment's conventions; the native environments
 //! use both. `client` plays on a server, `server` is one.
 
+pub mod client;
 pub mod extract;
 pub mod kind;
 pub mod server;

@@ -10,9 +10,10 @@ use serde_json::{Map, Value, json};
 use super::arguments::{Argument, Arguments, decoded, in_body, in_query};
 use super::http::{Reply, Request};
 use super::routes::{Endpoint, routes};
+use super::seat::{Answer, Failure, Seat, is_true, merge, said, told};
 use crate::engine::Result;
 use crate::engine::env::agentgym::Kind;
-use crate::engine::env::{Description, Environment, Step};
+use crate::engine::env::{Description, Environment};
 
 /// Makes another environment of the served sort.
 pub type Make<'a> = dyn FnMut() -> Result<Box<dyn Environment>> + 'a;
@@ -33,40 +34,6 @@ pub struct App<'a> {
     created: i128,
     /// WebShop: how often an old id was handed out again.
     reused: usize,
-}
-
-/// An environment of a client's.
-#[derive(Default)]
-struct Seat {
-    environment: Option<Box<dyn Environment>>,
-    /// What was last said, in upstream's order of keys.
-    info: Map<String, Value>,
-    /// The task that was last begun.
-    task: u64,
-    /// BabyAI: the line with the goal, which precedes every observation that is asked for.
-    goal: String,
-    /// BabyAI: it was closed once, before it had begun.
-    crossed_out: bool,
-}
-
-/// How a request fails.
-enum Failure {
-    /// `{"error": …}` under status 200.
-    Said(String),
-    /// 500.
-    Crash,
-}
-
-type Answer = Result<Value, Failure>;
-
-impl From<crate::engine::Error> for Failure {
-    fn from(error: crate::engine::Error) -> Self {
-        Failure::Said(error.to_string())
-    }
-}
-
-fn said<T>(text: impl Into<String>) -> Result<T, Failure> {
-    Err(Failure::Said(text.into()))
 }
 
 impl<'a> App<'a> {
@@ -198,66 +165,7 @@ impl<'a> App<'a> {
         if seat.environment.is_none() {
             seat.environment = Some(make()?);
         }
-        let observation = seat.begin(task)?;
-        let state = seat.state();
-        match kind {
-            Some(Kind::TextCraft) => {
-                let begun = json!({ "observation": observation, "done": false, "reward": 0 });
-                seat.update(&begun);
-                seat.update(&json!({ "deleted": false }));
-                let mut reply = json!({ "id": id as i64 });
-                merge(&mut reply, &begun);
-                Ok(reply)
-            }
-            Some(Kind::WebShop) => {
-                seat.update(&json!({ "observation": observation }));
-                Ok(json!([observation, null]))
-            }
-            Some(Kind::AlfWorld) => {
-                let observation = observation.split("\nAVAILABLE ACTIONS: ").next().unwrap_or_default();
-                let actions = told(&state, "admissible", "available_actions")?;
-                seat.info.clear();
-                seat.update(&json!({
-                    "world_type": arguments.text("world_type"),
-                    "game": arguments.integer("game").map(|game| game as i64),
-                    "observation": observation,
-                    "available_actions": actions,
-                    "done": false,
-                    "reward": 0,
-                    "deleted": false,
-                }));
-                let task_type = told(&state, "task_type", "task_type")?;
-                Ok(json!({
-                    "id": id as i64, "observation": observation, "available_actions": actions, "task_type": task_type
-                }))
-            }
-            Some(Kind::SciWorld) => {
-                let description = told(&state, "task_description", "task_description")?;
-                let described = format!("{}\n", description.as_str().unwrap_or_default());
-                let begun = json!({
-                    "task_name": told(&state, "task_name", "task_name")?,
-                    "var_num": told(&state, "var_num", "var_num")?,
-                    "task_description": description,
-                    "observation": observation.strip_prefix(&described).unwrap_or(&observation),
-                    "reward": 0,
-                    "score": 0,
-                    "deleted": false,
-                    "done": false,
-                });
-                seat.update(&begun);
-                Ok(begun)
-            }
-            Some(Kind::BabyAi) | None => {
-                if kind.is_some() {
-                    seat.goal = observation.split_inclusive('\n').next().unwrap_or_default().to_string();
-                }
-                let begun = json!({
-                    "observation": observation, "reward": 0, "score": 0, "deleted": false, "done": false
-                });
-                seat.update(&begun);
-                Ok(begun)
-            }
-        }
+        seat.begin(task).and_then(|observation| seat.begun(kind, id, observation, arguments))
     }
 
     /// The task that a reset asks for.
@@ -310,33 +218,7 @@ impl<'a> App<'a> {
         if let Some(text) = step.info.get("error").and_then(Value::as_str) {
             return said(text);
         }
-        let said = match kind {
-            Some(Kind::WebShop) => {
-                let Step { observation, reward, done, .. } = &step;
-                seat.update(&json!({ "observation": observation }));
-                return Ok(json!({ "state": observation, "reward": reward, "done": done, "info": null }));
-            }
-            Some(Kind::TextCraft) => {
-                json!({ "observation": step.observation, "reward": short(step.reward), "done": step.done })
-            }
-            Some(Kind::AlfWorld) => json!({
-                "observation": step.observation,
-                "reward": step.reward,
-                "available_actions": told(&seat.state(), "admissible", "available_actions")?,
-                "done": step.done,
-            }),
-            Some(Kind::BabyAi | Kind::SciWorld) | None => {
-                let number = if kind == Some(Kind::BabyAi) { zero_or_float } else { short };
-                json!({
-                    "observation": step.observation,
-                    "reward": number(step.reward),
-                    "score": number(step.score.unwrap_or(step.reward)),
-                    "done": step.done,
-                })
-            }
-        };
-        seat.update(&said);
-        Ok(said)
+        seat.stepped(kind, &step)
     }
 
     fn observation(&mut self, id: i128) -> Answer {
@@ -411,55 +293,6 @@ impl<'a> App<'a> {
         }
         Ok(seat)
     }
-}
-
-impl Seat {
-    fn begin(&mut self, task: u64) -> Result<String, Failure> {
-        let environment = self.environment.as_mut().ok_or(Failure::Crash)?;
-        let observation = environment.reset(task)?;
-        self.task = task;
-        Ok(observation)
-    }
-
-    fn state(&self) -> Map<String, Value> {
-        self.environment.as_ref().map(|environment| environment.state()).unwrap_or_default()
-    }
-
-    /// `dict.update`: known keys keep their place.
-    fn update(&mut self, changes: &Value) {
-        if let Value::Object(changes) = changes {
-            changes.iter().for_each(|(key, value)| drop(self.info.insert(key.clone(), value.clone())));
-        }
-    }
-}
-
-fn merge(object: &mut Value, more: &Value) {
-    if let (Value::Object(object), Value::Object(more)) = (object, more) {
-        object.extend(more.iter().map(|(key, value)| (key.clone(), value.clone())));
-    }
-}
-
-fn is_true(info: &Map<String, Value>, key: &str) -> bool {
-    info.get(key) == Some(&Value::Bool(true))
-}
-
-/// A fact of an environment's state; missing, the text of Python's KeyError.
-fn told(state: &Map<String, Value>, name: &str, original: &str) -> Answer {
-    match state.get(name) {
-        Some(value) => Ok(value.clone()),
-        None => said(format!("'{original}'")),
-    }
-}
-
-/// Whole numbers without a fraction.
-fn short(number: f64) -> Value {
-    let whole = number.fract() == 0.0 && number.abs() < 1e15;
-    if whole { json!(number as i64) } else { json!(number) }
-}
-
-/// BabyAI's rewards are the integer 0 or a float.
-fn zero_or_float(number: f64) -> Value {
-    if number == 0.0 { json!(0) } else { json!(number) }
 }
 
 /// A number below `bound` that nobody can foresee, as WebShop's ids are.

@@ -21,6 +21,7 @@ mod app;
 mod arguments;
 mod http;
 mod routes;
+mod seat;
 
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
