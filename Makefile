@@ -13,7 +13,7 @@ PYTHON ?= python3
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 BINARY := $(TARGET)/release/affine
 
-.PHONY: build demo test check install libtorch clean ready compilers
+.PHONY: build demo test check peer-check install libtorch clean ready compilers
 
 build: ready
 	cargo build --release --locked
@@ -29,6 +29,11 @@ check: ready .tools/bin/stylua
 	cargo clippy --release --locked --all-targets -- -D warnings
 	.tools/bin/stylua --check $(wildcard lua-stdlib scripts config.lua tests/lua)
 	echo "Formatting and lints are as they should be."
+
+# Against Python where Python is the reference; a plain Python of at least 3.11 will do.
+peer-check: build
+	@$(PYTHON) scripts/peer/textcraft.py $(BINARY)
+	$(PYTHON) scripts/peer/agentgym_client.py $(BINARY)
 
 install: build
 	@install -D -m 755 $(BINARY) "$(DESTDIR)$(PREFIX)/bin/affine"

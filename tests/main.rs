@@ -12,6 +12,8 @@ mod bad_input;
 mod chat;
 /// The command line as a user meets it.
 mod cli;
+/// `affine env` as a user meets it.
+mod env_command;
 /// Intervals, dominance and ranking against the validators' own results.
 mod eval;
 /// Sampling: batches, seeds, log-probs, ends.

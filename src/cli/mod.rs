@@ -2,6 +2,7 @@
 //!
 //! 0 success · 1 the script failed · 2 the command line is wrong (a missing script is part of it) · 130 interrupted.
 
+mod env;
 pub mod panic;
 mod run;
 
@@ -19,7 +20,7 @@ use crate::lua::report::Report;
     name = "affine",
     version = VERSION,
     about = "An embedded scripting host for training language models",
-    override_usage = "affine <SCRIPT> [ARGS]...\n       affine -e <CODE> [ARGS]...\n       affine - [ARGS]...",
+    override_usage = "affine <SCRIPT> [ARGS]...\n       affine -e <CODE> [ARGS]...\n       affine - [ARGS]...\n       affine env <COMMAND>",
     after_help = "Everything behind the script or the code belongs to it, as Lua's `arg`; `-` reads the script from \
                   standard input.\n\nEnvironment:\n  AFFINE_LOG     debug, info (default), warn, error, or a filter \
                   such as info,hf_hub=debug\n  AFFINE_STDLIB  a folder whose affine/*.lua stand before those in the \
@@ -37,6 +38,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Env(env::Options),
     /// A script and its arguments.
     #[command(external_subcommand)]
     Script(Vec<OsString>),
@@ -85,6 +87,7 @@ pub fn main() -> ExitCode {
 fn dispatch(cli: Cli) -> Result<(), Failure> {
     match (cli.code, cli.command) {
         (Some(words), _) => run::code(words),
+        (None, Some(Command::Env(options))) => env::run(options),
         (None, Some(Command::Script(words))) => run::script(words),
         (None, None) => Err(Failure::Usage("no script given, try `affine --help`".to_string())),
     }
