@@ -1,0 +1,76 @@
+//! BabyAI against minigrid and AgentGym: recorded episodes, byte for byte.
+
+use affine::engine::env::babyai::{BabyAi, BabyAiOptions, Game, Mode, Move, Verdict};
+use affine::engine::env::{Environment, Parsed};
+use serde_json::{Value, json};
+
+use crate::golden;
+
+/// The recorded rows, and those of the same name in the folder that `AFFINE_GOLDEN` names.
+fn rows(name: &str) -> Vec<Value> {
+    let more = std::env::var_os("AFFINE_GOLDEN").map(|folder| std::path::Path::new(&folder).join(name));
+    let more = more.filter(|path| path.exists()).map(|path| golden::rows_of(&path));
+    [golden::rows(&format!("babyai/{name}")), more.unwrap_or_default()].concat()
+}
+
+fn babyai(mode: Mode) -> BabyAi {
+    BabyAi::new(&BabyAiOptions { mode, ..BabyAiOptions::default() }).unwrap()
+}
+
+fn task_id(row: &Value) -> u64 {
+    row["data_idx"].as_u64().unwrap()
+}
+
+fn low_level(number: &Value) -> Move {
+    Move::ALL[number.as_u64().unwrap() as usize]
+}
+
+#[test]
+fn recorded_games_begin_and_go_on_as_in_minigrid() {
+    for row in rows("babyai.jsonl") {
+        let mut game = Game::new(task_id(&row)).unwrap();
+        let place = format!("task {}", task_id(&row));
+        assert_eq!(game.mission(), row["mission"], "{place}");
+        assert_eq!(json!(game.cells()), row["grid"], "{place}: {}", game.mission());
+        let [x, y, facing] = game.pose();
+        assert_eq!((json!([x, y]), json!(facing)), (row["agent_pos"].clone(), row["agent_dir"].clone()), "{place}");
+        assert_eq!(json!(game.max_steps()), row["max_steps"], "{place}");
+        assert_eq!(json!(game.first_image()), row["obs0"], "{place}");
+        let mut last = None;
+        for (action, pose) in row["actions"].as_array().unwrap().iter().zip(row["poses"].as_array().unwrap()) {
+            last = Some(game.step(low_level(action)));
+            assert_eq!(json!(game.pose()), *pose, "{place}, move {}", game.steps());
+        }
+        assert_eq!(json!(game.steps()), row["steps"], "{place}");
+        if let Some(last) = last {
+            assert_eq!(json!(last.verdict != Verdict::Continue), row["terminated"], "{place}");
+            assert_eq!(json!(last.truncated), row["truncated"], "{place}");
+            assert_eq!(last.reward, row["reward"].as_f64().unwrap(), "{place}");
+            assert_eq!(json!(game.image()), row["obs_final"], "{place}");
+        }
+    }
+}
+
+#[test]
+fn recorded_texts_rewards_and_scores_come_out_in_faithful_mode() {
+    for row in rows("babyai_text.jsonl") {
+        let mut env = babyai(Mode::Faithful);
+        assert_eq!(env.reset(task_id(&row)).unwrap(), row["reset"], "task {}", task_id(&row));
+        for (turn, recorded) in row["steps"].as_array().unwrap().iter().enumerate() {
+            let place = format!("task {}, turn {turn}: {}", task_id(&row), recorded[0]);
+            let step = env.step(recorded[0].as_str().unwrap()).unwrap();
+            assert_eq!(step.observation, recorded[1], "{place}");
+            assert_eq!(json!(step.reward), recorded[2], "{place}");
+            assert_eq!(json!(step.score.unwrap()), recorded[3], "{place}");
+            assert_eq!(json!(step.done), recorded[4], "{place}");
+        }
+        let over = env.step("turn left").is_err();
+        assert_eq!(over, !row["after_done"].is_null(), "task {}", task_id(&row));
+    }
+}
+
+#[test]
+fn placeholder() {
+    let env = babyai(Mode::Fixed);
+    assert_eq!(env.parse("Action: x").unwrap(), Parsed::Action("x".into()));
+}
