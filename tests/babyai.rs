@@ -69,6 +69,54 @@ fn recorded_texts_rewards_and_scores_come_out_in_faithful_mode() {
     }
 }
 
+/// `hex` of minigrid's 7×7×3 bytes.
+fn hex(game: &Game) -> String {
+    game.image().iter().flatten().flatten().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn replay_game(row: &Value) {
+    let mut game = Game::new(row["task_id"].as_u64().unwrap()).unwrap();
+    let place = format!("task {}", row["task_id"]);
+    assert_eq!(game.mission(), row["mission"], "{place}");
+    assert_eq!(json!(game.cells()), row["grid"], "{place}");
+    assert_eq!((json!(game.pose()), json!(game.max_steps())), (row["pose"].clone(), row["max_steps"].clone()), "{place}");
+    for (index, step) in row["steps"].as_array().unwrap().iter().enumerate() {
+        let moved = game.step(low_level(&step[0]));
+        let terminated = moved.verdict != Verdict::Continue;
+        let got = json!([step[0], game.pose(), hex(&game), moved.reward, terminated, moved.truncated]);
+        assert_eq!(got, *step, "{place}, move {index}");
+    }
+    assert_eq!(json!(game.cells()), row["final_grid"], "{place}");
+    assert_eq!(json!(game.carried()), row["carrying"], "{place}");
+}
+
+fn replay_text(row: &Value) {
+    let mut env = babyai(Mode::Faithful);
+    let place = format!("task {}", row["task_id"]);
+    assert_eq!(env.reset(row["task_id"].as_u64().unwrap()).unwrap(), row["reset"], "{place}");
+    for (turn, recorded) in row["steps"].as_array().unwrap().iter().enumerate() {
+        let step = env.step(recorded[0].as_str().unwrap()).unwrap();
+        let reward = |key: usize| recorded[key].as_f64().unwrap();
+        assert_eq!(step.observation, recorded[1], "{place}, turn {turn}: {}", recorded[0]);
+        let got = (step.reward, step.score.unwrap(), json!(step.done));
+        assert_eq!(got, (reward(2), reward(3), recorded[4].clone()), "{place}, turn {turn}: {}", recorded[0]);
+    }
+    assert_eq!(json!(env.step("check").is_err()), row["over"], "{place}");
+}
+
+#[test]
+#[ignore = "needs minigrid: see scripts/peer/babyai.py"]
+fn every_walk_recorded_by_the_peer_is_replayed() {
+    let path = std::env::var_os("AFFINE_PEER_BABYAI").expect("AFFINE_PEER_BABYAI names the recording");
+    let rows = golden::rows_of(path.as_ref());
+    let moves: usize = rows.iter().map(|row| row["steps"].as_array().unwrap().len()).sum();
+    for row in &rows {
+        if row["reset"].is_null() { replay_game(row) } else { replay_text(row) }
+    }
+    println!("{} episodes, {moves} steps", rows.len());
+    assert!(moves > 0);
+}
+
 #[test]
 fn placeholder() {
     let env = babyai(Mode::Fixed);
