@@ -79,7 +79,11 @@ fn replay_game(row: &Value) {
     let place = format!("task {}", row["task_id"]);
     assert_eq!(game.mission(), row["mission"], "{place}");
     assert_eq!(json!(game.cells()), row["grid"], "{place}");
-    assert_eq!((json!(game.pose()), json!(game.max_steps())), (row["pose"].clone(), row["max_steps"].clone()), "{place}");
+    assert_eq!(
+        (json!(game.pose()), json!(game.max_steps())),
+        (row["pose"].clone(), row["max_steps"].clone()),
+        "{place}"
+    );
     for (index, step) in row["steps"].as_array().unwrap().iter().enumerate() {
         let moved = game.step(low_level(&step[0]));
         let terminated = moved.verdict != Verdict::Continue;

@@ -91,7 +91,7 @@ impl Language {
     }
 
     fn act(&self, rooms: &mut Rooms, locked: Option<RoomAt>) -> Result<Act, Rejected> {
-        let mut describe = |rooms: &mut Rooms, kinds: &[Kind]| self.description(rooms, locked, kinds);
+        let describe = |rooms: &mut Rooms, kinds: &[Kind]| self.description(rooms, locked, kinds);
         Ok(match rooms.random.choice(self.verbs) {
             Verb::GoTo => Act::GoTo(describe(rooms, KINDS)?),
             Verb::PickUp => Act::PickUp { object: describe(rooms, PORTABLE)?, strict: false },

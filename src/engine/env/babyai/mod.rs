@@ -9,9 +9,12 @@
 //! a solution: in level 26 the key is in a box, which no text action opens, and see the heads of `levels.rs` and
 //! `open_doors_order`.
 
+mod bot;
+mod expert;
 mod game;
 mod language;
 mod levels;
+mod map;
 mod mission;
 mod paths;
 mod rooms;
@@ -131,6 +134,8 @@ struct Episode {
     reward: f64,
     score: f64,
     done: bool,
+    /// What the expert means to do.
+    plan: Option<expert::Plan>,
 }
 
 /// The game and what the wrapper remembers of it.
@@ -148,19 +153,26 @@ impl Play {
         Play { scene: Scene::of(&game.world, &image), image, game }
     }
 
-    /// Makes the moves of a text action until one shows no effect or `stops` says so; gives what the last one led to.
-    fn run(&mut self, moves: &[Move], stops: impl Fn(&Moved) -> bool) -> Moved {
-        let mut last = Moved { verdict: Verdict::Continue, reward: 0.0, truncated: false };
-        for &action in moves {
-            last = self.game.step(action);
-            let before = std::mem::replace(&mut self.image, self.game.image());
-            if self.image == before || stops(&last) {
-                break;
-            }
-        }
+    /// Makes the moves of a text action and looks around; gives what the last move led to.
+    fn run(&mut self, moves: &[Move], mode: Mode) -> Moved {
+        let last = make_moves(&mut self.game, &mut self.image, moves, mode);
         self.scene = Scene::of(&self.game.world, &self.image);
         last
     }
+}
+
+/// Makes moves until one shows no effect or, in the fixed mode, ends the episode.
+fn make_moves(game: &mut Game, image: &mut view::Image, moves: &[Move], mode: Mode) -> Moved {
+    let mut last = Moved { verdict: Verdict::Continue, reward: 0.0, truncated: false };
+    for &action in moves {
+        last = game.step(action);
+        let before = std::mem::replace(image, game.image());
+        let over = last.verdict != Verdict::Continue || last.truncated;
+        if *image == before || (mode == Mode::Fixed && over) {
+            break;
+        }
+    }
+    last
 }
 
 impl BabyAi {
@@ -199,7 +211,7 @@ impl Environment for BabyAi {
         let (goal, scene) = (goal(play.game.mission()), &play.scene);
         let observation = format!("Your goal: {goal}\n{}{}", scene.description, scene.list());
         let first_observation = observation.clone();
-        self.episode = Some(Episode { play, first_observation, reward: 0.0, score: 0.0, done: false });
+        self.episode = Some(Episode { play, first_observation, reward: 0.0, score: 0.0, done: false, plan: None });
         Ok(observation)
     }
 
@@ -221,6 +233,16 @@ impl Environment for BabyAi {
             return Err(Error::environment(NAME, "the episode is over; call reset first"));
         }
         Ok(episode.step(action, mode))
+    }
+
+    /// `None` as soon as no way to success is known, so from the first turn on for a task without a solution.
+    fn expert(&mut self) -> Result<Option<String>> {
+        let mode = self.options.mode;
+        let episode = self.episode.as_mut().ok_or_else(not_begun)?;
+        if episode.done {
+            return Ok(None);
+        }
+        Ok(expert::action(&episode.play, &mut episode.plan, mode))
     }
 
     fn random_action(&mut self, random: &mut dyn FnMut(u64) -> u64) -> Result<Option<String>> {
@@ -269,7 +291,7 @@ impl Episode {
     }
 
     fn play_fixed(&mut self, moves: &[Move]) -> Step {
-        let moved = self.play.run(moves, |moved| moved.verdict != Verdict::Continue || moved.truncated);
+        let moved = self.play.run(moves, Mode::Fixed);
         let truncated = moved.truncated && moved.verdict == Verdict::Continue;
         (self.reward, self.score) = (moved.reward, moved.reward);
         self.done = truncated || moved.verdict != Verdict::Continue;
@@ -284,7 +306,7 @@ impl Episode {
     }
 
     fn play_faithful(&mut self, moves: &[Move]) -> Step {
-        let moved = self.play.run(moves, |_| false);
+        let moved = self.play.run(moves, Mode::Faithful);
         let terminated = moved.verdict != Verdict::Continue;
         self.reward = moved.reward;
         self.score += moved.reward;

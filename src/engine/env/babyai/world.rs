@@ -145,16 +145,6 @@ pub enum DoorState {
     Locked,
 }
 
-impl DoorState {
-    pub fn name(self) -> &'static str {
-        match self {
-            DoorState::Open => "open",
-            DoorState::Closed => "closed",
-            DoorState::Locked => "locked",
-        }
-    }
-}
-
 /// An object's place in [`World::objects`]; it never changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ObjectId(pub u16);

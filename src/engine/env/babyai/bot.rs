@@ -1,0 +1,469 @@
+//! The expert's moves: a stack of subgoals, the one on top decides. It follows minigrid's `BabyAIBot`: the same subgoals
+//! and the same choices, so the same moves on a new episode. It only uses what it has seen.
+//!
+//! Unlike upstream's it gives up where that one fails an assertion or turns in circles, can begin in the middle of an
+//! episode, and knows what to do with an object that is in its hands when it begins.
+
+use std::rc::Rc;
+
+use super::game::Game;
+use super::map::Map;
+use super::mission::{Act, Descriptor, Joint, Mission};
+use super::view::Frame;
+use super::world::{Cell, DoorState, Kind, Move, ObjectId, Point, World};
+
+/// Changes of plan without a move.
+const MAX_REPLANS: usize = 200;
+
+/// The bot cannot go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stuck;
+
+#[derive(Clone)]
+enum Target {
+    /// A description in the mission, by its number.
+    Mission(usize),
+    /// A description of the bot's own, looked up when it was made.
+    Found(Rc<Descriptor>),
+    Door(ObjectId),
+    Cell(Point),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Why {
+    /// Face the target.
+    Face,
+    /// Face an empty cell beside it.
+    PutNext,
+    /// Face a door to open it.
+    Open,
+    /// Face a cell that has not been seen. Given up as soon as anything happens.
+    Explore,
+}
+
+/// What to do with the key after unlocking a door.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Key {
+    Undecided,
+    PutDown,
+    Keep,
+}
+
+#[derive(Clone)]
+enum Subgoal {
+    Close,
+    Open(Key),
+    Drop,
+    PickUp,
+    GoNextTo(Target, Why),
+    Explore,
+}
+
+pub struct Bot {
+    map: Map,
+    stack: Vec<Subgoal>,
+    moved: bool,
+}
+
+impl Bot {
+    pub fn new(game: &Game) -> Self {
+        let mut bot = Bot { map: Map::new(&game.world), stack: Vec::new(), moved: false };
+        bot.map.observe(&game.world);
+        for step in pending(&game.mission).iter().rev() {
+            bot.add(step);
+        }
+        bot.free_hands(game);
+        bot
+    }
+
+    fn go(&mut self, target: Target, why: Why) {
+        self.stack.push(Subgoal::GoNextTo(target, why));
+    }
+
+    fn add(&mut self, Pending { act, first }: &Pending) {
+        let target = Target::Mission(*first);
+        match act {
+            Act::GoTo(_) => self.go(target, Why::Face),
+            Act::Open { .. } => {
+                self.stack.push(Subgoal::Open(Key::Undecided));
+                self.go(target, Why::Open);
+            }
+            Act::PickUp { .. } => {
+                self.stack.extend([Subgoal::Drop, Subgoal::PickUp]);
+                self.go(target, Why::Face);
+            }
+            Act::PutNext { .. } => {
+                self.stack.push(Subgoal::Drop);
+                self.go(Target::Mission(first + 1), Why::PutNext);
+                self.stack.push(Subgoal::PickUp);
+                self.go(target, Why::Face);
+            }
+        }
+    }
+
+    /// What is in the hands as the bot begins is either what has to be put somewhere, or put down if the hands will be
+    /// needed.
+    fn free_hands(&mut self, game: &Game) {
+        let (Some(held), steps) = (game.world.carrying, pending(&game.mission)) else { return };
+        if let Some(Pending { act: Act::PutNext { object, .. }, .. }) = steps.first()
+            && object.contains(held)
+        {
+            self.stack.truncate(self.stack.len() - 2);
+            return;
+        }
+        let needed = steps.iter().any(|step| matches!(step.act, Act::PickUp { .. } | Act::PutNext { .. }));
+        if needed && let Some(place) = self.map.drop_place(&game.world, None) {
+            self.stack.push(Subgoal::Drop);
+            self.go(Target::Cell(place), Why::Face);
+        }
+    }
+
+    /// The next move, or `None` when nothing is left to do. The game must make it before the next call.
+    pub fn next(&mut self, game: &Game) -> Result<Option<Move>, Stuck> {
+        self.map.observe(&game.world);
+        if self.moved {
+            self.settle(&game.world)?;
+        }
+        while matches!(self.stack.last(), Some(Subgoal::Explore | Subgoal::GoNextTo(_, Why::Explore))) {
+            self.stack.pop();
+        }
+        for _ in 0..MAX_REPLANS {
+            if self.map.exhausted() {
+                return Err(Stuck);
+            }
+            let Some(top) = self.stack.last().cloned() else { return Ok(None) };
+            if let Some(action) = self.plan(top, game)? {
+                self.moved = true;
+                return Ok(Some(action));
+            }
+        }
+        Err(Stuck)
+    }
+
+    /// The subgoal that chose the last move is over if it was one of a single move. A key is put down only now: the
+    /// place must be free when it is needed.
+    fn settle(&mut self, world: &World) -> Result<(), Stuck> {
+        let key = match self.stack.last() {
+            Some(Subgoal::Close | Subgoal::Drop | Subgoal::PickUp) => Key::Keep,
+            Some(Subgoal::Open(key)) => *key,
+            Some(Subgoal::GoNextTo(..) | Subgoal::Explore) | None => return Ok(()),
+        };
+        self.stack.pop();
+        if key == Key::PutDown {
+            let place = self.map.drop_place(world, None).ok_or(Stuck)?;
+            self.stack.push(Subgoal::Drop);
+            self.go(Target::Cell(place), Why::Face);
+        }
+        Ok(())
+    }
+
+    /// The move of the subgoal on top, or `None` when it changed the stack instead.
+    fn plan(&mut self, top: Subgoal, game: &Game) -> Result<Option<Move>, Stuck> {
+        let world = &game.world;
+        let only_if = |possible: bool, action: Move| if possible { Ok(Some(action)) } else { Err(Stuck) };
+        match top {
+            Subgoal::Close => {
+                only_if(front_door(world).is_some_and(|(_, state)| state == DoorState::Open), Move::Toggle)
+            }
+            Subgoal::Drop => only_if(world.carrying.is_some() && world.cell(world.front()) == Cell::Empty, Move::Drop),
+            Subgoal::PickUp => only_if(world.carrying.is_none(), Move::PickUp),
+            Subgoal::Open(key) => self.plan_open(key, world),
+            Subgoal::GoNextTo(target, why) => self.plan_walk(&target, why, game),
+            Subgoal::Explore => self.plan_exploration(world),
+        }
+    }
+
+    fn plan_open(&mut self, key: Key, world: &World) -> Result<Option<Move>, Stuck> {
+        let (door, state) = front_door(world).ok_or(Stuck)?;
+        match state {
+            DoorState::Open => self.stack.push(Subgoal::Close),
+            DoorState::Locked if !has_key(world, door) => {
+                self.stack.pop();
+                self.fetch_key(door, world)?;
+            }
+            DoorState::Locked if key == Key::Undecided => {
+                self.stack.pop();
+                self.stack.push(Subgoal::Open(Key::PutDown));
+            }
+            DoorState::Locked | DoorState::Closed => return Ok(Some(Move::Toggle)),
+        }
+        Ok(None)
+    }
+
+    /// From before a locked door: get its key, come back and open it; what is carried is put down meanwhile.
+    fn fetch_key(&mut self, door: ObjectId, world: &World) -> Result<(), Stuck> {
+        let place = match world.carrying {
+            Some(_) => Some(self.map.drop_place(world, None).ok_or(Stuck)?),
+            None => None,
+        };
+        if let Some(place) = place {
+            self.stack.push(Subgoal::PickUp);
+            self.go(Target::Cell(place), Why::Face);
+        }
+        self.stack.push(Subgoal::Open(Key::Undecided));
+        self.go(Target::Cell(world.front()), Why::Face);
+        self.stack.push(Subgoal::PickUp);
+        self.go(key_of(world, door), Why::Face);
+        if let Some(place) = place {
+            self.stack.push(Subgoal::Drop);
+            self.go(Target::Cell(place), Why::Face);
+        }
+        Ok(())
+    }
+
+    fn plan_walk(&mut self, target: &Target, why: Why, game: &Game) -> Result<Option<Move>, Stuck> {
+        let world = &game.world;
+        let Some((object, at)) = self.locate(target, why, game)? else {
+            self.stack.push(Subgoal::Explore);
+            return Ok(None);
+        };
+        let locked = object.filter(|&id| world.object(id).door == DoorState::Locked);
+        if let Some(door) = locked.filter(|_| why == Why::Open && world.carrying.is_none()) {
+            self.stack.pop();
+            self.go(Target::Door(door), Why::Open);
+            self.stack.push(Subgoal::PickUp);
+            self.go(key_of(world, door), Why::Face);
+            return Ok(None);
+        }
+        if at.distance(world.agent) == if why == Why::PutNext { 1 } else { 0 } {
+            return Ok(Some(step_aside(world)));
+        }
+        if self.arrived(at, why, world) {
+            return Ok(None);
+        }
+        self.walk_to(at, world)
+    }
+
+    /// Whether the target is faced as it should be; changes the stack then.
+    fn arrived(&mut self, at: Point, why: Why, world: &World) -> bool {
+        let front = world.front();
+        if why != Why::PutNext {
+            if at == front {
+                self.stack.pop();
+            }
+            return at == front;
+        }
+        let beside = at.distance(front) == 1;
+        match world.cell(front) {
+            Cell::Empty if beside => {
+                self.stack.pop();
+                true
+            }
+            Cell::Object(id) if beside && world.object(id).is_open_door() => {
+                // Nothing can be put into a doorway: go through it first.
+                self.go(Target::Cell(front + world.facing.vector().times(2)), Why::Face);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn walk_to(&mut self, at: Point, world: &World) -> Result<Option<Move>, Stuck> {
+        let reaches = |point: Point, _: Cell| point == at;
+        let way = self.map.route(world, false, reaches).filter(|route| !route.path.is_empty());
+        let way = way.or_else(|| self.map.route(world, true, reaches));
+        let Some(&next) = way.as_ref().and_then(|route| route.path.first()) else {
+            self.stack.push(Subgoal::Explore);
+            return Ok(None);
+        };
+        if next == world.front() {
+            return self.step_ahead(world);
+        }
+        let right = world.facing.vector().turned_right();
+        Ok(Some(match next - world.agent {
+            step if step == right => Move::Right,
+            step if step == -right => Move::Left,
+            // Behind: turn to where the room is wider.
+            _ if room_beside(world, -right) > room_beside(world, right) => Move::Left,
+            _ => Move::Right,
+        }))
+    }
+
+    /// Goes on, through a door that may have to be opened; moves what stands there out of the way.
+    fn step_ahead(&mut self, world: &World) -> Result<Option<Move>, Stuck> {
+        if let Some((_, state)) = front_door(world) {
+            return match state {
+                DoorState::Open => Ok(Some(Move::Forward)),
+                DoorState::Locked => Err(Stuck),
+                DoorState::Closed => {
+                    self.stack.push(Subgoal::Open(Key::Undecided));
+                    Ok(None)
+                }
+            };
+        }
+        if world.cell(world.front()) == Cell::Empty {
+            return Ok(Some(Move::Forward));
+        }
+        let place = self.map.drop_place(world, None).ok_or(Stuck)?;
+        if world.carrying.is_none() {
+            self.stack.push(Subgoal::Drop);
+            self.go(Target::Cell(place), Why::Face);
+            self.stack.push(Subgoal::PickUp);
+            return Ok(None);
+        }
+        let aside = self.map.drop_place(world, Some(place)).ok_or(Stuck)?;
+        self.stack.push(Subgoal::PickUp);
+        self.go(Target::Cell(place), Why::Face);
+        self.stack.push(Subgoal::Drop);
+        self.go(Target::Cell(aside), Why::Face);
+        self.stack.push(Subgoal::PickUp);
+        self.go(Target::Cell(world.front()), Why::Face);
+        self.stack.push(Subgoal::Drop);
+        self.go(Target::Cell(place), Why::Face);
+        Ok(None)
+    }
+
+    /// To the nearest cell that has not been seen; else through a door, rather one that is not locked.
+    fn plan_exploration(&mut self, world: &World) -> Result<Option<Move>, Stuck> {
+        if let Some(route) = self.map.route(world, true, |at, _| !self.map.seen(at)) {
+            self.go(Target::Cell(route.goal), Why::Explore);
+            return Ok(None);
+        }
+        let door_in = |states: &'static [DoorState]| {
+            move |_: Point, cell: Cell| match cell {
+                Cell::Object(id) => {
+                    let object = world.object(id);
+                    object.kind == Kind::Door && states.contains(&object.door)
+                }
+                Cell::Empty | Cell::Wall => false,
+            }
+        };
+        let route = self.map.route(world, true, door_in(&[DoorState::Closed]));
+        let route = route.or_else(|| self.map.route(world, true, door_in(&[DoorState::Closed, DoorState::Locked])));
+        let (door, state) = route.and_then(|route| world.object_at(route.goal)).ok_or(Stuck)?;
+        let keep = state.door == DoorState::Locked && has_key(world, door);
+        self.stack.pop();
+        self.stack.push(Subgoal::Open(if keep { Key::Keep } else { Key::Undecided }));
+        self.go(Target::Door(door), Why::Open);
+        Ok(None)
+    }
+
+    /// The object, if it is one, and the cell of a target; `None` while nothing of what it describes has been seen.
+    fn locate(&self, target: &Target, why: Why, game: &Game) -> Result<Option<(Option<ObjectId>, Point)>, Stuck> {
+        let descriptor = match target {
+            Target::Cell(at) => return Ok(Some((None, *at))),
+            Target::Door(id) => {
+                let at = game.world.object(*id).position.ok_or(Stuck)?;
+                return Ok(Some((Some(*id), at)));
+            }
+            Target::Found(descriptor) => descriptor,
+            Target::Mission(number) => game.mission.descriptors().get(*number).copied().ok_or(Stuck)?,
+        };
+        if descriptor.things.is_empty() {
+            return Err(Stuck);
+        }
+        Ok(self.nearest(descriptor, why == Why::PutNext, &game.world))
+    }
+
+    /// The nearest of the described things that have been seen. Like upstream it pairs things and positions by their
+    /// number, also when one of them has been picked up meanwhile and the positions have moved up.
+    fn nearest(&self, descriptor: &Descriptor, adjacent: bool, world: &World) -> Option<(Option<ObjectId>, Point)> {
+        let mut best: Option<(usize, ObjectId, Point)> = None;
+        for (thing, &at) in descriptor.things.iter().zip(&descriptor.positions) {
+            let Cell::Object(id) = *thing else { continue };
+            if world.carrying == Some(id) || !self.map.seen(at) {
+                continue;
+            }
+            let Some(route) = self.map.route(world, true, |point, _| point == at) else { continue };
+            // A lower bound on the moves that it takes to clear the way.
+            let clearing = match (route.blocked, world.carrying) {
+                (false, _) => 0,
+                (true, None) => 4,
+                (true, Some(_)) => 7,
+            };
+            let distance = match route.path.len() + clearing {
+                0 => {
+                    if adjacent {
+                        3
+                    } else {
+                        2
+                    }
+                }
+                1 if adjacent => 3,
+                distance => distance,
+            };
+            if best.is_none_or(|(least, ..)| distance < least) {
+                best = Some((distance, id, at));
+            }
+        }
+        best.map(|(_, id, at)| (Some(id), at))
+    }
+}
+
+/// A clause that is still to be done, and the number of its first description.
+struct Pending<'a> {
+    act: &'a Act,
+    first: usize,
+}
+
+/// What is still to be done, in order.
+fn pending(mission: &Mission) -> Vec<Pending<'_>> {
+    fn collect<'a>(mission: &'a Mission, done: bool, first: usize, found: &mut Vec<Pending<'a>>) {
+        match mission {
+            Mission::One(clause) if !done => found.push(Pending { act: &clause.act, first }),
+            Mission::One(_) => {}
+            Mission::Joined(joint, parts) => {
+                let [a, b] = parts.as_ref();
+                let second = first + a.mission.descriptors().len();
+                let mut both = [(a, first), (b, second)];
+                if *joint == Joint::After {
+                    both.reverse();
+                }
+                for (part, number) in both {
+                    collect(&part.mission, done || part.done, number, found);
+                }
+            }
+        }
+    }
+    let mut found = Vec::new();
+    collect(mission, false, 0, &mut found);
+    found
+}
+
+fn front_door(world: &World) -> Option<(ObjectId, DoorState)> {
+    world.object_at(world.front()).filter(|(_, it)| it.kind == Kind::Door).map(|(id, it)| (id, it.door))
+}
+
+fn has_key(world: &World, door: ObjectId) -> bool {
+    world.carried().is_some_and(|held| held.kind == Kind::Key && held.colour == world.object(door).colour)
+}
+
+fn key_of(world: &World, door: ObjectId) -> Target {
+    let mut key = Descriptor::of(Kind::Key, world.object(door).colour);
+    key.find(world);
+    Target::Found(Rc::new(key))
+}
+
+/// A move away from the cell under the agent.
+fn step_aside(world: &World) -> Move {
+    let free = |at: Point| match world.cell(at) {
+        Cell::Empty => true,
+        Cell::Wall => false,
+        Cell::Object(id) => world.object(id).is_open_door(),
+    };
+    let right = world.facing.vector().turned_right();
+    if free(world.front()) {
+        Move::Forward
+    } else if free(world.agent + right) {
+        Move::Right
+    } else {
+        Move::Left
+    }
+}
+
+/// Cells from the agent to the first wall or door in a direction, as far as the view reaches.
+fn room_beside(world: &World, direction: Point) -> i32 {
+    let frame = Frame::of(world);
+    let mut distance = 1;
+    loop {
+        let at = world.agent + direction.times(distance);
+        if !frame.contains(at) {
+            return distance - 1;
+        }
+        match world.cell(at) {
+            Cell::Wall => return distance,
+            Cell::Object(id) if world.object(id).kind == Kind::Door => return distance,
+            Cell::Empty | Cell::Object(_) => distance += 1,
+        }
+    }
+}

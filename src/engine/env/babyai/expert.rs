@@ -1,0 +1,140 @@
+//! The demonstrator: the bot's moves to the end of the episode, put into text actions.
+//!
+//! The game has no chance in it, so the bot plays a copy to the end first. A text action is right when it leads to a
+//! state that the bot passes through, and the farther along the better: `go to red ball 1` stands for all the turns and
+//! steps that lead there. An action must not skip what the bot did only to look around, or it would act on what cannot
+//! be known from the observations.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use super::bot::Bot;
+use super::game::Game;
+use super::mission::Verdict;
+use super::world::Move;
+use super::{Mode, Play};
+
+/// Moves of a plan. The longest solutions seen took a few hundred.
+const MAX_MOVES: usize = 2000;
+
+/// Moves that a text action may save over the bot's, which turns around more than it has to.
+const SHORTCUT: usize = 2;
+
+/// A way to success, from the state in which it was made.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The state before each move, and after the last.
+    states: Vec<u64>,
+}
+
+impl Plan {
+    /// `None` when the bot gets stuck, fails, or does not succeed within the limit of moves.
+    fn of(game: &Game) -> Option<Self> {
+        let (mut game, mut states) = (game.clone(), Vec::new());
+        let mut bot = Bot::new(&game);
+        let left = game.max_steps().saturating_sub(game.steps()) as usize;
+        for _ in 0..left.min(MAX_MOVES) {
+            states.push(fingerprint(&game));
+            let action = bot.next(&game).ok()??;
+            match game.step(action).verdict {
+                Verdict::Continue => {}
+                Verdict::Failure => return None,
+                Verdict::Success => {
+                    states.push(fingerprint(&game));
+                    return Some(Plan { states });
+                }
+            }
+        }
+        None
+    }
+}
+
+/// The bot's moves on a new episode, for comparison with minigrid's bot.
+#[cfg(test)]
+fn moves(mut game: Game, limit: usize) -> Vec<Move> {
+    let mut bot = Bot::new(&game);
+    let mut made = Vec::new();
+    while made.len() < limit
+        && let Ok(Some(action)) = bot.next(&game)
+    {
+        made.push(action);
+        if game.step(action).verdict != Verdict::Continue {
+            break;
+        }
+    }
+    made
+}
+
+/// All that decides how the game goes on, the count of moves apart.
+fn fingerprint(game: &Game) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (&game.world, &game.mission).hash(&mut hasher);
+    hasher.finish()
+}
+
+/// The next text action, and the plan behind it, which holds as long as the episode follows it.
+pub(super) fn action(play: &Play, plan: &mut Option<Plan>, mode: Mode) -> Option<String> {
+    let here = fingerprint(&play.game);
+    let place = |plan: &Plan| plan.states.iter().rposition(|&state| state == here);
+    if plan.as_ref().and_then(place).is_none() {
+        *plan = Plan::of(&play.game);
+    }
+    let plan = plan.as_ref()?;
+    let from = place(plan)?;
+    let tried = play.scene.actions.iter().filter(|(_, moves)| !moves.is_empty());
+    let judged = tried.filter_map(|(name, moves)| Some((worth(play, moves, mode, plan, from)?, name)));
+    // Of equally good ones the first.
+    let best = judged.reduce(|best, next| if next.0 > best.0 { next } else { best });
+    best.map(|(_, name)| name.clone())
+}
+
+/// How far along the plan a text action leads; `None` when it leads astray.
+fn worth(play: &Play, moves: &[Move], mode: Mode, plan: &Plan, from: usize) -> Option<usize> {
+    let (mut game, mut image) = (play.game.clone(), play.image);
+    let before = game.steps();
+    let last = super::make_moves(&mut game, &mut image, moves, mode);
+    let last_state = plan.states.len() - 1;
+    if last.verdict == Verdict::Success {
+        return Some(last_state);
+    }
+    let made = (game.steps() - before) as usize;
+    let farthest = last_state.min(from + made + SHORTCUT);
+    let reached = fingerprint(&game);
+    (from + 1..=farthest).rev().find(|&index| plan.states[index] == reached)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rows of `AFFINE_PEER_BABYAI_BOT`, written by scripts/peer/babyai.py --bot: where minigrid's bot solves a task, ours
+    /// makes the same moves.
+    #[test]
+    #[ignore = "needs minigrid: see scripts/peer/babyai.py"]
+    fn the_bot_moves_as_the_peer_recorded() {
+        let path = std::env::var_os("AFFINE_PEER_BABYAI_BOT").expect("AFFINE_PEER_BABYAI_BOT names the recording");
+        let (mut solved, mut same) = (0, 0);
+        for line in std::fs::read_to_string(path).unwrap().lines() {
+            let row: serde_json::Value = serde_json::from_str(line).unwrap();
+            if row["solved"] != true {
+                continue;
+            }
+            solved += 1;
+            let task_id = row["task_id"].as_u64().unwrap();
+            let theirs: Vec<u64> = row["bot"].as_array().unwrap().iter().map(|it| it.as_u64().unwrap()).collect();
+            let ours: Vec<u64> =
+                moves(Game::new(task_id).unwrap(), 3000).into_iter().map(|action| action as u64).collect();
+            if ours == theirs {
+                same += 1;
+            } else {
+                println!(
+                    "task {task_id} (level {}): {} moves, minigrid's bot {}",
+                    task_id % 40 + 1,
+                    ours.len(),
+                    theirs.len()
+                );
+            }
+        }
+        println!("{same} of {solved}");
+        assert!(solved > 0 && same == solved);
+    }
+}
