@@ -1,8 +1,9 @@
 //! The expert's moves: a stack of subgoals, the one on top decides. It follows minigrid's `BabyAIBot`: the same subgoals
-//! and the same choices, so the same moves on a new episode. It only uses what it has seen.
+//! and the same choices. It only uses what it has seen.
 //!
 //! Unlike upstream's it gives up where that one fails an assertion or turns in circles, can begin in the middle of an
-//! episode, and knows what to do with an object that is in its hands when it begins.
+//! episode, and knows what to do with an object that is in its hands when it begins. In two more points it differs if
+//! it is [made so](Style).
 
 use std::rc::Rc;
 
@@ -18,6 +19,17 @@ const MAX_REPLANS: usize = 200;
 /// The bot cannot go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stuck;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// The moves of upstream's bot on a new episode.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for comparison with minigrid's bot"))]
+    Upstream,
+    /// For text actions, which cannot close a door: what is to be opened must be closed still, so doors of the mission
+    /// are the last to be explored. And a locked door is explored rather when its key has been seen; upstream asks for
+    /// one key after the other in circles.
+    Text,
+}
 
 #[derive(Clone)]
 enum Target {
@@ -60,14 +72,15 @@ enum Subgoal {
 }
 
 pub struct Bot {
+    style: Style,
     map: Map,
     stack: Vec<Subgoal>,
     moved: bool,
 }
 
 impl Bot {
-    pub fn new(game: &Game) -> Self {
-        let mut bot = Bot { map: Map::new(&game.world), stack: Vec::new(), moved: false };
+    pub fn new(game: &Game, style: Style) -> Self {
+        let mut bot = Bot { style, map: Map::new(&game.world), stack: Vec::new(), moved: false };
         bot.map.observe(&game.world);
         for step in pending(&game.mission).iter().rev() {
             bot.add(step);
@@ -169,7 +182,7 @@ impl Bot {
             Subgoal::PickUp => only_if(world.carrying.is_none(), Move::PickUp),
             Subgoal::Open(key) => self.plan_open(key, world),
             Subgoal::GoNextTo(target, why) => self.plan_walk(&target, why, game),
-            Subgoal::Explore => self.plan_exploration(world),
+            Subgoal::Explore => self.plan_exploration(game),
         }
     }
 
@@ -314,28 +327,40 @@ impl Bot {
     }
 
     /// To the nearest cell that has not been seen; else through a door, rather one that is not locked.
-    fn plan_exploration(&mut self, world: &World) -> Result<Option<Move>, Stuck> {
+    fn plan_exploration(&mut self, game: &Game) -> Result<Option<Move>, Stuck> {
+        let world = &game.world;
         if let Some(route) = self.map.route(world, true, |at, _| !self.map.seen(at)) {
             self.go(Target::Cell(route.goal), Why::Explore);
             return Ok(None);
         }
-        let door_in = |states: &'static [DoorState]| {
-            move |_: Point, cell: Cell| match cell {
-                Cell::Object(id) => {
-                    let object = world.object(id);
-                    object.kind == Kind::Door && states.contains(&object.door)
-                }
+        let door_if = |wanted: &dyn Fn(ObjectId, DoorState) -> bool| {
+            self.map.route(world, true, |_, cell| match cell {
+                Cell::Object(id) => world.object(id).kind == Kind::Door && wanted(id, world.object(id).door),
                 Cell::Empty | Cell::Wall => false,
-            }
+            })
         };
-        let route = self.map.route(world, true, door_in(&[DoorState::Closed]));
-        let route = route.or_else(|| self.map.route(world, true, door_in(&[DoorState::Closed, DoorState::Locked])));
+        let route = door_if(&|id, state| state == DoorState::Closed && !self.is_reserved(game, id))
+            .or_else(|| door_if(&|_, state| state == DoorState::Closed))
+            .or_else(|| door_if(&|id, state| state == DoorState::Locked && self.knows_key(world, id)))
+            .or_else(|| door_if(&|_, state| state == DoorState::Locked));
         let (door, state) = route.and_then(|route| world.object_at(route.goal)).ok_or(Stuck)?;
         let keep = state.door == DoorState::Locked && has_key(world, door);
         self.stack.pop();
         self.stack.push(Subgoal::Open(if keep { Key::Keep } else { Key::Undecided }));
         self.go(Target::Door(door), Why::Open);
         Ok(None)
+    }
+
+    /// The mission will ask for this door to be opened.
+    fn is_reserved(&self, game: &Game, id: ObjectId) -> bool {
+        let asks = |step: &Pending| matches!(step.act, Act::Open { door, .. } if door.contains(id));
+        self.style == Style::Text && pending(&game.mission).iter().any(asks)
+    }
+
+    fn knows_key(&self, world: &World, door: ObjectId) -> bool {
+        let colour = world.object(door).colour;
+        let mut seen = world.objects.iter().filter(|it| it.position.is_some_and(|at| self.map.seen(at)));
+        self.style == Style::Text && (has_key(world, door) || seen.any(|it| it.kind == Kind::Key && it.colour == colour))
     }
 
     /// The object, if it is one, and the cell of a target; `None` while nothing of what it describes has been seen.
@@ -352,16 +377,20 @@ impl Bot {
         if descriptor.things.is_empty() {
             return Err(Stuck);
         }
-        Ok(self.nearest(descriptor, why == Why::PutNext, &game.world))
+        Ok(self.nearest(descriptor, why, &game.world))
     }
 
     /// The nearest of the described things that have been seen. Like upstream it pairs things and positions by their
     /// number, also when one of them has been picked up meanwhile and the positions have moved up.
-    fn nearest(&self, descriptor: &Descriptor, adjacent: bool, world: &World) -> Option<(Option<ObjectId>, Point)> {
+    fn nearest(&self, descriptor: &Descriptor, why: Why, world: &World) -> Option<(Option<ObjectId>, Point)> {
+        let adjacent = why == Why::PutNext;
+        let too_late = |id: ObjectId| {
+            self.style == Style::Text && why == Why::Open && world.object(id).door == DoorState::Open
+        };
         let mut best: Option<(usize, ObjectId, Point)> = None;
         for (thing, &at) in descriptor.things.iter().zip(&descriptor.positions) {
             let Cell::Object(id) = *thing else { continue };
-            if world.carrying == Some(id) || !self.map.seen(at) {
+            if world.carrying == Some(id) || !self.map.seen(at) || too_late(id) {
                 continue;
             }
             let Some(route) = self.map.route(world, true, |point, _| point == at) else { continue };

@@ -7,7 +7,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::bot::Bot;
+use super::bot::{Bot, Style};
 use super::game::Game;
 use super::mission::Verdict;
 use super::world::Move;
@@ -30,7 +30,7 @@ impl Plan {
     /// `None` when the bot gets stuck, fails, or does not succeed within the limit of moves.
     fn of(game: &Game) -> Option<Self> {
         let (mut game, mut states) = (game.clone(), Vec::new());
-        let mut bot = Bot::new(&game);
+        let mut bot = Bot::new(&game, Style::Text);
         let left = game.max_steps().saturating_sub(game.steps()) as usize;
         for _ in 0..left.min(MAX_MOVES) {
             states.push(fingerprint(&game));
@@ -46,22 +46,6 @@ impl Plan {
         }
         None
     }
-}
-
-/// The bot's moves on a new episode, for comparison with minigrid's bot.
-#[cfg(test)]
-fn moves(mut game: Game, limit: usize) -> Vec<Move> {
-    let mut bot = Bot::new(&game);
-    let mut made = Vec::new();
-    while made.len() < limit
-        && let Ok(Some(action)) = bot.next(&game)
-    {
-        made.push(action);
-        if game.step(action).verdict != Verdict::Continue {
-            break;
-        }
-    }
-    made
 }
 
 /// All that decides how the game goes on, the count of moves apart.
@@ -106,6 +90,21 @@ fn worth(play: &Play, moves: &[Move], mode: Mode, plan: &Plan, from: usize) -> O
 mod tests {
     use super::*;
 
+    /// The moves of upstream's bot.
+    fn moves(mut game: Game, limit: usize) -> Vec<u64> {
+        let mut bot = Bot::new(&game, Style::Upstream);
+        let mut made = Vec::new();
+        while made.len() < limit
+            && let Ok(Some(action)) = bot.next(&game)
+        {
+            made.push(action as u64);
+            if game.step(action).verdict != Verdict::Continue {
+                break;
+            }
+        }
+        made
+    }
+
     /// Rows of `AFFINE_PEER_BABYAI_BOT`, written by scripts/peer/babyai.py --bot: where minigrid's bot solves a task, ours
     /// makes the same moves.
     #[test]
@@ -121,8 +120,7 @@ mod tests {
             solved += 1;
             let task_id = row["task_id"].as_u64().unwrap();
             let theirs: Vec<u64> = row["bot"].as_array().unwrap().iter().map(|it| it.as_u64().unwrap()).collect();
-            let ours: Vec<u64> =
-                moves(Game::new(task_id).unwrap(), 3000).into_iter().map(|action| action as u64).collect();
+            let ours = moves(Game::new(task_id).unwrap(), 3000);
             if ours == theirs {
                 same += 1;
             } else {

@@ -13,39 +13,21 @@
 use super::view::Frame;
 use super::world::{Direction, Move, Point, World};
 
-/// Cells along a side of the searched square: the view, one of its bounds included.
+/// Cells along a side of the searched square: the view, and one cell behind it where the bounds include it.
 const SIDE: usize = 8;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct State {
-    at: Point,
-    facing: Direction,
-}
-
-impl State {
-    /// In upstream's order: forward, left, right.
-    fn successors(self) -> [(Move, State); 3] {
-        let State { at, facing } = self;
-        [
-            (Move::Forward, State { at: at + facing.vector(), facing }),
-            (Move::Left, State { at, facing: facing.turned_left() }),
-            (Move::Right, State { at, facing: facing.turned_right() }),
-        ]
-    }
-}
-
-/// How a state was reached: when it left the queue, from which state, by which move.
-#[derive(Debug, Clone, Copy)]
-struct Visit {
-    rank: usize,
-    parent: Option<(State, Move)>,
-}
+/// A position and a direction, as an index.
+type State = usize;
+const STATES: usize = SIDE * SIDE * 4;
 
 /// The shortest paths from the agent to everywhere in view.
 pub struct Paths {
     low: Point,
-    high: Point,
-    visits: [Option<Visit>; SIDE * SIDE * 4],
+    /// Cells that may be entered.
+    free: [bool; SIDE * SIDE],
+    /// When a state left the queue.
+    ranks: [Option<u16>; STATES],
+    parents: [Option<(State, Move)>; STATES],
 }
 
 impl Paths {
@@ -53,78 +35,93 @@ impl Paths {
     pub fn search(world: &World, blocked: &[Point]) -> Self {
         let frame = Frame::of(world);
         let (low, high) = bounds(frame.corner(), frame.beyond());
-        let mut paths = Paths { low, high, visits: [None; SIDE * SIDE * 4] };
-        let start = State { at: world.agent, facing: world.facing };
-        paths.fill(start, blocked);
+        let mut paths = Paths { low, free: [false; SIDE * SIDE], ranks: [None; STATES], parents: [None; STATES] };
+        for x in low.x..=high.x {
+            for y in low.y..=high.y {
+                paths.set_free(Point::new(x, y), true);
+            }
+        }
+        for &at in blocked {
+            paths.set_free(at, false);
+        }
+        if let Some(start) = paths.state(world.agent, world.facing) {
+            paths.fill(start);
+        }
         paths
     }
 
-    fn index(&self, state: State) -> Option<usize> {
-        let State { at, facing } = state;
-        let inside = at.x >= self.low.x && at.x <= self.high.x && at.y >= self.low.y && at.y <= self.high.y;
-        let (x, y) = (at.x - self.low.x, at.y - self.low.y);
-        inside.then(|| (y as usize * SIDE + x as usize) * 4 + facing as usize)
+    fn cell(&self, at: Point) -> Option<usize> {
+        let (x, y) = (usize::try_from(at.x - self.low.x).ok()?, usize::try_from(at.y - self.low.y).ok()?);
+        (x < SIDE && y < SIDE).then_some(y * SIDE + x)
     }
 
-    fn visit(&self, state: State) -> Option<Visit> {
-        self.index(state).and_then(|index| self.visits[index])
-    }
-
-    fn fill(&mut self, start: State, blocked: &[Point]) {
-        let mut rank = 0;
-        let mut record = |paths: &mut Paths, state: State, parent: Option<(State, Move)>| {
-            if let Some(index) = paths.index(state) {
-                paths.visits[index] = Some(Visit { rank, parent });
-                rank += 1;
-            }
-        };
-        record(self, start, None);
-        let (mut by_first, mut by_last) = (vec![start], vec![start]);
-        while !by_first.is_empty() {
-            let firsts = without_repetitions(self.pushes(&by_first, blocked).map(|(state, ..)| state));
-            let lasts: Vec<(State, State, Move)> = self.pushes(&by_last, blocked).collect();
-            by_last = without_repetitions(lasts.iter().rev().map(|(state, ..)| *state));
-            by_last.reverse();
-            for &state in &firsts {
-                let last = lasts.iter().rev().find(|(pushed, ..)| *pushed == state);
-                record(self, state, last.map(|&(_, parent, action)| (parent, action)));
-            }
-            by_first = firsts;
+    fn set_free(&mut self, at: Point, free: bool) {
+        if let Some(cell) = self.cell(at) {
+            self.free[cell] = free;
         }
     }
 
-    /// What the states of a level put into the queue: state, parent, move.
-    fn pushes<'a>(
-        &'a self,
-        level: &'a [State],
-        blocked: &'a [Point],
-    ) -> impl Iterator<Item = (State, State, Move)> + 'a {
-        let new = move |state: &State| {
-            self.index(*state).is_some_and(|index| self.visits[index].is_none()) && !blocked.contains(&state.at)
-        };
-        level.iter().flat_map(move |&parent| {
-            let pushed = parent.successors().into_iter().filter(move |(_, state)| new(state));
-            pushed.map(move |(action, state)| (state, parent, action))
-        })
+    fn state(&self, at: Point, facing: Direction) -> Option<State> {
+        self.cell(at).map(|cell| cell * 4 + facing as usize)
+    }
+
+    /// In upstream's order: forward, left, right.
+    fn successors(&self, state: State) -> [(Move, Option<State>); 3] {
+        let (cell, facing) = (state / 4, Direction::ALL[state % 4]);
+        let at = self.low + Point::new((cell % SIDE) as i32, (cell / SIDE) as i32);
+        [
+            (Move::Forward, self.state(at + facing.vector(), facing)),
+            (Move::Left, self.state(at, facing.turned_left())),
+            (Move::Right, self.state(at, facing.turned_right())),
+        ]
+    }
+
+    /// The states that a state puts into the queue.
+    fn pushes(&self, state: State) -> impl Iterator<Item = (Move, State)> + '_ {
+        let pushed = self.successors(state).into_iter().filter_map(|(action, next)| Some((action, next?)));
+        pushed.filter(|&(_, next)| self.free[next / 4] && self.ranks[next].is_none())
+    }
+
+    fn fill(&mut self, start: State) {
+        let mut next_rank = 0;
+        let (mut by_first, mut by_last) = (vec![start], vec![start]);
+        self.ranks[start] = Some(next_rank);
+        while !by_first.is_empty() {
+            let mut pushed = Vec::with_capacity(3 * by_last.len());
+            for &parent in &by_last {
+                let start = pushed.len();
+                pushed.extend(self.pushes(parent));
+                for &(action, state) in &pushed[start..] {
+                    self.parents[state] = Some((parent, action));
+                }
+            }
+            by_last = without_repetitions(pushed.iter().rev().map(|&(_, state)| state));
+            by_last.reverse();
+            by_first = without_repetitions(by_first.iter().flat_map(|&parent| self.pushes(parent)).map(|(_, s)| s));
+            for &state in &by_first {
+                next_rank += 1;
+                self.ranks[state] = Some(next_rank);
+            }
+        }
     }
 
     /// The moves to stand before a cell and face it.
     pub fn to_face(&self, target: Point) -> Option<Vec<Move>> {
-        self.path(Direction::ALL.map(|facing| State { at: target - facing.vector(), facing }))
+        self.path(Direction::ALL.map(|facing| self.state(target - facing.vector(), facing)))
     }
 
     /// The moves to stand on a cell.
     pub fn onto(&self, target: Point) -> Option<Vec<Move>> {
-        self.path(Direction::ALL.map(|facing| State { at: target, facing }))
+        self.path(Direction::ALL.map(|facing| self.state(target, facing)))
     }
 
-    fn path(&self, targets: [State; 4]) -> Option<Vec<Move>> {
-        let reached = targets.into_iter().filter_map(|state| self.visit(state));
-        let mut visit = reached.min_by_key(|visit| visit.rank)?;
+    fn path(&self, targets: [Option<State>; 4]) -> Option<Vec<Move>> {
+        let reached = targets.into_iter().flatten().filter_map(|state| Some((self.ranks[state]?, state)));
+        let (_, mut state) = reached.min()?;
         let mut moves = Vec::new();
-        while let Some((parent, action)) = visit.parent {
+        while let Some((parent, action)) = self.parents[state] {
             moves.push(action);
-            visit = self.visit(parent)?;
+            state = parent;
         }
         moves.reverse();
         Some(moves)
@@ -140,11 +137,6 @@ fn bounds(corner: Point, beyond: Point) -> (Point, Point) {
 }
 
 fn without_repetitions(states: impl Iterator<Item = State>) -> Vec<State> {
-    let mut kept = Vec::new();
-    for state in states {
-        if !kept.contains(&state) {
-            kept.push(state);
-        }
-    }
-    kept
+    let mut met = [false; STATES];
+    states.filter(|&state| !std::mem::replace(&mut met[state], true)).collect()
 }
