@@ -360,7 +360,8 @@ impl Bot {
     fn knows_key(&self, world: &World, door: ObjectId) -> bool {
         let colour = world.object(door).colour;
         let mut seen = world.objects.iter().filter(|it| it.position.is_some_and(|at| self.map.seen(at)));
-        self.style == Style::Text && (has_key(world, door) || seen.any(|it| it.kind == Kind::Key && it.colour == colour))
+        self.style == Style::Text
+            && (has_key(world, door) || seen.any(|it| it.kind == Kind::Key && it.colour == colour))
     }
 
     /// The object, if it is one, and the cell of a target; `None` while nothing of what it describes has been seen.
@@ -384,9 +385,8 @@ impl Bot {
     /// number, also when one of them has been picked up meanwhile and the positions have moved up.
     fn nearest(&self, descriptor: &Descriptor, why: Why, world: &World) -> Option<(Option<ObjectId>, Point)> {
         let adjacent = why == Why::PutNext;
-        let too_late = |id: ObjectId| {
-            self.style == Style::Text && why == Why::Open && world.object(id).door == DoorState::Open
-        };
+        let too_late =
+            |id: ObjectId| self.style == Style::Text && why == Why::Open && world.object(id).door == DoorState::Open;
         let mut best: Option<(usize, ObjectId, Point)> = None;
         for (thing, &at) in descriptor.things.iter().zip(&descriptor.positions) {
             let Cell::Object(id) = *thing else { continue };

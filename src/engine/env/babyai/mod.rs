@@ -115,6 +115,9 @@ impl BabyAiOptions {
         if self.max_turns < 1 {
             return Err(Error::option("max_turns", "at least 1 turn", self.max_turns));
         }
+        if self.instructions.as_ref().is_some_and(|text| text.trim().is_empty()) {
+            return Err(Error::option("instructions", "a text", "an empty one"));
+        }
         Ok(())
     }
 }
