@@ -1,9 +1,10 @@
 //! One episode below the text: minigrid's BabyAI levels, move by move.
 
+use super::geometry::Point;
 use super::levels::LEVELS;
 use super::mission::{Mission, Verdict};
 use super::view::{self, Image};
-use super::world::{Code, Move, World};
+use super::world::{Cell, Code, Move, World};
 use crate::engine::Result;
 
 /// What one move led to.
@@ -39,6 +40,18 @@ impl Game {
         Game { world, mission, text, first_image, steps: 0, max_steps }
     }
 
+    /// Level 23 begins with the first object of the mission in the agent's hands. Its place is still known as the old
+    /// one, and the first image was made before.
+    pub(super) fn take_the_first_object(&mut self) {
+        let object = self.mission.descriptors().first().and_then(|it| it.things.first().copied());
+        if let Some(Cell::Object(id)) = object
+            && let Some(at) = self.world.object(id).position
+        {
+            self.world.set(at, Cell::Empty);
+            self.world.carrying = Some(id);
+        }
+    }
+
     /// The mission in minigrid's words, with the order of its parts.
     pub fn mission(&self) -> &str {
         &self.text
@@ -63,13 +76,13 @@ impl Game {
     /// All cells encoded, `cells[y][x]`.
     pub fn cells(&self) -> Vec<Vec<Code>> {
         let world = &self.world;
-        let row = |y| (0..world.width).map(|x| world.encode(world.cell(super::world::Point::new(x, y)))).collect();
+        let row = |y| (0..world.width).map(|x| world.encode(world.cell(Point::new(x, y)))).collect();
         (0..world.height).map(row).collect()
     }
 
     /// Type, colour and state of what is carried.
     pub fn carried(&self) -> Option<Code> {
-        self.world.carrying.map(|id| self.world.encode(super::world::Cell::Object(id)))
+        self.world.carrying.map(|id| self.world.encode(Cell::Object(id)))
     }
 
     /// The observation before any move. Where the agent begins with an object in its hands, this still shows the

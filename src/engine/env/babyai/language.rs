@@ -1,5 +1,6 @@
 //! Levels whose missions are drawn from the whole language: any objects, acts and joints that the level allows.
 
+use super::geometry::{Area, Direction};
 use super::mission::{Act, Descriptor, Joint, Mission, Place};
 use super::rooms::{Rejected, RoomAt, Rooms};
 use super::world::{Colour, DoorState, Kind};
@@ -115,7 +116,7 @@ impl Language {
             let place = (self.places && rooms.coin()).then(|| rooms.random.choice(&Place::ALL));
             let mut descriptor = Descriptor::new(Some(kind), colour, place);
             descriptor.find(&rooms.world);
-            let outside = |area: super::world::Area| descriptor.positions.iter().any(|&at| !area.contains(at));
+            let outside = |area: Area| descriptor.positions.iter().any(|&at| !area.contains(at));
             if !descriptor.things.is_empty() && closed.is_none_or(outside) {
                 return Ok(descriptor);
             }
@@ -128,7 +129,7 @@ impl Language {
 fn lock_a_room(rooms: &mut Rooms) -> Result<RoomAt, Rejected> {
     let (room, side) = loop {
         let room = rooms.random_room();
-        let side = rooms.random.choice(&super::world::Direction::ALL);
+        let side = rooms.random.choice(&Direction::ALL);
         if rooms.neighbour(room, side).is_some() {
             break (room, side);
         }

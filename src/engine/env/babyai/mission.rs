@@ -3,7 +3,8 @@
 //! A clause names an act and one or two groups of objects ("put the red ball next to a box"); clauses are joined by
 //! "and", by ", then" or by " after you". The objects that a description means are fixed when the episode begins.
 
-use super::world::{Cell, Colour, DoorState, Kind, Move, ObjectId, Point, World};
+use super::geometry::Point;
+use super::world::{Cell, Colour, DoorState, Kind, Move, ObjectId, World};
 
 /// Where an object lies, seen from the agent's first position, in the room in which it begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

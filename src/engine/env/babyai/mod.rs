@@ -6,15 +6,15 @@
 //! are two [modes](Mode).
 //!
 //! Task ids are AgentGym's: the level is `id mod 40` and the seed `id div 40`. Every id is a task. Not every task has
-//! a solution: in level 26 the key is in a box, which no text action opens, and see the heads of `levels.rs` and
-//! `open_doors_order`.
+//! a solution: in level 26 the key is in a box, which no text action opens, and see also the head of `designs.rs` and
+//! its `open_doors_order`.
 
-mod bot;
+mod designs;
 mod expert;
 mod game;
+mod geometry;
 mod language;
 mod levels;
-mod map;
 mod mission;
 mod paths;
 mod rooms;

@@ -10,8 +10,9 @@
 //!
 //! So each level is kept twice, in the order of first and of last occurrences.
 
+use super::geometry::{Direction, Point};
 use super::view::Frame;
-use super::world::{Direction, Move, Point, World};
+use super::world::{Move, World};
 
 /// Cells along a side of the searched square: the view, and one cell behind it where the bounds include it.
 const SIDE: usize = 8;

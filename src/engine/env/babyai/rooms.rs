@@ -1,6 +1,7 @@
 //! A grid of rooms under construction: walls, doors, objects, the agent. Every draw is minigrid's, in its order.
 
-use super::world::{Area, Cell, Colour, Direction, DoorState, Kind, Object, ObjectId, Point, World};
+use super::geometry::{Area, Direction, Point};
+use super::world::{Cell, Colour, DoorState, Kind, Object, ObjectId, World};
 use crate::engine::env::numpy_random::NumpyRandom;
 
 /// The level at hand will not do: the next one is drawn from the same stream.

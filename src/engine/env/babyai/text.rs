@@ -5,9 +5,10 @@
 
 use std::fmt::Write;
 
+use super::geometry::Point;
 use super::paths::Paths;
 use super::view::{Frame, Image, SIZE};
-use super::world::{Colour, Kind, Move, Point, World, code};
+use super::world::{Colour, Kind, Move, World, code};
 
 pub const UNKNOWN: &str = "The action is not recognized. Please check valid actions.";
 pub const NO_CHANGE: &str = "No change in state.";

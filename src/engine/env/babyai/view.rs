@@ -1,6 +1,7 @@
 //! What the agent sees: the 7×7 cells ahead of it, turned so that it looks up from the middle of the last row.
 
-use super::world::{Cell, Code, Point, World, code};
+use super::geometry::Point;
+use super::world::{Cell, Code, Kind, World, code};
 
 /// Cells along a side of the view.
 pub const SIZE: usize = 7;
@@ -57,7 +58,7 @@ pub fn visible(world: &World) -> [[bool; SIZE]; SIZE] {
         Cell::Wall => true,
         Cell::Object(id) => {
             let object = world.object(id);
-            object.kind == super::world::Kind::Door && !object.is_open_door()
+            object.kind == Kind::Door && !object.is_open_door()
         }
     };
     let mut seen = [[false; SIZE]; SIZE];

@@ -3,8 +3,9 @@
 use std::cell::Cell as Counter;
 use std::collections::VecDeque;
 
-use super::view::{self, Frame};
-use super::world::{Cell, Kind, Point, World};
+use crate::engine::env::babyai::geometry::Point;
+use crate::engine::env::babyai::view::{self, Frame};
+use crate::engine::env::babyai::world::{Cell, Kind, World};
 
 /// Cells that all searches of one plan may visit together: a few tenths of a second. Upstream's bot can run for ever.
 const MAX_VISITS: usize = 20_000_000;

@@ -1,17 +1,21 @@
 //! The expert's moves: a stack of subgoals, the one on top decides. It follows minigrid's `BabyAIBot`: the same subgoals
-//! and the same choices. It only uses what it has seen.
+//! and the same choices, so on most tasks the same moves. It only uses what it has seen.
 //!
-//! Unlike upstream's it gives up where that one fails an assertion or turns in circles, can begin in the middle of an
-//! episode, and knows what to do with an object that is in its hands when it begins. In two more points it differs if
-//! it is [made so](Style).
+//! Unlike upstream's it
+//!
+//! * gives up where that one fails an assertion or turns in circles;
+//! * can begin in the middle of an episode, also with something in its hands;
+//! * never closes a door, which no text action does: what the mission wants opened must be closed still, so such doors
+//!   are the last to be explored;
+//! * explores a locked door rather when its key has been seen; upstream asks for one key after the other for ever.
 
 use std::rc::Rc;
 
-use super::game::Game;
 use super::map::Map;
-use super::mission::{Act, Descriptor, Joint, Mission};
-use super::view::Frame;
-use super::world::{Cell, DoorState, Kind, Move, ObjectId, Point, World};
+use crate::engine::env::babyai::game::Game;
+use crate::engine::env::babyai::geometry::Point;
+use crate::engine::env::babyai::mission::{Act, Descriptor, Joint, Mission};
+use crate::engine::env::babyai::world::{Cell, DoorState, Kind, Move, ObjectId, World};
 
 /// Changes of plan without a move.
 const MAX_REPLANS: usize = 200;
@@ -20,19 +24,8 @@ const MAX_REPLANS: usize = 200;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stuck;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Style {
-    /// The moves of upstream's bot on a new episode.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for comparison with minigrid's bot"))]
-    Upstream,
-    /// For text actions, which cannot close a door: what is to be opened must be closed still, so doors of the mission
-    /// are the last to be explored. And a locked door is explored rather when its key has been seen; upstream asks for
-    /// one key after the other in circles.
-    Text,
-}
-
 #[derive(Clone)]
-enum Target {
+pub enum Target {
     /// A description in the mission, by its number.
     Mission(usize),
     /// A description of the bot's own, looked up when it was made.
@@ -42,7 +35,7 @@ enum Target {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Why {
+pub enum Why {
     /// Face the target.
     Face,
     /// Face an empty cell beside it.
@@ -55,14 +48,14 @@ enum Why {
 
 /// What to do with the key after unlocking a door.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Key {
+pub enum Key {
     Undecided,
     PutDown,
     Keep,
 }
 
 #[derive(Clone)]
-enum Subgoal {
+pub enum Subgoal {
     Close,
     Open(Key),
     Drop,
@@ -72,15 +65,14 @@ enum Subgoal {
 }
 
 pub struct Bot {
-    style: Style,
-    map: Map,
-    stack: Vec<Subgoal>,
+    pub map: Map,
+    pub stack: Vec<Subgoal>,
     moved: bool,
 }
 
 impl Bot {
-    pub fn new(game: &Game, style: Style) -> Self {
-        let mut bot = Bot { style, map: Map::new(&game.world), stack: Vec::new(), moved: false };
+    pub fn new(game: &Game) -> Self {
+        let mut bot = Bot { map: Map::new(&game.world), stack: Vec::new(), moved: false };
         bot.map.observe(&game.world);
         for step in pending(&game.mission).iter().rev() {
             bot.add(step);
@@ -89,7 +81,7 @@ impl Bot {
         bot
     }
 
-    fn go(&mut self, target: Target, why: Why) {
+    pub fn go(&mut self, target: Target, why: Why) {
         self.stack.push(Subgoal::GoNextTo(target, why));
     }
 
@@ -224,108 +216,6 @@ impl Bot {
         Ok(())
     }
 
-    fn plan_walk(&mut self, target: &Target, why: Why, game: &Game) -> Result<Option<Move>, Stuck> {
-        let world = &game.world;
-        let Some((object, at)) = self.locate(target, why, game)? else {
-            self.stack.push(Subgoal::Explore);
-            return Ok(None);
-        };
-        let locked = object.filter(|&id| world.object(id).door == DoorState::Locked);
-        if let Some(door) = locked.filter(|_| why == Why::Open && world.carrying.is_none()) {
-            self.stack.pop();
-            self.go(Target::Door(door), Why::Open);
-            self.stack.push(Subgoal::PickUp);
-            self.go(key_of(world, door), Why::Face);
-            return Ok(None);
-        }
-        if at.distance(world.agent) == if why == Why::PutNext { 1 } else { 0 } {
-            return Ok(Some(step_aside(world)));
-        }
-        if self.arrived(at, why, world) {
-            return Ok(None);
-        }
-        self.walk_to(at, world)
-    }
-
-    /// Whether the target is faced as it should be; changes the stack then.
-    fn arrived(&mut self, at: Point, why: Why, world: &World) -> bool {
-        let front = world.front();
-        if why != Why::PutNext {
-            if at == front {
-                self.stack.pop();
-            }
-            return at == front;
-        }
-        let beside = at.distance(front) == 1;
-        match world.cell(front) {
-            Cell::Empty if beside => {
-                self.stack.pop();
-                true
-            }
-            Cell::Object(id) if beside && world.object(id).is_open_door() => {
-                // Nothing can be put into a doorway: go through it first.
-                self.go(Target::Cell(front + world.facing.vector().times(2)), Why::Face);
-                true
-            }
-            _ => false,
-        }
-    }
-
-    fn walk_to(&mut self, at: Point, world: &World) -> Result<Option<Move>, Stuck> {
-        let reaches = |point: Point, _: Cell| point == at;
-        let way = self.map.route(world, false, reaches).filter(|route| !route.path.is_empty());
-        let way = way.or_else(|| self.map.route(world, true, reaches));
-        let Some(&next) = way.as_ref().and_then(|route| route.path.first()) else {
-            self.stack.push(Subgoal::Explore);
-            return Ok(None);
-        };
-        if next == world.front() {
-            return self.step_ahead(world);
-        }
-        let right = world.facing.vector().turned_right();
-        Ok(Some(match next - world.agent {
-            step if step == right => Move::Right,
-            step if step == -right => Move::Left,
-            // Behind: turn to where the room is wider.
-            _ if room_beside(world, -right) > room_beside(world, right) => Move::Left,
-            _ => Move::Right,
-        }))
-    }
-
-    /// Goes on, through a door that may have to be opened; moves what stands there out of the way.
-    fn step_ahead(&mut self, world: &World) -> Result<Option<Move>, Stuck> {
-        if let Some((_, state)) = front_door(world) {
-            return match state {
-                DoorState::Open => Ok(Some(Move::Forward)),
-                DoorState::Locked => Err(Stuck),
-                DoorState::Closed => {
-                    self.stack.push(Subgoal::Open(Key::Undecided));
-                    Ok(None)
-                }
-            };
-        }
-        if world.cell(world.front()) == Cell::Empty {
-            return Ok(Some(Move::Forward));
-        }
-        let place = self.map.drop_place(world, None).ok_or(Stuck)?;
-        if world.carrying.is_none() {
-            self.stack.push(Subgoal::Drop);
-            self.go(Target::Cell(place), Why::Face);
-            self.stack.push(Subgoal::PickUp);
-            return Ok(None);
-        }
-        let aside = self.map.drop_place(world, Some(place)).ok_or(Stuck)?;
-        self.stack.push(Subgoal::PickUp);
-        self.go(Target::Cell(place), Why::Face);
-        self.stack.push(Subgoal::Drop);
-        self.go(Target::Cell(aside), Why::Face);
-        self.stack.push(Subgoal::PickUp);
-        self.go(Target::Cell(world.front()), Why::Face);
-        self.stack.push(Subgoal::Drop);
-        self.go(Target::Cell(place), Why::Face);
-        Ok(None)
-    }
-
     /// To the nearest cell that has not been seen; else through a door, rather one that is not locked.
     fn plan_exploration(&mut self, game: &Game) -> Result<Option<Move>, Stuck> {
         let world = &game.world;
@@ -354,68 +244,13 @@ impl Bot {
     /// The mission will ask for this door to be opened.
     fn is_reserved(&self, game: &Game, id: ObjectId) -> bool {
         let asks = |step: &Pending| matches!(step.act, Act::Open { door, .. } if door.contains(id));
-        self.style == Style::Text && pending(&game.mission).iter().any(asks)
+        pending(&game.mission).iter().any(asks)
     }
 
     fn knows_key(&self, world: &World, door: ObjectId) -> bool {
         let colour = world.object(door).colour;
         let mut seen = world.objects.iter().filter(|it| it.position.is_some_and(|at| self.map.seen(at)));
-        self.style == Style::Text
-            && (has_key(world, door) || seen.any(|it| it.kind == Kind::Key && it.colour == colour))
-    }
-
-    /// The object, if it is one, and the cell of a target; `None` while nothing of what it describes has been seen.
-    fn locate(&self, target: &Target, why: Why, game: &Game) -> Result<Option<(Option<ObjectId>, Point)>, Stuck> {
-        let descriptor = match target {
-            Target::Cell(at) => return Ok(Some((None, *at))),
-            Target::Door(id) => {
-                let at = game.world.object(*id).position.ok_or(Stuck)?;
-                return Ok(Some((Some(*id), at)));
-            }
-            Target::Found(descriptor) => descriptor,
-            Target::Mission(number) => game.mission.descriptors().get(*number).copied().ok_or(Stuck)?,
-        };
-        if descriptor.things.is_empty() {
-            return Err(Stuck);
-        }
-        Ok(self.nearest(descriptor, why, &game.world))
-    }
-
-    /// The nearest of the described things that have been seen. Like upstream it pairs things and positions by their
-    /// number, also when one of them has been picked up meanwhile and the positions have moved up.
-    fn nearest(&self, descriptor: &Descriptor, why: Why, world: &World) -> Option<(Option<ObjectId>, Point)> {
-        let adjacent = why == Why::PutNext;
-        let too_late =
-            |id: ObjectId| self.style == Style::Text && why == Why::Open && world.object(id).door == DoorState::Open;
-        let mut best: Option<(usize, ObjectId, Point)> = None;
-        for (thing, &at) in descriptor.things.iter().zip(&descriptor.positions) {
-            let Cell::Object(id) = *thing else { continue };
-            if world.carrying == Some(id) || !self.map.seen(at) || too_late(id) {
-                continue;
-            }
-            let Some(route) = self.map.route(world, true, |point, _| point == at) else { continue };
-            // A lower bound on the moves that it takes to clear the way.
-            let clearing = match (route.blocked, world.carrying) {
-                (false, _) => 0,
-                (true, None) => 4,
-                (true, Some(_)) => 7,
-            };
-            let distance = match route.path.len() + clearing {
-                0 => {
-                    if adjacent {
-                        3
-                    } else {
-                        2
-                    }
-                }
-                1 if adjacent => 3,
-                distance => distance,
-            };
-            if best.is_none_or(|(least, ..)| distance < least) {
-                best = Some((distance, id, at));
-            }
-        }
-        best.map(|(_, id, at)| (Some(id), at))
+        has_key(world, door) || seen.any(|it| it.kind == Kind::Key && it.colour == colour)
     }
 }
 
@@ -449,7 +284,7 @@ fn pending(mission: &Mission) -> Vec<Pending<'_>> {
     found
 }
 
-fn front_door(world: &World) -> Option<(ObjectId, DoorState)> {
+pub fn front_door(world: &World) -> Option<(ObjectId, DoorState)> {
     world.object_at(world.front()).filter(|(_, it)| it.kind == Kind::Door).map(|(id, it)| (id, it.door))
 }
 
@@ -457,42 +292,8 @@ fn has_key(world: &World, door: ObjectId) -> bool {
     world.carried().is_some_and(|held| held.kind == Kind::Key && held.colour == world.object(door).colour)
 }
 
-fn key_of(world: &World, door: ObjectId) -> Target {
+pub fn key_of(world: &World, door: ObjectId) -> Target {
     let mut key = Descriptor::of(Kind::Key, world.object(door).colour);
     key.find(world);
     Target::Found(Rc::new(key))
-}
-
-/// A move away from the cell under the agent.
-fn step_aside(world: &World) -> Move {
-    let free = |at: Point| match world.cell(at) {
-        Cell::Empty => true,
-        Cell::Wall => false,
-        Cell::Object(id) => world.object(id).is_open_door(),
-    };
-    let right = world.facing.vector().turned_right();
-    if free(world.front()) {
-        Move::Forward
-    } else if free(world.agent + right) {
-        Move::Right
-    } else {
-        Move::Left
-    }
-}
-
-/// Cells from the agent to the first wall or door in a direction, as far as the view reaches.
-fn room_beside(world: &World, direction: Point) -> i32 {
-    let frame = Frame::of(world);
-    let mut distance = 1;
-    loop {
-        let at = world.agent + direction.times(distance);
-        if !frame.contains(at) {
-            return distance - 1;
-        }
-        match world.cell(at) {
-            Cell::Wall => return distance,
-            Cell::Object(id) if world.object(id).kind == Kind::Door => return distance,
-            Cell::Empty | Cell::Object(_) => distance += 1,
-        }
-    }
 }
