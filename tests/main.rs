@@ -2,6 +2,10 @@
 
 /// The layers keep their arrows.
 mod arch;
+/// BabyAI against minigrid's and AgentGym's own episodes.
+mod babyai;
+/// BabyAI's modes, opening and expert.
+mod babyai_play;
 /// Bad input ends in one sentence.
 mod bad_input;
 /// Chat templates against the texts that transformers renders.

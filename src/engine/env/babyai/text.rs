@@ -45,14 +45,15 @@ impl Scene {
         scene.add_moves(&sightings);
         match world.carrying {
             None => {
-                scene.add_pickups(&sightings, &paths);
+                let portable = sightings.iter().filter(|it| it.is_portable());
+                scene.add_walks("pickup", portable, &paths, Some(Move::PickUp));
                 scene.refuse("drop", EMPTY_HANDED);
             }
             Some(_) if blocked.contains(&world.front()) => scene.refuse("drop", OCCUPIED),
             Some(_) => scene.allow("drop", vec![Move::Drop]),
         }
         scene.add_doors(world, &sightings, &paths);
-        scene.add_go_to(&sightings, &paths);
+        scene.add_walks("go to", sightings.iter().filter(|it| it.thing != Thing::Wall), &paths, None);
         scene.allow(CHECK, Vec::new());
         scene
     }
@@ -102,41 +103,31 @@ impl Scene {
         }
     }
 
-    fn add_pickups(&mut self, sightings: &[Sighting], paths: &Paths) {
+    /// Actions that begin by walking up to something. What cannot be reached is not counted.
+    fn add_walks<'a>(
+        &mut self,
+        verb: &str,
+        targets: impl Iterator<Item = &'a Sighting>,
+        paths: &Paths,
+        ending: Option<Move>,
+    ) {
         let mut counts = Counts::default();
-        for it in sightings.iter().filter(|it| it.is_portable()) {
-            let number = counts.of(it) + 1;
-            let action = format!("pickup {} {number}", it.name);
+        for it in targets {
+            let action = format!("{verb} {} {}", it.name, counts.of(it) + 1);
             match paths.to_face(it.at) {
                 Some(mut moves) => {
-                    moves.push(Move::PickUp);
+                    moves.extend(ending);
                     self.allow(action, moves);
                     counts.add(it);
                 }
-                None => {
-                    let reason = format!("You cannot {action}, as there is no path leading to it.");
-                    self.refuse(action, reason);
-                }
+                None => self.refuse_unreachable(action),
             }
         }
     }
 
-    fn add_go_to(&mut self, sightings: &[Sighting], paths: &Paths) {
-        let mut counts = Counts::default();
-        for it in sightings.iter().filter(|it| it.thing != Thing::Wall) {
-            let number = counts.of(it) + 1;
-            let action = format!("go to {} {number}", it.name);
-            match paths.to_face(it.at) {
-                Some(moves) => {
-                    self.allow(action, moves);
-                    counts.add(it);
-                }
-                None => {
-                    let reason = format!("You cannot {action}, as there is no path leading to it.");
-                    self.refuse(action, reason);
-                }
-            }
-        }
+    fn refuse_unreachable(&mut self, action: String) {
+        let reason = format!("You cannot {action}, as there is no path leading to it.");
+        self.refuse(action, reason);
     }
 
     fn add_doors(&mut self, world: &World, sightings: &[Sighting], paths: &Paths) {
@@ -175,10 +166,7 @@ impl Scene {
         let action = format!("go through {door}");
         match paths.onto(it.at) {
             Some(moves) => self.allow(action, moves),
-            None => {
-                let reason = format!("You cannot {action}, as there is no path leading to it.");
-                self.refuse(action, reason);
-            }
+            None => self.refuse_unreachable(action),
         }
     }
 

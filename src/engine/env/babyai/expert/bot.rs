@@ -56,7 +56,6 @@ pub enum Key {
 
 #[derive(Clone)]
 pub enum Subgoal {
-    Close,
     Open(Key),
     Drop,
     PickUp,
@@ -149,7 +148,7 @@ impl Bot {
     /// place must be free when it is needed.
     fn settle(&mut self, world: &World) -> Result<(), Stuck> {
         let key = match self.stack.last() {
-            Some(Subgoal::Close | Subgoal::Drop | Subgoal::PickUp) => Key::Keep,
+            Some(Subgoal::Drop | Subgoal::PickUp) => Key::Keep,
             Some(Subgoal::Open(key)) => *key,
             Some(Subgoal::GoNextTo(..) | Subgoal::Explore) | None => return Ok(()),
         };
@@ -167,9 +166,6 @@ impl Bot {
         let world = &game.world;
         let only_if = |possible: bool, action: Move| if possible { Ok(Some(action)) } else { Err(Stuck) };
         match top {
-            Subgoal::Close => {
-                only_if(front_door(world).is_some_and(|(_, state)| state == DoorState::Open), Move::Toggle)
-            }
             Subgoal::Drop => only_if(world.carrying.is_some() && world.cell(world.front()) == Cell::Empty, Move::Drop),
             Subgoal::PickUp => only_if(world.carrying.is_none(), Move::PickUp),
             Subgoal::Open(key) => self.plan_open(key, world),
@@ -181,7 +177,7 @@ impl Bot {
     fn plan_open(&mut self, key: Key, world: &World) -> Result<Option<Move>, Stuck> {
         let (door, state) = front_door(world).ok_or(Stuck)?;
         match state {
-            DoorState::Open => self.stack.push(Subgoal::Close),
+            DoorState::Open => return Err(Stuck),
             DoorState::Locked if !has_key(world, door) => {
                 self.stack.pop();
                 self.fetch_key(door, world)?;

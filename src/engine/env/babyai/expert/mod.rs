@@ -23,11 +23,15 @@ const MAX_MOVES: usize = 2000;
 /// Moves that a text action may save over the bot's, which turns around more than it has to.
 const SHORTCUT: usize = 2;
 
-/// A way to success, from the state in which it was made.
+/// A way to success, and how far the episode has followed it.
 #[derive(Debug, Clone)]
 pub struct Plan {
     /// The state before each move, and after the last.
     states: Vec<u64>,
+    /// The state in which the last action was advised.
+    at: usize,
+    /// The state to which that action leads.
+    next: usize,
 }
 
 impl Plan {
@@ -44,7 +48,7 @@ impl Plan {
                 Verdict::Failure => return None,
                 Verdict::Success => {
                     states.push(fingerprint(&game));
-                    return Some(Plan { states });
+                    return Some(Plan { states, at: 0, next: 0 });
                 }
             }
         }
@@ -59,24 +63,29 @@ fn fingerprint(game: &Game) -> u64 {
     hasher.finish()
 }
 
-/// The next text action, and the plan behind it, which holds as long as the episode follows it.
+/// The next text action. `plan` is what the advice rests on; it is made again when the episode has left it.
 pub(super) fn action(play: &Play, plan: &mut Option<Plan>, mode: Mode) -> Option<String> {
     let here = fingerprint(&play.game);
-    let place = |plan: &Plan| plan.states.iter().rposition(|&state| state == here);
-    if plan.as_ref().and_then(place).is_none() {
+    // By number, not by likeness: the bot may look around and so come through a state twice.
+    let place = |plan: &Plan| [plan.next, plan.at].into_iter().find(|&index| plan.states[index] == here);
+    let from = plan.as_ref().and_then(place);
+    if from.is_none() {
         *plan = Plan::of(&play.game);
     }
-    let plan = plan.as_ref()?;
-    let from = place(plan)?;
+    let (plan, from) = (plan.as_mut()?, from.unwrap_or(0));
+    if from + 1 == plan.states.len() {
+        return None;
+    }
     let tried = play.scene.actions.iter().filter(|(_, moves)| !moves.is_empty());
-    let judged = tried.filter_map(|(name, moves)| Some((worth(play, moves, mode, plan, from)?, name)));
+    let judged = tried.filter_map(|(name, moves)| Some((reach(play, moves, mode, plan, from)?, name)));
     // Of equally good ones the first.
-    let best = judged.reduce(|best, next| if next.0 > best.0 { next } else { best });
-    best.map(|(_, name)| name.clone())
+    let (next, name) = judged.reduce(|best, other| if other.0 > best.0 { other } else { best })?;
+    (plan.at, plan.next) = (from, next);
+    Some(name.clone())
 }
 
 /// How far along the plan a text action leads; `None` when it leads astray.
-fn worth(play: &Play, moves: &[Move], mode: Mode, plan: &Plan, from: usize) -> Option<usize> {
+fn reach(play: &Play, moves: &[Move], mode: Mode, plan: &Plan, from: usize) -> Option<usize> {
     let (mut game, mut image) = (play.game.clone(), play.image);
     let before = game.steps();
     let last = super::make_moves(&mut game, &mut image, moves, mode);

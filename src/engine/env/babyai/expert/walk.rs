@@ -147,14 +147,8 @@ impl Bot {
                 (true, Some(_)) => 7,
             };
             let distance = match route.path.len() + clearing {
-                0 => {
-                    if adjacent {
-                        3
-                    } else {
-                        2
-                    }
-                }
-                1 if adjacent => 3,
+                0 | 1 if adjacent => 3,
+                0 => 2,
                 distance => distance,
             };
             if best.is_none_or(|(least, ..)| distance < least) {
