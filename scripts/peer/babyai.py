@@ -3,13 +3,16 @@
     python -m venv peer && peer/bin/pip install minigrid==3.2.0 numpy
     peer/bin/python scripts/peer/babyai.py games.jsonl --seeds 1000:1025
     peer/bin/python scripts/peer/babyai.py texts.jsonl --seeds 1000:1010 --agentgym AgentGym/agentenv-babyai
+    peer/bin/python scripts/peer/babyai.py bot.jsonl --seeds 0:10 --bot
     AFFINE_PEER_BABYAI=games.jsonl cargo test --release -- --ignored recorded_by_the_peer
+    AFFINE_PEER_BABYAI_BOT=bot.jsonl cargo test --release -- --ignored --nocapture minigrids_on_most_tasks
 
 Every level is played with every seed. A move is the bot's or random, so that objects are picked up, dropped and
 toggled and missions succeed; a walk goes on after its end, as the packages allow. With `--agentgym` (a checkout of
 AgentGym, which is no package; its unused imports are replaced by empty modules) the text actions are played instead.
-With `--digest` a row keeps the actions and, of all that they led to, only a SHA-256: so tests/golden/babyai/*_walks.jsonl
-were made (`--seeds 100:105 --digest`, and `--seeds 200:203 --moves 15 --digest --agentgym …`).
+With `--digest` a row keeps the actions and, of all that they led to, only a SHA-256: so game_walks.jsonl and
+text_walks.jsonl under tests/golden/babyai were made (`--seeds 100:105 --digest`, and
+`--seeds 200:203 --moves 15 --digest --agentgym FOLDER`).
 """
 
 import argparse

@@ -5,6 +5,9 @@
 //! actions such as `go to red ball 1`, and errors. The wrapper's scoring has holes that a policy can farm, so there
 //! are two [modes](Mode).
 //!
+//! AgentGym itself asks for an older minigrid, 2.3.1, which draws the same tasks but for a few of levels 36 and 37: there
+//! a locked room from a rejected attempt could leak into the next.
+//!
 //! Task ids are AgentGym's: the level is `id mod 40` and the seed `id div 40`. Every id is a task. Not every task has
 //! a solution: in level 26 the key is in a box, which no text action opens, and see also the head of `designs.rs` and
 //! its `open_doors_order`.
