@@ -60,10 +60,12 @@ def seconds(limit):
         raise TooLong
 
     signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, limit)
+    # Again and again: an exception that is raised in a destructor is lost.
+    signal.setitimer(signal.ITIMER_REAL, limit, limit)
     try:
         yield
     finally:
+        signal.signal(signal.SIGALRM, signal.SIG_IGN)
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
