@@ -6,6 +6,10 @@ mod agentgym;
 mod agentgym_client;
 /// The layers keep their arrows.
 mod arch;
+/// BabyAI against minigrid's and AgentGym's own episodes.
+mod babyai;
+/// BabyAI's modes, opening and expert.
+mod babyai_play;
 /// Bad input ends in one sentence.
 mod bad_input;
 /// Chat templates against the texts that transformers renders.
