@@ -2,6 +2,8 @@
 //!
 //! The engine knows an environment only as the [`Environment`] trait; `lua/bind/env.rs` implements it for a Lua table.
 
+pub mod agentgym;
+pub mod alfworld;
 pub mod mersenne;
 pub mod sat;
 
