@@ -16,11 +16,8 @@ pub struct Domain {
 const REQUIREMENTS: [&str; 4] = [":adl", ":action-costs", ":typing", ":strips"];
 
 /// The first 16 hex digits of SHA-256 over the section, written with single spaces and in lower case.
-const SECTIONS: [(&str, &str); 3] = [
-    (":types", "475498af513a7f28"),
-    (":predicates", "0ba6015ef8e9ab46"),
-    (":functions", "95756e140eef923b"),
-];
+const SECTIONS: [(&str, &str); 3] =
+    [(":types", "475498af513a7f28"), (":predicates", "0ba6015ef8e9ab46"), (":functions", "95756e140eef923b")];
 
 const ACTIONS: [(&str, &str); 15] = [
     ("look", "af35305d0073105f"),

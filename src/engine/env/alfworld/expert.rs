@@ -113,9 +113,7 @@ impl Expert<'_> {
         let wanted = |object: &Index| self.household.object(*object).pickupable && self.serves(*object, class);
         let known = self.known(&|receptacle, object| Some(receptacle) != delivered && wanted(&object));
         match known {
-            Some((object, receptacle)) => {
-                Some(self.approach(receptacle).unwrap_or(Action::Take(object, receptacle)))
-            }
+            Some((object, receptacle)) => Some(self.approach(receptacle).unwrap_or(Action::Take(object, receptacle))),
             None => self.search(class),
         }
     }
@@ -164,7 +162,8 @@ impl Expert<'_> {
 
     /// Goes to the nearest appliance of a kind and uses it; it need not be open.
     fn treat(&self, appliance: Appliance, action: impl Fn(Index) -> Action) -> Option<Action> {
-        let suitable = self.receptacles(|receptacle| self.household.receptacle(receptacle).use_for.contains(&appliance));
+        let suitable =
+            self.receptacles(|receptacle| self.household.receptacle(receptacle).use_for.contains(&appliance));
         let here = suitable.iter().find(|receptacle| self.is_here(**receptacle));
         match here {
             Some(&receptacle) => Some(action(receptacle)),

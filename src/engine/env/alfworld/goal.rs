@@ -165,7 +165,8 @@ impl Compiler<'_> {
         let outer = self.scope.len();
         let mut bound = Vec::new();
         for (name, kind) in problem::declarations(variables)? {
-            let values = Index::try_from(self.things.count(kind)).map_err(|_| format!("too many of {}", kind.name()))?;
+            let values =
+                Index::try_from(self.things.count(kind)).map_err(|_| format!("too many of {}", kind.name()))?;
             bound.push(Variable { slot: self.slots, values });
             self.scope.push((name.to_string(), kind, self.slots));
             self.slots += 1;

@@ -100,7 +100,10 @@ impl Household {
         household.sort();
         household.note_what_fits();
         if !household.goal.is_reachable(&household) {
-            return Err(format!("the goal cannot be reached: nothing done in this room makes it true: {}", problem.goal));
+            return Err(format!(
+                "the goal cannot be reached: nothing done in this room makes it true: {}",
+                problem.goal
+            ));
         }
         Ok(household)
     }
@@ -270,8 +273,7 @@ pub struct Things<'a> {
 
 impl<'a> Things<'a> {
     fn of(problem: &'a Problem) -> Result<Self, String> {
-        let mut with_fact: Vec<&str> =
-            problem.facts.iter().flat_map(|fact| &fact.things).map(String::as_str).collect();
+        let mut with_fact: Vec<&str> = problem.facts.iter().flat_map(|fact| &fact.things).map(String::as_str).collect();
         with_fact.sort_unstable();
         with_fact.dedup();
         let mut things = Things { ids: BTreeMap::new(), numbers: HashMap::new(), names: display_names(&with_fact) };

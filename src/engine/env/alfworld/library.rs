@@ -26,7 +26,11 @@ pub struct Library {
 enum Game {
     At(PathBuf),
     /// `<task>/<trial>` below one of [`MAPPED_SPLITS`].
-    Mapped { games: PathBuf, task: String, trial: String },
+    Mapped {
+        games: PathBuf,
+        task: String,
+        trial: String,
+    },
 }
 
 #[derive(Deserialize)]
@@ -69,7 +73,9 @@ impl Library {
                     Error::file(games, problem)
                 })
             }
-            None => Err(Error::environment(super::NAME, format!("task {task_id}: there are {} tasks", self.games.len()))),
+            None => {
+                Err(Error::environment(super::NAME, format!("task {task_id}: there are {} tasks", self.games.len())))
+            }
         }
     }
 }

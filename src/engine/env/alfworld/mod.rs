@@ -40,9 +40,9 @@ use crate::engine::text::Message;
 use crate::engine::{Error, Result};
 
 pub use dialect::Wording;
+use expert::Memory;
 pub use game_file::compose;
 pub use generator::{Generated, generate};
-use expert::Memory;
 use household::Household;
 use library::Library;
 use options::Origin;
@@ -244,8 +244,7 @@ impl Episode {
 
 fn household_choices(household: &Household, state: &State) -> Vec<(String, Action)> {
     let actions = state.actions(household).into_iter();
-    let mut choices: Vec<(String, Action)> =
-        actions.map(|action| (text::command(household, action), action)).collect();
+    let mut choices: Vec<(String, Action)> = actions.map(|action| (text::command(household, action), action)).collect();
     choices.sort_by(|a, b| a.0.cmp(&b.0));
     choices.dedup_by(|a, b| a.0 == b.0);
     choices

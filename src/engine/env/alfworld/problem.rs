@@ -106,8 +106,15 @@ impl Predicate {
 }
 
 /// The domain's predicates on which nothing depends: facts with them are read and only give their things a name.
-const WITHOUT_CONSEQUENCE: [&str; 7] =
-    ["isreceptacleobjectfull", "wasinreceptacle", "checked", "examined", "holdsanyreceptacleobject", "full", "moveable"];
+const WITHOUT_CONSEQUENCE: [&str; 7] = [
+    "isreceptacleobjectfull",
+    "wasinreceptacle",
+    "checked",
+    "examined",
+    "holdsanyreceptacleobject",
+    "full",
+    "moveable",
+];
 
 #[derive(Debug, Clone)]
 pub struct Fact {

@@ -19,12 +19,7 @@ const GROUPS: [(&str, &[&str]); 2] = [
     ("Seat", &["Sofa", "ArmChair", "Ottoman"]),
 ];
 
-const fn class(
-    name: &'static str,
-    rooms: &'static str,
-    treatments: &'static str,
-    places: &'static str,
-) -> ObjectClass {
+const fn class(name: &'static str, rooms: &'static str, treatments: &'static str, places: &'static str) -> ObjectClass {
     ObjectClass { name, rooms, treatments, places }
 }
 
@@ -41,14 +36,24 @@ pub const OBJECTS: [ObjectClass; 54] = [
     class("CD", "b", "", "Surface Desk Dresser Cabinet Drawer GarbageCan Safe Shelf"),
     class("Candle", "lt", "", "Surface Desk Dresser Cabinet Cart Drawer Shelf Toilet"),
     class("CellPhone", "lb", "", "Surface Seat Desk Dresser Bed Drawer Safe Shelf"),
-    class("Cloth", "bt", "c", "Surface Seat Desk Dresser BathtubBasin Cabinet Cart Drawer GarbageCan LaundryHamper Shelf SinkBasin Toilet"),
+    class(
+        "Cloth",
+        "bt",
+        "c",
+        "Surface Seat Desk Dresser BathtubBasin Cabinet Cart Drawer GarbageCan LaundryHamper Shelf SinkBasin Toilet",
+    ),
     class("CreditCard", "lb", "", "Surface Seat Desk Dresser Drawer Safe Shelf"),
     class("Cup", "k", "chf", "Surface Desk Dresser Cabinet Fridge Microwave Shelf SinkBasin"),
     class("DishSponge", "kt", "c", "Surface BathtubBasin Cabinet Cart Drawer GarbageCan Shelf SinkBasin Toilet"),
     class("Egg", "k", "chfs", "Surface Fridge GarbageCan Microwave SinkBasin"),
     class("Fork", "k", "c", "Surface Drawer SinkBasin"),
     class("Glassbottle", "k", "", "Surface Desk Dresser Cabinet Fridge Microwave Shelf SinkBasin"),
-    class("HandTowel", "t", "", "Surface BathtubBasin Cabinet Cart Drawer GarbageCan HandTowelHolder Shelf SinkBasin Toilet"),
+    class(
+        "HandTowel",
+        "t",
+        "",
+        "Surface BathtubBasin Cabinet Cart Drawer GarbageCan HandTowelHolder Shelf SinkBasin Toilet",
+    ),
     class("Kettle", "k", "c", "Surface Cabinet Shelf SinkBasin StoveBurner"),
     class("KeyChain", "lb", "", "Surface Seat Desk Dresser Drawer Safe Shelf"),
     class("Knife", "k", "c", "Surface Drawer SinkBasin"),

@@ -18,7 +18,9 @@ use super::household::Household;
 use super::problem::Problem;
 use super::task::TaskType;
 use crate::engine::{Error, Result, random};
-use classes::{BATHROOM, BEDROOM, CONTAINERS, FURNISHINGS, KITCHEN, LAMP_PLACES, LAMPS, LIVING_ROOM, OBJECTS, OPENABLE};
+use classes::{
+    BATHROOM, BEDROOM, CONTAINERS, FURNISHINGS, KITCHEN, LAMP_PLACES, LAMPS, LIVING_ROOM, OBJECTS, OPENABLE,
+};
 use classes::{ObjectClass, Room};
 
 /// A game as a PDDL problem and its task in words.

@@ -112,9 +112,7 @@ fn goal(task_type: TaskType, aim: Aim) -> String {
     let placed = |thing: &str| format!("(objectType {thing} {object}) (inReceptacle {thing} ?r)");
     let one = |condition: &str| {
         let placed = placed("?o");
-        format!(
-            "(exists (?r - receptacle ?o - object) (and (receptacleType ?r {target}) {placed}{condition}))"
-        )
+        format!("(exists (?r - receptacle ?o - object) (and (receptacleType ?r {target}) {placed}{condition}))")
     };
     match task_type {
         TaskType::Clean => one(" (cleanable ?o) (isClean ?o)"),
