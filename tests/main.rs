@@ -1,5 +1,7 @@
 //! The integration tests, in one binary: every further one would link libtorch again.
 
+/// ALFWorld against the original's engine.
+mod alfworld;
 /// The layers keep their arrows.
 mod arch;
 /// Bad input ends in one sentence.

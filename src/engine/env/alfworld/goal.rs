@@ -1,10 +1,11 @@
 //! The goal of a problem: compiled once, asked after every action.
 
-use super::household::{Household, Index, Things};
+use super::household::{Household, Index};
 use super::lisp::Expression;
 use super::problem::{self, Kind, Predicate};
 use super::reach::Reach;
 use super::state::{Flag, State};
+use super::things::Things;
 
 /// A condition over bound variables, with every `not` moved down to the facts.
 #[derive(Debug, Clone, PartialEq)]
@@ -165,9 +166,7 @@ impl Compiler<'_> {
         let outer = self.scope.len();
         let mut bound = Vec::new();
         for (name, kind) in problem::declarations(variables)? {
-            let values =
-                Index::try_from(self.things.count(kind)).map_err(|_| format!("too many of {}", kind.name()))?;
-            bound.push(Variable { slot: self.slots, values });
+            bound.push(Variable { slot: self.slots, values: self.things.count(kind) as Index });
             self.scope.push((name.to_string(), kind, self.slots));
             self.slots += 1;
         }

@@ -9,7 +9,7 @@
 //! - this file: episodes, as AgentGym wraps them ([`Wrapper::Agentgym`]) or as TextWorld shows them.
 //!
 //! Real games are played exactly: what is recorded of the original's engine comes out byte for byte, the list of
-//! admissible commands included (`tests/alfworld.rs`). Games of our own obey the same rules in rooms that are not
+//! admissible commands included (`tests/alfworld`). Games of our own obey the same rules in rooms that are not
 //! ALFRED's, so a score on them is no score on ALFWorld.
 
 mod dialect;
@@ -28,6 +28,7 @@ mod reach;
 mod state;
 mod task;
 mod text;
+mod things;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -85,6 +86,8 @@ struct Episode {
     choices: Vec<(String, Action)>,
     memory: Memory,
     won: bool,
+    /// The last step said so.
+    over: bool,
 }
 
 impl AlfWorld {
@@ -164,10 +167,11 @@ impl Environment for AlfWorld {
     fn step(&mut self, action: &str) -> Result<Step> {
         let wrapper = self.options.wrapper;
         let episode = self.episode.as_mut().ok_or_else(not_begun)?;
-        if episode.won {
+        if episode.over {
             return Err(Error::environment(NAME, "the episode is over; call reset first"));
         }
         let observation = episode.play(action);
+        episode.over = episode.won;
         let score = if episode.won { 1.0 } else { 0.0 };
         Ok(Step {
             observation: match wrapper {
@@ -214,7 +218,8 @@ impl Episode {
         let state = household.start.clone();
         let choices = household_choices(&household, &state);
         let memory = Memory::new(&household);
-        Episode { household, state, choices, memory, won: false }
+        let won = household.goal.is_reached(&household, &state);
+        Episode { household, state, choices, memory, won, over: false }
     }
 
     /// Plays a command and returns what is said; what is not admissible at this moment changes nothing.

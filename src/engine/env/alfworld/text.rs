@@ -196,3 +196,134 @@ fn join<'a>(items: impl Iterator<Item = &'a str>, article: &str) -> String {
     }
     if text.is_empty() { "nothing".to_string() } else { text }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::env::alfworld::dialect::Dialect;
+    use crate::engine::env::alfworld::problem::Problem;
+
+    /// A fridge and a counter share a location; an egg is in a bowl; a cup stands on the floor.
+    const ROOM: &str = "(define (problem room) (:domain alfred) (:objects agent1 - agent
+        apple_bar_1 egg_bar_1 knife_bar_1 bowl_bar_1 lamp_bar_1 cup_bar_1 - object
+        counter_bar_1 fridge_bar_1 microwave_bar_1 sink_bar_1_bar_sinkbasin - receptacle
+        loc_bar_1 loc_bar_2 loc_bar_3 - location
+        AppleType EggType KnifeType BowlType LampType - otype
+        CounterType FridgeType MicrowaveType SinkBasinType - rtype)
+      (:init (atLocation agent1 loc_bar_3) (openable fridge_bar_1) (objectAtLocation cup_bar_1 loc_bar_1)
+        (receptacleAtLocation counter_bar_1 loc_bar_1) (receptacleType counter_bar_1 CounterType)
+        (receptacleAtLocation fridge_bar_1 loc_bar_1) (receptacleType fridge_bar_1 FridgeType)
+        (receptacleAtLocation microwave_bar_1 loc_bar_2) (receptacleType microwave_bar_1 MicrowaveType)
+        (receptacleAtLocation sink_bar_1_bar_sinkbasin loc_bar_2)
+        (receptacleType sink_bar_1_bar_sinkbasin SinkBasinType)
+        (inReceptacle apple_bar_1 counter_bar_1) (objectAtLocation apple_bar_1 loc_bar_1)
+        (inReceptacle egg_bar_1 counter_bar_1) (objectAtLocation egg_bar_1 loc_bar_1)
+        (inReceptacle bowl_bar_1 counter_bar_1) (inReceptacle knife_bar_1 counter_bar_1)
+        (inReceptacle lamp_bar_1 fridge_bar_1) (isReceptacleObject bowl_bar_1) (inReceptacleObject egg_bar_1 bowl_bar_1)
+        (objectType apple_bar_1 AppleType) (objectType egg_bar_1 EggType) (objectType knife_bar_1 KnifeType)
+        (objectType bowl_bar_1 BowlType) (objectType lamp_bar_1 LampType)
+        (pickupable apple_bar_1) (pickupable knife_bar_1) (pickupable bowl_bar_1) (pickupable cup_bar_1)
+        (cleanable apple_bar_1) (heatable apple_bar_1) (coolable apple_bar_1) (sliceable apple_bar_1)
+        (sliceable egg_bar_1) (toggleable lamp_bar_1)
+        (canContain CounterType AppleType) (canContain FridgeType AppleType) (canContain CounterType KnifeType)
+        (canContain CounterType BowlType))
+      (:goal (exists (?o - object) (isToggled ?o))))";
+
+    fn room() -> Household {
+        let problem = Problem::read(ROOM).unwrap();
+        Household::new(&problem, Dialect::of(Wording::Move), "Your task is to: see.".to_string()).unwrap()
+    }
+
+    /// Plays commands, each `command` or `command => what is said`.
+    fn play(household: &Household, script: &str) -> State {
+        let mut state = household.start.clone();
+        for line in script.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            let (typed, expected) = line.split_once(" => ").unwrap_or((line, ""));
+            let actions = state.actions(household).into_iter();
+            let action = actions.clone().find(|action| command(household, *action) == typed);
+            let said = match action {
+                Some(action) => {
+                    state.apply(household, action);
+                    feedback(household, &state, action)
+                }
+                None => NOTHING_HAPPENS.to_string(),
+            };
+            assert!(expected.is_empty() || said == expected, "{line}: {said}");
+        }
+        state
+    }
+
+    #[test]
+    fn the_opening_lists_the_room_and_a_later_look_does_not() {
+        let household = room();
+        let seen = "You are in the middle of a room. Looking quickly around you, you see a counter 1, a fridge 1, a \
+                    microwave 1, and a sinkbasin 1.";
+        assert_eq!(
+            opening(&household, &household.start),
+            format!("-= Welcome to TextWorld, ALFRED! =-\n\n{seen}\n\nYour task is to: see.")
+        );
+        play(
+            &household,
+            "look => You are in the middle of a room. Looking quickly around you, you see nothing.
+             inventory => You are not carrying anything.",
+        );
+    }
+
+    #[test]
+    fn neighbours_share_a_location_and_what_moves_between_them_seems_to_lie_on_the_floor() {
+        play(
+            &room(),
+            "go to counter 1 => You arrive at counter 1. On the counter 1, you see a apple 1, a bowl 1, a egg 1, and a knife 1.
+             look => You are facing the counter 1, and fridge 1. Next to it, you see nothing.
+             go to fridge 1 => Nothing happens.
+             use lamp 1 => You turn on the lamp 1.
+             use lamp 1 => You turn on the lamp 1.
+             take egg 1 from counter 1 => Nothing happens.
+             take apple 1 from counter 1 => You pick up the apple 1 from the counter 1.
+             move apple 1 to fridge 1 => Nothing happens.
+             open fridge 1 => You open the fridge 1. The fridge 1 is open. In it, you see a lamp 1.
+             move apple 1 to fridge 1 => You move the apple 1 to the fridge 1.
+             look => You are facing the counter 1, and fridge 1. Next to it, you see a apple 1.
+             examine fridge 1 => The fridge 1 is open. In it, you see a apple 1, and a lamp 1.
+             take apple 1 from fridge 1
+             inventory => You are carrying: a apple 1.
+             look => You are facing the counter 1, and fridge 1. Next to it, you see nothing.
+             move apple 1 to counter 1
+             look => You are facing the counter 1, and fridge 1. Next to it, you see a apple 1.
+             close fridge 1 => You close the fridge 1.
+             examine fridge 1 => The fridge 1 is closed.",
+        );
+    }
+
+    #[test]
+    fn an_object_is_described_by_the_first_line_that_fits() {
+        play(
+            &room(),
+            "go to counter 1
+             examine apple 1 => Nothing happens.
+             take bowl 1 from counter 1
+             examine bowl 1 => This is a normal bowl 1. In it, you see a egg 1.
+             move bowl 1 to counter 1
+             take apple 1 from counter 1
+             examine apple 1 => There's nothing special about apple 1.
+             cool apple 1 with fridge 1 => You cool the apple 1 using the fridge 1.
+             examine apple 1 => This is a cold apple 1.
+             go to microwave 1 => You arrive at microwave 1. On the microwave 1, you see nothing.
+             heat apple 1 with microwave 1 => You heat the apple 1 using the microwave 1.
+             examine apple 1 => This is a hot apple 1.
+             clean apple 1 with sinkbasin 1 => You clean the apple 1 using the sinkbasin 1.
+             examine apple 1 => This is a hot and clean apple 1.
+             go to fridge 1
+             cool apple 1 with fridge 1
+             examine apple 1 => This is a cool and clean apple 1.
+             move apple 1 to counter 1
+             take knife 1 from counter 1
+             slice apple 1 with knife 1 => You sliced the apple 1 with the knife 1.
+             slice egg 1 with knife 1 => You sliced the egg 1 with the knife 1.
+             slice cup 1 with knife 1 => Nothing happens.
+             move knife 1 to counter 1
+             take apple 1 from counter 1
+             examine apple 1 => This is a cool and clean sliced apple 1.",
+        );
+    }
+}

@@ -3,7 +3,7 @@
 //!
 //! The constraints are the original's: the rooms that a task's type occurs in, receptacles that take the object, an
 //! appliance for what is to be cleaned, heated or cooled, and no object of the wanted class where it is to go. So every
-//! game can be won by construction; `tests/alfworld.rs` has the expert win thousands.
+//! game can be won by construction; `tests/alfworld` has the expert win thousands.
 //!
 //! A task id decides everything through its own random stream. Changing a table in [`classes`] or the order of draws
 //! changes every task.
