@@ -59,10 +59,10 @@ def engine():
 
 
 def walk(env, game, steps):
-    """A random walk of `steps` steps; in every third game the expert's plan instead, with a tenth of odd steps."""
-    number = game.parent.name
-    rng = random.Random(number)
-    plan = json.loads((game.parent / "plan.json").read_text()) if int(number.split("-")[0]) % 3 == 0 else None
+    """A random walk of `steps` steps; where there is a plan of the expert's, that plan with a tenth of odd steps."""
+    rng = random.Random(game.parent.name)
+    plan = game.parent / "plan.json"
+    plan = json.loads(plan.read_text()) if plan.exists() else None
     env.load(str(game))
     state = env.reset()
     row = {"game": str(game.parent.resolve()), "reset": state.feedback, "admissible": state.admissible_commands, "steps": []}

@@ -223,7 +223,8 @@ fn options_that_contradict_each_other_are_refused_by_name() {
     assert!(refusal(json!({"game": "g", "split": "train"})).starts_with("split: expected nothing beside game"));
     assert!(refusal(json!({"game": "g", "data": "d"})).starts_with("data: expected nothing beside game"));
     assert!(
-        refusal(json!({"game": "g", "dialect": "put"})).starts_with("dialect: expected none: a game file has its own")
+        refusal(json!({"game": "g", "dialect": "put"}))
+            .starts_with("dialect: expected none, because a game file has its own")
     );
     assert!(refusal(json!({"game": "no/such/game"})).starts_with("no/such/game: cannot be read"));
     assert!(refusal(json!({"data": "no/such/folder"})).starts_with("no/such/folder: has no folder json_2.1.1"));

@@ -89,7 +89,10 @@ fn games_for_the_peer_check() {
             let place = folder.join(format!("games/{number:04}-{dialect}"));
             std::fs::create_dir_all(&place).unwrap();
             std::fs::write(place.join("game.tw-pddl"), text).unwrap();
-            std::fs::write(place.join("plan.json"), json!(plan(&place)).to_string()).unwrap();
+            let plan = plan(&place);
+            if number / 6 % 3 == 0 {
+                std::fs::write(place.join("plan.json"), json!(plan).to_string()).unwrap();
+            }
         }
     }
 }

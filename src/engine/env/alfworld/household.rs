@@ -122,11 +122,13 @@ impl Household {
         if agents != 1 {
             return Err(format!("expected one agent, got {agents}"));
         }
-        let mut starts = problem.facts.iter().filter(|fact| fact.predicate == Some(Predicate::AtLocation));
-        match (starts.next().map(|fact| fact.things.as_slice()), starts.next()) {
-            (Some([_, location]), None) => self.start.at = things.number(location)?,
-            (None, _) => return Err("the agent is at no location".to_string()),
-            _ => return Err("the agent is at two locations".to_string()),
+        let starts = problem.facts.iter().filter(|fact| fact.predicate == Some(Predicate::AtLocation));
+        let mut starts: Vec<&str> = starts.filter_map(|fact| fact.things.last().map(String::as_str)).collect();
+        starts.dedup();
+        match *starts.as_slice() {
+            [location] => self.start.at = things.number(location)?,
+            [] => return Err("the agent is at no location".to_string()),
+            [first, second, ..] => return Err(format!("the agent is at two locations, {first} and {second}")),
         }
         Ok(())
     }

@@ -67,7 +67,7 @@ impl Library {
             Some(Game::At(path)) => Ok(path.clone()),
             Some(Game::Mapped { games, task, trial }) => {
                 let below = |split: &&str| games.join(split).join(task).join(trial).join(FILE_NAME);
-                let path = MAPPED_SPLITS.iter().map(|split| below(&split)).find(|path| path.is_file());
+                let path = MAPPED_SPLITS.iter().map(below).find(|path| path.is_file());
                 path.ok_or_else(|| {
                     let problem = format!("task {task_id}: no split has the game {task}/{trial}");
                     Error::file(games, problem)
@@ -107,7 +107,8 @@ fn collect(folder: &Path, paths: &mut Vec<PathBuf>) -> Result<()> {
 
 /// Without parsing, because a split has thousands of files.
 fn calls_itself_unsolvable(path: &Path) -> Result<bool> {
-    let text = std::fs::read_to_string(path).map_err(|e| Error::file(path, format!("cannot be read: {e}")))?;
+    let bytes = std::fs::read(path).map_err(|e| Error::file(path, format!("cannot be read: {e}")))?;
+    let text = String::from_utf8_lossy(&bytes);
     Ok(text.contains("\"solvable\": false") || text.contains("\"solvable\":false"))
 }
 

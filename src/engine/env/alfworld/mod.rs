@@ -65,7 +65,9 @@ Reminder:\n\
 1. The action must be one of those available at that moment; any other is invalid.\n\
 2. Think when it helps, and otherwise act at once.";
 
-/// The environment. Instances share the games' list; each plays its own episode.
+/// The environment. Without a game or data, every non-negative integer is a task with a room of its own.
+///
+/// Instances share games and lists of games; each plays its own episode.
 pub struct AlfWorld {
     options: AlfWorldOptions,
     source: Source,
@@ -119,7 +121,7 @@ impl AlfWorld {
             Wrapper::Textworld => opening,
             Wrapper::Agentgym => {
                 let without_welcome: Vec<&str> = opening.split("\n\n").skip(1).collect();
-                let start = household_choices(&episode.household, &episode.household.start);
+                let start = choices(&episode.household, &episode.household.start);
                 let available: Vec<&str> = start.iter().map(|(command, _)| command.as_str()).collect();
                 format!("{}\nAVAILABLE ACTIONS: {}", without_welcome.join("\n"), available.join(","))
             }
@@ -216,7 +218,7 @@ impl Environment for AlfWorld {
 impl Episode {
     fn begin(household: Arc<Household>) -> Self {
         let state = household.start.clone();
-        let choices = household_choices(&household, &state);
+        let choices = choices(&household, &state);
         let memory = Memory::new(&household);
         let won = household.goal.is_reached(&household, &state);
         Episode { household, state, choices, memory, won, over: false }
@@ -231,7 +233,7 @@ impl Episode {
         };
         self.state.apply(&self.household, action);
         self.memory.note(&self.household, &self.state, action);
-        self.choices = household_choices(&self.household, &self.state);
+        self.choices = choices(&self.household, &self.state);
         self.won = self.household.goal.is_reached(&self.household, &self.state);
         text::feedback(&self.household, &self.state, action)
     }
@@ -247,7 +249,8 @@ impl Episode {
     }
 }
 
-fn household_choices(household: &Household, state: &State) -> Vec<(String, Action)> {
+/// What a moment allows, with the words for it.
+fn choices(household: &Household, state: &State) -> Vec<(String, Action)> {
     let actions = state.actions(household).into_iter();
     let mut choices: Vec<(String, Action)> = actions.map(|action| (text::command(household, action), action)).collect();
     choices.sort_by(|a, b| a.0.cmp(&b.0));

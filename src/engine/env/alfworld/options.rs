@@ -81,7 +81,7 @@ impl AlfWorldOptions {
                 return Err(Error::option("data", beside, data.display()));
             }
             if let Some(split) = self.split {
-                return Err(Error::option("split", beside, format!("{split:?}")));
+                return Err(Error::option("split", beside, spelled(&split)));
             }
         }
         Ok(())
@@ -103,8 +103,17 @@ impl AlfWorldOptions {
             }
         };
         match self.dialect {
-            Some(_) => Err(Error::option("dialect", "none: a game file has its own", format!("{:?}", self.dialect))),
+            Some(dialect) => {
+                let expected = "none, because a game file has its own (split \"generated\" takes one)";
+                Err(Error::option("dialect", expected, spelled(&dialect)))
+            }
             None => Ok(origin),
         }
     }
+}
+
+/// As the user writes it.
+fn spelled(choice: &impl Serialize) -> String {
+    let value = serde_json::to_value(choice).unwrap_or_default();
+    value.as_str().unwrap_or_default().to_string()
 }
