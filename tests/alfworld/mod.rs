@@ -42,6 +42,41 @@ fn the_expert_wins_every_generated_game() {
 }
 
 #[test]
+fn the_expert_takes_over_from_a_random_player() {
+    let mut env = generated(Wrapper::Textworld, None);
+    for task_id in 0..600 {
+        env.reset(task_id).unwrap();
+        let mut draw = draws(task_id);
+        let mut won = false;
+        for _ in 0..40 {
+            // `go to` is most of what can be done and changes little.
+            let action = (0..3).map(|_| env.random_action(&mut draw).unwrap().unwrap()).max().unwrap();
+            won = won || env.step(&action).unwrap().done;
+            if won {
+                break;
+            }
+        }
+        for turn in 0.. {
+            if won {
+                break;
+            }
+            let action = env.expert().unwrap().unwrap_or_else(|| panic!("task {task_id}: stuck in turn {turn}"));
+            won = env.step(&action).unwrap().done;
+            assert!(turn < 150, "task {task_id}: {action}");
+        }
+    }
+}
+
+/// Draws below the number given, from a linear congruential generator.
+fn draws(seed: u64) -> impl FnMut(u64) -> u64 {
+    let mut stream = seed;
+    move |n| {
+        stream = stream.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (stream >> 33) % n
+    }
+}
+
+#[test]
 fn the_agentgym_wrapper_has_its_turns_and_its_texts() {
     let mut env = generated(Wrapper::Agentgym, None);
     let opening = env.reset(7).unwrap();
@@ -112,11 +147,7 @@ fn both_dialects_are_one_game_in_two_wordings() {
 #[test]
 fn a_task_id_decides_everything() {
     let play = |env: &mut dyn Environment, task_id: u64| {
-        let mut stream = 1u64;
-        let mut draw = |n: u64| {
-            stream = stream.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-            (stream >> 33) % n
-        };
+        let mut draw = draws(1);
         let mut log = vec![env.reset(task_id).unwrap()];
         for _ in 0..60 {
             let action = env.random_action(&mut draw).unwrap().unwrap();

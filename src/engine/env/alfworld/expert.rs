@@ -110,21 +110,24 @@ impl Expert<'_> {
             TaskType::PickTwo => self.begun(class),
             _ => None,
         };
-        let wanted = |object: &Index| self.household.object(*object).pickupable && self.serves(*object, class);
-        let known = self.known(&|receptacle, object| Some(receptacle) != delivered && wanted(&object));
-        match known {
+        let wanted = |object| self.household.object(object).pickupable && self.serves(object, class);
+        let known = self.known(|receptacle, object| Some(receptacle) != delivered && wanted(object));
+        match self.nearest(&known) {
             Some((object, receptacle)) => Some(self.approach(receptacle).unwrap_or(Action::Take(object, receptacle))),
             None => self.search(class),
         }
     }
 
-    /// The first seen object that `wanted` accepts, with its receptacle; one within reach goes first.
-    fn known(&self, wanted: &dyn Fn(Index, Index) -> bool) -> Option<(Index, Index)> {
+    /// The seen objects that `wanted` accepts, each with its receptacle, which goes first in `wanted`.
+    fn known(&self, wanted: impl Fn(Index, Index) -> bool) -> Vec<(Index, Index)> {
         let seen = self.memory.seen.iter().enumerate().filter_map(|(r, seen)| Some((r as Index, seen.as_ref()?)));
         let all = seen.flat_map(|(r, content)| content.iter().map(move |&object| (object, r)));
-        let found: Vec<(Index, Index)> = all.filter(|(object, receptacle)| wanted(*receptacle, *object)).collect();
-        let near = found.iter().find(|(_, receptacle)| self.is_here(*receptacle));
-        near.or(found.first()).copied()
+        all.filter(|(object, receptacle)| wanted(*receptacle, *object)).collect()
+    }
+
+    /// One of `found`, rather one at this location.
+    fn nearest(&self, found: &[(Index, Index)]) -> Option<(Index, Index)> {
+        found.iter().find(|(_, receptacle)| self.is_here(*receptacle)).or(found.first()).copied()
     }
 
     /// Looks into the next receptacle that has not been looked into.
@@ -153,14 +156,14 @@ impl Expert<'_> {
             let about = self.household.object(object);
             about.toggleable && about.types.contains(&class)
         };
-        match self.known(&|_, object| is_lamp(object)) {
+        match self.nearest(&self.known(|_, object| is_lamp(object))) {
             Some((lamp, receptacle)) if self.is_here(receptacle) => Some(Action::Use(lamp)),
             Some((_, receptacle)) => Some(self.leave_for(receptacle)),
             None => self.search(class),
         }
     }
 
-    /// Goes to the nearest appliance of a kind and uses it; it need not be open.
+    /// Uses an appliance of a kind, the first in the order of the opening unless one is here; it need not be open.
     fn treat(&self, appliance: Appliance, action: impl Fn(Index) -> Action) -> Option<Action> {
         let suitable =
             self.receptacles(|receptacle| self.household.receptacle(receptacle).use_for.contains(&appliance));
@@ -183,12 +186,12 @@ impl Expert<'_> {
         Some(self.approach(target).unwrap_or(Action::Put(held, target)))
     }
 
-    /// The receptacle in which the first of two objects already is.
+    /// The receptacle in which the first of two objects already is; the same one wherever the player stands.
     fn begun(&self, class: Index) -> Option<Index> {
         let target = self.household.task.receptacle?;
         let is_target = |receptacle: Index| self.household.receptacle(receptacle).types.contains(&target);
         let delivered = |receptacle, object| is_target(receptacle) && self.serves(object, class);
-        self.known(&delivered).map(|(_, receptacle)| receptacle)
+        self.known(delivered).first().map(|(_, receptacle)| *receptacle)
     }
 
     fn is_target(&self, receptacle: Index, object: Index) -> bool {
