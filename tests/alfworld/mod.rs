@@ -174,7 +174,7 @@ fn a_task_id_decides_everything() {
 }
 
 const FIRST_TASK: &str = "put a hot mug in cabinet";
-const FIRST_PROBLEM: &str = "ce10b2789db331dc";
+const FIRST_PROBLEM: &str = "2705bc0efff91164";
 
 fn file_hash(text: &str) -> String {
     Sha256::digest(text.as_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect()

@@ -72,7 +72,7 @@ struct Aim {
     target: &'static str,
 }
 
-/// A receptacle or a lamp's, an object's place.
+/// A receptacle or an object.
 #[derive(Debug)]
 struct Thing {
     class: &'static str,

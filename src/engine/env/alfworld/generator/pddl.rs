@@ -30,35 +30,38 @@ pub fn location_id(x: i64, y: i64, turn: u64, tilt: u64) -> String {
 }
 
 pub fn problem(room: &Builder, task_type: TaskType, aim: Aim, start: usize) -> String {
-    let objects: BTreeSet<&str> = room.objects.iter().map(|thing| thing.class).chain([aim.object.name]).collect();
-    let receptacles: BTreeSet<&str> = room.receptacles.iter().map(|thing| thing.class).collect();
     let mut text = "(define (problem household)\n(:domain alfred)\n(:objects\nagent1 - agent\n".to_string();
-    let mut declare = |id: &str, kind: &str| line(&mut text, format_args!("{id} - {kind}"));
-    objects.iter().copied().chain(OBJECT_TYPES_OF_THE_DOMAIN).collect::<BTreeSet<_>>().iter().for_each(|class| {
-        declare(&format!("{class}Type"), "otype");
-    });
-    receptacles.iter().copied().chain(RECEPTACLE_TYPES_OF_THE_DOMAIN).collect::<BTreeSet<_>>().iter().for_each(
-        |class| {
-            declare(&format!("{class}Type"), "rtype");
-        },
-    );
-    room.objects.iter().for_each(|thing| declare(&thing.id, "object"));
-    room.receptacles.iter().for_each(|thing| declare(&thing.id, "receptacle"));
-    room.locations.iter().for_each(|id| declare(id, "location"));
+    write_things(&mut text, room, aim);
     text.push_str(")\n(:init\n");
-    write_facts(&mut text, room, &objects, &receptacles, start);
+    line(&mut text, format_args!("(atLocation agent1 {})", room.locations[start]));
+    write_receptacles(&mut text, room);
+    write_what_fits(&mut text, room, aim);
+    write_objects(&mut text, room);
     line(&mut text, format_args!(")\n(:goal {})\n)", goal(task_type, aim)));
     text
 }
 
-fn write_facts(
-    text: &mut String,
-    room: &Builder,
-    object_classes: &BTreeSet<&str>,
-    receptacle_classes: &BTreeSet<&str>,
-    start: usize,
-) {
-    line(text, format_args!("(atLocation agent1 {})", room.locations[start]));
+fn object_classes<'a>(room: &'a Builder, aim: Aim) -> BTreeSet<&'a str> {
+    room.objects.iter().map(|thing| thing.class).chain([aim.object.name]).collect()
+}
+
+fn receptacle_classes<'a>(room: &'a Builder) -> BTreeSet<&'a str> {
+    room.receptacles.iter().map(|thing| thing.class).collect()
+}
+
+fn write_things(text: &mut String, room: &Builder, aim: Aim) {
+    let mut object_types = object_classes(room, aim);
+    object_types.extend(OBJECT_TYPES_OF_THE_DOMAIN);
+    let mut receptacle_types = receptacle_classes(room);
+    receptacle_types.extend(RECEPTACLE_TYPES_OF_THE_DOMAIN);
+    object_types.iter().for_each(|class| line(text, format_args!("{class}Type - otype")));
+    receptacle_types.iter().for_each(|class| line(text, format_args!("{class}Type - rtype")));
+    room.objects.iter().for_each(|thing| line(text, format_args!("{} - object", thing.id)));
+    room.receptacles.iter().for_each(|thing| line(text, format_args!("{} - receptacle", thing.id)));
+    room.locations.iter().for_each(|id| line(text, format_args!("{id} - location")));
+}
+
+fn write_receptacles(text: &mut String, room: &Builder) {
     for (thing, &location) in room.receptacles.iter().zip(&room.stands_at) {
         let id = &thing.id;
         line(text, format_args!("(receptacleType {id} {}Type)", thing.class));
@@ -67,28 +70,35 @@ fn write_facts(
             line(text, format_args!("(openable {id})"));
         }
     }
-    for into in receptacle_classes {
+}
+
+fn write_what_fits(text: &mut String, room: &Builder, aim: Aim) {
+    let objects = object_classes(room, aim);
+    for into in receptacle_classes(room) {
         let fits = |name: &&&str| ObjectClass::named(name).is_some_and(|class| class.fits(into));
-        for what in object_classes.iter().filter(fits) {
+        for what in objects.iter().filter(fits) {
             line(text, format_args!("(canContain {into}Type {what}Type)"));
         }
     }
-    for (number, thing) in room.objects.iter().enumerate() {
+}
+
+fn write_objects(text: &mut String, room: &Builder) {
+    for thing in &room.objects {
         line(text, format_args!("(objectType {} {}Type)", thing.id, thing.class));
         for property in properties(thing.class) {
             line(text, format_args!("({property} {})", thing.id));
         }
-        if let Some((_, place)) = room.inside.iter().find(|(object, _)| *object == number) {
-            line(text, format_args!("(inReceptacle {} {})", thing.id, room.receptacles[*place].id));
-            let location = &room.locations[room.stands_at[*place]];
-            line(text, format_args!("(objectAtLocation {} {location})", thing.id));
-        }
-        if let Some((_, location)) = room.on_the_floor.iter().find(|(object, _)| *object == number) {
-            line(text, format_args!("(objectAtLocation {} {})", thing.id, room.locations[*location]));
-        }
     }
-    for (inner, outer) in &room.nested {
-        line(text, format_args!("(inReceptacleObject {} {})", room.objects[*inner].id, room.objects[*outer].id));
+    for &(object, place) in &room.inside {
+        let (object, receptacle) = (&room.objects[object].id, &room.receptacles[place].id);
+        line(text, format_args!("(inReceptacle {object} {receptacle})"));
+        line(text, format_args!("(objectAtLocation {object} {})", room.locations[room.stands_at[place]]));
+    }
+    for &(object, location) in &room.on_the_floor {
+        line(text, format_args!("(objectAtLocation {} {})", room.objects[object].id, room.locations[location]));
+    }
+    for &(inner, outer) in &room.nested {
+        line(text, format_args!("(inReceptacleObject {} {})", room.objects[inner].id, room.objects[outer].id));
     }
 }
 
