@@ -4,6 +4,8 @@
 mod agentgym;
 /// The AgentGym client against servers that serve and servers that fail.
 mod agentgym_client;
+/// ALFWorld against the original's engine.
+mod alfworld;
 /// The layers keep their arrows.
 mod arch;
 /// BabyAI against minigrid's and AgentGym's own episodes.

@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use crate::engine::Result;
 use crate::engine::env::Environment;
 use crate::engine::env::agentgym::client::{AgentGymClient, AgentGymOptions};
+use crate::engine::env::alfworld::AlfWorld;
 use crate::engine::env::babyai::BabyAi;
 use crate::engine::env::sat::Sat;
 use crate::engine::env::textcraft::TextCraft;
@@ -18,6 +19,7 @@ type Make = fn(&str, Option<Table>) -> mlua::Result<Box<dyn Environment>>;
 #[rustfmt::skip]
 pub const ALL: &[(&str, &str, Make)] = &[
     ("sat",       "the Affine subnet's SAT",  |function, table| built(function, table, Sat::new)),
+    ("alfworld",  "AgentGym's ALFWorld",      |function, table| built(function, table, AlfWorld::new)),
     ("babyai",    "AgentGym's BabyAI",        |function, table| built(function, table, BabyAi::new)),
     ("textcraft", "AgentGym's TextCraft",     |function, table| built(function, table, TextCraft::new)),
 ];
