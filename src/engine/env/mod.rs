@@ -2,8 +2,10 @@
 //!
 //! The engine knows an environment only as the [`Environment`] trait; `lua/bind/env.rs` implements it for a Lua table.
 
+pub mod agentgym;
 pub mod mersenne;
 pub mod sat;
+pub mod webshop;
 
 use super::Result;
 use super::text::Message;
