@@ -211,3 +211,323 @@ fn replay([env, rich]: &mut [WebShop; 2], row: &Value) -> usize {
     assert_eq!(parts.unwrap_or_default(), row["verbose"], "session {session}");
     steps.len()
 }
+
+// What users get wrong ------------------------------------------------------------------------------------------------
+
+#[test]
+fn a_product_with_a_missing_or_odd_field_is_named() {
+    let without = |key: &str| {
+        let mut bad = product("B2", "Bad Tea");
+        bad.as_object_mut().unwrap().remove(key);
+        refusal(bad)
+    };
+    let with = |key: &str, value: Value| {
+        let mut bad = product("B2", "Bad Tea");
+        bad[key] = value;
+        refusal(bad)
+    };
+    let prefix = "items_shuffle.json: product 2";
+    assert_eq!(without("asin"), format!("{prefix}: `asin`: expected a text, got nothing"));
+    for key in ["name", "category", "query", "product_category", "full_description"] {
+        assert_eq!(without(key), format!("{prefix} (B2): `{key}`: expected a text, got nothing"));
+    }
+    assert_eq!(with("name", json!(7)), format!("{prefix} (B2): `name`: expected a text, got 7"));
+    assert_eq!(
+        without("small_description"),
+        format!("{prefix} (B2): `small_description`: expected a text or a list of texts, got nothing")
+    );
+    assert!(without("customization_options").starts_with(&format!("{prefix} (B2): `customization_options`: expected")));
+    for odd in [json!({"Size": 1}), json!({"Size": [{"image": "x"}]}), json!({"Size": ["7"]}), json!("Size")] {
+        assert!(with("customization_options", odd.clone()).contains("(B2)"), "{odd}");
+    }
+    for odd in [json!("12.50"), json!("$"), json!("$1.2.3"), json!("free"), json!(12.5), json!("$abc"), json!(["$1"])] {
+        let error = with("pricing", odd.clone());
+        let expected = "`pricing`: expected amounts like $12.99 or $10.00 - $20.00, got";
+        assert_eq!(error, format!("{prefix} (B2): {expected} {odd}"));
+    }
+    assert_eq!(without("pricing"), "", "a product without a price is fine");
+    assert_eq!(without("images"), "", "images are not looked at");
+}
+
+#[test]
+fn prices_of_every_usual_form_are_read_as_python_reads_them() {
+    for (pricing, tag) in [
+        (json!(null), "$100.0"),
+        (json!(""), "$100.0"),
+        (json!("$12.50"), "$12.5"),
+        (json!("$12"), "$12.0"),
+        (json!("$.5"), "$0.5"),
+        (json!("$7."), "$7.0"),
+        (json!("USD $1,299.00 each"), "$1299.0"),
+        (json!("$3 - $4.50"), "$3.0 to $4.5"),
+        (json!("$1.00$2.00$3.00"), "$1.0 to $2.0"),
+        (json!("$0.00001"), "$1e-05"),
+        (json!("$12345678901234567890"), "$1.2345678901234567e+19"),
+        (json!("$ 00012.10"), "$12.1"),
+    ] {
+        let mut item = product("A1", "Good Tea");
+        item["pricing"] = pricing;
+        let folder = folder(&json!([item]), &instruct("A1"));
+        let mut env = shop(&with_data(folder.path()));
+        env.reset(0).unwrap();
+        let page = env.step("search[tea]").unwrap().observation;
+        assert_eq!(page.split(" [SEP] ").last(), Some(tag), "{page}");
+    }
+}
+
+#[test]
+fn duplicate_overlong_and_nan_ids_are_skipped_as_the_original_skips_them() {
+    let items = ["A1", "A1", "nan", "ABCDEFGHIJK", "ABCDEFGHIJ"].map(|asin| product(asin, &format!("Tea {asin}")));
+    let mut attributes = instruct("A1");
+    attributes["ABCDEFGHIJ"] = json!({});
+    let folder = folder(&Value::Array(items.to_vec()), &attributes);
+    let env = shop(&with_data(folder.path()));
+    assert_eq!(env.num_products(), 2);
+    assert_eq!(shop(&WebShopOptions { num_products: Some(4), ..with_data(folder.path()) }).num_products(), 1);
+}
+
+#[test]
+fn files_that_are_missing_broken_or_without_goals_are_refused() {
+    let error = |options: &WebShopOptions| WebShop::new(options).err().map(|e| e.to_string()).unwrap_or_default();
+    let missing = error(&with_data(Path::new("/nowhere/at/all")));
+    assert!(missing.starts_with("/nowhere/at/all: no such folder; expected one with the WebShop files"), "{missing}");
+    let empty = tempfile::tempdir().unwrap();
+    let neither = error(&with_data(empty.path()));
+    assert!(neither.ends_with("neither items_shuffle.json nor items_shuffle_1000.json is in this folder"), "{neither}");
+
+    for (products, attributes, expected) in [
+        ("[{\"asin\": \"A1\"", "{}", "items_shuffle.json: is not as WebShop's files are: EOF"),
+        ("{}", "{}", "items_shuffle.json: is not as WebShop's files are: invalid type: map, expected a list of products"),
+        ("[]", "[1]", "items_ins_v2.json: is not as WebShop's files are: invalid type: sequence, expected an object"),
+        ("[]", "{}", "items_shuffle.json: lists no products"),
+        ("\u{0}\u{1}", "{}", "items_shuffle.json: is not as WebShop's files are"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("items_shuffle.json"), products).unwrap();
+        fs::write(folder.path().join("items_ins_v2.json"), attributes).unwrap();
+        let got = error(&with_data(folder.path()));
+        assert!(got.contains(expected), "{got}");
+    }
+    let aimless = folder(&json!([product("A1", "Tea")]), &json!({}));
+    assert_eq!(error(&with_data(aimless.path())), "environment webshop: these files hold no goals of the kind asked for");
+    let human = WebShopOptions { goals: GoalKind::Human, ..with_data(aimless.path()) };
+    assert!(error(&human).ends_with("items_human_ins.json: no such file, and people's goals come from it"));
+    let bare = folder(&json!([product("A1", "Tea")]), &json!({"A1": {"instruction": "Find tea"}}));
+    assert!(error(&with_data(bare.path())).contains("(A1): its instruction has no `instruction_attributes`"));
+}
+
+#[test]
+fn options_that_contradict_each_other_are_refused_by_name() {
+    let refusal = |text: &str| {
+        let options: WebShopOptions = serde_json::from_str(text).unwrap();
+        WebShop::new(&options).err().map(|e| e.to_string()).unwrap_or_default()
+    };
+    assert_eq!(refusal(r#"{"max_turns": 0}"#), "max_turns: expected at least 1 turn, got 0");
+    assert_eq!(refusal(r#"{"num_products": 0}"#), "num_products: expected at least 1 product, got 0");
+    assert!(refusal(r#"{"num_products": 2000000}"#).starts_with("num_products: expected from 1 to 1000000 products"));
+    assert!(refusal(r#"{"seed": 1, "data": "/x"}"#).starts_with("seed: expected nothing with data"));
+    assert!(refusal(r#"{"cache_dir": "/x"}"#).starts_with("cache_dir: expected nothing without data"));
+    assert!(refusal(r#"{"goals": "human"}"#).starts_with("goals: expected synthetic without data"));
+    assert!(serde_json::from_str::<WebShopOptions>(r#"{"noun_rule": "nouns"}"#).is_err());
+    assert!(serde_json::from_str::<WebShopOptions>(r#"{"folder": "x"}"#).is_err());
+    let all: WebShopOptions = serde_json::from_str(
+        r#"{"noun_rule": "all-words", "observation_mode": "text_rich", "goals": "human-every-price", "cache": false}"#,
+    )
+    .unwrap();
+    assert_eq!((all.noun_rule, all.goals), (NounRule::AllWords, GoalKind::HumanEveryPrice));
+}
+
+#[test]
+fn actions_of_every_odd_form_leave_the_page_or_search() {
+    let mut env = shop(&own(300));
+    let first = env.reset(3).unwrap();
+    let long = "x".repeat(100_000);
+    for action in [
+        "", "search[]", "click[]", "click[search]", "click[nothing like it]", "SEARCH[tea]", "buy now", "[", "]", "\u{0}\u{7}\u{1b}[0m",
+        "click[\u{0}]", &long, &format!("click[{long}]"), "think[hmm]", "search[tea", " search[tea]", "\nsearch[tea]",
+    ] {
+        let step = env.step(action).unwrap();
+        assert_eq!((step.observation.as_str(), step.reward, step.done), (first.as_str(), 0.0, false), "{action:.40?}");
+    }
+    for query in ["!!!", "\u{0}\u{1}", "the of and", &long, "🎉"] {
+        let page = env.step(&format!("search[{query}]")).unwrap().observation;
+        assert!(page.ends_with("Page 1 (Total results: 0) [SEP] Next >"), "{page:.300}");
+    }
+    let words: Vec<String> = (0..10_000).map(|number| format!("word{number} tea shoes")).collect();
+    let started = Instant::now();
+    let page = env.step(&format!("search[{}]", words.join(" "))).unwrap().observation;
+    assert!(page.contains("Page 1 (Total results: ") && !page.contains("results: 0)"), "{page:.300}");
+    assert!(started.elapsed().as_secs() < 5);
+    let control = env.step("search[tea\u{1b}\u{8} bags]").unwrap().observation;
+    assert!(control.contains("Page 1 (Total results: ") && !control.contains("results: 0)"), "{control:.300}");
+}
+
+#[test]
+fn replies_are_read_as_agentgym_reads_them() {
+    let mut env = shop(&own(100));
+    assert!(env.step("search[x]").is_err() && env.messages().is_err() && env.expert().is_err() && env.available().is_err());
+    let opening = env.reset(0).unwrap();
+    let messages = env.messages().unwrap();
+    let roles: Vec<&str> = messages.iter().map(|message| message.role.as_str()).collect();
+    assert_eq!(roles, ["user", "assistant", "user"]);
+    assert_eq!((messages[1].content.as_str(), messages[2].content.as_str()), ("Ok.", opening.as_str()));
+    assert!(messages[0].content.contains("search[keywords]\nclick[value]"));
+    let action = |reply: &str| match env.parse(reply).unwrap() {
+        Parsed::Action(action) => action,
+        Parsed::Complaint(complaint) => panic!("{complaint}"),
+    };
+    assert_eq!(action("Thought:\nI think so.\n\nAction: \nclick[buy now]"), "click[buy now]");
+    assert_eq!(action("I will search[red shoes]"), "I will search[red shoes]");
+    assert_eq!(action("no idea"), "");
+    let last = env.describe().num_tasks.unwrap();
+    let error = env.reset(last).unwrap_err().to_string();
+    assert_eq!(error, format!("environment webshop: there is no task {last}; expected a number from 0 to {}", last - 1));
+    assert!(env.reset(u64::MAX).is_err());
+}
+
+// The cache -----------------------------------------------------------------------------------------------------------
+
+fn stores(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.filter(|path| path.extension().is_some_and(|extension| extension == "store")).collect()
+}
+
+#[test]
+fn a_kept_store_is_used_until_its_files_change_or_it_is_damaged() {
+    let names = ["Alpha Tea", "Beta Tea"];
+    let items = |names: &[&str]| {
+        Value::Array(names.iter().enumerate().map(|(i, name)| product(&format!("A{}", i + 1), name)).collect())
+    };
+    let folder = folder(&items(&names), &instruct("A1"));
+    let options = with_data(folder.path());
+    let found = |env: &WebShop| env.search("tea", 10).unwrap().into_iter().map(|hit| hit.0).collect::<Vec<_>>();
+    assert_eq!(found(&shop(&options)), ["A1", "A2"]);
+    let [kept] = stores(folder.path()).try_into().unwrap();
+    let written = fs::metadata(&kept).unwrap().modified().unwrap();
+    assert_eq!(found(&shop(&options)), ["A1", "A2"]);
+    assert_eq!(fs::metadata(&kept).unwrap().modified().unwrap(), written, "used as it was");
+
+    let whole = fs::read(&kept).unwrap();
+    for damaged in [&whole[..whole.len() / 2], b"", b"affine webshop 1", &whole[..whole.len() - 1]] {
+        fs::write(&kept, damaged).unwrap();
+        assert_eq!(found(&shop(&options)), ["A1", "A2"]);
+        assert_eq!(fs::read(&kept).unwrap(), whole, "made anew");
+    }
+    // Damage inside that the marks do not show is an error or a wrong result, never a crash.
+    for place in (0..whole.len()).step_by(7) {
+        let mut bytes = whole.clone();
+        bytes[place] ^= 0xff;
+        fs::write(&kept, &bytes).unwrap();
+        if let Ok(mut env) = WebShop::new(&options) {
+            let _ = env.search("tea", 10);
+            if env.reset(0).is_ok() {
+                let _ = env.step("search[tea]");
+                let _ = env.step("click[a1]");
+            }
+        }
+    }
+    fs::write(folder.path().join("items_shuffle.json"), items(&["Alpha Tea", "Beta Tea", "Gamma Tea"]).to_string()).unwrap();
+    assert_eq!(found(&shop(&options)).len(), 3);
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_to_costs_only_time() {
+    let data = folder(&json!([product("A1", "Tea")]), &instruct("A1"));
+    let options = WebShopOptions { cache_dir: Some("/proc/nowhere".into()), ..with_data(data.path()) };
+    assert_eq!(shop(&options).num_products(), 1);
+    assert_eq!(shop(&WebShopOptions { cache: false, ..with_data(data.path()) }).num_products(), 1);
+    assert!(stores(data.path()).is_empty());
+}
+
+// Playing -------------------------------------------------------------------------------------------------------------
+
+/// The mean reward of a player on the first tasks.
+fn mean(env: &mut WebShop, tasks: u64, mut act: impl FnMut(&mut WebShop, u64) -> Option<String>) -> f64 {
+    let turns = env.describe().max_turns;
+    let play = |task: u64| {
+        env.reset(task).unwrap();
+        for _ in 0..turns {
+            let Some(action) = act(env, task) else {
+                return 0.0;
+            };
+            let step = env.step(&action).unwrap();
+            if step.done {
+                return step.reward;
+            }
+        }
+        0.0
+    };
+    (0..tasks).map(play).sum::<f64>() / tasks as f64
+}
+
+#[test]
+fn the_expert_shops_well_and_nobody_else_does() {
+    let mut env = shop(&WebShopOptions::default());
+    assert!(env.num_products() >= 1000 && env.describe().num_tasks.unwrap() > 1000);
+    let expert = mean(&mut env, 200, |env, _| env.expert().unwrap());
+    let rule = mean(&mut env, 200, |env, _| env.rule().unwrap());
+    let mut state = 1u64;
+    let mut draw = |n: u64| {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 33) % n
+    };
+    let random = mean(&mut env, 200, |env, _| env.random_action(&mut draw).unwrap());
+    let constants = env.constant_actions();
+    for constant in constants {
+        assert_eq!(mean(&mut env, 50, |_, _| Some(constant.clone())), 0.0);
+    }
+    eprintln!("mean reward on 200 tasks: expert {expert:.3}, rule {rule:.3}, random {random:.3}");
+    assert!(expert > 0.98 && rule < 0.8 && random < 0.3, "{expert} {rule} {random}");
+}
+
+#[test]
+fn the_same_task_gives_the_same_episode_in_every_instance() {
+    let play = |mut env: Box<dyn Environment>| -> Vec<String> {
+        let mut seen = vec![env.reset(17).unwrap()];
+        while let Some(action) = env.expert().unwrap() {
+            let step = env.step(&action).unwrap();
+            seen.extend([action, step.observation]);
+            if step.done {
+                break;
+            }
+        }
+        seen
+    };
+    let env = shop(&own(500));
+    let first = play(env.fresh().unwrap());
+    assert_eq!(first, play(env.fresh().unwrap()));
+    assert_eq!(first, play(Box::new(shop(&own(500)))));
+    assert_ne!(first, play(Box::new(shop(&WebShopOptions { seed: Some(1), ..own(500) }))));
+    assert!(env.fresh().unwrap().messages().is_err(), "a fresh instance has no episode");
+}
+
+#[test]
+fn an_exported_catalogue_plays_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut own = shop(&own(200));
+    own.export(folder.path()).unwrap();
+    let mut read = shop(&with_data(folder.path()));
+    assert_eq!(own.describe(), read.describe());
+    for task in 0..50 {
+        assert_eq!(own.reset(task).unwrap(), read.reset(task).unwrap());
+        let action = own.expert().unwrap().unwrap();
+        assert_eq!(own.step(&action).unwrap(), read.step(&action).unwrap());
+    }
+}
+
+#[test]
+fn a_first_word_in_angle_brackets_asks_for_lists() {
+    let mut env = shop(&own(300));
+    env.reset(0).unwrap();
+    let mut total = |action: &str| {
+        let page = env.step(action).unwrap().observation;
+        let number = page.split("Total results: ").nth(1).unwrap().split(')').next().unwrap();
+        number.parse::<usize>().unwrap()
+    };
+    assert_eq!(total("search[<r>]"), 50);
+    assert!((1..300).contains(&total("search[<c> beauty]")));
+    assert_eq!(total("search[<c>]"), 0);
+    assert!(total("search[<q> herbal tea]") > 0);
+    assert!(total("search[<a> gluten free]") > 0);
+    assert_eq!(total("search[<a> nothing]"), 0);
+}

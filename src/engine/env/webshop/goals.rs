@@ -75,13 +75,6 @@ impl GoalOptions {
             GoalOptions::Values(values) => values.len(),
         }
     }
-
-    pub fn values(&self) -> Vec<&str> {
-        match self {
-            GoalOptions::Named(pairs) => pairs.iter().map(|(_, value)| value.as_str()).collect(),
-            GoalOptions::Values(values) => values.iter().map(String::as_str).collect(),
-        }
-    }
 }
 
 fn read_options<'de, D: serde::Deserializer<'de>>(json: D) -> Result<GoalOptions, D::Error> {

@@ -15,10 +15,6 @@ pub fn strip(text: &str) -> &str {
     text.trim_matches(is_space)
 }
 
-/// `text.split()`.
-pub fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split(is_space).filter(|word| !word.is_empty())
-}
 
 /// `repr(number)` of a finite float: the shortest digits that read back as the same number.
 pub fn float(number: f64) -> String {
