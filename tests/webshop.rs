@@ -158,7 +158,7 @@ fn webshop_agrees_with_the_peer() {
     let path = std::env::var("AFFINE_PEER_WEBSHOP").expect("AFFINE_PEER_WEBSHOP names the peer's output");
     let rows = golden::rows_of(Path::new(&path));
     let mut shops: HashMap<String, [WebShop; 2]> = HashMap::new();
-    let (mut queries, mut pairs, mut episodes, mut steps) = (0, 0, 0, 0);
+    let (mut queries, mut pairs, mut goals, mut episodes, mut steps) = (0, 0, 0, 0, 0);
     for row in &rows {
         if row.get("ratio").is_some() {
             assert_eq!(json!(token_set_ratio(text(row, "first"), text(row, "second"))), row["ratio"], "{row}");
@@ -167,22 +167,53 @@ fn webshop_agrees_with_the_peer() {
             let [env, _] = shops.entry(text(row, "catalogue").to_string()).or_insert_with(|| peer_shops(row, "catalogue"));
             compare_hits(&env.search(text(row, "query"), 50).unwrap(), row["hits"].as_array().unwrap(), text(row, "query"));
             queries += 1;
+        } else if let Some(instructions) = row["instructions"].as_array() {
+            let [env, _] = shops.entry(text(row, "folder").to_string()).or_insert_with(|| peer_shops(row, "folder"));
+            assert_eq!(env.describe().num_tasks, Some(instructions.len() as u64));
+            for (session, instruction) in instructions.iter().enumerate() {
+                env.reset(session as u64).unwrap();
+                let step = env.step("").unwrap();
+                assert_eq!(step.info["instruction_text"], format!("Instruction: {}", instruction.as_str().unwrap()));
+            }
+            goals += instructions.len();
         } else {
             let envs = shops.entry(text(row, "folder").to_string()).or_insert_with(|| peer_shops(row, "folder"));
             steps += replay(envs, row);
             episodes += 1;
         }
     }
-    eprintln!("{queries} queries, {pairs} pairs, {episodes} episodes of {steps} steps agree");
+    eprintln!("{queries} queries, {pairs} pairs, {goals} goals, {episodes} episodes of {steps} steps agree");
+    compare_speed(&rows, &mut shops);
     assert!(queries >= 300 && pairs >= 2000);
+}
+
+/// The same actions on the original, which timed its steps, and here.
+fn compare_speed(rows: &[Value], shops: &mut HashMap<String, [WebShop; 2]>) {
+    let (mut steps, mut theirs, mut ours) = (0.0, 0.0, 0.0);
+    for row in rows.iter().filter(|row| row.get("seconds").is_some()) {
+        let [env, _] = shops.get_mut(text(row, "folder")).unwrap();
+        let started = Instant::now();
+        env.reset(row["session"].as_u64().unwrap()).unwrap();
+        for step in row["steps"].as_array().unwrap() {
+            env.step(text(step, "action")).unwrap();
+            steps += 1.0;
+        }
+        ours += started.elapsed().as_secs_f64();
+        theirs += row["seconds"].as_f64().unwrap();
+    }
+    if steps > 0.0 {
+        eprintln!("steps per second: {:.0} here, {:.0} by the original", steps / ours, steps / theirs);
+    }
 }
 
 /// The shop over a peer's folder, in both observation modes.
 fn peer_shops(row: &Value, key: &str) -> [WebShop; 2] {
     [ObservationMode::Text, ObservationMode::TextRich].map(|observation_mode| {
         let show_attrs = row.get("show_attrs").is_some_and(|show| show == true);
+        let human = row.get("goals").is_some_and(|goals| goals == "human");
+        let goals = if human { GoalKind::Human } else { GoalKind::Synthetic };
         let data = Some(PathBuf::from(text(row, key)));
-        shop(&WebShopOptions { data, observation_mode, show_attrs, ..recorded() })
+        shop(&WebShopOptions { data, goals, observation_mode, show_attrs, ..recorded() })
     })
 }
 
@@ -530,4 +561,67 @@ fn a_first_word_in_angle_brackets_asks_for_lists() {
     assert!(total("search[<q> herbal tea]") > 0);
     assert!(total("search[<a> gluten free]") > 0);
     assert_eq!(total("search[<a> nothing]"), 0);
+}
+
+// Speed and size ------------------------------------------------------------------------------------------------------
+
+/// `AFFINE_WEBSHOP_DATA=DIR` measures real files, else our own catalogue is measured.
+#[test]
+#[ignore = "measures; run alone with --nocapture"]
+fn how_fast_and_how_large() {
+    let data = std::env::var_os("AFFINE_WEBSHOP_DATA").map(PathBuf::from);
+    let started = Instant::now();
+    let mut env = shop(&WebShopOptions { data, ..WebShopOptions::default() });
+    let opened = started.elapsed().as_secs_f64();
+    let (products, tasks) = (env.num_products(), env.describe().num_tasks.unwrap());
+    eprintln!(
+        "{products} products, {tasks} tasks, opened in {opened:.2} s; store {:.1} MB; {}",
+        env.num_bytes() as f64 / 1e6,
+        memory()
+    );
+
+    let mut steps = 0;
+    let started = Instant::now();
+    for task in 0.. {
+        env.reset(task % tasks).unwrap();
+        for _ in 0..10 {
+            let action = env.rule().unwrap().unwrap();
+            steps += 1;
+            if env.step(&action).unwrap().done {
+                break;
+            }
+        }
+        if started.elapsed().as_secs() >= 5 {
+            break;
+        }
+    }
+    eprintln!("{:.0} steps per second and core (search, click, buy)", steps as f64 / started.elapsed().as_secs_f64());
+
+    let before = resident();
+    let mut episodes: Vec<Box<dyn Environment>> = (0..1000).map(|_| env.fresh().unwrap()).collect();
+    for (task, episode) in episodes.iter_mut().enumerate() {
+        episode.reset(task as u64 % tasks).unwrap();
+        for _ in 0..2 {
+            let action = episode.rule().unwrap().unwrap();
+            episode.step(&action).unwrap();
+        }
+    }
+    eprintln!("1000 episodes side by side: {:.1} MB more; {}", (resident() - before) as f64 / 1e3, memory());
+}
+
+/// A line of /proc/self/status, in kB.
+fn status(key: &str) -> i64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with(key)).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+/// Memory of our own, without the pages of mapped files.
+fn resident() -> i64 {
+    status("RssAnon")
+}
+
+fn memory() -> String {
+    let [anonymous, file, peak] = ["RssAnon", "RssFile", "VmHWM"].map(|key| status(key) as f64 / 1e3);
+    format!("{anonymous:.0} MB of its own, {file:.0} MB of mapped files, peak of both {peak:.0} MB")
 }

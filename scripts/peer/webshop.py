@@ -13,11 +13,11 @@ noun", the search is Lucene's through the jar.
 
 import argparse
 import json
-import os
 import random
 import re
 import sys
 import tempfile
+import time
 import types
 from pathlib import Path
 
@@ -223,11 +223,13 @@ def episodes(server, module, products, count, draw):
         server.user_sessions.clear()
         env = module.WebAgentTextEnv(observation_mode="text", server=server)
         env.reset(session=session)
-        row = {"session": session, "show_attrs": server.show_attrs, "reset": env.observation, "steps": []}
+        row = {"session": session, "reset": env.observation, "steps": [], "seconds": 0.0}
         for _ in range(draw.randint(5, 40)):
             available = env.get_available_actions()
             action = random_action(available, products, draw)
+            started = time.perf_counter()
             state, reward, done, _ = env.step(action)
+            row["seconds"] += time.perf_counter() - started
             row["steps"].append({
                 "available": available, "action": action, "state": state, "reward": reward, "done": done,
                 "url": env.state["url"], "rich": env.convert_html_to_text(env.state["html"], simple=False),
@@ -237,7 +239,7 @@ def episodes(server, module, products, count, draw):
 
 
 def play(options, folder, find, draw):
-    """Episodes over the products in a folder; the goals and prices are saved beside them."""
+    """Episodes over the products in a folder."""
     sys.path.insert(0, str(options.original))
     import web_agent_site.utils as utils
 
@@ -256,11 +258,15 @@ def play(options, folder, find, draw):
         engine = searcher(products, scratch)
         find["current"] = lambda query, k: [(hit.docid, hit.score) for hit in engine.search(query, k)]
         human = draw.random() < 0.5 and json.loads((folder / "items_human_ins.json").read_text()) != {}
+        # The original draws prices and limits unseeded; AgentGym seeds the limits like this, and affine both.
+        make_goals = module.get_goals
+        module.get_goals = lambda *arguments: (random.seed(233), make_goals(*arguments))[1]
+        random.seed(233)
         server = module.SimServer("http://127.0.0.1:3000", utils.DEFAULT_FILE_PATH, human_goals=human, show_attrs=draw.random() < 0.5)
-        goals = {"goals": server.goals, "prices": server.product_prices}
-        (folder / "goals.json").write_text(json.dumps(goals))
+        about = {"folder": str(folder.resolve()), "goals": "human" if human else "synthetic", "show_attrs": server.show_attrs}
+        yield {**about, "instructions": [goal["instruction_text"] for goal in server.goals]}
         for row in episodes(server, module, products, options.episodes, draw):
-            yield {"folder": str(folder.resolve()), **row}
+            yield {**about, **row}
         engine.close()
 
 

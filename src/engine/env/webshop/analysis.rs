@@ -23,15 +23,20 @@ const STOP_WORDS: [&str; 33] = [
 /// Hands each term of a text to `each`, in order and with repetitions.
 pub fn for_each_term(text: &str, mut each: impl FnMut(&str)) {
     for_each_word(text, &mut |word| {
-        let word = without_possessive(word);
-        let small: String = word.chars().map(small_letter).collect();
-        if STOP_WORDS.binary_search(&small.as_str()).is_err() {
-            each(&porter::stem(&small));
+        if let Some(term) = term(word) {
+            each(&term);
         }
     });
 }
 
-fn for_each_word(text: &str, each: &mut impl FnMut(&str)) {
+/// The term that a word is searched by; `None` for a stop word.
+pub fn term(word: &str) -> Option<String> {
+    let small: String = without_possessive(word).chars().map(small_letter).collect();
+    STOP_WORDS.binary_search(&small.as_str()).is_err().then(|| porter::stem(&small))
+}
+
+/// Hands each word of a text to `each`.
+pub fn for_each_word(text: &str, each: &mut impl FnMut(&str)) {
     // Scripts without blanks between words (Thai, Lao, Khmer, …) make one word of a whole run.
     let mut run: Option<(usize, usize)> = None;
     for (start, segment) in text.split_word_bound_indices() {

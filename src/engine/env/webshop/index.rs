@@ -14,7 +14,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use super::analysis::for_each_term;
+use super::analysis::{for_each_term, for_each_word, term};
 use super::product::{Reader, put_number};
 
 const K1: f32 = 0.9;
@@ -26,12 +26,17 @@ const ENTRY: usize = 8 + 8 + 4;
 /// Collects documents one by one.
 #[derive(Default)]
 pub struct IndexBuilder {
-    terms: HashMap<Box<str>, Postings>,
+    /// Every word seen, with its term; `None` for stop words. Texts repeat their words, so few are analysed.
+    words: HashMap<Box<str>, Option<u32>>,
+    ids: HashMap<Box<str>, u32>,
+    /// By term.
+    postings: Vec<Postings>,
     /// A byte for every document, empty ones included.
     norms: Vec<u8>,
     num_documents: u64,
     num_terms: u64,
-    counts: HashMap<Box<str>, u32>,
+    /// The terms of the document being added.
+    document: Vec<u32>,
 }
 
 #[derive(Default)]
@@ -63,39 +68,43 @@ pub struct IndexParts {
 impl IndexBuilder {
     /// Adds the next document.
     pub fn add(&mut self, contents: &str) {
-        let document = self.norms.len() as u32;
-        let mut length = 0u32;
-        self.counts.clear();
-        for_each_term(contents, |term| {
-            length += 1;
-            match self.counts.get_mut(term) {
-                Some(count) => *count += 1,
-                None => {
-                    self.counts.insert(term.into(), 1);
-                }
-            }
-        });
-        self.norms.push(length_to_byte(length));
+        let mut terms = std::mem::take(&mut self.document);
+        terms.clear();
+        for_each_word(contents, &mut |word| terms.extend(self.term(word)));
+        let length = terms.len() as u32;
         self.num_terms += u64::from(length);
         self.num_documents += u64::from(length > 0);
-        for (term, count) in self.counts.drain() {
-            let postings = self.terms.entry(term).or_default();
-            // The gap since the last document; its lowest bit says that the term occurs once.
-            let gap = u64::from(document - postings.last);
-            put_number(&mut postings.bytes, gap << 1 | u64::from(count == 1));
-            if count > 1 {
-                put_number(&mut postings.bytes, u64::from(count));
-            }
-            postings.last = document;
-            postings.documents += 1;
+        terms.sort_unstable();
+        let number = self.norms.len() as u32;
+        self.norms.push(length_to_byte(length));
+        for same in terms.chunk_by(|a, b| a == b) {
+            self.postings[same[0] as usize].add(number, same.len() as u64);
         }
+        self.document = terms;
     }
 
-    pub fn finish(self) -> IndexParts {
-        let mut terms: Vec<(Box<str>, Postings)> = self.terms.into_iter().collect();
-        terms.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    /// The term of a word, a new one if need be.
+    fn term(&mut self, word: &str) -> Option<u32> {
+        if let Some(&known) = self.words.get(word) {
+            return known;
+        }
+        let id = term(word).map(|term| {
+            *self.ids.entry(term.into()).or_insert_with(|| {
+                self.postings.push(Postings::default());
+                self.postings.len() as u32 - 1
+            })
+        });
+        self.words.insert(word.into(), id);
+        id
+    }
+
+    pub fn finish(mut self) -> IndexParts {
+        drop(std::mem::take(&mut self.words));
+        let mut terms: Vec<(Box<str>, u32)> = self.ids.into_iter().collect();
+        terms.sort_unstable();
         let (mut texts, mut table, mut bytes) = (Vec::new(), Vec::with_capacity(terms.len() * ENTRY), Vec::new());
-        for (term, postings) in terms {
+        for (term, id) in terms {
+            let postings = std::mem::take(&mut self.postings[id as usize]);
             texts.extend(term.as_bytes());
             bytes.extend(postings.bytes);
             table.extend((texts.len() as u64).to_le_bytes());
@@ -104,6 +113,19 @@ impl IndexBuilder {
         }
         let statistics = IndexStatistics { num_documents: self.num_documents, num_terms: self.num_terms };
         IndexParts { statistics, norms: self.norms, texts, table, postings: bytes }
+    }
+}
+
+impl Postings {
+    fn add(&mut self, document: u32, count: u64) {
+        // The gap since the last document; its lowest bit says that the term occurs once.
+        let gap = u64::from(document - self.last);
+        put_number(&mut self.bytes, gap << 1 | u64::from(count == 1));
+        if count > 1 {
+            put_number(&mut self.bytes, count);
+        }
+        self.last = document;
+        self.documents += 1;
     }
 }
 
