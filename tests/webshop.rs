@@ -164,8 +164,13 @@ fn webshop_agrees_with_the_peer() {
             assert_eq!(json!(token_set_ratio(text(row, "first"), text(row, "second"))), row["ratio"], "{row}");
             pairs += 1;
         } else if row.get("query").is_some() {
-            let [env, _] = shops.entry(text(row, "catalogue").to_string()).or_insert_with(|| peer_shops(row, "catalogue"));
-            compare_hits(&env.search(text(row, "query"), 50).unwrap(), row["hits"].as_array().unwrap(), text(row, "query"));
+            let [env, _] =
+                shops.entry(text(row, "catalogue").to_string()).or_insert_with(|| peer_shops(row, "catalogue"));
+            compare_hits(
+                &env.search(text(row, "query"), 50).unwrap(),
+                row["hits"].as_array().unwrap(),
+                text(row, "query"),
+            );
             queries += 1;
         } else if let Some(instructions) = row["instructions"].as_array() {
             let [env, _] = shops.entry(text(row, "folder").to_string()).or_insert_with(|| peer_shops(row, "folder"));
@@ -328,7 +333,11 @@ fn files_that_are_missing_broken_or_without_goals_are_refused() {
 
     for (products, attributes, expected) in [
         ("[{\"asin\": \"A1\"", "{}", "items_shuffle.json: is not as WebShop's files are: EOF"),
-        ("{}", "{}", "items_shuffle.json: is not as WebShop's files are: invalid type: map, expected a list of products"),
+        (
+            "{}",
+            "{}",
+            "items_shuffle.json: is not as WebShop's files are: invalid type: map, expected a list of products",
+        ),
         ("[]", "[1]", "items_ins_v2.json: is not as WebShop's files are: invalid type: sequence, expected an object"),
         ("[]", "{}", "items_shuffle.json: lists no products"),
         ("\u{0}\u{1}", "{}", "items_shuffle.json: is not as WebShop's files are"),
@@ -340,7 +349,10 @@ fn files_that_are_missing_broken_or_without_goals_are_refused() {
         assert!(got.contains(expected), "{got}");
     }
     let aimless = folder(&json!([product("A1", "Tea")]), &json!({}));
-    assert_eq!(error(&with_data(aimless.path())), "environment webshop: these files hold no goals of the kind asked for");
+    assert_eq!(
+        error(&with_data(aimless.path())),
+        "environment webshop: these files hold no goals of the kind asked for"
+    );
     let human = WebShopOptions { goals: GoalKind::Human, ..with_data(aimless.path()) };
     assert!(error(&human).ends_with("items_human_ins.json: no such file, and people's goals come from it"));
     let bare = folder(&json!([product("A1", "Tea")]), &json!({"A1": {"instruction": "Find tea"}}));
@@ -374,8 +386,23 @@ fn actions_of_every_odd_form_leave_the_page_or_search() {
     let first = env.reset(3).unwrap();
     let long = "x".repeat(100_000);
     for action in [
-        "", "search[]", "click[]", "click[search]", "click[nothing like it]", "SEARCH[tea]", "buy now", "[", "]", "\u{0}\u{7}\u{1b}[0m",
-        "click[\u{0}]", &long, &format!("click[{long}]"), "think[hmm]", "search[tea", " search[tea]", "\nsearch[tea]",
+        "",
+        "search[]",
+        "click[]",
+        "click[search]",
+        "click[nothing like it]",
+        "SEARCH[tea]",
+        "buy now",
+        "[",
+        "]",
+        "\u{0}\u{7}\u{1b}[0m",
+        "click[\u{0}]",
+        &long,
+        &format!("click[{long}]"),
+        "think[hmm]",
+        "search[tea",
+        " search[tea]",
+        "\nsearch[tea]",
     ] {
         let step = env.step(action).unwrap();
         assert_eq!((step.observation.as_str(), step.reward, step.done), (first.as_str(), 0.0, false), "{action:.40?}");
@@ -396,7 +423,9 @@ fn actions_of_every_odd_form_leave_the_page_or_search() {
 #[test]
 fn replies_are_read_as_agentgym_reads_them() {
     let mut env = shop(&own(100));
-    assert!(env.step("search[x]").is_err() && env.messages().is_err() && env.expert().is_err() && env.available().is_err());
+    assert!(
+        env.step("search[x]").is_err() && env.messages().is_err() && env.expert().is_err() && env.available().is_err()
+    );
     let opening = env.reset(0).unwrap();
     let messages = env.messages().unwrap();
     let roles: Vec<&str> = messages.iter().map(|message| message.role.as_str()).collect();
@@ -412,7 +441,10 @@ fn replies_are_read_as_agentgym_reads_them() {
     assert_eq!(action("no idea"), "");
     let last = env.describe().num_tasks.unwrap();
     let error = env.reset(last).unwrap_err().to_string();
-    assert_eq!(error, format!("environment webshop: there is no task {last}; expected a number from 0 to {}", last - 1));
+    assert_eq!(
+        error,
+        format!("environment webshop: there is no task {last}; expected a number from 0 to {}", last - 1)
+    );
     assert!(env.reset(u64::MAX).is_err());
 }
 
@@ -457,7 +489,8 @@ fn a_kept_store_is_used_until_its_files_change_or_it_is_damaged() {
             }
         }
     }
-    fs::write(folder.path().join("items_shuffle.json"), items(&["Alpha Tea", "Beta Tea", "Gamma Tea"]).to_string()).unwrap();
+    fs::write(folder.path().join("items_shuffle.json"), items(&["Alpha Tea", "Beta Tea", "Gamma Tea"]).to_string())
+        .unwrap();
     assert_eq!(found(&shop(&options)).len(), 3);
 }
 

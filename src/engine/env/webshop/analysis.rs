@@ -71,8 +71,10 @@ fn is_word(segment: &str) -> bool {
 }
 
 static RUN_SCRIPTS: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"^[\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tai_Le}\p{New_Tai_Lue}\p{Tai_Tham}\p{Tai_Viet}&&[\p{L}\p{M}]]$")
-        .expect("the pattern is valid")
+    Regex::new(
+        r"^[\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tai_Le}\p{New_Tai_Lue}\p{Tai_Tham}\p{Tai_Viet}&&[\p{L}\p{M}]]$",
+    )
+    .expect("the pattern is valid")
 });
 
 fn is_in(c: char, class: &Regex) -> bool {

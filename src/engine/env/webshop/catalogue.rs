@@ -17,8 +17,18 @@ const BRAND_STARTS: [&str; 14] =
 const BRAND_ENDS: [&str; 12] =
     ["aro", "bridge", "croft", "dale", "esse", "field", "lane", "mere", "ora", "ston", "vane", "wick"];
 const STYLES: [&str; 12] = [
-    "Classic", "Modern", "Premium", "Everyday", "Compact", "Portable", "Deluxe", "Vintage", "Essential", "Professional",
-    "Ultra Soft", "Upgraded",
+    "Classic",
+    "Modern",
+    "Premium",
+    "Everyday",
+    "Compact",
+    "Portable",
+    "Deluxe",
+    "Vintage",
+    "Essential",
+    "Professional",
+    "Ultra Soft",
+    "Upgraded",
 ];
 const USERS: [&str; 8] = ["Women", "Men", "Kids", "Home", "Travel", "Office", "Gifts", "Daily Use"];
 const LETTERS: &[u8; 36] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
@@ -168,6 +178,8 @@ fn title_case(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::goals::GoalOptions;
+    use super::super::reward::matched_options;
     use super::*;
 
     #[test]
@@ -190,6 +202,18 @@ mod tests {
         for product in products(500, 0) {
             let wanted = product.instruction.iter().flat_map(|instruction| &instruction.attributes);
             assert!(wanted.into_iter().all(|attribute| product.attributes.contains(attribute)), "{}", product.asin);
+        }
+    }
+
+    /// The reward takes the first colour inside a value for the value: `peppermint` would be `mint`, and never wanted.
+    #[test]
+    fn the_right_choice_of_an_option_is_recognised_as_such() {
+        for kind in &KINDS {
+            for (name, value) in kind.options.iter().flat_map(|(name, values)| values.iter().map(move |v| (name, v))) {
+                let pair = (name.to_string(), value.to_string());
+                let wanted = GoalOptions::Named(vec![pair.clone()]);
+                assert_eq!(matched_options(&[pair], &wanted), 1, "{name}: {value}");
+            }
         }
     }
 }

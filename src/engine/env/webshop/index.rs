@@ -300,6 +300,9 @@ mod tests {
         assert_eq!((find("alpha").len(), find("gamma").len(), find("beta299").len()), (300, 200, 1));
         assert_eq!(find("beta7")[0].document, 7);
         assert!(find("").is_empty() && find("delta the").is_empty());
-        assert_eq!(index.search("gamma", 3, |a, b| b.cmp(&a)).iter().map(|h| h.document).collect::<Vec<_>>(), [299, 296, 293]);
+        assert_eq!(
+            index.search("gamma", 3, |a, b| b.cmp(&a)).iter().map(|h| h.document).collect::<Vec<_>>(),
+            [299, 296, 293]
+        );
     }
 }

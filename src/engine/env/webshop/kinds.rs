@@ -17,7 +17,10 @@ pub const KINDS: [Kind; 28] = [
     Kind {
         category: "beauty", query: "shampoo & conditioner", noun: "Moisturizing Shampoo", prices: (7, 45),
         product_category: "Beauty & Personal Care › Hair Care › Shampoo & Conditioner",
-        attributes: &["sulfate free", "paraben free", "cruelty free", "tea tree", "dry hair", "damaged hair", "natural ingredients"],
+        attributes: &[
+            "sulfate free", "paraben free", "cruelty free", "tea tree", "dry hair", "damaged hair",
+            "natural ingredients",
+        ],
         options: &[
             ("scent", &["lavender", "citrus mint", "coconut", "unscented"]),
             ("size", &["8 fl oz (pack of 1)", "16 fl oz (pack of 1)", "8 fl oz (pack of 2)"]),
@@ -127,7 +130,7 @@ pub const KINDS: [Kind; 28] = [
         product_category: "Grocery & Gourmet Food › Beverages › Tea › Herbal",
         attributes: &["caffeine free", "usda organic", "non gmo", "sugar free", "individually wrapped"],
         options: &[
-            ("flavor name", &["peppermint", "chamomile", "ginger", "hibiscus"]),
+            ("flavor name", &["mint leaf", "chamomile", "ginger", "hibiscus"]),
             ("size", &["20 count", "40 count"]),
         ],
     },
@@ -162,7 +165,7 @@ pub const KINDS: [Kind; 28] = [
         category: "electronics", query: "phone cases", noun: "Phone Case Cover", prices: (7, 35),
         product_category: "Cell Phones & Accessories › Cases, Holsters & Sleeves › Basic Cases",
         attributes: &["wireless charging", "non slip", "heavy duty", "screen protector", "shock proof"],
-        options: &[("color", &["clear", "black", "lilac", "mint"]), ("size", &["standard", "plus", "mini"])],
+        options: &[("color", &["clear", "black", "lilac", "mint"]), ("size", &["regular", "plus", "mini"])],
     },
     Kind {
         category: "electronics", query: "usb cables", noun: "Charging Cable Cord", prices: (5, 24),

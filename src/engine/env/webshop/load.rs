@@ -10,8 +10,8 @@ use std::io::BufReader;
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
-use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::Deserialize;
+use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
 use super::product::{Instruction, Pricing, Product};
@@ -34,12 +34,17 @@ impl ProductFiles {
     /// The files in a folder: those of the full set, else those of the first thousand products.
     pub fn find(folder: &Path) -> Result<Self> {
         if !folder.is_dir() {
-            return Err(Error::file(folder, "no such folder; expected one with the WebShop files items_shuffle.json and items_ins_v2.json"));
+            return Err(Error::file(
+                folder,
+                "no such folder; expected one with the WebShop files items_shuffle.json and items_ins_v2.json",
+            ));
         }
         let pick = |full: &str, small: &str| {
-            [full, small].map(|name| folder.join(name)).into_iter().find(|path| path.is_file()).ok_or_else(|| {
-                Error::file(folder, format!("neither {full} nor {small} is in this folder"))
-            })
+            [full, small]
+                .map(|name| folder.join(name))
+                .into_iter()
+                .find(|path| path.is_file())
+                .ok_or_else(|| Error::file(folder, format!("neither {full} nor {small} is in this folder")))
         };
         let human = folder.join("items_human_ins.json");
         Ok(ProductFiles {
@@ -94,7 +99,10 @@ impl ProductFiles {
         }
         result?;
         if skipped > 0 {
-            tracing::warn!("{}: {skipped} products skipped: their ids are there already, or no ids", self.products.display());
+            tracing::warn!(
+                "{}: {skipped} products skipped: their ids are there already, or no ids",
+                self.products.display()
+            );
         }
         Ok(())
     }
@@ -257,9 +265,14 @@ fn options(value: &Option<Value>) -> Result<Vec<(String, Vec<String>)>, String> 
         };
         let values = contents
             .iter()
-            .map(|content| option_value(content).ok_or_else(|| {
-                format!("option {name:?}: expected items with a text `value`, got {}", found(&Some(content.clone())))
-            }))
+            .map(|content| {
+                option_value(content).ok_or_else(|| {
+                    format!(
+                        "option {name:?}: expected items with a text `value`, got {}",
+                        found(&Some(content.clone()))
+                    )
+                })
+            })
             .collect::<Result<Vec<String>, String>>()?;
         // As in a Python dict: a name that comes again keeps its place and gets the new values.
         let name = name.to_lowercase();

@@ -122,7 +122,11 @@ impl WebShopOptions {
                 return Err(Error::option("cache_dir", "nothing without data", folder.display()));
             }
             if self.goals != GoalKind::Synthetic {
-                return Err(Error::option("goals", "synthetic without data: people's goals are in its files", "another"));
+                return Err(Error::option(
+                    "goals",
+                    "synthetic without data: people's goals are in its files",
+                    "another",
+                ));
             }
         } else if let Some(seed) = self.seed {
             return Err(Error::option("seed", "nothing with data: it draws a catalogue of our own", seed));

@@ -103,7 +103,8 @@ impl Stem {
             }
             return;
         }
-        let Some(start) = self.before("ed").or_else(|| self.before("ing")).filter(|&start| self.has_vowel(start)) else {
+        let Some(start) = self.before("ed").or_else(|| self.before("ing")).filter(|&start| self.has_vowel(start))
+        else {
             return;
         };
         self.units.truncate(start);

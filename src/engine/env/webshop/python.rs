@@ -15,7 +15,6 @@ pub fn strip(text: &str) -> &str {
     text.trim_matches(is_space)
 }
 
-
 /// `repr(number)` of a finite float: the shortest digits that read back as the same number.
 pub fn float(number: f64) -> String {
     let text = format!("{number:?}");
@@ -152,17 +151,11 @@ mod tests {
     #[test]
     fn json_is_written_as_python_and_flask_write_it() {
         let pairs = [("size".to_string(), "women's <7> & up".to_string()), ("color".into(), "é\u{1f600}\u{7f}".into())];
-        assert_eq!(
-            json_dumps(&pairs),
-            "{\"size\": \"women's <7> & up\", \"color\": \"\\u00e9\\ud83d\\ude00\u{7f}\"}"
-        );
+        assert_eq!(json_dumps(&pairs), "{\"size\": \"women's <7> & up\", \"color\": \"\\u00e9\\ud83d\\ude00\u{7f}\"}");
         assert_eq!(
             json_for_html(&pairs),
             "{\"color\": \"\\u00e9\\ud83d\\ude00\u{7f}\", \"size\": \"women\\u0027s \\u003c7\\u003e \\u0026 up\"}"
         );
-        assert_eq!(
-            dict_repr(&pairs),
-            "{'size': \"women's <7> & up\", 'color': 'é\u{1f600}\\x7f'}"
-        );
+        assert_eq!(dict_repr(&pairs), "{'size': \"women's <7> & up\", 'color': 'é\u{1f600}\\x7f'}");
     }
 }

@@ -114,9 +114,17 @@ pub fn export(shop: &Shop, folder: &Path) -> Result<()> {
             about["instruction_attributes"] = json!(instruction.attributes);
         }
         attributes.insert(product.asin.clone(), about);
-        let sentences: Vec<Value> = product.human_instructions.iter().map(|sentence| {
-            json!({ "instruction": sentence.text, "instruction_attributes": sentence.attributes, "instruction_options": sentence.options })
-        }).collect();
+        let sentences: Vec<Value> = product
+            .human_instructions
+            .iter()
+            .map(|sentence| {
+                json!({
+                    "instruction": sentence.text,
+                    "instruction_attributes": sentence.attributes,
+                    "instruction_options": sentence.options,
+                })
+            })
+            .collect();
         if !sentences.is_empty() {
             human.insert(product.asin.clone(), Value::Array(sentences));
         }

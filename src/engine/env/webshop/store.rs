@@ -108,7 +108,10 @@ impl<W: Write> StoreBuilder<W> {
             num_products,
             statistics: parts.statistics,
             products,
-            ends: { let ends = std::mem::take(&mut self.ends); self.section(&ends)? },
+            ends: {
+                let ends = std::mem::take(&mut self.ends);
+                self.section(&ends)?
+            },
             by_asin: self.section(&numbers(&by_asin))?,
             ranks: self.section(&numbers(&ranks))?,
             norms: self.section(&parts.norms)?,
@@ -187,9 +190,9 @@ impl Store {
 
     fn is_consistent(&self) -> bool {
         let Layout { num_products, ends, by_asin, ranks, norms, .. } = &self.layout;
-        [(ends, 8), (by_asin, 4), (ranks, 4), (norms, 1)].into_iter().all(|(range, size)| {
-            self.section(range).len() == num_products * size
-        })
+        [(ends, 8), (by_asin, 4), (ranks, 4), (norms, 1)]
+            .into_iter()
+            .all(|(range, size)| self.section(range).len() == num_products * size)
     }
 
     /// What the store was made from.
