@@ -1,9 +1,10 @@
 //! From text to search terms, as Anserini's default English analyser does it: words by Unicode's rules (UAX #29),
 //! possessives off, small letters, 33 stop words out, Porter stems.
 //!
-//! The word boundaries are those of the crate `unicode-segmentation`; Lucene 8 knows an older Unicode, so a few words
-//! in recently added scripts, and emoji with skin tones, are cut differently. Everything that is common in product
-//! texts (accents, CJK, Thai, emoji, `™`, `1,000.5`, `don’t`) agrees.
+//! The word boundaries are those of the crate `unicode-segmentation`; Lucene 8 knows an older Unicode. Over 60,000 random
+//! lines of ASCII and 360,000 made-up words nothing differs from Anserini 0.14.3. Known differences: a skin tone or a
+//! zero-width joiner that follows no emoji, accents behind emoji, a Hebrew letter with an apostrophe before a digit, and
+//! letters that Unicode has added since 2016.
 
 use std::sync::LazyLock;
 

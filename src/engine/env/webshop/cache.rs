@@ -8,6 +8,7 @@ use std::io::{self, BufWriter, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
+use super::NAME;
 use super::load::ProductFiles;
 use super::store::{BuildError, Store, StoreBuilder};
 use crate::engine::{Error, Result, cancel, file};
@@ -22,7 +23,7 @@ pub fn open(files: &ProductFiles, num_products: Option<usize>, folder: Option<&P
     let Some(folder) = folder else {
         return in_memory(files, num_products, &fingerprint);
     };
-    let path = folder.join(format!("affine-webshop-{}.store", &fingerprint[..16]));
+    let path = folder.join(name(files, num_products));
     if let Some(store) = Store::map(&path)?.filter(|store| store.fingerprint() == fingerprint) {
         return Ok(store);
     }
@@ -39,11 +40,18 @@ pub fn open(files: &ProductFiles, num_products: Option<usize>, folder: Option<&P
     Store::map(&path)?.ok_or_else(|| Error::file(&path, "was written and cannot be read back"))
 }
 
+/// One name for a list of files, whatever is in them, so that a new store takes the place of the old one.
+fn name(files: &ProductFiles, num_products: Option<usize>) -> String {
+    let products = std::path::absolute(&files.products).unwrap_or_else(|_| files.products.clone());
+    let hash = file::sha256(format!("{} {num_products:?}", products.display()).as_bytes());
+    format!("affine-webshop-{}.store", &hash[..16])
+}
+
 fn in_memory(files: &ProductFiles, num_products: Option<usize>, fingerprint: &str) -> Result<Store> {
     match build(files, num_products, fingerprint, Vec::new()) {
         Ok(bytes) => Store::in_memory(bytes),
         Err(BuildError::Products(error)) => Err(error),
-        Err(BuildError::Writing(error)) => Err(Error::environment("webshop", error)),
+        Err(BuildError::Writing(error)) => Err(Error::environment(NAME, error)),
     }
 }
 

@@ -15,6 +15,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::NAME;
 use super::product::{Pricing, Product};
 use super::store::Store;
 use crate::engine::env::mersenne::Mersenne;
@@ -221,7 +222,7 @@ fn plan(
         let combinations = product.num_combinations().filter(|&n| n <= (MOST_GOALS - plans.len()) as u64);
         let combinations = combinations.ok_or_else(|| {
             let problem = format!("product {} brings the goals above {MOST_GOALS}; limit num_products", product.asin);
-            Error::environment("webshop", problem)
+            Error::environment(NAME, problem)
         })?;
         let plan = |variant| Plan { product: product_number, variant, limit, is_human: false };
         plans.extend((0..combinations as u32).map(plan));
@@ -254,7 +255,7 @@ fn drawn_limit(limits: &[u8], draws: &mut Mersenne) -> u8 {
 
 impl Plan {
     fn write(&self, product: &Product) -> Result<Goal> {
-        let damaged = || Error::environment("webshop", "a goal points at nothing: the cached catalogue is damaged");
+        let damaged = || Error::environment(NAME, "a goal points at nothing: the cached catalogue is damaged");
         let (sentence, attributes, options, wish) = if self.is_human {
             let human = product.human_instructions.get(self.variant as usize).ok_or_else(damaged)?;
             let sentence = human.text.trim_matches('.').to_string();

@@ -1,5 +1,6 @@
 //! A product as the shop knows it, and its bytes in the store.
 
+use super::NAME;
 use super::python;
 use crate::engine::{Error, Result};
 
@@ -94,7 +95,7 @@ impl Product {
 
     /// The product in bytes that [`Product::encode`] wrote.
     pub fn decode(bytes: &[u8]) -> Result<Product> {
-        Reader { bytes }.product().ok_or_else(|| Error::environment("webshop", "the cached catalogue is damaged"))
+        Reader { bytes }.product().ok_or_else(|| Error::environment(NAME, "the cached catalogue is damaged"))
     }
 }
 

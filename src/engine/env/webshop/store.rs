@@ -13,6 +13,7 @@ use std::path::Path;
 use memmap2::Mmap;
 use serde::{Deserialize, Serialize};
 
+use super::NAME;
 use super::index::{Hit, Index, IndexBuilder, IndexStatistics};
 use super::product::Product;
 use crate::engine::{Error, Result, file};
@@ -265,5 +266,5 @@ impl Store {
 }
 
 fn damaged() -> Error {
-    Error::environment("webshop", "the cached catalogue is damaged; delete it to have it made anew")
+    Error::environment(NAME, "the cached catalogue is damaged; delete it to have it made anew")
 }
