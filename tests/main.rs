@@ -68,3 +68,5 @@ mod tokenizer;
 mod track;
 /// Supervised fine-tuning on toy models.
 mod training;
+/// WebShop against recordings of the original.
+mod webshop;

@@ -10,6 +10,7 @@ pub mod numpy_random;
 pub mod python;
 pub mod sat;
 pub mod textcraft;
+pub mod webshop;
 
 use super::Result;
 use super::text::Message;

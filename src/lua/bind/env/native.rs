@@ -10,6 +10,7 @@ use crate::engine::env::alfworld::AlfWorld;
 use crate::engine::env::babyai::BabyAi;
 use crate::engine::env::sat::Sat;
 use crate::engine::env::textcraft::TextCraft;
+use crate::engine::env::webshop::WebShop;
 use crate::lua::options;
 
 /// Makes an environment from its options; the first argument is the function's name in messages.
@@ -22,6 +23,7 @@ pub const ALL: &[(&str, &str, Make)] = &[
     ("alfworld",  "AgentGym's ALFWorld",      |function, table| built(function, table, AlfWorld::new)),
     ("babyai",    "AgentGym's BabyAI",        |function, table| built(function, table, BabyAi::new)),
     ("textcraft", "AgentGym's TextCraft",     |function, table| built(function, table, TextCraft::new)),
+    ("webshop",   "AgentGym's WebShop",       |function, table| built(function, table, WebShop::new)),
 ];
 
 /// `affine:sat`, `agentgym:textcraft` → `sat`, `textcraft`.
