@@ -12,6 +12,8 @@ pub mod sat;
 pub mod textcraft;
 pub mod webshop;
 
+use serde::Serialize;
+
 use super::Result;
 use super::text::Message;
 
@@ -36,6 +38,15 @@ impl Description {
         let (low, high) = self.score_range;
         ((score - low) / (high - low)).clamp(0.0, 1.0)
     }
+}
+
+/// Which instructions a conversation begins with: an evaluation says so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Instructions {
+    /// `affine` for our own words, the original's name for its text (`agentgym`), else `custom`.
+    pub source: &'static str,
+    /// Of the text, in hex.
+    pub sha256: String,
 }
 
 /// What an environment reads out of a model's reply.
@@ -71,6 +82,11 @@ pub trait Environment {
 
     /// The opening turns of the conversation: instructions and the first observation.
     fn messages(&self) -> Result<Vec<Message>>;
+
+    /// The instructions in [`messages`](Self::messages), where there is more than one text that they could be.
+    fn instructions(&self) -> Option<Instructions> {
+        None
+    }
 
     /// The action in a reply. Single-turn environments take the whole reply.
     fn parse(&self, reply: &str) -> Result<Parsed> {

@@ -5,8 +5,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::extract;
-use crate::engine::env::Parsed;
-use crate::engine::{Error, Result};
+use crate::engine::env::{Instructions, Parsed};
+use crate::engine::{Error, Result, file};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -84,6 +84,30 @@ impl Kind {
         std::fs::read_to_string(path).map_err(|error| Error::file(path, format!("instructions: {error}")))
     }
 
+    /// What an evaluation records of them.
+    pub fn which_instructions(self, text: &str) -> Instructions {
+        let sha256 = file::sha256(text.as_bytes());
+        let source = if text == self.built_in_instructions().trim_end() {
+            "affine"
+        } else if sha256 == self.original_instructions() {
+            "agentgym"
+        } else {
+            "custom"
+        };
+        Instructions { source, sha256 }
+    }
+
+    /// SHA-256 of AgentGym's own text at 3ef9235 (`conversation_start` in `agentenv/agentenv/envs/<name>.py`).
+    pub fn original_instructions(self) -> &'static str {
+        match self {
+            Kind::WebShop => "5dd9cb5a21953f4560e4fb687e48e208461d5824b80d404ab92c540bc3b1ee49",
+            Kind::AlfWorld => "ac0d1c2f1a9c9e3e2f14cb9872ba77a471884d22f26e9c5e3af6221902f36ba3",
+            Kind::BabyAi => "f03929db839c07bee233b770e53cbfd4a113b6bfab89f31717a2fd20d7e875b8",
+            Kind::SciWorld => "a342b760a710ee216007ace78123d3d8ca77f85fb35ebd85862ea2f8043af002",
+            Kind::TextCraft => "e4a4271272c21bf80bcd9ae5433340655dc43585e78aa8002cc61471a1f6fd4a",
+        }
+    }
+
     fn built_in_instructions(self) -> &'static str {
         match self {
             Kind::WebShop => include_str!("instructions/webshop.txt"),
@@ -141,6 +165,16 @@ mod tests {
             assert!(kind.instructions(None).unwrap().contains("Action:"));
         }
         assert_eq!(Kind::named("grid"), None);
+    }
+
+    #[test]
+    fn a_text_of_instructions_is_told_by_its_words() {
+        let own = Kind::BabyAi.instructions(None).unwrap();
+        assert_eq!(Kind::BabyAi.which_instructions(&own).source, "affine");
+        let other = Kind::BabyAi.which_instructions("Go.");
+        // printf 'Go.' | sha256sum
+        let sha256 = "c48cb036011bfeb22c4c44c420aac3b3e88c1a2d9f0b127c97fcfecf004f2558";
+        assert_eq!((other.source, other.sha256.as_str()), ("custom", sha256));
     }
 
     #[test]

@@ -37,7 +37,7 @@ use serde_json::{Map, Value, json};
 
 use super::agentgym::{Kind, opening};
 use super::python::strip;
-use super::{Description, Environment, Parsed, Step};
+use super::{Description, Environment, Instructions, Parsed, Step};
 use crate::engine::text::Message;
 use crate::engine::{Error, Result};
 
@@ -156,6 +156,10 @@ impl Environment for AlfWorld {
 
     fn messages(&self) -> Result<Vec<Message>> {
         Ok(opening(Kind::AlfWorld, &self.instructions, &self.first_observation()?))
+    }
+
+    fn instructions(&self) -> Option<Instructions> {
+        Some(Kind::AlfWorld.which_instructions(&self.instructions))
     }
 
     fn parse(&self, reply: &str) -> Result<Parsed> {

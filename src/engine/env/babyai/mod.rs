@@ -35,7 +35,7 @@ pub use world::Move;
 
 use super::agentgym::{Kind, opening};
 use super::python::strip;
-use super::{Description, Environment, Parsed, Step};
+use super::{Description, Environment, Instructions, Parsed, Step};
 use crate::engine::text::Message;
 use crate::engine::{Error, Result};
 use text::Scene;
@@ -192,6 +192,10 @@ impl Environment for BabyAi {
     /// AgentGym's opening: the instructions as the first user turn, the model's consent, the first observation.
     fn messages(&self) -> Result<Vec<Message>> {
         Ok(opening(Kind::BabyAi, &self.instructions, &self.episode()?.first_observation))
+    }
+
+    fn instructions(&self) -> Option<Instructions> {
+        Some(Kind::BabyAi.which_instructions(&self.instructions))
     }
 
     fn parse(&self, reply: &str) -> Result<Parsed> {

@@ -20,7 +20,7 @@ use self::expert::Choices;
 use self::shown::Draw;
 use super::agentgym::{Kind, opening};
 use super::python::HashSecret;
-use super::{Description, Environment, Parsed, Step};
+use super::{Description, Environment, Instructions, Parsed, Step};
 use crate::engine::text::Message;
 use crate::engine::{Error, Result};
 
@@ -149,6 +149,10 @@ impl Environment for TextCraft {
 
     fn messages(&self) -> Result<Vec<Message>> {
         Ok(opening(Kind::TextCraft, &self.instructions, &self.episode()?.observation()))
+    }
+
+    fn instructions(&self) -> Option<Instructions> {
+        Some(Kind::TextCraft.which_instructions(&self.instructions))
     }
 
     fn parse(&self, reply: &str) -> Result<Parsed> {

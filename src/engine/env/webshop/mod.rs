@@ -46,7 +46,7 @@ pub use self::page::ObservationMode;
 use self::session::Session;
 use self::shop::Shop;
 use super::agentgym::{self, Kind};
-use super::{Description, Environment, Parsed, Step};
+use super::{Description, Environment, Instructions, Parsed, Step};
 use crate::engine::text::Message;
 use crate::engine::{Error, Result};
 
@@ -235,6 +235,10 @@ impl Environment for WebShop {
 
     fn messages(&self) -> Result<Vec<Message>> {
         Ok(agentgym::opening(Kind::WebShop, &self.instructions, &self.episode()?.opening))
+    }
+
+    fn instructions(&self) -> Option<Instructions> {
+        Some(Kind::WebShop.which_instructions(&self.instructions))
     }
 
     fn parse(&self, reply: &str) -> Result<Parsed> {

@@ -157,7 +157,8 @@ impl UserData for EnvironmentHandle {
         });
         methods.add_method("describe", |lua, this, values: MultiValue| {
             Args::new("env:describe", values).finish()?;
-            let about = this.play(|environment| Ok(environment.describe()))?;
+            let (about, instructions) =
+                this.play(|environment| Ok((environment.describe(), environment.instructions())))?;
             let table = lua.create_table()?;
             table.set("name", about.name)?;
             table.set("num_tasks", about.num_tasks)?;
@@ -165,6 +166,10 @@ impl UserData for EnvironmentHandle {
             table.set("score_high", about.score_range.1)?;
             table.set("success_threshold", about.success_threshold)?;
             table.set("max_turns", about.max_turns)?;
+            if let Some(instructions) = instructions {
+                let fields = [("source", instructions.source), ("sha256", &instructions.sha256)];
+                table.set("instructions", lua.create_table_from(fields)?)?;
+            }
             Ok(table)
         });
         methods.add_method("close", |_, this, values: MultiValue| {

@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 
 use self::connection::{Connection, Repeat};
 use super::{Kind, opening};
-use crate::engine::env::{Description, Environment, Parsed, Step};
+use crate::engine::env::{Description, Environment, Instructions, Parsed, Step};
 use crate::engine::text::Message;
 use crate::engine::{Error, Result};
 
@@ -239,6 +239,10 @@ impl Environment for AgentGymClient {
         let Shared { kind, instructions, .. } = &*self.shared;
         let observation = self.opening.as_ref().ok_or_else(|| self.not_begun())?;
         Ok(opening(*kind, instructions, observation))
+    }
+
+    fn instructions(&self) -> Option<Instructions> {
+        Some(self.shared.kind.which_instructions(&self.shared.instructions))
     }
 
     fn parse(&self, reply: &str) -> Result<Parsed> {
