@@ -1,7 +1,7 @@
 //! `affine env` from outside.
 
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, Stdio};
+use std::process::{Child, ChildStderr, Stdio};
 
 use reqwest::blocking::Client;
 use serde_json::{Value, json};
@@ -78,19 +78,20 @@ fn check_passes_what_keeps_its_promises_and_names_what_does_not() {
     assert!(stderr(&output).contains("4 checks failed"), "{}", stderr(&output));
 }
 
-/// A server and its address; it is killed when dropped.
-struct Serving(Child, String);
+/// A server, its address, and what it says: nobody reads on, but a closed pipe would end it. It is killed when dropped.
+struct Serving(Child, String, #[allow(dead_code)] BufReader<ChildStderr>);
 
 impl Serving {
     fn start(args: &[&str]) -> Self {
         let mut command = affine();
         command.args(["env", "serve"]).args(args).args(["--port", "0"]).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let line = lines.next().unwrap().unwrap();
+        let mut says = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        says.read_line(&mut line).unwrap();
         let base = line.split("at ").nth(1).and_then(|rest| rest.split(',').next());
         let base = base.unwrap_or_else(|| panic!("no address in {line}")).to_string();
-        Serving(child, base)
+        Serving(child, base, says)
     }
 
     fn post(&self, path: &str, body: Value) -> Value {

@@ -37,8 +37,11 @@ fn report_of(script: &str, folder: &Path) -> String {
         Ok(()) => "no error".to_string(),
         Err(report) => report.to_string(),
     };
-    // A module beside the script is named with its folder, which is this machine's; the library's own lines move.
+    // A module beside the script is named with its folder, which is this machine's; the library's own lines move, and
+    // so does the memory that is free.
     let report = report.replace(&format!("{}/", script.folder.display()), "");
+    let memory = Regex::new(r"[\d.]+ GiB of memory are free").unwrap();
+    let report = memory.replace_all(&report, "N GiB of memory are free");
     let library = Regex::new(r"(affine:[\w/]+\.lua):\d+:").unwrap();
     library.replace_all(&report, "$1:N:").into_owned()
 }
