@@ -34,9 +34,8 @@ local function play(e, about, choose)
     if action == nil then
       break
     end
-    local _, reward, info
-    _, reward, done, info = e:step(action)
-    score, turns = info.score or reward, turns + 1
+    local _, reward, over, info = e:step(action)
+    score, turns, done = info.score or reward, turns + 1, over
     if score < about.score_low or score > about.score_high then
       local range = ("%g to %g"):format(about.score_low, about.score_high)
       error(("action %q: the score %g is outside %s"):format(action:sub(1, 80), score, range), 0)

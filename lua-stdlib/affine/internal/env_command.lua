@@ -52,9 +52,8 @@ function command.play(name, task, options)
     elseif line:sub(1, 1) == ":" then
       print(HELP)
     else
-      local observation, reward, info
-      observation, reward, done, info = e:step(line)
-      turns, score = turns + 1, info.score or reward
+      local observation, reward, over, info = e:step(line)
+      turns, score, done = turns + 1, info.score or reward, over
       print(observation)
       print(("(reward %g, score %g)"):format(reward, score))
     end
