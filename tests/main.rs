@@ -1,5 +1,9 @@
 //! The integration tests, in one binary: every further one would link libtorch again.
 
+/// The AgentGym server against recorded exchanges.
+mod agentgym;
+/// The AgentGym client against servers that serve and servers that fail.
+mod agentgym_client;
 /// The layers keep their arrows.
 mod arch;
 /// Bad input ends in one sentence.
@@ -14,6 +18,8 @@ mod cli;
 mod commands;
 /// `affine doctor`.
 mod doctor;
+/// `affine env` as a user meets it.
+mod env_command;
 /// Intervals, dominance and ranking against the validators' own results.
 mod eval;
 /// Sampling: batches, seeds, log-probs, ends.
@@ -46,6 +52,8 @@ mod rollout;
 mod sat;
 /// The LuaCATS stubs and the live modules name the same functions.
 mod stubs;
+/// TextCraft against the original's texts and verdicts.
+mod textcraft;
 /// Toy models, records and environments for the other tests.
 mod tiny;
 /// Tokenizers against transformers.
