@@ -6,6 +6,7 @@ pub mod agentgym;
 pub mod mersenne;
 pub mod python;
 pub mod sat;
+pub mod sciworld;
 pub mod textcraft;
 
 use super::Result;
