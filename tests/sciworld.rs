@@ -58,11 +58,13 @@ fn kill(process: u32) {
 
 /// The ids of the Java processes that `parent` started to run the simulator.
 fn java_processes(parent: u32) -> Vec<u32> {
-    let numbers = std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
+    let numbers =
+        std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
     let is_ours = |process: &u32| {
         let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
         let command = std::fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
-        status.contains(&format!("PPid:\t{parent}\n")) && String::from_utf8_lossy(&command).contains("py4j.GatewayServer")
+        status.contains(&format!("PPid:\t{parent}\n"))
+            && String::from_utf8_lossy(&command).contains("py4j.GatewayServer")
     };
     numbers.filter(is_ours).collect()
 }
@@ -134,7 +136,10 @@ fn the_opening_turns_and_the_state_are_agentgyms() {
     assert_eq!((env.describe().num_tasks, env.describe().max_turns), (Some(4639), 30));
     let error = env.reset(4639).unwrap_err().to_string();
     assert_eq!(error, "environment sciworld: the tasks are from 0 to 4638, not 4639");
-    assert_eq!(env.step("wait").unwrap_err().to_string(), "environment sciworld: no episode has begun; call reset first");
+    assert_eq!(
+        env.step("wait").unwrap_err().to_string(),
+        "environment sciworld: no episode has begun; call reset first"
+    );
     assert!(env.state().is_empty() && env.expert().is_err() && env.messages().is_err());
 
     let opening = env.reset(30).unwrap();
@@ -265,7 +270,15 @@ fn long_actions_and_control_characters_are_actions_like_any_other() {
     let mut env = world(of("boil", 0));
     env.reset(0).unwrap();
     let around = env.step("look around").unwrap().observation;
-    for action in ["x".repeat(100_000), "use a on b ".repeat(9_000), "look ".repeat(20_000), "é 漢 😀".into(), "".into(), "\0".into(), "!yv".into()] {
+    for action in [
+        "x".repeat(100_000),
+        "use a on b ".repeat(9_000),
+        "look ".repeat(20_000),
+        "é 漢 😀".into(),
+        "".into(),
+        "\0".into(),
+        "!yv".into(),
+    ] {
         let step = env.step(&action).unwrap();
         assert_eq!(step.observation, "No known action matches that input.", "{:.20}", action);
         assert_eq!(step.info["moves"], 0);
@@ -296,7 +309,10 @@ fn a_killed_process_fails_its_own_episode_only() {
     kill(process);
     let error = struck.step("look around").unwrap_err().to_string();
     assert!(error.starts_with("environment sciworld: the Java process was ended by signal 9"), "{error}");
-    assert_eq!(struck.step("wait").unwrap_err().to_string(), "environment sciworld: no episode has begun; call reset first");
+    assert_eq!(
+        struck.step("wait").unwrap_err().to_string(),
+        "environment sciworld: no episode has begun; call reset first"
+    );
     assert!(!other.step("look around").unwrap().done);
     struck.reset(0).unwrap();
     assert!(struck.step("look around").unwrap().observation.starts_with("This room"));
@@ -335,7 +351,8 @@ fn two_hundred_instances_are_refused_beforehand_where_memory_is_short() {
     assert!(said.contains("instances of ScienceWorld take a Java process of up to 8.1 GiB each"), "{said}");
     assert!(error.hint().unwrap().contains("lower heap_mb (it is 8192)"));
     let big = |process: u32| {
-        String::from_utf8_lossy(&std::fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default()).contains("-Xmx8192m")
+        String::from_utf8_lossy(&std::fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default())
+            .contains("-Xmx8192m")
     };
     assert!(!java_processes(std::process::id()).into_iter().any(big), "none was started");
 }
@@ -386,7 +403,10 @@ fn a_port_that_never_answers_is_given_up() {
     assert!(begun.elapsed() < Duration::from_secs(20));
     drop(silent);
     let error = refusal(&format!("echo {port}; exec sleep 60"));
-    assert!(error.starts_with(&format!("environment sciworld: port {port} of the Java process cannot be reached")), "{error}");
+    assert!(
+        error.starts_with(&format!("environment sciworld: port {port} of the Java process cannot be reached")),
+        "{error}"
+    );
 }
 
 /// A port that answers each command of one client with what `reply` makes of its lines.
@@ -419,7 +439,10 @@ fn a_jar_of_another_version_is_refused() {
 
     let port = answering(|_| "!xspy4j.Py4JException: scienceworld.runtime is missing\\n\\tat py4j".into());
     let error = refusal(&format!("echo {port}; exec sleep 60"));
-    assert!(error.ends_with("is no jar of ScienceWorld: py4j.Py4JException: scienceworld.runtime is missing"), "{error}");
+    assert!(
+        error.ends_with("is no jar of ScienceWorld: py4j.Py4JException: scienceworld.runtime is missing"),
+        "{error}"
+    );
 
     let port = answering(move |command| if constructed(command) { "!yro0".into() } else { "HTTP/1.1 400".into() });
     let error = refusal(&format!("echo {port}; exec sleep 60"));
@@ -539,7 +562,8 @@ fn fresh_walks_of_the_python_package_replay_byte_for_byte() {
             assert_eq!(took.observation, text(step, "observation"), "{at}");
             assert_eq!(json!([took.score, took.reward, took.done]), step["result"], "{at}");
             assert_eq!(took.info["moves"], step["moves"], "{at}");
-            let valid: Vec<&str> = took.info["admissible"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+            let valid: Vec<&str> =
+                took.info["admissible"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
             assert_eq!(affine::engine::file::sha256(valid.join("\n").as_bytes()), text(step, "valid"), "{at}");
             let begun = Instant::now();
             let same = plain.step(action).unwrap();
@@ -556,7 +580,10 @@ fn fresh_walks_of_the_python_package_replay_byte_for_byte() {
         times.sort_by(f64::total_cmp);
         times[((times.len() - 1) as f64 * share) as usize]
     };
-    println!("{} walks, {steps} steps, all equal when the valid actions are asked for as the wrapper does", walks.len());
+    println!(
+        "{} walks, {steps} steps, all equal when the valid actions are asked for as the wrapper does",
+        walks.len()
+    );
     println!("without asking, {} walks differ somewhere: {drifted:?}", drifted.len());
     for share in [0.5, 0.95] {
         let (ours, theirs) = (at(&mut ours, share), at(&mut theirs, share));

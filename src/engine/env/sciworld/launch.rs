@@ -69,7 +69,8 @@ pub struct Process {
 impl Process {
     /// Starts Java and waits until it says on which port it listens.
     pub fn start(launch: &Launch) -> Result<(Process, u16)> {
-        let cannot = |what: &dyn std::fmt::Display| broken(format!("{} cannot be started: {what}", launch.java.display()));
+        let cannot =
+            |what: &dyn std::fmt::Display| broken(format!("{} cannot be started: {what}", launch.java.display()));
         let (output, input) = std::io::pipe().map_err(|e| cannot(&e))?;
         let errors = input.try_clone().map_err(|e| cannot(&e))?;
         let child = launch.command().stdin(Stdio::piped()).stdout(input).stderr(errors).spawn();
@@ -98,7 +99,10 @@ impl Process {
                 Err(RecvTimeoutError::Disconnected) => return Err(self.death()),
                 Err(RecvTimeoutError::Timeout) if begun.elapsed() > self.timeout => {
                     let limit = self.timeout.as_secs();
-                    return Err(broken(format!("the Java process did not say its port within {limit} s{}", self.said())));
+                    return Err(broken(format!(
+                        "the Java process did not say its port within {limit} s{}",
+                        self.said()
+                    )));
                 }
                 Err(RecvTimeoutError::Timeout) => cancel::check()?,
             }

@@ -24,9 +24,9 @@ use std::cell::RefCell;
 use serde_json::{Map, Value, json};
 
 pub use self::find::setup_folder;
+pub use self::launch::Launch;
 pub use self::options::SciWorldOptions;
 pub use self::pool::bytes_per_process;
-pub use self::launch::Launch;
 pub use self::setup::setup;
 pub use self::simulator::{Simulator, Turn};
 pub use self::tasks::Variation;

@@ -96,7 +96,8 @@ impl SciWorldOptions {
         let known = |name: &str| name == "easy" || SIMPLIFICATIONS.contains(&name);
         match self.simplifications.split(',').find(|name| !known(name)) {
             Some(name) if !self.simplifications.is_empty() => {
-                let hint = format!("easy, or names out of {}, with commas and no spaces between", SIMPLIFICATIONS.join(", "));
+                let hint =
+                    format!("easy, or names out of {}, with commas and no spaces between", SIMPLIFICATIONS.join(", "));
                 Err(Error::Unknown { path: "simplifications".into(), what: format!("simplification {name:?}"), hint })
             }
             _ => Ok(()),
@@ -143,7 +144,10 @@ mod tests {
         };
         for (json, text) in [
             (r#"{"task": "boyl"}"#, "task: unknown task \"boyl\""),
-            (r#"{"task": "boil", "variation": 30}"#, "variation: expected from 0 to 29, the variations of boil, got 30"),
+            (
+                r#"{"task": "boil", "variation": 30}"#,
+                "variation: expected from 0 to 29, the variations of boil, got 30",
+            ),
             (r#"{"variation": 3}"#, "variation: expected the option `task` beside it, got none"),
             (r#"{"simplifications": "easy, openDoors"}"#, "simplifications: unknown simplification \" openDoors\""),
             (
