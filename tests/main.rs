@@ -4,8 +4,14 @@
 mod agentgym;
 /// The AgentGym client against servers that serve and servers that fail.
 mod agentgym_client;
+/// ALFWorld against the original's engine.
+mod alfworld;
 /// The layers keep their arrows.
 mod arch;
+/// BabyAI against minigrid's and AgentGym's own episodes.
+mod babyai;
+/// BabyAI's modes, opening and expert.
+mod babyai_play;
 /// Bad input ends in one sentence.
 mod bad_input;
 /// Chat templates against the texts that transformers renders.
@@ -30,10 +36,10 @@ mod golden;
 mod interruption;
 /// Every script under tests/lua.
 mod lua;
-/// AdamW, schedules and clipping against PyTorch.
-mod optimizer;
 /// Error messages, word by word.
 mod messages;
+/// AdamW, schedules and clipping against PyTorch.
+mod optimizer;
 /// The model against transformers and PEFT.
 mod parity;
 /// `affine --plan`.

@@ -2,13 +2,10 @@
 //!
 //! 0 success · 1 the script failed · 2 the command line is wrong (a missing script is part of it) · 130 interrupted.
 
-<<<<<<< HEAD
 mod check;
 mod doctor;
-mod files;
-=======
 mod env;
->>>>>>> textcraft
+mod files;
 pub mod panic;
 mod repl;
 mod run;
@@ -29,12 +26,8 @@ use crate::lua::report::Report;
     name = "affine",
     version = VERSION,
     about = "An embedded scripting host for training language models",
-<<<<<<< HEAD
     override_usage = "affine <SCRIPT> [ARGS]...\n       affine -e <CODE> [ARGS]...\n       affine - [ARGS]...\n       \
                       affine --plan <SCRIPT> [ARGS]...\n       affine <COMMAND>",
-=======
-    override_usage = "affine <SCRIPT> [ARGS]...\n       affine -e <CODE> [ARGS]...\n       affine - [ARGS]...\n       affine env <COMMAND>",
->>>>>>> textcraft
     after_help = "Everything behind the script or the code belongs to it, as Lua's `arg`; `-` reads the script from \
                   standard input. A script that is called like a command is reached as ./NAME.\n\nEnvironment:\n  AFFINE_LOG     debug, info (default), warn, error, or a filter \
                   such as info,hf_hub=debug\n  AFFINE_STDLIB  a folder whose affine/*.lua stand before those in the \
@@ -56,15 +49,12 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-<<<<<<< HEAD
     Check(check::Options),
     Doctor(doctor::Options),
+    Env(env::Options),
     Repl(repl::Options),
     Test(test::Options),
     Types(types::Options),
-=======
-    Env(env::Options),
->>>>>>> textcraft
     /// A script and its arguments.
     #[command(external_subcommand)]
     Script(Vec<OsString>),
@@ -116,20 +106,15 @@ pub fn main() -> ExitCode {
 fn dispatch(cli: Cli) -> Result<(), Failure> {
     let mode = if cli.plan { run::Mode::Plan } else { run::Mode::Real };
     match (cli.code, cli.command) {
-<<<<<<< HEAD
         (Some(words), _) => run::code(words, mode),
         (None, Some(Command::Script(words))) => run::script(words, mode),
         (None, _) if cli.plan => Err(Failure::Usage("--plan is for a script: affine --plan SCRIPT".to_string())),
         (None, Some(Command::Check(options))) => check::run(&options),
         (None, Some(Command::Doctor(options))) => doctor::run(&options),
+        (None, Some(Command::Env(options))) => env::run(options),
         (None, Some(Command::Repl(_))) => repl::run(),
         (None, Some(Command::Test(options))) => test::run(&options),
         (None, Some(Command::Types(options))) => types::run(&options),
-=======
-        (Some(words), _) => run::code(words),
-        (None, Some(Command::Env(options))) => env::run(options),
-        (None, Some(Command::Script(words))) => run::script(words),
->>>>>>> textcraft
         (None, None) => Err(Failure::Usage("no script given, try `affine --help`".to_string())),
     }
 }

@@ -3,7 +3,10 @@
 //! The engine knows an environment only as the [`Environment`] trait; `lua/bind/env.rs` implements it for a Lua table.
 
 pub mod agentgym;
+pub mod alfworld;
+pub mod babyai;
 pub mod mersenne;
+pub mod numpy_random;
 pub mod python;
 pub mod sat;
 pub mod sciworld;

@@ -1,42 +1,16 @@
-//! `affine.env`: environments by name, and the handle that a script plays with.
+//! The handle that a script plays an environment with.
 
 use std::cell::RefCell;
-use std::path::Path;
 use std::rc::Rc;
 
-<<<<<<< HEAD
-use mlua::{AnyUserData, Function, Lua, MultiValue, Table, UserData, UserDataMethods, Value, Variadic};
-=======
-use mlua::{Function, Lua, MultiValue, Table, UserData, UserDataMethods, Value, Variadic};
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
->>>>>>> textcraft
+use mlua::{MultiValue, UserData, UserDataMethods, Value, Variadic};
 
-use crate::engine::env::agentgym::client::{AgentGymClient, AgentGymOptions};
-use crate::engine::env::agentgym::server::{self, Server};
-use crate::engine::env::sat::{Sat, SatOptions};
-use crate::engine::env::textcraft::{TextCraft, TextCraftOptions};
 use crate::engine::env::{Environment, Parsed};
 use crate::engine::rollout::prompt_hash;
-use crate::engine::{self, Error, file};
+use crate::engine::{self, Error};
 use crate::lua::args::{Args, kind};
 use crate::lua::environment::LuaEnvironment;
-use crate::lua::{convert, handle, options, report, require};
-
-/// The environments that ship here, and where each comes from.
-const BUILT_IN: [(&str, &str); 3] = [
-    ("sat", "the Affine subnet's SAT, native"),
-    ("textcraft", "AgentGym's TextCraft, native"),
-    ("grid", "affine's own, in Lua"),
-];
-
-pub fn module(lua: &Lua) -> mlua::Result<Table> {
-    let table = lua.create_table()?;
-    table.set("make", lua.create_function(make)?)?;
-    table.set("built_in", lua.create_function(built_in)?)?;
-    table.set("serve", lua.create_function(serve)?)?;
-    Ok(table)
-}
+use crate::lua::{convert, options, report};
 
 /// An environment in Lua's hands; empty once it is closed.
 pub struct EnvironmentHandle(RefCell<Option<Played>>);
@@ -49,11 +23,11 @@ enum Played {
 }
 
 impl EnvironmentHandle {
-    fn script(environment: LuaEnvironment) -> Self {
+    pub fn script(environment: LuaEnvironment) -> Self {
         EnvironmentHandle(RefCell::new(Some(Played::Script(environment))))
     }
 
-    fn native(environment: Box<dyn Environment>) -> Self {
+    pub fn native(environment: Box<dyn Environment>) -> Self {
         EnvironmentHandle(RefCell::new(Some(Played::Native(Rc::new(RefCell::new(environment))))))
     }
 
@@ -101,143 +75,6 @@ pub fn environments(function: &str, list: Value) -> mlua::Result<Vec<Box<dyn Env
         return Err(expected("an empty list".to_string()));
     }
     Ok(all)
-}
-
-fn make(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
-    let mut args = Args::new("env.make", values);
-    let what = args.value("name")?;
-    let options = args.optional_table("options")?;
-    args.finish()?;
-    let definition = match &what {
-        Value::String(name) => match &*name.to_str()? {
-<<<<<<< HEAD
-            "sat" | "affine:sat" => return sat(lua, options),
-=======
-            "sat" | "affine:sat" => return native(&what_is(&what), options, |o: &SatOptions| Sat::new(o)),
-            "textcraft" | "affine:textcraft" | "agentgym:textcraft" => {
-                return native(&what_is(&what), options, |o: &TextCraftOptions| TextCraft::new(o));
-            }
-            base if base.starts_with("http://") || base.starts_with("https://") => {
-                return native(&what_is(&what), options, |o: &AgentGymOptions| AgentGymClient::new(base, o));
-            }
->>>>>>> textcraft
-            name => find(lua, name)?,
-        },
-        other => other.clone(),
-    };
-    let environment = LuaEnvironment::new(lua, checked(lua, &what, definition)?, options)?;
-    handle(lua, "an environment", EnvironmentHandle::script(environment))
-}
-
-<<<<<<< HEAD
-fn sat(lua: &Lua, table: Option<Table>) -> mlua::Result<AnyUserData> {
-    let options: SatOptions = options::read("env.make(\"sat\")", table)?;
-    let sat = Sat::new(&options).map_err(|error| options::reject("env.make(\"sat\")", error))?;
-    handle(lua, "an environment", EnvironmentHandle::native(Box::new(sat)))
-=======
-/// An environment written in Rust, with its options.
-fn native<O: DeserializeOwned, E: Environment + 'static>(
-    what: &str,
-    table: Option<Table>,
-    make: impl FnOnce(&O) -> engine::Result<E>,
-) -> mlua::Result<EnvironmentHandle> {
-    let function = format!("env.make({what})");
-    let environment = make(&options::read(&function, table)?).map_err(|error| options::reject(&function, error))?;
-    Ok(EnvironmentHandle::new(Box::new(environment)))
-}
-
-/// What `env.make` was given, for messages.
-fn what_is(what: &Value) -> String {
-    match what {
-        Value::String(name) => format!("\"{}\"", name.to_string_lossy()),
-        other => kind(other),
-    }
-}
-
-fn built_in(lua: &Lua, values: MultiValue) -> mlua::Result<Table> {
-    Args::new("env.built_in", values).finish()?;
-    lua.create_sequence_from(
-        BUILT_IN
-            .iter()
-            .map(|(name, origin)| {
-                let row = lua.create_table()?;
-                row.set("name", *name)?;
-                row.set("origin", *origin)?;
-                Ok(row)
-            })
-            .collect::<mlua::Result<Vec<_>>>()?,
-    )
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct ServeOptions {
-    host: String,
-    port: u16,
-}
-
-impl Default for ServeOptions {
-    fn default() -> Self {
-        ServeOptions { host: "127.0.0.1".to_string(), port: 8000 }
-    }
-}
-
-fn serve(_: &Lua, values: MultiValue) -> mlua::Result<()> {
-    let mut args = Args::new("env.serve", values);
-    let handle = args.any_userdata("environment")?;
-    let table = args.optional_table("options")?;
-    args.finish()?;
-    let options: ServeOptions = options::read("env.serve", table)?;
-    if !handle.is::<EnvironmentHandle>() {
-        let error = Error::option("environment", "what env.make returned", "another handle");
-        return Err(options::reject("env.serve", error));
-    }
-    let prototype = handle.borrow::<EnvironmentHandle>()?.fresh()?;
-    report::guard(|| {
-        let server = Server::open(server::listen(&options.host, options.port)?, || prototype.fresh())?;
-        tracing::info!("serving {} at http://{}, until Ctrl-C", server.description().name, server.address());
-        server.run()
-    })
->>>>>>> textcraft
-}
-
-/// The definition behind a name: a Lua file, a module of the user's, or one that ships here.
-fn find(lua: &Lua, name: &str) -> mlua::Result<Value> {
-    if name.ends_with(".lua") {
-        let code = std::fs::read(name).map_err(|error| report::raise(file::unreadable(Path::new(name), &error)))?;
-        return require::chunk(lua, &code, &format!("@{name}")).eval();
-    }
-    let require: Function = lua.globals().get("require")?;
-    if let Some(module) = name.strip_prefix("custom:") {
-        return require.call(module);
-    }
-    let bare = name.strip_prefix("affine:").unwrap_or(name);
-    let names = BUILT_IN.map(|(name, _)| name);
-    if names.contains(&bare) {
-        return require.call(format!("affine.{bare}"));
-    }
-    let hint = match options::nearest(bare, names) {
-        Some(near) => format!("did you mean \"{near}\"?"),
-        None => {
-            format!("known are {}, \"custom:<module>\", paths that end in .lua and http://host:port", names.join(", "))
-        }
-    };
-    Err(report::raise(Error::hinted(format!("env.make: no environment is called \"{name}\""), hint)))
-}
-
-/// A definition that went through `env.define`.
-fn checked(lua: &Lua, what: &Value, definition: Value) -> mlua::Result<Table> {
-    let require: Function = lua.globals().get("require")?;
-    let module: Table = require.call("affine.env")?;
-    let is_definition: bool = module.get::<Function>("is_definition")?.call(&definition)?;
-    match definition {
-        Value::Table(definition) if is_definition => Ok(definition),
-        other => {
-            let what = what_is(what);
-            let message = format!("env.make: {what}: expected what env.define returns, got {}", kind(&other));
-            Err(report::raise(Error::message(message)))
-        }
-    }
 }
 
 impl UserData for EnvironmentHandle {
