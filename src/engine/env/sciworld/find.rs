@@ -14,7 +14,7 @@ pub const VERSION: &str = "1.2.3";
 const SHA256: &str = "f4e1fdce0cdabe1bab7128a7e78ea820210d9db3c28d7272bcbbc3f3a1c5f0d7";
 
 /// Names the jar where the option does not.
-const JAR_VARIABLE: &str = "SCIENCEWORLD_JAR";
+pub const JAR_VARIABLE: &str = "SCIENCEWORLD_JAR";
 
 const NO_JAVA: &str = "install Java 8 or newer (apt-get install default-jre-headless), set JAVA_HOME, or name the \
      program in the option `java`; without Java there is affine's own small simulator, env.make(\"sciworld-mini\"), \

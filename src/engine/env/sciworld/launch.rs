@@ -9,12 +9,11 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use super::broken;
-use crate::engine::cancel;
-use crate::engine::{Error, Result};
+use crate::engine::{Error, Result, cancel, machine};
 
 /// How a Java process is started.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +57,23 @@ impl Launch {
     }
 }
 
+/// The running processes' ids in the system.
+static RUNNING: Mutex<Vec<u32>> = Mutex::new(Vec::new());
+
+fn all_running() -> MutexGuard<'static, Vec<u32>> {
+    RUNNING.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+/// How many Java processes of ours there are.
+pub fn running() -> usize {
+    all_running().len()
+}
+
+/// The memory that they take at the moment.
+pub fn resident_bytes() -> u64 {
+    all_running().iter().filter_map(|process| machine::resident_bytes(*process)).sum()
+}
+
 /// A running Java process. Dropping it ends it.
 pub struct Process {
     child: Child,
@@ -75,12 +91,9 @@ impl Process {
         let errors = input.try_clone().map_err(|e| cannot(&e))?;
         let child = launch.command().stdin(Stdio::piped()).stdout(input).stderr(errors).spawn();
         let tail = Arc::new(Mutex::new(Vec::new()));
-        let mut process = Process {
-            child: child.map_err(|e| cannot(&e))?,
-            tail: Arc::clone(&tail),
-            heap_mb: launch.heap_mb,
-            timeout: launch.timeout,
-        };
+        let child = child.map_err(|e| cannot(&e))?;
+        all_running().push(child.id());
+        let mut process = Process { child, tail: Arc::clone(&tail), heap_mb: launch.heap_mb, timeout: launch.timeout };
         let (send, port) = channel();
         std::thread::Builder::new()
             .name("sciworld output".to_string())
@@ -159,6 +172,7 @@ impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        all_running().retain(|process| *process != self.child.id());
     }
 }
 

@@ -23,7 +23,7 @@ use std::cell::RefCell;
 
 use serde_json::{Map, Value, json};
 
-pub use self::find::setup_folder;
+pub use self::find::{JAR_VARIABLE, VERSION, jar, setup_folder};
 pub use self::launch::Launch;
 pub use self::options::SciWorldOptions;
 pub use self::pool::bytes_per_process;
@@ -31,7 +31,9 @@ pub use self::setup::setup;
 pub use self::simulator::{Simulator, Turn};
 pub use self::tasks::Variation;
 
-use self::pool::{Lent, Seat};
+use self::options::check_simplifications;
+use self::pool::{Instance, Lent};
+use self::tasks::Named;
 use super::agentgym::{Kind, opening};
 use super::{Description, Environment, Parsed, Step};
 use crate::engine::text::Message;
@@ -50,11 +52,12 @@ pub struct SciWorld {
     /// Kept from one episode to the next. In a cell because telling the state asks it as well.
     simulator: RefCell<Option<Lent>>,
     episode: Option<Episode>,
-    _seat: Seat,
+    _instance: Instance,
 }
 
 struct Episode {
     variation: Variation,
+    simplifications: String,
     task_description: String,
     observation: String,
     score: i64,
@@ -72,9 +75,13 @@ impl SciWorld {
         options.validate()?;
         let instructions = Kind::SciWorld.instructions(options.instructions.as_deref())?;
         let launch = options.launch()?;
-        let seat = Seat::take(options.heap_mb)?;
+        let instance = Instance::promised(options.heap_mb)?;
+        Ok(SciWorld::with_instance(options.clone(), instructions, launch, instance))
+    }
+
+    fn with_instance(options: SciWorldOptions, instructions: String, launch: Launch, instance: Instance) -> Self {
         let simulator = RefCell::new(None);
-        Ok(SciWorld { options: options.clone(), instructions, launch, simulator, episode: None, _seat: seat })
+        SciWorld { options, instructions, launch, simulator, episode: None, _instance: instance }
     }
 
     fn num_tasks(&self) -> u64 {
@@ -100,14 +107,11 @@ impl SciWorld {
         self.episode.as_ref().ok_or_else(not_begun)
     }
 
-    /// Does something with this instance's simulator, which is started if need be. A process that broke is given up,
-    /// so that the next episode gets another.
+    /// Does something with this instance's simulator. A process that broke is given up, and its world with it; the next
+    /// reset gets another.
     fn with<T>(&self, ask: impl FnOnce(&mut Simulator) -> Result<T>) -> Result<T> {
         let mut slot = self.simulator.borrow_mut();
-        let lent = match &mut *slot {
-            Some(lent) => lent,
-            none => none.insert(Lent::get(&self.launch)?),
-        };
+        let lent = slot.as_mut().ok_or_else(not_begun)?;
         let answer = ask(lent.simulator()?);
         if !lent.is_usable() {
             *slot = None;
@@ -124,17 +128,30 @@ impl SciWorld {
         })
     }
 
-    /// What costs the simulator some work to tell.
-    fn facts(&self) -> Result<[(&'static str, Value); 4]> {
-        let folder = tempfile::tempdir().map_err(|e| broken(e.to_string()))?;
-        self.with(|simulator| {
-            Ok([
-                ("possible_actions", json!(simulator.possible_actions()?)),
-                ("possible_objects", json!(simulator.possible_objects()?)),
-                ("goals", json!(simulator.goals()?)),
-                ("object_tree", simulator.object_tree(folder.path())?),
-            ])
-        })
+    fn begin(&mut self, variation: Variation, simplifications: &str) -> Result<String> {
+        self.episode = None;
+        check_simplifications(simplifications, Some(variation.task))?;
+        if self.simulator.borrow().is_none() {
+            *self.simulator.borrow_mut() = Some(Lent::get(&self.launch)?);
+        }
+        let task_description = self.with(|simulator| {
+            simulator.load(variation, simplifications, false)?;
+            simulator.task_description()
+        })?;
+        let (turn, _) = self.act(FIRST_ACTION)?;
+        let observation = format!("{task_description}\n{}", turn.observation);
+        self.episode = Some(Episode {
+            variation,
+            simplifications: simplifications.to_string(),
+            task_description,
+            observation: observation.clone(),
+            score: percent(turn.score),
+            done: false,
+            taken: Vec::new(),
+            moves: turn.moves,
+            path: None,
+        });
+        Ok(observation)
     }
 }
 
@@ -166,24 +183,18 @@ impl Environment for SciWorld {
     fn reset(&mut self, task_id: u64) -> Result<String> {
         self.episode = None;
         let variation = self.variation(task_id)?;
-        let simplifications = self.options.simplifications_for(variation.task)?;
-        let task_description = self.with(|simulator| {
-            simulator.load(variation, simplifications, false)?;
-            simulator.task_description()
-        })?;
-        let (turn, _) = self.act(FIRST_ACTION)?;
-        let observation = format!("{task_description}\n{}", turn.observation);
-        self.episode = Some(Episode {
-            variation,
-            task_description,
-            observation: observation.clone(),
-            score: percent(turn.score),
-            done: false,
-            taken: Vec::new(),
-            moves: turn.moves,
-            path: None,
-        });
-        Ok(observation)
+        let simplifications = self.options.simplifications.clone();
+        self.begin(variation, &simplifications)
+    }
+
+    /// A task by its name: `{ task =, variation = }`, also of those that AgentGym does not number, and with
+    /// `simplifications` in place of those of the options.
+    fn reset_to(&mut self, task: &Map<String, Value>) -> Result<String> {
+        self.episode = None;
+        let named =
+            Named::read(task).map_err(|e| Error::Environment { name: NAME.to_string(), source: Box::new(e) })?;
+        let simplifications = named.simplifications.unwrap_or_else(|| self.options.simplifications.clone());
+        self.begin(named.variation, &simplifications)
     }
 
     fn messages(&self) -> Result<Vec<Message>> {
@@ -236,13 +247,11 @@ impl Environment for SciWorld {
     /// need not be the shortest. Steps that take no move, such as looking around, do not count as leaving it.
     fn expert(&mut self) -> Result<Option<String>> {
         let launch = &self.launch;
-        let options = &self.options;
         let episode = self.episode.as_mut().ok_or_else(not_begun)?;
         let path = match &mut episode.path {
             Some(path) => path,
             none => {
-                let simplifications = options.simplifications_for(episode.variation.task)?;
-                let mut path = expert::Path::search(episode.variation, simplifications, launch)?;
+                let mut path = expert::Path::search(episode.variation, &episode.simplifications, launch)?;
                 episode.taken.drain(..).for_each(|(action, took_moves)| path.follow(&action, took_moves));
                 none.insert(path)
             }
@@ -273,14 +282,32 @@ impl Environment for SciWorld {
         state.insert("task_description".to_string(), json!(episode.task_description));
         state.insert("score".to_string(), json!(episode.score));
         state.insert("moves".to_string(), json!(episode.moves));
-        match self.facts() {
-            Ok(facts) => state.extend(facts.map(|(name, fact)| (name.to_string(), fact))),
-            Err(error) => tracing::debug!("the state of a ScienceWorld is told in part: {error}"),
-        }
         state
     }
 
+    /// What the simulator is asked for only when somebody wants to know: even asking changes the course of a few tasks.
+    fn fact(&self, name: &str) -> Result<Option<Value>> {
+        if self.episode.is_none() {
+            return Ok(None);
+        }
+        let told = match name {
+            "possible_actions" => json!(self.with(Simulator::possible_actions)?),
+            "possible_objects" => json!(self.with(Simulator::possible_objects)?),
+            "goals" => json!(self.with(Simulator::goals)?),
+            "object_tree" => {
+                let folder = tempfile::tempdir().map_err(|e| broken(e.to_string()))?;
+                self.with(|simulator| simulator.object_tree(folder.path()))?
+            }
+            _ => return Ok(self.state().remove(name)),
+        };
+        Ok(Some(told))
+    }
+
+    /// Unlike [`SciWorld::new`] this is never refused for want of memory: the engine makes many instances and plays few
+    /// of them at a time, each with a process only while it plays.
     fn fresh(&self) -> Result<Box<dyn Environment>> {
-        Ok(Box::new(SciWorld::new(&self.options)?))
+        let instance = Instance::spare(self.options.heap_mb);
+        let (options, instructions, launch) = (self.options.clone(), self.instructions.clone(), self.launch.clone());
+        Ok(Box::new(SciWorld::with_instance(options, instructions, launch, instance)))
     }
 }

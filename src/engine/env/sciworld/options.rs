@@ -72,10 +72,7 @@ impl SciWorldOptions {
             (None, Some(_)) => return Err(Error::option("variation", "the option `task` beside it", "none")),
             (None, None) => {}
         }
-        self.validate_simplifications()?;
-        if let Some(task) = &self.task {
-            self.simplifications_for(task)?;
-        }
+        check_simplifications(&self.simplifications, self.task.as_deref())?;
         if self.step_limit < 1 {
             return Err(Error::option("step_limit", "at least 1 move", self.step_limit));
         }
@@ -92,29 +89,6 @@ impl SciWorldOptions {
     }
 
     /// The simulator itself overlooks a name that it does not know.
-    fn validate_simplifications(&self) -> Result<()> {
-        let known = |name: &str| name == "easy" || SIMPLIFICATIONS.contains(&name);
-        match self.simplifications.split(',').find(|name| !known(name)) {
-            Some(name) if !self.simplifications.is_empty() => {
-                let hint =
-                    format!("easy, or names out of {}, with commas and no spaces between", SIMPLIFICATIONS.join(", "));
-                Err(Error::Unknown { path: "simplifications".into(), what: format!("simplification {name:?}"), hint })
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// The simplifications as the simulator takes them. As in the Python wrapper, the electrical tasks refuse to be
-    /// played without electricity.
-    pub(super) fn simplifications_for(&self, task: &str) -> Result<&str> {
-        let electrical = task.contains("power-component") || task.contains("conductivity");
-        if electrical && self.simplifications.contains("noElectricalAction") {
-            let expected = format!("none that switches electricity off, for the task {task}");
-            return Err(Error::option("simplifications", expected, &self.simplifications));
-        }
-        Ok(&self.simplifications)
-    }
-
     /// The task that the options name, and its variation where they name that too.
     pub(super) fn fixed(&self) -> Option<(&str, Option<u32>)> {
         Some((self.task.as_deref()?, self.variation))
@@ -130,6 +104,27 @@ impl SciWorldOptions {
             timeout: Duration::from_secs(self.timeout.into()),
         })
     }
+}
+
+/// Whether the simulator knows these simplifications; and, as in the Python wrapper, the electrical tasks refuse to be
+/// played without electricity.
+pub(super) fn check_simplifications(names: &str, task: Option<&str>) -> Result<()> {
+    let known = |name: &str| name == "easy" || SIMPLIFICATIONS.contains(&name);
+    if let Some(name) = names.split(',').find(|name| !known(name) && !names.is_empty()) {
+        let hint = format!("easy, or names out of {}, with commas and no spaces between", SIMPLIFICATIONS.join(", "));
+        return Err(Error::Unknown { path: "simplifications".into(), what: format!("simplification {name:?}"), hint });
+    }
+    match task {
+        Some(task) if is_electrical(task) && names.contains("noElectricalAction") => {
+            let expected = format!("none that switches electricity off, for the task {task}");
+            Err(Error::option("simplifications", expected, names))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn is_electrical(task: &str) -> bool {
+    task.contains("power-component") || task.contains("conductivity")
 }
 
 #[cfg(test)]

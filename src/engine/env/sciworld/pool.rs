@@ -1,12 +1,12 @@
 //! The Java processes of this program: each environment instance has one while it plays; those that an instance leaves
 //! behind are kept for the next.
 //!
-//! Memory is looked at before a process is started: an instance that would find none is refused when it is made.
+//! Memory is told and looked at before it is taken: when a script makes an instance, and when a process is started.
 
 use std::sync::{Mutex, MutexGuard};
 
 use super::expert;
-use super::launch::Launch;
+use super::launch::{self, Launch};
 use super::simulator::Simulator;
 use crate::engine::error::size_text;
 use crate::engine::{Error, Result, machine};
@@ -14,18 +14,22 @@ use crate::engine::{Error, Result, machine};
 /// What a Java process takes beside its heap, in MiB: classes, compiled code, stacks (measured with Java 17).
 const BESIDE_HEAP_MB: u64 = 64;
 
-/// Processes that are kept though no instance needs them at the moment.
+/// Processes that are kept though no instance could need them at the moment.
 const MAX_IDLE: usize = 16;
 
+/// From so many instances on it is told what they may take, at every doubling.
+const MANY: usize = 16;
+
 struct Pool {
-    /// Environment instances.
-    seats: usize,
+    instances: usize,
+    /// Those of them that a script made, and is promised a process for each.
+    promised: usize,
     /// Processes that instances hold.
     playing: usize,
     idle: Vec<Simulator>,
 }
 
-static POOL: Mutex<Pool> = Mutex::new(Pool { seats: 0, playing: 0, idle: Vec::new() });
+static POOL: Mutex<Pool> = Mutex::new(Pool { instances: 0, promised: 0, playing: 0, idle: Vec::new() });
 
 fn pool() -> MutexGuard<'static, Pool> {
     POOL.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
@@ -36,50 +40,85 @@ pub fn bytes_per_process(heap_mb: u32) -> u64 {
     (u64::from(heap_mb) + BESIDE_HEAP_MB) << 20
 }
 
-/// An environment instance's place: it may start one Java process, and there is memory for that.
-#[derive(Debug)]
-pub struct Seat(());
+/// What all Java processes of this program could have together: the memory that is free, and what they take already.
+fn room() -> Option<u64> {
+    Some(machine::memory()?.available + launch::resident_bytes())
+}
 
-impl Seat {
-    /// Refused when the processes that are still to be started would not fit into the memory that is free.
-    pub fn take(heap_mb: u32) -> Result<Seat> {
-        let mut pool = pool();
-        let each = bytes_per_process(heap_mb);
-        let to_start = (pool.seats + 1).saturating_sub(pool.playing + pool.idle.len()) as u64;
-        if let Some(free) = machine::memory().map(|memory| memory.available)
-            && to_start * each > free
-        {
-            return Err(too_many(pool.seats + 1, each, free, heap_mb));
-        }
-        pool.seats += 1;
-        if pool.seats >= 16 && pool.seats.is_power_of_two() {
-            let all = size_text(pool.seats as u64 * each);
-            tracing::info!("{} instances of ScienceWorld will take up to {all} of memory", pool.seats);
-        }
-        Ok(Seat(()))
+impl Pool {
+    /// How many processes may wait for an instance to need them.
+    fn most_idle(&self) -> usize {
+        self.instances.saturating_sub(self.playing).max(MAX_IDLE.min(self.instances))
+    }
+
+    /// Takes out the idle processes that are too many; to be dropped once the lock is released.
+    fn surplus(&mut self) -> Vec<Simulator> {
+        let most = self.most_idle().min(self.idle.len());
+        self.idle.split_off(most)
     }
 }
 
-fn too_many(instances: usize, each: u64, free: u64, heap_mb: u32) -> Error {
+/// An environment instance, as the pool counts it.
+#[derive(Debug)]
+pub struct Instance {
+    promised: bool,
+}
+
+impl Instance {
+    /// One that a script makes. Refused when memory has no room for a process of each.
+    pub fn promised(heap_mb: u32) -> Result<Instance> {
+        let mut pool = pool();
+        let (count, each) = (pool.promised + 1, bytes_per_process(heap_mb));
+        if let Some(room) = room()
+            && count as u64 * each > room
+        {
+            return Err(too_many(count, each, room, heap_mb));
+        }
+        pool.promised = count;
+        Ok(Instance::counted(pool, true, heap_mb))
+    }
+
+    /// One more of the engine's: it makes them in advance and plays a few at a time.
+    pub fn spare(heap_mb: u32) -> Instance {
+        Instance::counted(pool(), false, heap_mb)
+    }
+
+    fn counted(mut pool: MutexGuard<Pool>, promised: bool, heap_mb: u32) -> Instance {
+        pool.instances += 1;
+        let count = pool.instances;
+        if count >= MANY && count.is_power_of_two() {
+            let each = bytes_per_process(heap_mb);
+            let room = room().map_or("unknown".to_string(), size_text);
+            tracing::info!(
+                "{count} instances of ScienceWorld: a Java process of up to {} for each that plays, {} if all play at \
+                 once; room for them: {room}",
+                size_text(each),
+                size_text(count as u64 * each),
+            );
+        }
+        Instance { promised }
+    }
+}
+
+fn too_many(count: usize, each: u64, room: u64, heap_mb: u32) -> Error {
     let problem = format!(
-        "{instances} instances of ScienceWorld take a Java process of up to {} each, {} in all, and only {} of memory \
-         are free",
+        "{count} instances of ScienceWorld take a Java process of up to {} each, {} in all, and memory has room for {}",
         size_text(each),
-        size_text(instances as u64 * each),
-        size_text(free >> 20 << 20),
+        size_text(count as u64 * each),
+        size_text(room >> 20 << 20),
     );
     Error::hinted(problem, format!("play fewer episodes side by side, or lower heap_mb (it is {heap_mb})"))
 }
 
-impl Drop for Seat {
+impl Drop for Instance {
     fn drop(&mut self) {
         let mut pool = pool();
-        pool.seats -= 1;
-        // Nobody plays any more: the memory goes back.
-        let unused = if pool.seats == 0 { std::mem::take(&mut pool.idle) } else { Vec::new() };
-        let nobody = pool.seats == 0;
+        pool.instances -= 1;
+        pool.promised -= usize::from(self.promised);
+        let surplus = pool.surplus();
+        let nobody = pool.instances == 0;
         drop(pool);
-        drop(unused);
+        drop(surplus);
         if nobody {
             expert::rest();
         }
@@ -90,7 +129,7 @@ impl Drop for Seat {
 pub struct Lent(Option<Simulator>);
 
 impl Lent {
-    /// An idle process of this kind, or a new one.
+    /// An idle process of this kind, or a new one if memory has room for it.
     pub fn get(launch: &Launch) -> Result<Lent> {
         let idle = {
             let mut pool = pool();
@@ -101,6 +140,7 @@ impl Lent {
         // From here on the drop counts it out again, should the start fail.
         let mut lent = Lent(idle);
         if lent.0.is_none() {
+            make_room(launch.heap_mb)?;
             lent.0 = Some(Simulator::start(launch)?);
         }
         Ok(lent)
@@ -120,14 +160,24 @@ impl Drop for Lent {
         let simulator = self.0.take().filter(Simulator::is_usable);
         let mut pool = pool();
         pool.playing -= 1;
-        let surplus = match simulator {
-            Some(simulator) if pool.idle.len() < MAX_IDLE.min(pool.seats) => {
-                pool.idle.push(simulator);
-                None
-            }
-            other => other,
-        };
+        pool.idle.extend(simulator);
+        let surplus = pool.surplus();
         drop(pool);
         drop(surplus);
+    }
+}
+
+/// Sees to it that memory holds one process more, if need be by ending those that nobody plays on.
+fn make_room(heap_mb: u32) -> Result<()> {
+    let each = bytes_per_process(heap_mb);
+    let is_enough = || room().is_none_or(|room| (launch::running() as u64 + 1) * each <= room);
+    if is_enough() {
+        return Ok(());
+    }
+    let idle = std::mem::take(&mut pool().idle);
+    drop(idle);
+    match is_enough() {
+        true => Ok(()),
+        false => Err(too_many(launch::running() + 1, each, room().unwrap_or(0), heap_mb)),
     }
 }

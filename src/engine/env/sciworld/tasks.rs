@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde_json::{Map, Value};
+
 use crate::engine::{Error, Result};
 
 /// A task in the order of ScienceWorld's own list, with the number of its variations.
@@ -97,6 +99,38 @@ impl Variation {
     }
 }
 
+/// An episode as `e:reset { task = "boil", variation = 3, simplifications = "easy" }` names it.
+#[derive(Debug, PartialEq)]
+pub struct Named {
+    pub variation: Variation,
+    /// In place of those of the environment's options.
+    pub simplifications: Option<String>,
+}
+
+impl Named {
+    pub fn read(table: &Map<String, Value>) -> Result<Self> {
+        const KEYS: [&str; 3] = ["task", "variation", "simplifications"];
+        if let Some(key) = table.keys().find(|key| !KEYS.contains(&key.as_str())) {
+            let hint = format!("a task is named by {}", KEYS.join(", "));
+            return Err(Error::Unknown { path: key.clone(), what: "key".into(), hint });
+        }
+        let got = |key: &str| table.get(key).map_or("nothing".to_string(), Value::to_string);
+        let task = table.get("task").and_then(Value::as_str);
+        let task = task.ok_or_else(|| Error::option("task", "the name of a task, such as \"boil\"", got("task")))?;
+        let number = table.get("variation").and_then(Value::as_u64).and_then(|number| u32::try_from(number).ok());
+        let number = match number {
+            Some(number) => number,
+            None => return Err(Error::option("variation", "an integer of at least 0", got("variation"))),
+        };
+        let simplifications = match table.get("simplifications") {
+            None => None,
+            Some(Value::String(names)) => Some(names.clone()),
+            Some(other) => return Err(Error::option("simplifications", "a string", other)),
+        };
+        Ok(Named { variation: Variation::named(task, number)?, simplifications })
+    }
+}
+
 /// How many numbers AgentGym's list has: 4639.
 pub fn num_tasks() -> u64 {
     TASKS.iter().filter(|task| task.numbered).map(|task| u64::from(task.variations)).sum()
@@ -139,5 +173,28 @@ mod tests {
         assert!(Variation::named("", 0).unwrap_err().hint().unwrap().starts_with("ScienceWorld's tasks are"));
         let error = Variation::named("boil", 30).unwrap_err().to_string();
         assert_eq!(error, "variation: expected from 0 to 29, the variations of boil, got 30");
+    }
+
+    #[test]
+    fn an_episode_is_named_by_task_and_variation() {
+        let read = |json: &str| Named::read(&serde_json::from_str(json).unwrap());
+        let named = read(r#"{"task": "grow-plant", "variation": 125, "simplifications": "easy"}"#).unwrap();
+        assert_eq!(named.variation.to_string(), "grow-plant 125");
+        assert_eq!(named.simplifications.as_deref(), Some("easy"));
+        assert_eq!(read(r#"{"task": "boil", "variation": 0}"#).unwrap().simplifications, None);
+        for (json, text) in [
+            ("{}", "task: expected the name of a task, such as \"boil\", got nothing"),
+            (r#"{"task": 4, "variation": 0}"#, "task: expected the name of a task, such as \"boil\", got 4"),
+            (r#"{"task": "boil"}"#, "variation: expected an integer of at least 0, got nothing"),
+            (r#"{"task": "boil", "variation": -1}"#, "variation: expected an integer of at least 0, got -1"),
+            (
+                r#"{"task": "boil", "variation": 30}"#,
+                "variation: expected from 0 to 29, the variations of boil, got 30",
+            ),
+            (r#"{"task": "boil", "variation": 0, "simplifications": 1}"#, "simplifications: expected a string, got 1"),
+            (r#"{"task": "boil", "variations": 0}"#, "variations: unknown key"),
+        ] {
+            assert_eq!(read(json).unwrap_err().to_string(), text);
+        }
     }
 }

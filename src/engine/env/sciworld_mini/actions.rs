@@ -146,7 +146,11 @@ fn done(world: &mut World, action: Action) -> Result<String, String> {
             let is_open = matches!(action, Action::OpenDoor(_));
             let before = std::mem::replace(&mut world.doors[number].is_open, is_open);
             let how = if is_open { "open" } else { "closed" };
-            Ok(if before == is_open { format!("The door is {how} already.") } else { format!("The door is {how} now.") })
+            Ok(if before == is_open {
+                format!("The door is {how} already.")
+            } else {
+                format!("The door is {how} now.")
+            })
         }
         Action::GoTo(room) => go(world, room),
         Action::PickUp(id) => {
@@ -173,9 +177,10 @@ fn done(world: &mut World, action: Action) -> Result<String, String> {
         Action::Pour(id, holder) => {
             let poured = match world.things[id].matter {
                 Some(_) => id,
-                None => world.content(id).find(|inner| world.things[*inner].matter.is_some()).ok_or_else(|| {
-                    format!("There is nothing to pour in the {}.", name(world, id))
-                })?,
+                None => world
+                    .content(id)
+                    .find(|inner| world.things[*inner].matter.is_some())
+                    .ok_or_else(|| format!("There is nothing to pour in the {}.", name(world, id)))?,
             };
             place(world, poured, holder)?;
             Ok(format!("You pour the {} into the {}.", name(world, poured), name(world, holder)))
@@ -183,7 +188,7 @@ fn done(world: &mut World, action: Action) -> Result<String, String> {
         Action::Switch(id, on) => switch(world, id, on),
         Action::Use(tool, on) if name(world, tool) == THERMOMETER => {
             let celsius = world.things[on].matter.as_ref().map_or(super::matter::ROOM, |matter| matter.celsius);
-            Ok(format!("The thermometer shows {celsius:.0} degrees Celsius for the {}.", name(world, on)))
+            Ok(format!("The thermometer shows {} degrees Celsius for the {}.", celsius.round() as i64, name(world, on)))
         }
         Action::Use(tool, _) => Err(format!("The {} is of no use there.", name(world, tool))),
         Action::Focus(id) => Ok(format!("You turn your attention to the {}.", name(world, id))),
@@ -237,7 +242,11 @@ fn place(world: &mut World, id: Id, holder: Id) -> Result<(), String> {
         (None, _) => Err(format!("The {} holds nothing.", into.name())),
         (Some(_), Some(false)) => Err(format!("The {} is closed.", into.name())),
         // What holds liquids holds one at a time.
-        (Some(Hold::In), _) if thing.matter.is_some() && world.content(holder).any(|other| other != id && world.things[other].matter.is_some()) && into.is_portable => {
+        (Some(Hold::In), _)
+            if thing.matter.is_some()
+                && world.content(holder).any(|other| other != id && world.things[other].matter.is_some())
+                && into.is_portable =>
+        {
             Err(format!("There is something in the {} already.", into.name()))
         }
         _ => {
@@ -252,7 +261,9 @@ fn switch(world: &mut World, id: Id, on: bool) -> Result<String, String> {
     let how = if on { "on" } else { "off" };
     match &mut world.things[id].appliance {
         Some(appliance) if appliance.has_switch && appliance.is_broken => Err(format!("The {name} does not work.")),
-        Some(appliance) if appliance.has_switch && appliance.is_on == on => Err(format!("The {name} is {how} already.")),
+        Some(appliance) if appliance.has_switch && appliance.is_on == on => {
+            Err(format!("The {name} is {how} already."))
+        }
         Some(appliance) if appliance.has_switch => {
             appliance.is_on = on;
             Ok(format!("The {name} is {how} now."))

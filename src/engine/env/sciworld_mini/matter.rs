@@ -26,7 +26,7 @@ const fn material(name: &'static str, names: [&'static str; 3], melts: f64, boil
 pub const ROOM: f64 = 21.0;
 
 /// Fats and wax are mixtures: their figures are the usual middle.
-pub const MATERIALS: [Material; 11] = [
+pub static MATERIALS: [Material; 11] = [
     material("water", ["ice", "water", "steam"], 0.0, 100.0),
     material("ethanol", ["frozen ethanol", "ethanol", "ethanol vapour"], -114.0, 78.0),
     material("acetone", ["frozen acetone", "acetone", "acetone vapour"], -95.0, 56.0),
@@ -52,11 +52,6 @@ impl Material {
     pub fn name_at(&self, celsius: f64) -> &'static str {
         self.names[self.state_at(celsius) as usize]
     }
-
-    /// The temperature at which heating, or cooling, brings it into `state`.
-    pub fn turns_at(&self, state: State) -> f64 {
-        if state == State::Gas { self.boils } else { self.melts }
-    }
 }
 
 #[cfg(test)]
@@ -67,7 +62,6 @@ mod tests {
     fn a_substance_is_named_by_its_state() {
         let water = &MATERIALS[0];
         assert_eq!([-1.0, 0.0, 99.9, 100.0].map(|c| water.name_at(c)), ["ice", "water", "water", "steam"]);
-        assert_eq!((water.turns_at(State::Gas), water.turns_at(State::Solid)), (100.0, 0.0));
         assert!(MATERIALS.iter().all(|material| material.melts < material.boils));
     }
 }

@@ -38,7 +38,7 @@ pub enum Nature {
 #[derive(Debug, Clone)]
 pub struct Thing {
     /// Empty for matter, which is called by its state.
-    label: String,
+    pub label: String,
     /// What it is in or on; a room is in nothing.
     pub place: Option<Id>,
     pub hold: Option<Hold>,
