@@ -29,7 +29,7 @@ pub const ALL: [Setup; 1] = [Setup {
     name: "sciworld",
     obtains: "scienceworld.jar 1.2.3, 8 MB, with pip (Apache-2.0)",
     run: |wishes| sciworld::setup(wishes.folder.as_deref(), wishes.python.as_deref()),
-    elsewhere: |jar| format!("set {}={}", sciworld::JAR_VARIABLE, jar.display()),
+    elsewhere: |jar| format!("set {}={}", sciworld::find::JAR_VARIABLE, jar.display()),
 }];
 
 /// Sets up an environment, and says what came of it.

@@ -28,6 +28,19 @@ pub struct Launch {
     pub timeout: Duration,
 }
 
+/// What keeps a process small. One simulator is one thread, so neither collector nor compiler threads gain anything; the
+/// heap gives back what it does not need, and garbage is collected before there is much of it.
+const SMALL: [&str; 8] = [
+    "-Xms8m",
+    "-Xss2m",
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+    "-XX:ReservedCodeCacheSize=24m",
+    "-XX:MaxNewSize=8m",
+    "-XX:MinHeapFreeRatio=10",
+    "-XX:MaxHeapFreeRatio=25",
+];
+
 /// Variables with which Java takes flags from elsewhere; with them two machines would play differently.
 const FLAG_VARIABLES: [&str; 3] = ["JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS", "JDK_JAVA_OPTIONS"];
 
@@ -40,9 +53,8 @@ const TAIL: usize = 2048;
 impl Launch {
     fn command(&self) -> Command {
         let mut command = Command::new(&self.java);
-        command.args([&format!("-Xmx{}m", self.heap_mb), "-Xms16m", "-Xss2m"]);
-        // One simulator is one thread: neither collector nor compiler threads gain anything, and both take memory.
-        command.args(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+ExitOnOutOfMemoryError"]);
+        command.arg(format!("-Xmx{}m", self.heap_mb)).args(SMALL);
+        command.arg("-XX:+ExitOnOutOfMemoryError");
         if self.deterministic {
             command.args(["-XX:+UnlockExperimentalVMOptions", "-XX:hashCode=2"]);
         }

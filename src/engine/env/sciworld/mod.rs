@@ -10,7 +10,7 @@
 
 mod connection;
 mod expert;
-mod find;
+pub mod find;
 mod launch;
 mod options;
 mod pool;
@@ -23,7 +23,6 @@ use std::cell::RefCell;
 
 use serde_json::{Map, Value, json};
 
-pub use self::find::{JAR_VARIABLE, VERSION, jar, setup_folder};
 pub use self::launch::Launch;
 pub use self::options::SciWorldOptions;
 pub use self::pool::bytes_per_process;
