@@ -56,6 +56,10 @@ mod rl_golden;
 mod rollout;
 /// SAT against the subnet's own tasks and verdicts.
 mod sat;
+/// ScienceWorld on its real simulator.
+mod sciworld;
+/// The small simulator of our own.
+mod sciworld_mini;
 /// The LuaCATS stubs and the live modules name the same functions.
 mod stubs;
 /// TextCraft against the original's texts and verdicts.

@@ -80,7 +80,13 @@ pub fn environments(function: &str, list: Value) -> mlua::Result<Vec<Box<dyn Env
 impl UserData for EnvironmentHandle {
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
         methods.add_method("reset", |_, this, values: MultiValue| {
+            let is_named = matches!(values.front(), Some(Value::Table(_)));
             let mut args = Args::new("env:reset", values);
+            if is_named {
+                let task = options::read("env:reset", args.optional_table("task_id")?)?;
+                args.finish()?;
+                return this.play(|environment| environment.reset_to(&task));
+            }
             let task_id = task_id("env:reset", args.integer("task_id")?)?;
             args.finish()?;
             this.play(|environment| environment.reset(task_id))
