@@ -18,9 +18,10 @@ use crate::engine::{Error, Result};
 /// What a rule can be about; the crate leaves out what this kernel does not know.
 const NEWEST: ABI = ABI::V7;
 
-/// Files can be made and rewritten, but not removed, moved or linked, and no folders made: so the [watch](super::watch)
-/// sees every byte that a program holds on disk by looking at one flat folder.
-const WRITE: BitFlags<AccessFs> = make_bitflags!(AccessFs::{ReadFile | ReadDir | WriteFile | Truncate | MakeReg});
+/// Plain files can be made, moved and removed in the folder, and no folders made: so the [watch](super::watch) sees what
+/// a program holds on disk by looking at one flat folder.
+const WRITE: BitFlags<AccessFs> =
+    make_bitflags!(AccessFs::{ReadFile | ReadDir | WriteFile | Truncate | MakeReg | RemoveFile});
 const READ: BitFlags<AccessFs> = make_bitflags!(AccessFs::{ReadFile | ReadDir});
 
 /// The rules: the interpreter can be read and started, the folder read and written, and that is all.

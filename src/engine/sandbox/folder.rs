@@ -12,7 +12,10 @@ use tempfile::{Builder, TempDir};
 
 use crate::engine::{Error, Result};
 
-const PREFIX: &str = "affine-sandbox-";
+/// How every such folder's name begins.
+pub const PREFIX: &str = "affine-sandbox-";
+
+const SOURCE: &str = "program.py";
 
 /// What a file costs at least, so that empty files are not free.
 const ENTRY_SIZE: u64 = 4096;
@@ -27,17 +30,15 @@ impl Folder {
     pub fn new() -> Result<Self> {
         let parent = std::env::temp_dir();
         remove_abandoned(&parent);
-        let create = || -> io::Result<Folder> {
-            let path = Builder::new().prefix(PREFIX).tempdir_in(&parent)?;
-            let handle = File::open(path.path())?;
-            flock(&handle, FlockOperation::LockExclusive)?;
-            Ok(Folder { path, _handle: handle })
-        };
-        let folder = create().map_err(|error| Error::file(&parent, error).within("a folder for programs"))?;
-        match folder.path().exists() {
-            true => Ok(folder),
-            // Another process took it for abandoned in the moment before it was locked.
-            false => Folder::new(),
+        let failed = |error: io::Error| Error::file(&parent, error).within("a folder for programs");
+        loop {
+            let path = Builder::new().prefix(PREFIX).tempdir_in(&parent).map_err(failed)?;
+            // Another process may take it for abandoned in the moment before it is locked.
+            let Ok(handle) = File::open(path.path()) else { continue };
+            flock(&handle, FlockOperation::LockExclusive).map_err(|error| failed(error.into()))?;
+            if path.path().exists() {
+                return Ok(Folder { path, _handle: handle });
+            }
         }
     }
 
@@ -51,8 +52,14 @@ impl Folder {
         entries(self.path()).map(|entry| size(entry) + ENTRY_SIZE).sum()
     }
 
+    /// Where a program's source lies. Its file stays when the folder is emptied, because making a new one is slow.
+    pub fn source(&self) -> PathBuf {
+        self.path().join(SOURCE)
+    }
+
     pub fn clear(&self) -> io::Result<()> {
-        entries(self.path()).try_for_each(|entry| fs::remove_file(entry.path()))
+        let left = entries(self.path()).filter(|entry| entry.file_name() != SOURCE);
+        left.map(|entry| fs::remove_file(entry.path())).collect()
     }
 }
 

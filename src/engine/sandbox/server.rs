@@ -34,7 +34,7 @@ pub const SLICE: Duration = Duration::from_millis(20);
 /// Open files per program.
 const OPEN_FILES: u64 = 64;
 /// Bytes per file.
-const FILE_SIZE: u64 = 16 << 20;
+pub const FILE_SIZE: u64 = 16 << 20;
 
 pub struct Server {
     pid: libc::pid_t,
@@ -104,7 +104,7 @@ impl Server {
     /// Sends a program with its standard streams. `false`: the server is dead.
     pub fn send(&mut self, program: &Program, streams: [BorrowedFd; 3]) -> Result<bool> {
         self.ready = false;
-        let path = self.folder.path().join("program.py");
+        let path = self.folder.source();
         fs::write(&path, &program.code).map_err(|error| Error::file(&path, error))?;
         let request = format!("{} {}", program.limits.memory, program.limits.cpu_seconds());
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];

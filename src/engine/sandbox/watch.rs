@@ -1,7 +1,9 @@
 //! One run: feeds standard input, collects what is written, and ends the program at the first limit.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
@@ -11,8 +13,9 @@ use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 
+use super::folder;
 use super::program::{Limit, Limits, Outcome, Program, Status};
-use super::server::{Answer, SLICE, Server, io_error, is_readable, wait};
+use super::server::{Answer, FILE_SIZE, SLICE, Server, io_error, is_readable, wait};
 use crate::engine::{Result, cancel};
 
 /// Bytes on disk of all of a program's files.
@@ -183,17 +186,31 @@ fn says_memory_error(stderr: &[u8]) -> bool {
 
 /// What the kernel does not count for us.
 fn excess(server: &Server) -> Option<&'static str> {
-    if server.folder.size() > DISK {
-        return Some("files of more than 64 MiB");
+    let programs = children(server.pid());
+    let hidden: u64 = programs.iter().map(|&pid| removed_files(pid)).sum();
+    if server.folder.size() + hidden > DISK {
+        return Some("more than 64 MiB of files");
     }
-    let threads: usize = children(server.pid()).map(threads).sum();
+    let threads: usize = programs.iter().map(|&pid| threads(pid)).sum();
     (threads > THREADS).then_some("more than 64 threads")
 }
 
 /// The server's children, as this process numbers them.
-fn children(pid: libc::pid_t) -> impl Iterator<Item = libc::pid_t> {
-    let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-    text.split_whitespace().filter_map(|number| number.parse().ok()).collect::<Vec<_>>().into_iter()
+fn children(pid: libc::pid_t) -> Vec<libc::pid_t> {
+    let numbers = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    numbers.split_whitespace().filter_map(|number| number.parse().ok()).collect()
+}
+
+/// Bytes at most in files that have no name any more: those that are open, and those that are mapped.
+fn removed_files(pid: libc::pid_t) -> u64 {
+    let open = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    let open = open.filter_map(|entry| fs::metadata(entry.path()).ok());
+    let open: u64 = open.filter(|file| file.is_file() && file.nlink() == 0).map(|file| file.blocks() * 512).sum();
+    let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
+    let mapped = maps.lines().filter(|line| line.contains(folder::PREFIX) && line.ends_with("(deleted)"));
+    // addresses, permissions, offset, device, inode, path
+    let inodes: BTreeSet<&str> = mapped.filter_map(|line| line.split_whitespace().nth(4)).collect();
+    open + inodes.len() as u64 * FILE_SIZE
 }
 
 fn threads(pid: libc::pid_t) -> usize {
