@@ -1,5 +1,7 @@
 //! The sandbox: programs run as CPython runs them, and whatever they try, nothing outside them changes.
 
+/// However affine ends, nothing stays.
+mod ending;
 /// Attempts to get out, each proved harmless.
 mod escapes;
 /// The machines that the tests are run as.
