@@ -54,6 +54,8 @@ mod records;
 mod rl_golden;
 /// Episodes and how they end.
 mod rollout;
+/// Untrusted programs and what they may not do.
+mod sandbox;
 /// SAT against the subnet's own tasks and verdicts.
 mod sat;
 /// ScienceWorld on its real simulator.

@@ -16,6 +16,7 @@
 ---@field path affine.path
 ---@field pipeline affine.pipeline
 ---@field random affine.random
+---@field sandbox affine.sandbox
 ---@field report affine.report
 ---@field tensor affine.tensor
 ---@field test affine.test
