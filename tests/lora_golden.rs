@@ -69,6 +69,17 @@ fn adapters_compute_and_merge_what_peft_computes() {
         near(&x.grad(), &case["out"]["grad_input"], &format!("{name}: gradient of the input"));
         let _no_grad = tch::no_grad_guard();
         for (module, linear) in MODULES.iter().zip(&mut linears).filter(|(_, linear)| linear.adapter.is_some()) {
+            let gradients = &case["out"]["grads"][module];
+            let adapter = linear.adapter.as_ref().unwrap();
+            near(&adapter.a.grad(), &gradients["lora_A"], &format!("{name}: gradient of A in {module}"));
+            near(&adapter.b.grad(), &gradients["lora_B"], &format!("{name}: gradient of B in {module}"));
+            if let Some(magnitude) = &adapter.magnitude {
+                near(
+                    &magnitude.grad(),
+                    &gradients["magnitude"],
+                    &format!("{name}: gradient of the magnitude in {module}"),
+                );
+            }
             linear.merge();
             near(&linear.weight, &case["out"]["merged_weight"][module], &format!("{name}: merged {module}"));
         }
