@@ -35,6 +35,7 @@ mod golden;
 /// Ctrl-C and SIGTERM.
 mod interruption;
 /// Every script under tests/lua.
+mod lora_golden;
 mod lua;
 /// Error messages, word by word.
 mod messages;
