@@ -167,9 +167,9 @@ local function append(list, items)
 end
 
 --- Says what a file gave, with held-out prompts left out.
-local function read_file(stage, path, settings)
+local function read_file(stage, path, settings, held_out)
   local min_score = type(settings.data.min_score) == "number" and settings.data.min_score or 0.5
-  local records, left_out = collect.read(path, min_score)
+  local records, left_out = collect.read(path, min_score, held_out)
   local reasons = {}
   for reason, count in pairs(left_out) do
     reasons[#reasons + 1] = ("%d %s"):format(count, reason)
@@ -227,7 +227,7 @@ local function run(settings, stage)
     append(validation, rest)
   end
   for _, path in ipairs(data.files) do
-    local some, rest = collect.split(read_file(stage, path, settings), data.train_split, "task")
+    local some, rest = collect.split(read_file(stage, path, settings, held_out), data.train_split, "task")
     append(train, some)
     append(validation, rest)
   end

@@ -64,6 +64,8 @@ mod textcraft;
 mod tiny;
 /// Tokenizers against transformers.
 mod tokenizer;
+/// The five stages over every environment.
+mod stages;
 /// Run folders and atomic files.
 mod track;
 /// Supervised fine-tuning on toy models.

@@ -12,7 +12,7 @@ local random = require("affine.random")
 
 local collect = {}
 
---- Whole lines of a journal; what an interruption left half written is cut off.
+--- A journal's entries by task id; a last line that an interruption left half written is cut off.
 local function read_journal(path)
   if not fs.exists(path) then
     return {}
@@ -24,7 +24,8 @@ local function read_journal(path)
   end
   local entries = {}
   for line in whole:gmatch("[^\n]+") do
-    entries[#entries + 1] = json.decode(line)
+    local entry = json.decode(line)
+    entries[entry.task_id] = entry
   end
   return entries
 end
@@ -35,21 +36,20 @@ local function journal_path(folder, source)
 end
 
 --- Records of a source, `count` of them or as many as its tasks give, in the order of its tasks; and a table of how
---- often which reason left a task out. `on_record` hears of every one as it is drawn.
+--- often which reason left a task out; and the journal. `on_entry` hears of every task.
 function collect.run(folder, source, count, on_entry)
   fs.mkdir(folder)
   local path = journal_path(folder, source)
-  local before, position = read_journal(path), 0
+  local before = read_journal(path)
   local records, left_out, seen = {}, {}, {}
-  if #before > 0 then
-    log.info(("%s: %d tasks are in its journal already"):format(source.name, #before))
+  if next(before) then
+    log.info(("%s: goes on with the journal %s"):format(source.name, path))
   end
   for task_id in source.tasks() do
     if #records >= count then
       break
     end
-    position = position + 1
-    local entry = before[position]
+    local entry = before[task_id]
     if not entry then
       local record, reason = source.draw(task_id)
       entry = { task_id = task_id, record = record, left_out = not record and reason or nil }
@@ -192,10 +192,23 @@ local function rows_of(path)
   return rows
 end
 
+--- Whether a conversation begins with a prompt that is held out, by `env:prompt_hash`.
+local function is_held_out(messages, held_out)
+  local parts = {}
+  for index, message in ipairs(messages) do
+    local role, content = json.encode(message.role), json.encode(message.content)
+    parts[index] = ('{"role":%s,"content":%s}'):format(role, content)
+    if held_out[fs.sha256("[" .. table.concat(parts, ",") .. "]")] then
+      return true
+    end
+  end
+  return false
+end
+
 --- The records of a file of published results or of conversations (AgentTraj's `conversations`, or `messages`), those
 --- that score at least `min_score`, and how often which reason left a row out. A row without a score is kept unless it
 --- is a result.
-function collect.read(path, min_score)
+function collect.read(path, min_score, held_out)
   local records, left_out, seen = {}, {}, {}
   local function leave(reason)
     left_out[reason] = (left_out[reason] or 0) + 1
@@ -214,6 +227,8 @@ function collect.read(path, min_score)
       leave("it does not end with a reply")
     elseif score and score < min_score then
       leave("score below data.min_score")
+    elseif is_held_out(messages, held_out or {}) then
+      leave("held out")
     elseif seen[hash] then
       leave("duplicate")
     else

@@ -55,8 +55,9 @@ function collect.training_ids(about, first, count) end
 --- The records of a file of validators' results (either schema) or of conversations.
 ---@param path string
 ---@param min_score number
+---@param held_out? table<string, true> Prompt hashes whose conversations are left out.
 ---@return table[] records
 ---@return table<string, integer> left_out
-function collect.read(path, min_score) end
+function collect.read(path, min_score, held_out) end
 
 return collect
