@@ -83,7 +83,10 @@ local function play(stage, e, held_out, player)
   local records, left_out = collect.run(JOURNALS, source, player.count, function(count, left, reason)
     local skipped = left["held out"] or 0
     if reason == "held out" and not about.num_tasks and skipped > 100 + 10 * count then
-      pipeline.fail("%s: nearly every prompt is one of the evaluation's too; its tasks are too much alike", about.name)
+      pipeline.fail(
+        "%s: nearly every prompt is one of the evaluation's too; its tasks are too much alike",
+        about.name
+      )
     end
     if time.clock() - shown > 5 then
       shown = time.clock()
@@ -100,7 +103,14 @@ local function play(stage, e, held_out, player)
   end
   local share = 100 * successes / math.max(1, #records)
   local text = "%-10s %-20s %5d episodes, %5.1f %% succeed; left out: %s"
-  stage:say(text, about.name, player.policy, #records, share, #reasons > 0 and table.concat(reasons, ", ") or "none")
+  stage:say(
+    text,
+    about.name,
+    player.policy,
+    #records,
+    share,
+    #reasons > 0 and table.concat(reasons, ", ") or "none"
+  )
   if #records == 0 then
     pipeline.fail("%s: %s gave no record", about.name, player.policy)
   end
@@ -155,7 +165,8 @@ local function model_player(settings, m)
       return function(_, messages)
         turn = turn + 1
         local seed = random.new(settings.seed, "collect model", task_id * 1000 + turn):int(0, 2 ^ 31)
-        local sampling = { temperature = evaluation.temperature, max_new_tokens = evaluation.max_new_tokens, seed = seed }
+        local sampling =
+          { temperature = evaluation.temperature, max_new_tokens = evaluation.max_new_tokens, seed = seed }
         return m:chat(messages, sampling)
       end
     end,
@@ -205,7 +216,8 @@ local function run(settings, stage)
         first,
         min_score,
         fs.sha256(table.concat(hashes)),
-        player.kind == "model" and { settings.evaluation.temperature, settings.evaluation.max_new_tokens } or 0,
+        player.kind == "model" and { settings.evaluation.temperature, settings.evaluation.max_new_tokens }
+          or 0,
       }
       player.tasks = function()
         return collect.training_ids(e:describe(), first, count)
@@ -221,7 +233,8 @@ local function run(settings, stage)
     local noise = pipeline.by_environment(settings, "data.expert_noise", names[index], 0)
     local min_score = pipeline.by_environment(settings, "data.min_score", names[index], 0.5)
     local player = m and model_player(settings, m) or expert_player(settings.seed, e, noise, data.reasoning)
-    local records = play(stage, e, held_out, ready(player, data.first_task_id, count, min_score, data.deduplicate))
+    local records =
+      play(stage, e, held_out, ready(player, data.first_task_id, count, min_score, data.deduplicate))
     local some, rest = collect.split(records, data.train_split, data.split_by)
     append(train, some)
     append(validation, rest)

@@ -56,6 +56,8 @@ mod rl_golden;
 mod rollout;
 /// SAT against the subnet's own tasks and verdicts.
 mod sat;
+/// The five stages over every environment.
+mod stages;
 /// The LuaCATS stubs and the live modules name the same functions.
 mod stubs;
 /// TextCraft against the original's texts and verdicts.
@@ -64,8 +66,6 @@ mod textcraft;
 mod tiny;
 /// Tokenizers against transformers.
 mod tokenizer;
-/// The five stages over every environment.
-mod stages;
 /// Run folders and atomic files.
 mod track;
 /// Supervised fine-tuning on toy models.

@@ -85,7 +85,8 @@ fn collecting_goes_on_from_a_journal_whose_last_line_is_half_written() {
 #[test]
 fn files_of_results_and_conversations_are_read_and_a_half_downloaded_one_loses_nothing() {
     let folder = folder();
-    let said = |text: &str| serde_json::json!([{"role": "user", "content": text}, {"role": "assistant", "content": "A"}]);
+    let said =
+        |text: &str| serde_json::json!([{"role": "user", "content": text}, {"role": "assistant", "content": "A"}]);
     let old = |score: f64| {
         serde_json::json!({
             "challenge": {"env": "affine:sat", "prompt": "P", "challenge_id": "c"},

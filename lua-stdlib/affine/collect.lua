@@ -162,7 +162,8 @@ end
 local function of_result(row)
   if type(row.challenge) == "table" then
     local challenge, response, evaluation = row.challenge, row.response or {}, row.evaluation or {}
-    local messages = { { role = "user", content = challenge.prompt }, { role = "assistant", content = response.response } }
+    local messages =
+      { { role = "user", content = challenge.prompt }, { role = "assistant", content = response.response } }
     local conversation = evaluation.extra and evaluation.extra.conversation
     return conversation or messages, challenge.env, challenge.challenge_id, evaluation.score
   end
@@ -174,7 +175,13 @@ end
 local function whole_json(path, text)
   local ok, value = pcall(json.decode, text)
   if not ok then
-    error(("%s: is no whole JSON file, perhaps half downloaded; nothing of it was taken: %s"):format(path, value.message), 0)
+    error(
+      ("%s: is no whole JSON file, perhaps half downloaded; nothing of it was taken: %s"):format(
+        path,
+        value.message
+      ),
+      0
+    )
   end
   return value
 end
@@ -214,7 +221,8 @@ function collect.read(path, min_score, held_out)
     left_out[reason] = (left_out[reason] or 0) + 1
   end
   for _, row in ipairs(rows_of(path)) do
-    local conversation, name, task_id, score = row.conversations or row.messages, row.env, row.item_id or row.id, row.score
+    local conversation, name, task_id, score =
+      row.conversations or row.messages, row.env, row.item_id or row.id, row.score
     if not conversation then
       conversation, name, task_id, score = of_result(row)
       score = type(score) == "number" and score or -math.huge
@@ -235,7 +243,9 @@ function collect.read(path, min_score, held_out)
       seen[hash] = true
       records[#records + 1] = {
         messages = messages,
-        env = type(name) == "string" and name:match("[^:]+$") or tostring(task_id or ""):match("^[%a]+") or "unknown",
+        env = type(name) == "string" and name:match("[^:]+$")
+          or tostring(task_id or ""):match("^[%a]+")
+          or "unknown",
         task_id = task_id or #records,
         policy = "file",
         source = path,
