@@ -176,7 +176,7 @@ local function whole_json(path, text)
   local ok, value = pcall(json.decode, text)
   if not ok then
     error(
-      ("%s: is no whole JSON file, perhaps half downloaded; nothing of it was taken: %s"):format(
+      ("%s: is no whole JSON file, perhaps half downloaded; nothing of it was taken"):format(
         path,
         value.message
       ),

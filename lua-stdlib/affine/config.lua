@@ -217,6 +217,9 @@ local function parse_set(text, defaults)
   end
   local chunk = load("return " .. written, "=--set", "t", {})
   local ok, value = pcall(chunk or error)
+  if not ok then
+    value = nil -- a path such as models/base reads as arithmetic
+  end
   local is_text = not ok or value == nil or type(value) == "function"
   if is_text or type(config.get(defaults, path)) == "string" and type(value) ~= "table" then
     value = type(value) == "string" and value or written
