@@ -63,6 +63,8 @@ mod sat;
 mod sciworld;
 /// The small simulator of our own.
 mod sciworld_mini;
+/// The five stages over every environment.
+mod stages;
 /// The LuaCATS stubs and the live modules name the same functions.
 mod stubs;
 /// TextCraft against the original's texts and verdicts.

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use crate::cli::{affine, code, interrupt, stderr};
 
-const ENDLESS: &str = "print 'ready' require('affine.sandbox').run { code = 'while True: pass', limits = { cpu = 100, wall = 100 } }";
+const ENDLESS: &str =
+    "print 'ready' require('affine.sandbox').run { code = 'while True: pass', limits = { cpu = 100, wall = 100 } }";
 
 /// Processes that were started from the sandbox's server, by the tag in this script's folder.
 fn left(tag: &str) -> usize {

@@ -61,6 +61,14 @@ pub enum Parsed {
     Complaint(String),
 }
 
+/// What an expert does and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explained {
+    pub action: String,
+    /// In plain sentences, true of the moment at which the action is taken.
+    pub thought: Option<String>,
+}
+
 /// The outcome of one action.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {
@@ -108,6 +116,19 @@ pub trait Environment {
     /// A demonstrator's next action, or `None` where there is no expert or it is stuck.
     fn expert(&mut self) -> Result<Option<String>> {
         Ok(None)
+    }
+
+    /// The expert's next action with the reason for it, where it can give one. The action may be another than
+    /// [`expert`](Self::expert)'s, if another is easier to explain; it is as good.
+    fn explain(&mut self) -> Result<Option<Explained>> {
+        Ok(self.expert()?.map(|action| Explained { action, thought: None }))
+    }
+
+    /// The reply that says an action, which [`parse`](Self::parse) reads, after a thought where the format has a place
+    /// for one.
+    fn reply(&self, action: &str, thought: Option<&str>) -> String {
+        let _ = thought;
+        action.to_string()
     }
 
     /// A uniformly random action, drawn from `random` (calls give integers in `0..n`): the random-play baseline.

@@ -128,6 +128,18 @@ impl UserData for EnvironmentHandle {
                 this.play(ask)
             });
         }
+        methods.add_method("explain", |_, this, values: MultiValue| {
+            Args::new("env:explain", values).finish()?;
+            let explained = this.play(|environment| environment.explain())?;
+            Ok(explained.map_or((None, None), |explained| (Some(explained.action), explained.thought)))
+        });
+        methods.add_method("reply", |_, this, values: MultiValue| {
+            let mut args = Args::new("env:reply", values);
+            let action = args.string("action")?;
+            let thought = args.optional_string("thought")?;
+            args.finish()?;
+            this.play(|environment| Ok(environment.reply(&action, thought.as_deref())))
+        });
         methods.add_method("random_action", |_, this, values: MultiValue| {
             let mut args = Args::new("env:random_action", values);
             let rng = args.any_userdata("rng")?;
