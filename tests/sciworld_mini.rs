@@ -103,7 +103,11 @@ fn what_is_called_possible_is_understood_and_nothing_typed_breaks_it() {
             let action = env.random_action(&mut |n| random::below(&mut random, n)).unwrap().unwrap();
             let step = env.step(&action).unwrap();
             let refusals = ["That is not an action.", "in reach.", "There is no place"];
-            assert!(!refusals.iter().any(|no| step.observation.contains(no)), "{id}, {turn}: {action}: {}", step.observation);
+            assert!(
+                !refusals.iter().any(|no| step.observation.contains(no)),
+                "{id}, {turn}: {action}: {}",
+                step.observation
+            );
             if step.done {
                 break;
             }

@@ -12,7 +12,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use super::broken;
+use super::{broken, find};
 use crate::engine::{Error, Result, cancel, machine};
 
 /// How a Java process is started.
@@ -63,10 +63,18 @@ impl Launch {
         for name in FLAG_VARIABLES {
             command.env_remove(name);
         }
+        command.current_dir(run_folder());
         // Ctrl-C is for us alone: we stop at a clean point.
         command.process_group(0);
         command
     }
+}
+
+/// The simulator writes its table of object types (`object_type_ids.tsv`, always the same) to where it runs: not to
+/// where the user is.
+fn run_folder() -> PathBuf {
+    let ours = find::setup_folder().map(|folder| folder.join("run"));
+    ours.filter(|folder| std::fs::create_dir_all(folder).is_ok()).unwrap_or_else(std::env::temp_dir)
 }
 
 /// The running processes' ids in the system.
