@@ -153,11 +153,12 @@ fn the_opening_turns_and_the_state_are_agentgyms() {
     let state = env.state();
     assert_eq!((&state["task_name"], &state["var_num"]), (&json!("melt"), &json!(0)));
     assert!(opening.starts_with(text(&json!(state), "task_description")));
-    let fact = |name: &str| env.fact(name).unwrap().unwrap();
-    assert!(fact("possible_actions").as_array().unwrap().contains(&json!("open OBJ")));
-    assert!(fact("possible_objects").as_array().unwrap().contains(&json!("air")));
-    assert!(fact("goals").as_str().unwrap().contains("Sequential Subgoals") && fact("object_tree").is_object());
-    assert_eq!((fact("task_name"), env.fact("weather").unwrap()), (json!("melt"), None));
+    let fact = |name: &str| env.fact(name).unwrap();
+    assert!(fact("possible_actions").unwrap().as_array().unwrap().contains(&json!("open OBJ")));
+    assert!(fact("possible_objects").unwrap().as_array().unwrap().contains(&json!("air")));
+    assert!(fact("goals").unwrap().as_str().unwrap().contains("Sequential Subgoals"));
+    assert!(fact("object_tree").unwrap().is_object());
+    assert_eq!((fact("task_name"), fact("no such thing")), (Some(json!("melt")), None));
     assert_eq!((&state["score"], &state["moves"]), (&json!(0), &json!(0)));
 }
 
@@ -357,6 +358,54 @@ fn two_hundred_instances_are_refused_beforehand_where_memory_is_short() {
             .contains("-Xmx8192m")
     };
     assert!(!java_processes(std::process::id()).into_iter().any(big), "none was started");
+    // The engine may make as many as it likes, if it plays few of them at a time; a start is refused, not the making.
+    let spare: Vec<Box<dyn Environment>> = (0..all.len() + 200).map(|_| all[0].fresh().unwrap()).collect();
+    assert!(!java_processes(std::process::id()).into_iter().any(big), "none was started: {}", spare.len());
+}
+
+#[test]
+fn an_episode_is_named_by_task_and_variation_too() {
+    if !is_playable() {
+        return;
+    }
+    let mut env = world(json!({}));
+    let named = |table: Value| table.as_object().unwrap().clone();
+    let by_name = env.reset_to(&named(of("melt", 0))).unwrap();
+    assert_eq!(env.reset(30).unwrap(), by_name);
+    // AgentGym has no number for this one.
+    assert!(env.reset_to(&named(of("grow-plant", 3))).unwrap().starts_with("Your task is to grow "));
+    assert_eq!(env.state()["task_name"], "grow-plant");
+    let mut easy = of("boil", 1);
+    easy["simplifications"] = json!("easy");
+    env.reset_to(&named(easy)).unwrap();
+    assert!(env.step("teleport to kitchen").unwrap().observation.starts_with("You teleport to the kitchen"));
+    env.reset_to(&named(of("boil", 1))).unwrap();
+    assert_eq!(env.step("teleport to kitchen").unwrap().observation, "No known action matches that input.");
+
+    let refused = |env: &mut SciWorld, table: Value| {
+        let error = env.reset_to(&named(table)).unwrap_err();
+        (error.to_string(), error.hint().unwrap_or_default().to_string())
+    };
+    let (said, _) = refused(&mut env, of("boil", 30));
+    assert_eq!(said, "environment sciworld: variation: expected from 0 to 29, the variations of boil, got 30");
+    let (said, hint) = refused(&mut env, of("boyl", 0));
+    assert_eq!(said, "environment sciworld: task: unknown task \"boyl\"");
+    assert!(hint.contains("ScienceWorld's tasks are boil, melt"), "{hint}");
+    let mut dark = of("power-component", 0);
+    dark["simplifications"] = json!("noElectricalAction");
+    assert!(refused(&mut env, dark).0.contains("none that switches electricity off"));
+}
+
+/// Takes some minutes, so the usual tests look at the ends of each task only.
+#[test]
+#[ignore = "takes minutes: loads every world"]
+fn every_number_of_agentgyms_is_a_world() {
+    let mut env = world(json!({}));
+    for id in 0..4639 {
+        let opening = env.reset(id).unwrap_or_else(|error| panic!("{id}: {error}"));
+        assert!(opening.starts_with("Your task is to ") && opening.contains("\tthe agent\n"), "{id}: {opening}");
+    }
+    assert!(env.reset(4639).is_err());
 }
 
 /// A stand-in for Java: a script of the shell. The kernel runs it once it is closed.

@@ -13,6 +13,8 @@ local env = {}
 ---@class affine.env.Info
 ---@field score? number The score so far on the environment's own scale; without it the last reward counts.
 ---@field truncated? boolean `done` came from a limit, not from the task's end.
+---@field moves? integer `sciworld`: the moves so far; looking takes none, waiting several.
+---@field admissible? string[] The actions that are possible now, where the environment tells them.
 ---@field [string] any Whatever else the environment tells.
 
 --- An environment written in Lua. Every function gets `self`, a new table per instance, with `self.options`.
@@ -102,6 +104,34 @@ function env.built_in() end
 ---@field max_turns? integer (10)
 ---@field instructions? string A text, or the path of a file, in place of the built-in instructions.
 
+--- Options of `env.make("sciworld")`: ScienceWorld on its own simulator, a Java process per instance that plays. Task ids 0
+--- to 4638 are AgentGym's.
+---@class affine.env.SciWorldOptions
+---@field task? string One of ScienceWorld's 30 tasks; ids are then its variations.
+---@field variation? integer The one variation of `task`, counted from 0; its id is 0.
+---@field simplifications? string Names out of teleportAction, selfWateringFlowerPots, openContainers, openDoors and noElectricalAction, or easy, with commas between (none).
+---@field step_limit? integer Moves after which an episode ends (100).
+---@field max_turns? integer (30)
+---@field instructions? string A text, or the path of a file, in place of the built-in instructions.
+---@field admissible? boolean Whether `info.admissible` holds the valid actions after each step, as the Python wrapper asks for them: takes far longer than the step (false).
+---@field jar? string `scienceworld.jar`; by default SCIENCEWORLD_JAR, what `affine env setup sciworld` left, or a Python package's.
+---@field java? string Java's `java`; by default that of JAVA_HOME, or the one on the path.
+---@field heap_mb? integer The largest heap of a Java process in MiB, 48 to 8192 (64); it takes up to 56 MiB more.
+---@field deterministic? boolean Whether a task is the same episode every time (true).
+---@field timeout? integer Seconds that any answer of the simulator may take (120).
+
+--- Options of `env.make("sciworld-mini")`: experiments in a house of affine's own. Not ScienceWorld. Any integer is a task.
+---@class affine.env.SciWorldMiniOptions
+---@field topic? "change"|"find"|"measure" What all tasks are about; by default the number decides.
+---@field max_turns? integer (40)
+---@field instructions? string A text, or the path of a file, in place of the built-in instructions.
+
+--- A task of `sciworld` by its name.
+---@class affine.env.SciWorldTask
+---@field task string
+---@field variation integer Counted from 0.
+---@field simplifications? string In place of those of the options.
+
 --- Options of `env.make("http://host:port")`: an environment on an AgentGym server.
 ---@class affine.env.AgentGymOptions
 ---@field kind? "webshop"|"alfworld"|"babyai"|"sciworld"|"textcraft" Without it the server is asked.
@@ -158,8 +188,8 @@ function env.play(e, task_id, choose) end
 ---@class affine.env.Environment
 local Environment = {}
 
---- Begins the episode of a task and gives the first observation.
----@param task_id integer
+--- Begins the episode of a task and gives the first observation. `sciworld` also takes its tasks by name.
+---@param task_id integer|affine.env.SciWorldTask
 ---@return string observation
 function Environment:reset(task_id) end
 
