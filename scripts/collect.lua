@@ -58,6 +58,7 @@ local function source_of(stage, e, player, held_out, about)
         end
         return nil, "failed"
       end
+      ---@cast episode affine.env.Episode
       local score = (episode.score - about.score_low) / (about.score_high - about.score_low)
       if score < player.min_score then
         return nil, "score below data.min_score"

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use crate::golden;
 
 /// Whether the real simulator can be played here; if not, says why, or fails where it must be.
-fn is_playable() -> bool {
+pub fn is_playable() -> bool {
     match SciWorldOptions::default().launch() {
         Ok(_) => true,
         Err(error) if std::env::var_os("AFFINE_REQUIRE_SCIWORLD").is_some() => panic!("{error}: {:?}", error.hint()),

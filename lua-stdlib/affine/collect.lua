@@ -175,6 +175,7 @@ end
 local function whole_json(path, text)
   local ok, value = pcall(json.decode, text)
   if not ok then
+    ---@cast value affine.Error
     error(
       ("%s: is no whole JSON file, perhaps half downloaded; nothing of it was taken"):format(
         path,

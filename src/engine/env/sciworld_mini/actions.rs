@@ -82,7 +82,8 @@ pub fn read(world: &World, text: &str) -> Result<Action, String> {
             return named(name).map(Action::LookAt);
         }
     }
-    let simple: [(&str, fn(Id) -> Action); 5] = [
+    type Simple = fn(Id) -> Action;
+    let simple: [(&str, Simple); 5] = [
         ("pick up ", Action::PickUp),
         ("put down ", Action::PutDown),
         ("activate ", |id| Action::Switch(id, true)),
