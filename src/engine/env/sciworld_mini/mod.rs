@@ -128,7 +128,7 @@ impl Environment for SciWorldMini {
         let observation = episode.act(action);
         let score = episode.task.score(&episode.world, &episode.progress);
         let reward = score - std::mem::replace(&mut episode.score, score);
-        episode.done = score < 0 || score >= 100;
+        episode.done = !(0..100).contains(&score);
         let mut info = Map::new();
         info.insert("moves".to_string(), json!(episode.moves));
         info.insert("admissible".to_string(), json!(actions::admissible(&episode.world)));
