@@ -143,7 +143,7 @@ fn the_loss_falls_on_what_can_be_learned() {
         let model = make();
         let options = SftOptions { num_epochs: 40, learning_rate: 1e-2, ..options(folder.path()) };
         let sft = RefCell::new(Sft::new(&model, &records(), options).unwrap());
-        let loss = || sft.borrow().evaluate(&model, &records()).unwrap();
+        let loss = || sft.borrow().evaluate(&model, &records()).unwrap().eval_loss;
         let before = loss();
         let result = Sft::run(&sft, &model, &mut |_| Ok(())).unwrap();
         let after = loss();

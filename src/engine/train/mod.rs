@@ -1,21 +1,29 @@
 //! Training: what every algorithm shares. The rules that tell algorithms apart live with the algorithms.
 //!
 //! - [`batch`]: sequences side by side, and the positions and numbers of the trained tokens
+//! - [`neftune`]: noise on embeddings
 //! - [`step`]: the one step loop, blind to the algorithm
 //! - [`adamw`]: the optimizer, with its state in our hands
+//! - [`blockwise`]: state in 8 bits
 //! - [`sgd`]: the plain optimizer
 //! - [`optimizer`]: either of them over tensors that a script owns
 //! - [`schedule`]: the learning rate's course over a run
 //! - [`checkpoint`]: everything that decides the next step, in a folder
+//! - [`bundle`]: a step whose numbers went wrong, in a folder
+//! - [`spike`]: losses far above the usual
 //! - [`sft`]: supervised fine-tuning
 
 pub mod adamw;
 pub mod batch;
+pub mod blockwise;
+pub mod bundle;
 pub mod checkpoint;
+pub mod neftune;
 pub mod optimizer;
 pub mod schedule;
 pub mod sft;
 pub mod sgd;
+pub mod spike;
 pub mod step;
 
 use std::cell::{Ref, RefCell, RefMut};
