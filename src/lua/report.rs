@@ -226,7 +226,8 @@ fn describe(error: &mlua::Error) -> (String, Option<String>) {
             "this handle is in use by the call that led here".to_string()
         }
         mlua::Error::BadArgument { to, name: Some(name), .. } if name == "self" => {
-            let function = to.as_deref().unwrap_or("this method").replace('.', ":").replace("Handle", "").to_lowercase();
+            let function =
+                to.as_deref().unwrap_or("this method").replace('.', ":").replace("Handle", "").to_lowercase();
             let hint = "call a method with a colon: handle:method()".to_string();
             return (format!("{function}: not called on a handle of its type"), Some(hint));
         }
@@ -295,6 +296,8 @@ fn located(frames: &[String], message: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::panic::catch_unwind;
+
     use super::*;
 
     #[test]

@@ -51,12 +51,47 @@ function env.is_definition(value) end
 ---@return table<string, any>
 function env.merge_options(definition, changes) end
 
---- An environment: by name (`sat`, `affine:sat`, `grid`), `custom:my_env` (a module on the path), a `.lua` file, or a
---- definition.
+---@class affine.env.BuiltIn
+---@field name string
+---@field origin string
+
+--- The environments that ship here, and where each comes from.
+---@return affine.env.BuiltIn[]
+function env.built_in() end
+
+--- Options of `env.make("textcraft")`: make one item of Minecraft. Task ids 0 to 543 are AgentGym's where its recipe files
+--- are read in ascending order; the commands shown are its own for the two seeds.
+---@class affine.env.TextCraftOptions
+---@field seed? integer What draws the distractors and the order (42): upstream's `random.seed`.
+---@field hash_seed? integer Upstream's `PYTHONHASHSEED` (0), which decides them too.
+---@field max_distractors? integer At most this many commands that the goal does not need (10).
+---@field max_turns? integer (20)
+---@field instructions? string A text, or the path of a file, in place of the built-in instructions.
+
+--- Options of `env.make("http://host:port")`: an environment on an AgentGym server.
+---@class affine.env.AgentGymOptions
+---@field kind? "webshop"|"alfworld"|"babyai"|"sciworld"|"textcraft" Without it the server is asked.
+---@field timeout? number Seconds that any answer may take (300).
+---@field retries? integer How often beginning an episode is repeated while the server does not answer (5); a step never is.
+---@field max_turns? integer By default AgentGym's for the kind.
+---@field num_tasks? integer How many tasks the server has, where the kind does not fix it.
+---@field instructions? string A text, or the path of a file, in place of the built-in instructions.
+
+--- An environment: by name (`sat`, `affine:sat`, `textcraft`, `grid`), `custom:my_env` (a module on the path), a `.lua`
+--- file, `http://host:port` (an AgentGym server), or a definition.
 ---@param name string|affine.env.Definition
 ---@param options? table<string, any>
 ---@return affine.env.Environment
 function env.make(name, options) end
+
+---@class affine.env.ServeOptions
+---@field host? string The address to listen on ("127.0.0.1"); "0.0.0.0" for every network of this machine.
+---@field port? integer (8000); 0 takes one that is free.
+
+--- Serves an environment over HTTP as AgentGym's servers do, one instance per client, until Ctrl-C.
+---@param environment affine.env.Environment
+---@param options? affine.env.ServeOptions
+function env.serve(environment, options) end
 
 ---@class affine.env.Episode
 ---@field messages affine.model.Message[] Ends with the last reply.

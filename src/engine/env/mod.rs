@@ -2,8 +2,14 @@
 //!
 //! The engine knows an environment only as the [`Environment`] trait; `lua/bind/env.rs` implements it for a Lua table.
 
+pub mod agentgym;
+pub mod alfworld;
+pub mod babyai;
 pub mod mersenne;
+pub mod numpy_random;
+pub mod python;
 pub mod sat;
+pub mod textcraft;
 
 use super::Result;
 use super::text::Message;
@@ -91,6 +97,12 @@ pub trait Environment {
     /// The action of a one-line rule, where a simple one is known: shown beside a model's score.
     fn rule(&mut self) -> Result<Option<String>> {
         Ok(None)
+    }
+
+    /// What else the episode as it stands has to tell, by the names of a step's `info`: for a server's clients and for
+    /// scripts. See `agentgym::server` for the names that each of AgentGym's environments must give.
+    fn state(&self) -> serde_json::Map<String, serde_json::Value> {
+        serde_json::Map::new()
     }
 
     /// Another instance of the same environment with the same options, for episodes played side by side.

@@ -8,8 +8,8 @@ use tch::{Device, Kind, Tensor};
 
 use super::options::PpoOptions;
 use crate::engine::env::Environment;
-use crate::engine::model::value_head::ValueHead;
 use crate::engine::model::head::Head;
+use crate::engine::model::value_head::ValueHead;
 use crate::engine::model::{Mode, Model, Qwen3};
 use crate::engine::rollout::{self, Ending, Episode, PlayOptions, Seat, check_failures, prompt_hash};
 use crate::engine::train::batch::{Batch, Sequence};

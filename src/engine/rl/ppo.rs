@@ -26,8 +26,8 @@ use crate::engine::train::bundle::{Bundle, Replay};
 use crate::engine::train::checkpoint::{self, TrainerState};
 use crate::engine::train::schedule::{ScheduleKind, Scheduler, warmup_steps};
 use crate::engine::train::sft::{Optim, clip_at};
-use crate::engine::train::{changing, reading};
 use crate::engine::train::step::{Entropy, Loss, Outputs, Policy, StepReport, StepSettings};
+use crate::engine::train::{changing, reading};
 use crate::engine::{Error, Result, cancel, file, random};
 
 const REFERENCE: &str = "reference.safetensors";
@@ -271,7 +271,8 @@ impl Ppo {
         let iteration = self.iteration() + 1;
         let settings = StepSettings { fits: report.fits, ..*settings };
         let options = json!(self.options.coefficients());
-        let bundle = Bundle { trainer: "ppo", step: iteration, policy, sequences, settings: &settings, report, options };
+        let bundle =
+            Bundle { trainer: "ppo", step: iteration, policy, sequences, settings: &settings, report, options };
         let folder = bundle.write(&self.options.output_dir)?;
         self.options.nonfinite.decide(&format!("ppo iteration {iteration}"), report, &folder)
     }
@@ -281,8 +282,8 @@ impl Ppo {
         let mut value_head = ValueHead::new(model.net.config.hidden_size, model.net.device());
         value_head.load(folder)?;
         Replay::take(folder, "ppo", model, Some(&value_head), &|options| {
-            let coefficients: Coefficients =
-                serde_json::from_value(options.clone()).map_err(|e| Error::file(folder, format!("not PPO's options: {e}")))?;
+            let coefficients: Coefficients = serde_json::from_value(options.clone())
+                .map_err(|e| Error::file(folder, format!("not PPO's options: {e}")))?;
             Ok(Box::new(move |outputs: &Outputs, batch: &Batch, denominator| {
                 clipped_loss(&coefficients, outputs, batch, denominator)
             }))

@@ -121,7 +121,12 @@ impl AdamW {
         for (group, states) in &self.groups {
             for ((name, _), state) in group.params.iter().zip(states) {
                 all.push((format!("{name}.step"), Tensor::from(state.step)));
-                all.extend(state.tensors().into_iter().map(|(part, tensor)| (format!("{name}.{part}"), tensor.shallow_clone())));
+                all.extend(
+                    state
+                        .tensors()
+                        .into_iter()
+                        .map(|(part, tensor)| (format!("{name}.{part}"), tensor.shallow_clone())),
+                );
             }
         }
         all
@@ -188,7 +193,8 @@ impl State {
     /// The tensors under the names they are saved by.
     fn tensors(&self) -> Vec<(&'static str, &Tensor)> {
         let mut tensors = Vec::new();
-        let moments = [("exp_avg", "exp_avg.absmax", &self.exp_avg), ("exp_avg_sq", "exp_avg_sq.absmax", &self.exp_avg_sq)];
+        let moments =
+            [("exp_avg", "exp_avg.absmax", &self.exp_avg), ("exp_avg_sq", "exp_avg_sq.absmax", &self.exp_avg_sq)];
         for (name, scales, moment) in moments {
             match moment {
                 Moment::Full(tensor) => tensors.push((name, tensor)),

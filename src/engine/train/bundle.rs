@@ -106,7 +106,10 @@ impl Replay {
     ) -> Result<Self> {
         let step = read(folder)?;
         if step.trainer != trainer {
-            return Err(Error::file(folder, format!("holds a step of trainer.{}, not of trainer.{trainer}", step.trainer)));
+            return Err(Error::file(
+                folder,
+                format!("holds a step of trainer.{}, not of trainer.{trainer}", step.trainer),
+            ));
         }
         let sequences = sequences(folder)?;
         let sequences: Vec<&Sequence> = sequences.iter().collect();
@@ -168,7 +171,12 @@ fn found(
     });
     Ok(Replay {
         step,
-        sums: report.sums.iter().map(|(name, sum)| (name.to_string(), number(*sum))).collect::<serde_json::Map<_, _>>().into(),
+        sums: report
+            .sums
+            .iter()
+            .map(|(name, sum)| (name.to_string(), number(*sum)))
+            .collect::<serde_json::Map<_, _>>()
+            .into(),
         grad_norm: number(report.grad_norm),
         tokens: report.tokens,
         batches: batches.into_iter().map(describe).collect(),

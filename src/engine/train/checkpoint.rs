@@ -107,7 +107,9 @@ impl Continue {
     /// The checkpoint to continue from, if any: the one that `from` names, else with `true` or `"force"` the newest.
     pub fn find(self, from: &Resume, output_dir: &Path) -> Result<Option<PathBuf>> {
         match (self, from) {
-            (Continue::Unchanged(true) | Continue::Although(_), Resume::Newest(_)) => Resume::Newest(true).find(output_dir),
+            (Continue::Unchanged(true) | Continue::Although(_), Resume::Newest(_)) => {
+                Resume::Newest(true).find(output_dir)
+            }
             _ => from.find(output_dir),
         }
     }

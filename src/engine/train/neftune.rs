@@ -10,14 +10,7 @@ use crate::engine::model::Qwen3;
 
 /// Noise for a batch's embeddings, `[B, T, C]` in the model's dtype, 0 on padding. Drawn on the CPU, so that a seed
 /// means the same on every device.
-pub fn noise(
-    net: &Qwen3,
-    sequences: &[&Sequence],
-    places: &[usize],
-    batch: &Batch,
-    alpha: f64,
-    seed: i64,
-) -> Tensor {
+pub fn noise(net: &Qwen3, sequences: &[&Sequence], places: &[usize], batch: &Batch, alpha: f64, seed: i64) -> Tensor {
     tch::manual_seed(seed);
     let lengths: Vec<i64> = places.iter().map(|&place| sequences[place].ids.len() as i64).collect();
     let parts: Vec<Tensor> = lengths.iter().map(|&length| uniform(length, net.config.hidden_size, alpha)).collect();
@@ -25,8 +18,11 @@ pub fn noise(
     let noise = match batch.packed {
         Some(_) => Tensor::cat(&parts, 0).unsqueeze(0),
         None => {
-            let padded: Vec<Tensor> =
-                parts.iter().zip(&lengths).map(|(part, length)| part.constant_pad_nd([0, 0, 0, shape[1] - length])).collect();
+            let padded: Vec<Tensor> = parts
+                .iter()
+                .zip(&lengths)
+                .map(|(part, length)| part.constant_pad_nd([0, 0, 0, shape[1] - length]))
+                .collect();
             Tensor::stack(&padded, 0)
         }
     };

@@ -265,9 +265,9 @@ impl<'a> Policy<'a> {
             refusal::attempt(|| {
                 let batch = Batch::new(sequences, &places, settings.batching.shape(), self.model.net.device());
                 let seed = settings.batch_seed(i);
-                let noise = settings.neftune_noise_alpha.map(|alpha| {
-                    neftune::noise(&self.model.net, sequences, &places, &batch, alpha, seed)
-                });
+                let noise = settings
+                    .neftune_noise_alpha
+                    .map(|alpha| neftune::noise(&self.model.net, sequences, &places, &batch, alpha, seed));
                 let layout = batch.layout(noise.as_ref());
                 let pass = self.model.net.hidden_checkpointed(&batch.ids, layout, Mode::Training { seed });
                 let norms = pass.inputs().map(|x| x.to_kind(Kind::Float).norm().double_value(&[])).collect();
@@ -313,10 +313,14 @@ fn smaller(error: Error, batching: Batching, sequences: &[&Sequence], places: &[
         return Err(error);
     }
     if places.len() < 2 {
-        let action = format!("a single sequence of {area} tokens (gradient_checkpointing or a smaller max_length may help)");
+        let action =
+            format!("a single sequence of {area} tokens (gradient_checkpointing or a smaller max_length may help)");
         return Err(error.within(action));
     }
-    tracing::warn!("{error}: a batch of {} sequences, {area} tokens, is split in two, now and from now on; the step's result is the same", places.len());
+    tracing::warn!(
+        "{error}: a batch of {} sequences, {area} tokens, is split in two, now and from now on; the step's result is the same",
+        places.len()
+    );
     Ok(area - 1)
 }
 
@@ -328,7 +332,12 @@ struct Sums {
 
 impl Sums {
     fn of(tensors: Vec<(&'static str, Tensor)>) -> Self {
-        Sums { numbers: tensors.into_iter().map(|(name, sum)| (name, sum.to_kind(Kind::Double).double_value(&[]))).collect() }
+        Sums {
+            numbers: tensors
+                .into_iter()
+                .map(|(name, sum)| (name, sum.to_kind(Kind::Double).double_value(&[])))
+                .collect(),
+        }
     }
 
     fn add(&mut self, other: Sums) {

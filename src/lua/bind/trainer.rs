@@ -55,7 +55,8 @@ fn sft(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
     }
     let mut records = records("trainer.sft", "data", &data)?;
     if options.eval_steps > 0 && eval_data.is_nil() {
-        let error = Error::option("eval_data", "a JSON-lines file or a list of records, because of eval_steps", "nothing");
+        let error =
+            Error::option("eval_data", "a JSON-lines file or a list of records, because of eval_steps", "nothing");
         return Err(options::reject("trainer.sft", error));
     }
     let mut eval_records = match eval_data.is_nil() {

@@ -40,8 +40,9 @@ describe("a caught error", function()
     }
     local missing = caught(affine.fs.read, "no/such/file")
     expect({ missing.kind, missing.path }):equals { "file", "no/such/file" }
-    expect(caught(affine.tensor.zeros({ 2, 3 }).matmul, affine.tensor.zeros { 2 }, affine.tensor.zeros { 3 }).kind)
-      :equals("message")
+    expect(
+      caught(affine.tensor.zeros({ 2, 3 }).matmul, affine.tensor.zeros { 2 }, affine.tensor.zeros { 3 }).kind
+    ):equals("message")
     expect(function()
       return missing.pth
     end):raises("an error has no field `pth`, did you mean `path`?")

@@ -56,7 +56,11 @@ impl Sft {
             state.best_metric = Some(value);
             state.best_model_checkpoint = options.load_best_model_at_end.then(|| checkpoint::name(step));
         }
-        tracing::info!("sft step {step}: eval_loss {:.4}  eval_accuracy {:.3}", evaluation.eval_loss, evaluation.eval_accuracy);
+        tracing::info!(
+            "sft step {step}: eval_loss {:.4}  eval_accuracy {:.3}",
+            evaluation.eval_loss,
+            evaluation.eval_accuracy
+        );
         if (1..=state.evaluations_without_gain).contains(&options.early_stopping_patience) {
             state.stopped_early = true;
             let evaluations = state.evaluations_without_gain;

@@ -226,7 +226,8 @@ impl Sft {
     ) -> Result<()> {
         let step = self.state.global_step + 1;
         let settings = StepSettings { fits: report.fits, ..*settings };
-        let bundle = Bundle { trainer: "sft", step, policy, sequences, settings: &settings, report, options: Value::Null };
+        let bundle =
+            Bundle { trainer: "sft", step, policy, sequences, settings: &settings, report, options: Value::Null };
         let folder = bundle.write(&self.options.output_dir)?;
         self.options.nonfinite.decide(&format!("sft step {step}"), report, &folder)
     }

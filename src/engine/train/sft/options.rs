@@ -181,8 +181,10 @@ impl SftOptions {
         if let Some(alpha) = self.neftune_noise_alpha {
             in_range("neftune_noise_alpha", alpha, 0.0, f64::MAX)?;
         }
-        let evaluating =
-            [("load_best_model_at_end", self.load_best_model_at_end), ("early_stopping_patience", self.early_stopping_patience > 0)];
+        let evaluating = [
+            ("load_best_model_at_end", self.load_best_model_at_end),
+            ("early_stopping_patience", self.early_stopping_patience > 0),
+        ];
         match evaluating.iter().find(|(_, asked)| *asked && self.eval_steps == 0) {
             Some((key, _)) => Err(Error::option("eval_steps", format!("at least 1, because of {key}"), 0)),
             None => Ok(()),
@@ -212,7 +214,9 @@ impl NonFinite {
         match self {
             NonFinite::Stop => Err(Error::hinted(
                 format!("the {what} is not finite, so this step was not taken"),
-                format!("{folder} holds the step, and trainer.replay takes it alone; lower learning_rate, or look at its records"),
+                format!(
+                    "{folder} holds the step, and trainer.replay takes it alone; lower learning_rate, or look at its records"
+                ),
             )),
             NonFinite::Skip => {
                 tracing::warn!("{place}: the {what} is not finite; the step is skipped and kept in {folder}");

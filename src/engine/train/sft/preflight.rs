@@ -108,7 +108,11 @@ impl Sft {
     /// The checkpoints that are there at once, one more while a new one is written, and the result.
     fn disk_needed(&self, model: &Model, steps: u64) -> u64 {
         let saves = if self.options.save_steps == 0 { 0 } else { steps.div_ceil(self.options.save_steps) };
-        let kept = if self.options.save_total_limit == 0 { saves } else { saves.min(self.options.save_total_limit as u64 + 1) };
+        let kept = if self.options.save_total_limit == 0 {
+            saves
+        } else {
+            saves.min(self.options.save_total_limit as u64 + 1)
+        };
         let best = u64::from(self.options.load_best_model_at_end);
         (kept + best) * self.checkpoint_bytes(model) + bytes(&model.trainable())
     }

@@ -31,7 +31,11 @@ impl Rows {
                 let lengths: Vec<usize> = sequences.iter().map(|sequence| sequence.ids.len()).collect();
                 let rows = best_fit(&lengths, limit);
                 let filled = 100.0 * lengths.iter().sum::<usize>() as f64 / (rows.len() * limit) as f64;
-                tracing::info!("{} records are packed into {} rows of {limit} tokens, {filled:.1} % full", lengths.len(), rows.len());
+                tracing::info!(
+                    "{} records are packed into {} rows of {limit} tokens, {filled:.1} % full",
+                    lengths.len(),
+                    rows.len()
+                );
                 rows
             }
         };
