@@ -27,7 +27,7 @@ use crate::engine::train::checkpoint::{self, TrainerState};
 use crate::engine::train::schedule::{ScheduleKind, Scheduler, warmup_steps};
 use crate::engine::train::sft::{Optim, clip_at};
 use crate::engine::train::step::{Entropy, Loss, Outputs, Policy, StepReport, StepSettings};
-use crate::engine::train::{changing, reading};
+use crate::engine::train::{changing, check_parameters, reading};
 use crate::engine::{Error, Result, cancel, file, random};
 
 const REFERENCE: &str = "reference.safetensors";
@@ -208,6 +208,7 @@ impl Ppo {
 
     /// `ppo_epochs` passes over the rollout in shuffled minibatches; ends the iteration.
     pub fn update(&mut self, model: &Model, rollout: &Rollout) -> Result<Stats> {
+        check_parameters(&self.optimizer, model)?;
         rollout.check_credit()?;
         let sequences: Vec<Sequence> = rollout.samples.iter().map(Sample::sequence).collect();
         let iteration = self.iteration();

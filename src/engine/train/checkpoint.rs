@@ -134,6 +134,9 @@ impl Resume {
 /// Writes `checkpoint-{step}` under `output_dir`: model or adapter, optimizer, state and whatever `more` adds. The
 /// folder is filled under another name and renamed, so that a checkpoint that exists is whole. Beyond `limit`
 /// checkpoints (0: no limit) the oldest are removed, never the one just written nor the best.
+///
+/// Steps only rise, so a checkpoint of a later step is of a run that went on from here before, or of another one. It is
+/// renamed: resuming from the newest must not go back to it.
 pub fn save(
     output_dir: &Path,
     model: &Model,
@@ -149,6 +152,12 @@ pub fn save(
         let text = serde_json::to_string_pretty(state).map_err(|e| Error::file(folder, e))?;
         file::write_atomic(folder.join(STATE), text.as_bytes())
     })?;
+    for (step, later) in all(output_dir)?.into_iter().filter(|(step, _)| *step > state.global_step) {
+        let aside = output_dir.join(format!("abandoned-{}", name(step)));
+        remove(&aside)?;
+        std::fs::rename(&later, &aside).map_err(|e| Error::file(&later, e))?;
+        tracing::warn!("{} belongs to a run that was left: it is {} now", later.display(), aside.display());
+    }
     if limit > 0 {
         let mut others = all(output_dir)?;
         let best = state.best_model_checkpoint.as_ref().map(|name| output_dir.join(name));

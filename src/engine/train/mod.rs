@@ -28,7 +28,9 @@ pub mod step;
 
 use std::cell::{Ref, RefCell, RefMut};
 
+use super::model::Model;
 use super::{Error, Result};
+use adamw::AdamW;
 
 /// A trainer for reading. Trainers call back into what their user wrote (`on_step`, environments), which may call the
 /// trainer again: so they are borrowed only while nothing of the user's runs, or for reading.
@@ -39,6 +41,21 @@ pub fn reading<T>(trainer: &RefCell<T>) -> Result<Ref<'_, T>> {
 /// A trainer for changing; an error while the call that led here reads it.
 pub fn changing<T>(trainer: &RefCell<T>) -> Result<RefMut<'_, T>> {
     trainer.try_borrow_mut().map_err(|_| busy())
+}
+
+/// The optimizer's first tensors are the model's own. After `merge_lora` and `add_lora` they are not any more, and steps
+/// would change tensors that no forward pass reads.
+pub fn check_parameters(optimizer: &AdamW, model: &Model) -> Result<()> {
+    let own = model.trained_part_of(&model.net);
+    let mut trained = optimizer.params();
+    let same = own.iter().all(|(_, own)| trained.next().is_some_and(|trained| trained.data_ptr() == own.data_ptr()));
+    if same {
+        return Ok(());
+    }
+    Err(Error::hinted(
+        "the model's parameters are not those that this trainer was made for: its adapter was added, merged or replaced since",
+        "make the trainer after the last change of the model's adapter",
+    ))
 }
 
 fn busy() -> Error {

@@ -11,9 +11,13 @@ use crate::engine::model::Qwen3;
 /// Noise for a batch's embeddings, `[B, T, C]` in the model's dtype, 0 on padding. Drawn on the CPU, so that a seed
 /// means the same on every device.
 pub fn noise(net: &Qwen3, sequences: &[&Sequence], places: &[usize], batch: &Batch, alpha: f64, seed: i64) -> Tensor {
-    tch::manual_seed(seed);
     let lengths: Vec<i64> = places.iter().map(|&place| sequences[place].ids.len() as i64).collect();
-    let parts: Vec<Tensor> = lengths.iter().map(|&length| uniform(length, net.config.hidden_size, alpha)).collect();
+    let drawn = |(&place, &length): (&usize, &i64)| {
+        // A stream per sequence: how a step is split into batches changes no noise.
+        tch::manual_seed(seed.wrapping_add(place as i64));
+        uniform(length, net.config.hidden_size, alpha)
+    };
+    let parts: Vec<Tensor> = places.iter().zip(&lengths).map(drawn).collect();
     let shape = batch.ids.size();
     let noise = match batch.packed {
         Some(_) => Tensor::cat(&parts, 0).unsqueeze(0),

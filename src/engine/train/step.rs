@@ -248,7 +248,7 @@ impl<'a> Policy<'a> {
                 }
                 let noise = settings
                     .neftune_noise_alpha
-                    .map(|alpha| neftune::noise(&self.model.net, sequences, places, &batch, alpha, seed));
+                    .map(|alpha| neftune::noise(&self.model.net, sequences, places, &batch, alpha, settings.seed));
                 Ok(self.accumulate(&batch, noise.as_ref(), seed, &|outputs| rule(outputs, &batch, denominator)))
             });
             sums.add(outcome.map_err(|error| (error, places.clone()))?);
@@ -267,7 +267,7 @@ impl<'a> Policy<'a> {
                 let seed = settings.batch_seed(i);
                 let noise = settings
                     .neftune_noise_alpha
-                    .map(|alpha| neftune::noise(&self.model.net, sequences, &places, &batch, alpha, seed));
+                    .map(|alpha| neftune::noise(&self.model.net, sequences, &places, &batch, alpha, settings.seed));
                 let layout = batch.layout(noise.as_ref());
                 let pass = self.model.net.hidden_checkpointed(&batch.ids, layout, Mode::Training { seed });
                 let norms = pass.inputs().map(|x| x.to_kind(Kind::Float).norm().double_value(&[])).collect();

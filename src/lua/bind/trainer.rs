@@ -63,7 +63,9 @@ fn sft(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
         true => Vec::new(),
         false => self::records("trainer.sft", "eval_data", &eval_data)?,
     };
-    plan::cut::records(&mut eval_records);
+    if !eval_records.is_empty() {
+        plan::cut::records(&mut eval_records);
+    }
     plan::cut::sft(&mut options, &mut records).map_err(|error| options::reject("trainer.sft", error))?;
     let sft = {
         let model = model.borrow()?;

@@ -20,7 +20,7 @@ use super::bundle::{Bundle, Replay};
 use super::checkpoint::{self, TrainerState};
 use super::schedule::{ScheduleKind, Scheduler, warmup_steps};
 use super::step::{Loss, Outputs, Policy, StepReport, StepSettings};
-use super::{changing, reading, spike};
+use super::{changing, check_parameters, reading, spike};
 use crate::engine::data::Record;
 use crate::engine::model::Model;
 use crate::engine::track::progress::Progress;
@@ -96,7 +96,7 @@ impl Sft {
     pub fn new(model: &Model, records: &[Record], options: SftOptions) -> Result<Self> {
         options.validate()?;
         file::create_folder(&options.output_dir)?;
-        let limit = records::limit(model, &options)?;
+        let limit = records::limit(model, &options);
         let rows = Rows::new(records::encode(model, records, options.train_on, limit)?, &options, limit);
         let total_steps = options.max_steps.unwrap_or(options.num_epochs * rows.steps_per_epoch());
         let schedule = Scheduler {
@@ -171,6 +171,7 @@ impl Sft {
             return Ok(None);
         }
         cancel::check().or_else(|error| self.leave(model, error))?;
+        check_parameters(&self.optimizer, model)?;
         let started = Instant::now();
         let settings = self.settings(step);
         let sequences = self.rows.of_step(step);

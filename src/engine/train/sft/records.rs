@@ -73,15 +73,17 @@ impl Rows {
     }
 }
 
-/// Tokens after which a record is cut.
-pub(super) fn limit(model: &Model, options: &SftOptions) -> Result<usize> {
+/// Tokens after which a record is cut: `max_length`, or the model's context where that is shorter.
+pub(super) fn limit(model: &Model, options: &SftOptions) -> usize {
     let context = model.net.config.max_position_embeddings as usize;
     match options.max_length {
         Some(length) if length > context => {
-            let expected = format!("at most this model's context of {context} (max_position_embeddings)");
-            Err(Error::option("max_length", expected, length))
+            tracing::warn!(
+                "max_length = {length} is more than this model's context: records are cut at {context} tokens"
+            );
+            context
         }
-        length => Ok(length.unwrap_or(context)),
+        length => length.unwrap_or(context),
     }
 }
 
