@@ -22,6 +22,8 @@ mod check;
 mod cli;
 /// `affine repl`, `test` and `types`.
 mod commands;
+/// What may change memory and speed and must not change a training step.
+mod depth;
 /// `affine doctor`.
 mod doctor;
 /// `affine env` as a user meets it.
@@ -56,6 +58,8 @@ mod rl_golden;
 mod rollout;
 /// SAT against the subnet's own tasks and verdicts.
 mod sat;
+/// SFT beyond the plain run: resuming, evaluation, preflight, bad numbers.
+mod sft_depth;
 /// The LuaCATS stubs and the live modules name the same functions.
 mod stubs;
 /// TextCraft against the original's texts and verdicts.
