@@ -22,6 +22,8 @@ mod check;
 mod cli;
 /// `affine repl`, `test` and `types`.
 mod commands;
+/// What may change memory and speed and must not change a training step.
+mod depth;
 /// `affine doctor`.
 mod doctor;
 /// `affine env` as a user meets it.
@@ -63,6 +65,8 @@ mod sat;
 mod sciworld;
 /// The small simulator of our own.
 mod sciworld_mini;
+/// SFT beyond the plain run: resuming, evaluation, preflight, bad numbers.
+mod sft_depth;
 /// The five stages over every environment.
 mod stages;
 /// The LuaCATS stubs and the live modules name the same functions.

@@ -2,6 +2,7 @@
 
 pub mod cache;
 pub mod config;
+pub mod head;
 pub mod linear;
 pub mod lora;
 pub mod qwen3;
@@ -18,7 +19,7 @@ use super::text::Tokenizer;
 use super::{Error, Result, file, random};
 pub use config::{ModelConfig, ModelShape};
 pub use lora::{LoraConfig, LoraOptions};
-pub use qwen3::{Mode, Qwen3};
+pub use qwen3::{Layout, Mode, Qwen3};
 
 pub struct Model {
     pub net: Qwen3,
@@ -227,10 +228,10 @@ impl Model {
         let _no_grad = tch::no_grad_guard();
         let row = Tensor::from_slice(ids).to_device(self.net.device());
         let hidden = self.net.hidden(&row.unsqueeze(0), Mode::Inference).squeeze_dim(0);
-        let logits = self.net.logits(&hidden.narrow(0, 0, ids.len() as i64 - 1)).to_kind(Kind::Float);
-        let logprobs = (logits / temperature).log_softmax(-1, Kind::Float);
-        let targets = row.narrow(0, 1, ids.len() as i64 - 1).unsqueeze(-1);
-        let picked = logprobs.gather(-1, &targets, false).squeeze_dim(-1).to_device(Device::Cpu);
+        let predicting = hidden.narrow(0, 0, ids.len() as i64 - 1);
+        let targets = row.narrow(0, 1, ids.len() as i64 - 1);
+        let scores = head::Head::new(&self.net, temperature).scores_in_chunks(&predicting, &targets, false);
+        let picked = scores.logprobs.to_device(Device::Cpu);
         Ok(Vec::<f32>::try_from(&picked)?)
     }
 
