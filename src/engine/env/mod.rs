@@ -2,7 +2,11 @@
 //!
 //! The engine knows an environment only as the [`Environment`] trait; `lua/bind/env.rs` implements it for a Lua table.
 
+pub mod abd;
+pub mod ded;
 pub mod mersenne;
+pub mod programs;
+pub mod python;
 pub mod sat;
 
 use super::Result;

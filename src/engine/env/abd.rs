@@ -1,0 +1,357 @@
+//! ABD: find an input with which a program gives an output. One turn; the program is run on the reply's input.
+//!
+//! Building, reading and judging are those of the Affine subnet (affinetes, `environments/affine/abd.py` at 345b7bc). Any
+//! input that leads to the output is right. With `upstream_quirks = false` these verdicts differ: a program is run as it
+//! stands, not the fenced block inside it; text on stderr that is blank is forgiven, as in DED; a first line of digits
+//! that `int` cannot read fails (upstream raises); a program that a limit or a signal ended after it printed the output
+//! fails.
+
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use rand::Rng;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::ded::{last_line, shown};
+use super::programs::generator::GeneratorOptions;
+use super::programs::instructions::{Instructions, Kind};
+use super::programs::row::Row;
+use super::programs::runner::{Runner, Written};
+use super::programs::tasks::Tasks;
+use super::programs::extract;
+use super::python::Value;
+use super::python::text::{MAX_INT_DIGITS, decimal, is_blank, is_decimal, is_digits, lines, rstrip_lines, strip};
+use super::{Description, Environment, Step};
+use crate::engine::sandbox::{Limits, Sandbox};
+use crate::engine::text::Message;
+use crate::engine::{Error, Result, random};
+
+const NAME: &str = "abd";
+
+/// How often build v1 asks for an input before it gives a task up.
+const V1_ATTEMPTS: u64 = 20;
+
+/// How a row becomes a task.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Build {
+    /// The program is run on an input that somebody invents (see [`Inventor`]).
+    V1,
+    /// The program is run on the row's own input; where that fails the row's output stands.
+    #[default]
+    V2,
+}
+
+/// Where tasks come from and how replies are judged.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AbdOptions {
+    /// Rows of the data set: a file, a folder, an index, or a data set's name on the Hub; without it the generator.
+    pub data: Option<String>,
+    /// Which programs the generator makes.
+    pub generator: GeneratorOptions,
+    pub build: Build,
+    /// What a program may use up.
+    pub limits: Limits,
+    /// A text with `{program}` and `{output}` in it, in place of our own instructions.
+    pub instructions: Option<PathBuf>,
+    /// Judge as upstream does where that is odd.
+    pub upstream_quirks: bool,
+}
+
+impl Default for AbdOptions {
+    fn default() -> Self {
+        AbdOptions {
+            data: None,
+            generator: GeneratorOptions::default(),
+            build: Build::V2,
+            limits: Limits::default(),
+            instructions: None,
+            upstream_quirks: true,
+        }
+    }
+}
+
+impl AbdOptions {
+    pub fn validate(&self) -> Result<()> {
+        self.generator.validate()
+    }
+}
+
+/// Invents inputs for build v1: a model, or a Lua function.
+pub trait Inventor {
+    /// A text with a new input for `program` between INPUT tags, given one input and its output. `attempt` counts from 0.
+    fn invent(&self, program: &str, inputs: &str, output: &str, attempt: u64) -> Result<String>;
+}
+
+/// The environment; `task_id` is a row of the data, counted from 0, or the number of a generated program.
+#[derive(Clone)]
+pub struct Abd {
+    tasks: Tasks,
+    runner: Runner,
+    instructions: Arc<Instructions>,
+    /// Present in build v1.
+    inventor: Option<Rc<dyn Inventor>>,
+    episode: Option<Episode>,
+}
+
+#[derive(Clone)]
+struct Episode {
+    program: String,
+    /// An input that the expected output came from; upstream's judge may still refuse it.
+    inputs: Option<String>,
+    expected: Option<String>,
+    prompt: String,
+    done: bool,
+}
+
+impl Abd {
+    /// `inventor` goes with build v1 and with it alone.
+    pub fn new(options: &AbdOptions, sandbox: Arc<Sandbox>, inventor: Option<Rc<dyn Inventor>>) -> Result<Self> {
+        options.validate()?;
+        match (options.build, &inventor) {
+            (Build::V1, None) => {
+                return Err(Error::option("build", "an inventor of inputs beside \"v1\", or \"v2\"", "\"v1\" alone"));
+            }
+            (Build::V2, Some(_)) => {
+                return Err(Error::option("build", "\"v1\" beside an inventor of inputs", "\"v2\""));
+            }
+            _ => {}
+        }
+        let runner = Runner { sandbox, limits: options.limits.clone(), upstream_quirks: options.upstream_quirks };
+        let tasks = Tasks::open(options.data.as_deref(), &options.generator, &runner)?;
+        let instructions = Instructions::load(Kind::Abd, options.instructions.as_deref())?;
+        Ok(Abd { tasks, runner, instructions: Arc::new(instructions), inventor, episode: None })
+    }
+
+    fn episode(&self) -> Result<&Episode> {
+        self.episode.as_ref().ok_or_else(not_begun)
+    }
+
+    /// Build v2: the output of the row's own input; with text on stderr or nothing on stdout, the row's output.
+    fn build_v2(&self, row: &Row) -> Result<(Option<String>, Option<String>)> {
+        let (inputs, output) = (text_or_empty(&row.inputs), text_or_empty(&row.output));
+        let Some(inputs) = inputs else {
+            return Ok((None, output));
+        };
+        let written = self.runner.run(program_of(row)?, &with_line_end(&inputs))?;
+        let failed = !written.stderr.is_empty() || is_blank(&written.stdout);
+        Ok((Some(inputs), if failed { output } else { Some(written.stdout) }))
+    }
+
+    /// Build v1: an invented input that the program takes without a word on stderr. After each refusal another row is
+    /// tried, drawn from the task's own stream.
+    fn build_v1(&self, task_id: u64, inventor: &dyn Inventor) -> Result<Option<(Row, String, String)>> {
+        let mut rng = random::stream(0, "abd v1", task_id);
+        for attempt in 0..V1_ATTEMPTS {
+            let id = match (attempt, self.tasks.count()) {
+                (0, _) => task_id,
+                (_, Some(count)) => random::below(&mut rng, count),
+                (_, None) => rng.next_u64() >> 32,
+            };
+            let Ok(row) = self.tasks.row(id) else { continue };
+            if row.abd_problem().is_some() {
+                continue;
+            }
+            let text = |field: &Option<Value>| field.as_ref().and_then(Value::as_text).unwrap_or("").to_string();
+            let (program, example) = (program_of(&row)?.to_string(), text(&row.inputs));
+            let reply = inventor.invent(&program, &example, &text(&row.output), attempt)?;
+            let input = extract::input(&reply);
+            if input.is_empty() || strip(&input) == strip(&example) || enough_lines(&program, &input) != Ok(true) {
+                continue;
+            }
+            let written = self.runner.run(&program, &with_line_end(&input))?;
+            if written.stderr.is_empty() && !is_blank(&written.stdout) {
+                return Ok(Some((row, input, written.stdout)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn judge(&self, episode: &Episode, reply: &str) -> Result<(f64, String)> {
+        let wrong = |why: String| Ok((0.0, why));
+        let reply = strip(reply);
+        let input = extract::input(reply);
+        if input.is_empty() && !extract::has_input(reply) {
+            return wrong("No <INPUT> … </INPUT> tags were found in the answer.".to_string());
+        }
+        match enough_lines(&episode.program, &input) {
+            Ok(true) => {}
+            Ok(false) => return wrong("The input has fewer lines than the program reads.".to_string()),
+            Err(problem) if self.runner.upstream_quirks => return Err(raised(&problem)),
+            Err(problem) => return wrong(format!("The input cannot be read: {problem}.")),
+        }
+        let written = self.runner.run(&episode.program, &with_line_end(&input))?;
+        if self.is_error(&written) {
+            return wrong(format!("The program wrote to stderr: {}", last_line(&written.stderr)));
+        }
+        let Some(expected) = &episode.expected else {
+            return Err(raised("the row has no output, and its own input gives none"));
+        };
+        if same_output(expected, &written.stdout) {
+            return Ok((1.0, "The program gives the expected output.".to_string()));
+        }
+        wrong(format!("The program gives another output: {}", shown(&written.stdout)))
+    }
+
+    /// Upstream takes a lone line end on stderr for an error.
+    fn is_error(&self, written: &Written) -> bool {
+        if self.runner.upstream_quirks { !written.stderr.is_empty() } else { !is_blank(&written.stderr) }
+    }
+}
+
+fn not_begun() -> Error {
+    Error::environment(NAME, "no episode has begun; call reset first")
+}
+
+/// Upstream raises here too, so there is no score.
+fn raised(problem: &str) -> Error {
+    Error::environment(NAME, format!("the reply cannot be judged: {problem}"))
+}
+
+fn program_of(row: &Row) -> Result<&str> {
+    let missing = || Error::environment(NAME, row.abd_problem().unwrap_or_default());
+    row.program.as_ref().and_then(Value::as_text).ok_or_else(missing)
+}
+
+/// A field that is not there is empty; one that is null is nothing, which upstream can neither feed nor compare.
+fn text_or_empty(field: &Option<Value>) -> Option<String> {
+    field.as_ref().map_or(Some(""), Value::as_text).map(str::to_string)
+}
+
+/// An input ends in a line end, unless it is empty.
+fn with_line_end(input: &str) -> String {
+    if input.is_empty() || input.ends_with('\n') { input.to_string() } else { format!("{input}\n") }
+}
+
+/// Whether an input has as many lines as the program calls `input()`; where the program loops over a count on the first
+/// line, more than that count. A first line that Python calls digits and yet cannot read is an error.
+fn enough_lines(program: &str, input: &str) -> Result<bool, String> {
+    let lines = lines(input);
+    if let Some(first) = lines.first().filter(|first| is_digits(first)) {
+        if program.contains("for _ in range(int(input()))") {
+            if !first.chars().all(is_decimal) || first.chars().count() > MAX_INT_DIGITS {
+                return Err(format!("its first line, {}, is no integer", shown(first)));
+            }
+            return Ok(decimal(first).is_some_and(|count| lines.len() > count));
+        }
+    }
+    Ok(lines.len() >= program.matches("input()").count())
+}
+
+/// Equal as they are, or without outer blanks and with every line's trailing blanks gone.
+fn same_output(expected: &str, got: &str) -> bool {
+    let plain = |text: &str| strip(text).replace("\r\n", "\n");
+    let (expected, got) = (plain(expected), plain(got));
+    expected == got || rstrip_lines(&expected) == rstrip_lines(&got)
+}
+
+impl Environment for Abd {
+    fn describe(&self) -> Description {
+        Description {
+            name: NAME.to_string(),
+            num_tasks: self.tasks.count(),
+            score_range: (0.0, 1.0),
+            success_threshold: 1.0,
+            max_turns: 1,
+        }
+    }
+
+    fn reset(&mut self, task_id: u64) -> Result<String> {
+        self.episode = None;
+        let refused = |problem: String| Error::environment(NAME, format!("task {task_id} cannot be played: {problem}"));
+        let (row, inputs, expected) = match self.inventor.clone() {
+            Some(inventor) => match self.build_v1(task_id, inventor.as_ref())? {
+                Some((row, inputs, expected)) => (row, Some(inputs), Some(expected)),
+                None => return Err(refused(format!("none of {V1_ATTEMPTS} invented inputs was one that its program takes"))),
+            },
+            None => {
+                let row = self.tasks.row(task_id)?;
+                if let Some(problem) = row.abd_problem() {
+                    return Err(refused(problem));
+                }
+                let (inputs, expected) = self.build_v2(&row)?;
+                (row, inputs, expected)
+            }
+        };
+        let program = program_of(&row)?.to_string();
+        let output = expected.as_deref().unwrap_or("None");
+        let prompt = self.instructions.fill(&[("{program}", &program), ("{output}", output)]);
+        self.episode = Some(Episode { program, inputs, expected, prompt: prompt.clone(), done: false });
+        Ok(prompt)
+    }
+
+    fn messages(&self) -> Result<Vec<Message>> {
+        Ok(vec![Message::user(self.episode()?.prompt.clone())])
+    }
+
+    fn step(&mut self, action: &str) -> Result<Step> {
+        let episode = self.episode()?;
+        if episode.done {
+            return Err(Error::environment(NAME, "the episode is over; call reset first"));
+        }
+        let (score, observation) = self.judge(episode, action)?;
+        if let Some(episode) = &mut self.episode {
+            episode.done = true;
+        }
+        let info = json!({
+            "instructions": self.instructions.name,
+            "instructions_sha256": self.instructions.sha256,
+            "upstream_quirks": self.runner.upstream_quirks,
+        });
+        Ok(Step {
+            observation,
+            reward: score,
+            done: true,
+            score: Some(score),
+            truncated: false,
+            info: info.as_object().cloned().unwrap_or_default(),
+        })
+    }
+
+    /// The input that the expected output came from.
+    fn expert(&mut self) -> Result<Option<String>> {
+        Ok(self.episode()?.inputs.as_ref().map(|inputs| tagged(inputs)))
+    }
+
+    /// An input of the same shape as the one that the output came from: every number and every letter is drawn anew, but
+    /// a count on the first line stays.
+    fn random_action(&mut self, random: &mut dyn FnMut(u64) -> u64) -> Result<Option<String>> {
+        Ok(self.episode()?.inputs.as_ref().map(|inputs| tagged(&scramble(inputs, random))))
+    }
+
+    fn constant_actions(&self) -> Vec<String> {
+        ["", "0", "1", "1\n1", "1 1", "2\n1 1", "a"].map(tagged).to_vec()
+    }
+
+    fn fresh(&self) -> Result<Box<dyn Environment>> {
+        Ok(Box::new(Abd { episode: None, ..self.clone() }))
+    }
+}
+
+fn tagged(inputs: &str) -> String {
+    format!("<INPUT>\n{}\n</INPUT>", inputs.trim_end_matches('\n'))
+}
+
+/// Draws digits and letters anew. A number that stands alone on the first line, above others, is most often a count.
+fn scramble(inputs: &str, random: &mut dyn FnMut(u64) -> u64) -> String {
+    let (kept, rest) = match inputs.split_once('\n') {
+        Some((first, rest)) if is_digits(first.trim()) => (format!("{first}\n"), rest),
+        _ => (String::new(), inputs),
+    };
+    let mut in_number = false;
+    let draw = |c: char| {
+        let leading = !std::mem::replace(&mut in_number, c.is_ascii_digit());
+        match c {
+            // No number gets a leading zero that it had not.
+            '1'..='9' if leading => char::from(b'1' + random(9) as u8),
+            '0'..='9' => char::from(b'0' + random(10) as u8),
+            'a'..='z' => char::from(b'a' + random(26) as u8),
+            'A'..='Z' => char::from(b'A' + random(26) as u8),
+            other => other,
+        }
+    };
+    kept + &rest.chars().map(draw).collect::<String>()
+}
