@@ -18,7 +18,7 @@ BINARY := $(TARGET)/release/affine
 # reading of t[i] as perhaps nil.
 TYPE_CHECK := .tools/bin/emmylua_check --config .emmyrc.json --warnings-as-errors
 
-.PHONY: build demo test check install libtorch clean ready compilers
+.PHONY: build demo test check peer-check install libtorch clean ready compilers
 
 build: ready
 	cargo build --release --locked
@@ -33,9 +33,14 @@ check: ready .tools/bin/stylua .tools/bin/emmylua_check
 	@cargo fmt --check
 	cargo clippy --release --locked --all-targets -- -D warnings
 	.tools/bin/stylua --check $(wildcard lua-stdlib scripts config.lua tests/lua)
-	$(TYPE_CHECK) . --ignore 'tests/lua/tensor/**'
+	$(TYPE_CHECK) . --ignore 'tests/**'
 	$(TYPE_CHECK) lua-stdlib
 	echo "Formatting, lints and types are as they should be."
+
+# Against Python where Python is the reference; a plain Python of at least 3.11 will do.
+peer-check: build
+	@$(PYTHON) scripts/peer/textcraft.py $(BINARY)
+	$(PYTHON) scripts/peer/agentgym_client.py $(BINARY)
 
 install: build
 	@install -D -m 755 $(BINARY) "$(DESTDIR)$(PREFIX)/bin/affine"

@@ -152,7 +152,13 @@ fn affine_stdlib_replaces_single_files_of_the_standard_library() {
     let missing = folder.path().join("nowhere");
     let output = affine().args(["-e", "require 'affine.test'"]).env("AFFINE_STDLIB", &missing).output().unwrap();
     let text = stderr(&output);
-    assert!(text.starts_with(&format!("affine: (command line):1: AFFINE_STDLIB: there is no folder {}", missing.join("affine").display())), "{text}");
+    assert!(
+        text.starts_with(&format!(
+            "affine: (command line):1: AFFINE_STDLIB: there is no folder {}",
+            missing.join("affine").display()
+        )),
+        "{text}"
+    );
     assert!(text.contains("\nhint: name the folder that holds affine/"), "{text}");
 }
 

@@ -1,7 +1,17 @@
 //! The integration tests, in one binary: every further one would link libtorch again.
 
+/// The AgentGym server against recorded exchanges.
+mod agentgym;
+/// The AgentGym client against servers that serve and servers that fail.
+mod agentgym_client;
+/// ALFWorld against the original's engine.
+mod alfworld;
 /// The layers keep their arrows.
 mod arch;
+/// BabyAI against minigrid's and AgentGym's own episodes.
+mod babyai;
+/// BabyAI's modes, opening and expert.
+mod babyai_play;
 /// Bad input ends in one sentence.
 mod bad_input;
 /// Chat templates against the texts that transformers renders.
@@ -14,6 +24,8 @@ mod cli;
 mod commands;
 /// `affine doctor`.
 mod doctor;
+/// `affine env` as a user meets it.
+mod env_command;
 /// Intervals, dominance and ranking against the validators' own results.
 mod eval;
 /// Sampling: batches, seeds, log-probs, ends.
@@ -24,10 +36,10 @@ mod golden;
 mod interruption;
 /// Every script under tests/lua.
 mod lua;
-/// AdamW, schedules and clipping against PyTorch.
-mod optimizer;
 /// Error messages, word by word.
 mod messages;
+/// AdamW, schedules and clipping against PyTorch.
+mod optimizer;
 /// The model against transformers and PEFT.
 mod parity;
 /// `affine --plan`.
@@ -46,6 +58,8 @@ mod rollout;
 mod sat;
 /// The LuaCATS stubs and the live modules name the same functions.
 mod stubs;
+/// TextCraft against the original's texts and verdicts.
+mod textcraft;
 /// Toy models, records and environments for the other tests.
 mod tiny;
 /// Tokenizers against transformers.
@@ -54,3 +68,5 @@ mod tokenizer;
 mod track;
 /// Supervised fine-tuning on toy models.
 mod training;
+/// WebShop against recordings of the original.
+mod webshop;

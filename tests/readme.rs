@@ -1,9 +1,10 @@
 //! The README does what it says: every Lua block and every command line in it runs with the built binary, in an empty
 //! folder. A command that takes minutes runs with settings appended that make it take seconds.
 
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
@@ -38,6 +39,9 @@ const LONG: &[(&str, &[&str])] = &[
 
 /// Commands that are not run here: this test is itself built and run by them.
 const BUILDS: [&str; 3] = ["cargo build --release", "cargo test --release", "cargo run --release -- scripts/full.lua"];
+
+/// Commands that run until Ctrl-C, and what is appended to them so that no port is taken.
+const SERVERS: &[(&str, &str)] = &[("affine env serve textcraft --port 36008", "--port 0")];
 
 const MAKE_STAND_IN: &str = r#"
     local model, tokenizer = require "affine.model", require "affine.tokenizer"
@@ -161,6 +165,13 @@ fn every_command_of_the_readme_runs() {
                 continue;
             }
             assert!(command.contains("affine "), "README.md:{}: no test knows `{command}`", block.line);
+            if let Some((_, more)) = SERVERS.iter().find(|(server, _)| *server == command) {
+                serves_until_it_is_interrupted(
+                    &format!("{} {more}", command.split(" --port").next().unwrap()),
+                    &folder,
+                );
+                continue;
+            }
             let more = LONG.iter().find(|(long, _)| *long == command).map(|(_, more)| more.join(" "));
             long_ones += usize::from(more.is_some());
             let line = format!("{command} {}", more.unwrap_or_default());
@@ -168,6 +179,17 @@ fn every_command_of_the_readme_runs() {
         }
     }
     assert_eq!(long_ones, LONG.len(), "a command in LONG is no longer in README.md");
+}
+
+fn serves_until_it_is_interrupted(line: &str, folder: &TempDir) {
+    let mut command = in_folder("sh", folder);
+    let mut server = command.args(["-c", &format!("exec {line}")]).stderr(Stdio::piped()).spawn().unwrap();
+    let mut says = BufReader::new(server.stderr.take().unwrap());
+    let mut first = String::new();
+    says.read_line(&mut first).unwrap();
+    assert!(first.contains("http://127.0.0.1:"), "{line}: {first}");
+    assert!(Command::new("kill").args(["-INT", &server.id().to_string()]).status().unwrap().success());
+    assert_eq!(server.wait().unwrap().code(), Some(130), "{line}");
 }
 
 #[test]

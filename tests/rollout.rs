@@ -6,6 +6,7 @@ use affine::engine::model::Model;
 use affine::engine::random;
 use affine::engine::rl::options::PpoOptions;
 use affine::engine::rl::ppo::Ppo;
+use affine::engine::rollout::players::{self, Player};
 use affine::engine::rollout::{Ending, Episode, PlayOptions, Seat, check_failures, play, prompt_hash};
 use affine::engine::text::{Conversation, Message};
 
@@ -122,6 +123,31 @@ fn an_environment_that_breaks_fails_its_own_episode_only() {
             _ => assert_eq!((&broken.ids, &broken.ending), (&whole.ids, &whole.ending)),
         }
     }
+}
+
+#[test]
+fn an_episode_that_failed_is_played_once_more_with_the_same_luck() {
+    thread_local!(static BREAKS: std::cell::Cell<u32> = const { std::cell::Cell::new(0) });
+    // Asked when task 4 begins and at its second turn: both say that it breaks, and then it is mended.
+    let mends = |task| {
+        let left = BREAKS.get();
+        (task == 4 && left > 0).then(|| BREAKS.set(left - 1)).map(|()| Break::Step)
+    };
+    let model = model();
+    let whole = walks(&model, &Walk::new(), 6, &PLAY);
+    BREAKS.set(2);
+    let mended = walks(&model, &Walk { breaks: mends, ..Walk::new() }, 6, &PLAY);
+    assert_eq!(BREAKS.get(), 0);
+    for (mended, whole) in mended.iter().zip(&whole) {
+        assert_eq!((&mended.ids, &mended.turns, &mended.ending), (&whole.ids, &whole.turns, &whole.ending));
+    }
+
+    let seat = |walk: Walk| Seat { environment: Box::new(walk), task_id: 4, stream: random::stream(9, "test", 4) };
+    let player = Player::Constant("abc".to_string());
+    BREAKS.set(2);
+    let mended = players::play(seat(Walk { breaks: mends, ..Walk::new() }), &player).unwrap().unwrap();
+    assert_eq!(mended, players::play(seat(Walk::new()), &player).unwrap().unwrap());
+    assert_eq!((mended.ending, BREAKS.get()), (Ending::Terminated, 0));
 }
 
 #[test]

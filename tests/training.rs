@@ -330,7 +330,9 @@ fn the_output_folder_holds_what_was_trained() {
         let model = make(&base);
         let before = model.logprobs(&ids, 1.0).unwrap();
         let output = folder.path().join(name);
-        let result = Sft::run(&RefCell::new(Sft::new(&model, &records(), options(&output)).unwrap()), &model, &mut |_| Ok(())).unwrap();
+        let result =
+            Sft::run(&RefCell::new(Sft::new(&model, &records(), options(&output)).unwrap()), &model, &mut |_| Ok(()))
+                .unwrap();
         assert_eq!(result.steps, 12);
         let after = model.logprobs(&ids, 1.0).unwrap();
         assert_ne!(after, before);
@@ -345,7 +347,8 @@ fn a_gradient_that_is_not_finite_ends_the_run() {
     let folder = tempfile::tempdir().unwrap();
     let model = model();
     let wild = SftOptions { learning_rate: 1e30, max_grad_norm: 0.0, warmup_ratio: 0.0, ..options(folder.path()) };
-    let error = Sft::run(&RefCell::new(Sft::new(&model, &records(), wild).unwrap()), &model, &mut |_| Ok(())).unwrap_err();
+    let error =
+        Sft::run(&RefCell::new(Sft::new(&model, &records(), wild).unwrap()), &model, &mut |_| Ok(())).unwrap_err();
     assert_eq!(error.to_string(), "the gradient is not finite, so this step was not taken");
 }
 

@@ -1,8 +1,8 @@
 -- `local affine = require "affine"`: the version, what concerns the host itself, and every module as a field, loaded
 -- when it is first used.
 
+---@diagnostic disable-next-line: unresolved-require
 local host = require("affine.native.host")
-
 ---@diagnostic disable-next-line: unresolved-require
 local version = require("affine.native.version")
 

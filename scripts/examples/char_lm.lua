@@ -53,6 +53,7 @@ local function model(input)
   local p = parameters
   local rows, length = table.unpack(input:shape())
   local eps = { eps = 1e-6 }
+  ---@type affine.tensor.Tensor
   local x = tensor.embedding(p.token, input) + p.place[{ { 1, length } }]
 
   local qkv = tensor.linear(tensor.rms_norm(x, p.norm1, eps), p.qkv)
@@ -61,11 +62,11 @@ local function model(input)
     parts[i] = part:reshape({ rows, length, heads, width // heads }):transpose(2, 3)
   end
   local attended = tensor.attention(parts[1], parts[2], parts[3], { causal = true })
-  x = x + tensor.linear(attended:transpose(2, 3):reshape { rows, length, width }, p.out)
+  local attentive = x + tensor.linear(attended:transpose(2, 3):reshape { rows, length, width }, p.out)
 
-  local inner = tensor.linear(tensor.rms_norm(x, p.norm2, eps), p.up):gelu()
-  x = x + tensor.linear(inner, p.down)
-  return tensor.linear(tensor.rms_norm(x, p.norm3, eps), p.head)
+  local inner = tensor.linear(tensor.rms_norm(attentive, p.norm2, eps), p.up):gelu()
+  local thought = attentive + tensor.linear(inner, p.down)
+  return tensor.linear(tensor.rms_norm(thought, p.norm3, eps), p.head)
 end
 
 local optimizer = tensor.adamw(parameters, { learning_rate = learning_rate, weight_decay = 0 })

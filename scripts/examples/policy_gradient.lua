@@ -35,6 +35,7 @@ end
 
 -- Lets some carts go until all have fallen, and returns the states, what was done in each (0 left, 1 right) and what
 -- was still to come there: the sum of later steps, each worth gamma times the one before.
+---@param iteration integer
 local function episodes(iteration)
   local beginnings = (tensor.rand({ carts, 4 }, { seed = 2 * iteration }) * 0.1 - 0.05):totable()
   local draws = tensor.rand({ max_steps, carts }, { seed = 2 * iteration + 1 }):totable()
@@ -79,6 +80,7 @@ local function episodes(iteration)
 end
 
 local optimizer = tensor.adamw({ w1, b1, w2, b2 }, { learning_rate = learning_rate, weight_decay = 0 })
+---@type table<integer, table<string, any>>
 local history = {}
 for iteration = 1, iterations do
   local states, actions, returns, lengths = episodes(iteration)
@@ -91,7 +93,7 @@ for iteration = 1, iterations do
   loss:backward()
   optimizer:step()
 
-  local steps = 0
+  local steps = 0.0
   for _, length in ipairs(lengths) do
     steps = steps + length / carts
   end

@@ -4,6 +4,7 @@
 
 mod check;
 mod doctor;
+mod env;
 mod files;
 pub mod panic;
 mod repl;
@@ -50,6 +51,7 @@ struct Cli {
 enum Command {
     Check(check::Options),
     Doctor(doctor::Options),
+    Env(env::Options),
     Repl(repl::Options),
     Test(test::Options),
     Types(types::Options),
@@ -109,6 +111,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         (None, _) if cli.plan => Err(Failure::Usage("--plan is for a script: affine --plan SCRIPT".to_string())),
         (None, Some(Command::Check(options))) => check::run(&options),
         (None, Some(Command::Doctor(options))) => doctor::run(&options),
+        (None, Some(Command::Env(options))) => env::run(options),
         (None, Some(Command::Repl(_))) => repl::run(),
         (None, Some(Command::Test(options))) => test::run(&options),
         (None, Some(Command::Types(options))) => types::run(&options),

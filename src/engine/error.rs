@@ -195,7 +195,11 @@ pub fn size_text(bytes: u64) -> String {
     let mut size = bytes as f64;
     for unit in ["bytes", "KiB", "MiB", "GiB", "TiB"] {
         if size < 1024.0 {
-            return if size.fract() == 0.0 || size >= 100.0 { format!("{size:.0} {unit}") } else { format!("{size:.1} {unit}") };
+            return if size.fract() == 0.0 || size >= 100.0 {
+                format!("{size:.0} {unit}")
+            } else {
+                format!("{size:.1} {unit}")
+            };
         }
         size /= 1024.0;
     }
@@ -208,7 +212,8 @@ mod tests {
 
     #[test]
     fn libtorchs_walls_of_text_become_their_first_sentence() {
-        let wall = "mat1 and mat2 shapes cannot be multiplied (2x3 and 2x3)\nException raised from meta at x.cpp:1\n#0 ...";
+        let wall =
+            "mat1 and mat2 shapes cannot be multiplied (2x3 and 2x3)\nException raised from meta at x.cpp:1\n#0 ...";
         assert_eq!(Error::torch(wall).to_string(), "mat1 and mat2 shapes cannot be multiplied (2x3 and 2x3)");
         assert_eq!(Error::torch("\n  no. Exception raised from f").to_string(), "no.");
     }
@@ -220,13 +225,15 @@ mod tests {
         let error = Error::torch(cpu);
         assert!(error.is_out_of_memory() && error.hint().is_some());
         assert_eq!(error.to_string(), "out of memory: no room for 4 TiB on the CPU");
-        let gpu = "CUDA out of memory. Tried to allocate 2.50 GiB. GPU 0 has a total capacity of 79.11 GiB of which ...";
+        let gpu =
+            "CUDA out of memory. Tried to allocate 2.50 GiB. GPU 0 has a total capacity of 79.11 GiB of which ...";
         assert_eq!(Error::torch(gpu).to_string(), "out of memory: no room for 2.50 GiB on the GPU");
     }
 
     #[test]
     fn what_surrounds_an_error_keeps_its_kind_its_hint_and_its_trace() {
-        let script = Error::Script { message: "broken".into(), hint: Some("mend it".into()), trace: vec!["x.lua:2".into()] };
+        let script =
+            Error::Script { message: "broken".into(), hint: Some("mend it".into()), trace: vec!["x.lua:2".into()] };
         let error = Error::Environment { name: "e".into(), source: Box::new(script.within("step")) }.within("ppo:run");
         assert_eq!(error.to_string(), "ppo:run: environment e: step: broken");
         assert_eq!((error.kind(), error.hint()), ("script", Some("mend it")));

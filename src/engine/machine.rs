@@ -60,7 +60,7 @@ pub fn free_bytes(folder: &Path) -> Option<u64> {
         let mut status: libc::statvfs = std::mem::zeroed();
         (libc::statvfs(path.as_ptr(), &mut status), status)
     };
-    (found == 0).then(|| status.f_bavail as u64 * status.f_frsize as u64)
+    (found == 0).then(|| status.f_bavail * status.f_frsize)
 }
 
 /// Bytes as a person reads them: `23.4 GiB`.

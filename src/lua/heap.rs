@@ -158,7 +158,7 @@ mod tests {
         let lua = Lua::new();
         let handle = |lua: &Lua, n: i64| {
             let tensor = megabytes(n);
-            Ok(mlua::AnyUserData::wrap((Held::new(lua, [&tensor])?, tensor)))
+            Ok(AnyUserData::wrap((Held::new(lua, [&tensor])?, tensor)))
         };
         lua.globals().set("handle", lua.create_function(handle).unwrap()).unwrap();
         lua.globals().set("held", lua.create_function(|_, ()| Ok(usage().tensor_bytes)).unwrap()).unwrap();
@@ -192,7 +192,7 @@ mod tests {
     fn an_allocation_that_fails_is_tried_once_more_after_a_collection() {
         let lua = Lua::new();
         let tensor = megabytes(1);
-        let dead = mlua::AnyUserData::wrap(Held::new(&lua, [&tensor]).unwrap());
+        let dead = AnyUserData::wrap(Held::new(&lua, [&tensor]).unwrap());
         lua.globals().set("dead", dead).unwrap();
         lua.globals().set("dead", mlua::Value::Nil).unwrap();
         let mut tries = 0;

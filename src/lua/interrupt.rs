@@ -72,12 +72,12 @@ pub fn listen() -> std::io::Result<()> {
             if cancel::requested() {
                 std::process::exit(EXIT_CODE.into());
             }
+            tracing::warn!("interrupted: stopping at the next clean point (once more stops at once)");
             cancel::request();
             for &thread in threads().iter() {
                 // SAFETY: a thread leaves the list before it ends, and the list is locked.
                 unsafe { libc::pthread_kill(thread, SIGURG) };
             }
-            tracing::warn!("interrupted: stopping at the next clean point (once more stops at once)");
         }
     })?;
     Ok(())

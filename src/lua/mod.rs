@@ -17,8 +17,8 @@ pub mod options;
 pub mod plain;
 pub mod report;
 pub mod require;
-pub mod worker;
 pub mod session;
+pub mod worker;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

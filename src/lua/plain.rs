@@ -119,7 +119,10 @@ mod tests {
         let complaint = |code| across(code).unwrap_err().to_string();
         assert!(complaint("{ 1, { f = print } }").starts_with("value[2].f: expected plain data"));
         assert!(complaint("{ 1, { f = print } }").ends_with("got function"));
-        assert_eq!(complaint("(function() local t = {}; t.t = t; return t end)()"), "value.t: the table contains itself");
+        assert_eq!(
+            complaint("(function() local t = {}; t.t = t; return t end)()"),
+            "value.t: the table contains itself"
+        );
         assert!(complaint("setmetatable({}, { __index = {} })").ends_with("got a table with a metatable"));
     }
 }

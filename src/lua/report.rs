@@ -246,7 +246,8 @@ fn describe(error: &mlua::Error) -> (String, Option<String>) {
             "this handle is in use by the call that led here".to_string()
         }
         mlua::Error::BadArgument { to, name: Some(name), .. } if name == "self" => {
-            let function = to.as_deref().unwrap_or("this method").replace('.', ":").replace("Handle", "").to_lowercase();
+            let function =
+                to.as_deref().unwrap_or("this method").replace('.', ":").replace("Handle", "").to_lowercase();
             let hint = "call a method with a colon: handle:method()".to_string();
             return (format!("{function}: not called on a handle of its type"), Some(hint));
         }
@@ -277,11 +278,13 @@ fn split_hint(text: &str) -> (String, Option<String>) {
 }
 
 /// The frames of a Lua traceback that have a line, without those of the host's own prelude and of mlua's. Where Lua left
-/// some out, `...` says how many.
+/// some out, `...` says how many. A module of the library may be the native one with additions, and Lua names its
+/// functions by the one or the other, as its tables happen to lie in memory: users know one name.
 fn parse_traceback(text: &str) -> Vec<String> {
     let ours = |line: &str| line.starts_with("[host]") || line.starts_with("__mlua_");
     let shown = |line: &&str| line.starts_with("...") || (position(line).is_some() && !ours(line));
-    text.lines().map(str::trim).filter(shown).map(|line| line.replace('\t', " ")).collect()
+    let named = |line: &str| line.replace('\t', " ").replace("'affine.native.", "'affine.");
+    text.lines().map(str::trim).filter(shown).map(named).collect()
 }
 
 /// More equal lines than this in a row become one, as recursion makes them.

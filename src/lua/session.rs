@@ -72,7 +72,7 @@ mod tests {
         }
         assert!(matches!(session.run("x = = 1"), Outcome::Failed(_)));
         assert!(matches!(session.run("x = 1"), Outcome::Done));
-        assert!(matches!(session.run("assert(x == 1 and affine.version)"), Outcome::Done));
+        assert!(matches!(session.run("local here = assert(x == 1 and affine.version)"), Outcome::Done));
         let Outcome::Failed(report) = session.run("\nerror 'boom'") else { panic!("it failed") };
         assert_eq!(report.message, "input:2: boom");
     }

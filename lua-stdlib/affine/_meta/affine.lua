@@ -52,9 +52,8 @@ function affine.memory() end
 
 --- Calls a function and closes every tensor that was made meanwhile, except those among its results or in tables among
 --- them. What it returns or raises passes through.
----@generic T
----@param body fun(): T
----@return T
+---@param body fun(): ...
+---@return any ...
 function affine.scope(body) end
 
 return affine

@@ -51,12 +51,79 @@ function env.is_definition(value) end
 ---@return table<string, any>
 function env.merge_options(definition, changes) end
 
---- An environment: by name (`sat`, `affine:sat`, `grid`), `custom:my_env` (a module on the path), a `.lua` file, or a
---- definition.
+---@class affine.env.BuiltIn
+---@field name string
+---@field origin string
+
+--- The environments that ship here, and where each comes from.
+---@return affine.env.BuiltIn[]
+function env.built_in() end
+
+--- Options of `env.make("textcraft")`: make one item of Minecraft. Task ids 0 to 543 are AgentGym's where its recipe files
+--- are read in ascending order; the commands shown are its own for the two seeds.
+---@class affine.env.TextCraftOptions
+---@field seed? integer What draws the distractors and the order (42): upstream's `random.seed`.
+---@field hash_seed? integer Upstream's `PYTHONHASHSEED` (0), which decides them too.
+---@field max_distractors? integer At most this many commands that the goal does not need (10).
+---@field max_turns? integer (20)
+---@field instructions? string A text, or the path of a file, in place of the built-in instructions.
+
+--- Options of `env.make("babyai")`: reach, fetch, open and put things in a maze of rooms. The level of a task id is
+--- `id mod 40 + 1`, its seed `id div 40`, as in AgentGym.
+---@class affine.env.BabyAiOptions
+---@field mode? "fixed"|"faithful" "fixed" ends at success and scores it alone; "faithful" scores as AgentGym does, holes included.
+---@field max_turns? integer (20)
+---@field instructions? string A text, or the path of a file, in place of the built-in instructions.
+
+--- Options of `env.make("alfworld")`: household tasks as a text game. `step` gives `info.admissible`, the commands that
+--- are possible now. Without `game` and data, every task id is a room and a task of our own.
+---@class affine.env.AlfWorldOptions
+---@field game? string One game file (`game.tw-pddl`): every task id is that game.
+---@field data? string The folder that holds `json_2.1.1`; by default what the variable ALFWORLD_DATA names.
+---@field split? "train"|"valid_seen"|"valid_unseen"|"agentgym"|"generated" By default "train" where there is data, "generated" where there is none.
+---@field wrapper? "agentgym"|"textworld" The text around the game ("agentgym"); "textworld" is the raw one.
+---@field dialect? "put"|"move" The wording of generated games: up to 0.3.x ("put", the default), or from 0.4.0 on.
+---@field max_turns? integer (30)
+---@field instructions? string A text, or the path of a file, in place of the built-in instructions.
+
+--- Options of `env.make("webshop")`: buy what an instruction asks for. Task ids are the original's integer sessions.
+---@class affine.env.WebShopOptions
+---@field data? string A folder with the original's JSON files; without it, a shop of our own.
+---@field num_products? integer The first so many of the file (all), or the size of our own shop (2000).
+---@field seed? integer What our own shop is drawn from (0).
+---@field goals? "synthetic"|"human"|"human-every-price" Which goals of `data` are played.
+---@field noun_rule? "approximate"|"all-words" What counts as a noun when names are compared, where the original asks spaCy.
+---@field observation_mode? "text"|"text_rich" AgentGym's texts in a row, or a line each with buttons marked.
+---@field show_attrs? boolean Shows a button to a product's attributes (false).
+---@field cache? boolean Whether the index made from `data` is kept on disk (true).
+---@field cache_dir? string Where; in `data` by default.
+---@field max_turns? integer (10)
+---@field instructions? string A text, or the path of a file, in place of the built-in instructions.
+
+--- Options of `env.make("http://host:port")`: an environment on an AgentGym server.
+---@class affine.env.AgentGymOptions
+---@field kind? "webshop"|"alfworld"|"babyai"|"sciworld"|"textcraft" Without it the server is asked.
+---@field timeout? number Seconds that any answer may take (300).
+---@field retries? integer How often beginning an episode is repeated while the server does not answer (5); a step never is.
+---@field max_turns? integer By default AgentGym's for the kind.
+---@field num_tasks? integer How many tasks the server has, where the kind does not fix it.
+---@field instructions? string A text, or the path of a file, in place of the built-in instructions.
+
+--- An environment: by name (`sat`, `babyai`, `textcraft`, `alfworld`, `webshop`, `grid`; `affine.env.built_in` has all), `custom:my_env` (a module on the path), a `.lua`
+--- file, `http://host:port` (an AgentGym server), or a definition.
 ---@param name string|affine.env.Definition
 ---@param options? table<string, any>
 ---@return affine.env.Environment
 function env.make(name, options) end
+
+---@class affine.env.ServeOptions
+---@field host? string The address to listen on ("127.0.0.1"); "0.0.0.0" for every network of this machine.
+---@field port? integer (8000); 0 takes one that is free.
+
+--- Serves an environment over HTTP as AgentGym's servers do, one instance per client, until Ctrl-C.
+---@param environment affine.env.Environment
+---@param options? affine.env.ServeOptions
+function env.serve(environment, options) end
 
 ---@class affine.env.Episode
 ---@field messages affine.model.Message[] Ends with the last reply.
@@ -79,6 +146,12 @@ function env.play(e, task_id, choose) end
 ---@field score_high number
 ---@field success_threshold number
 ---@field max_turns integer
+---@field instructions? affine.env.Instructions Where there is more than one text that they could be.
+
+--- Which instructions a conversation begins with.
+---@class affine.env.Instructions
+---@field source "affine"|"agentgym"|"custom" Our own words, the original's text, or another.
+---@field sha256 string Of the text, in hex.
 
 ---@class affine.env.Environment
 local Environment = {}

@@ -13,6 +13,7 @@ local eval = {}
 ---@field success_rate number
 ---@field lower number The interval of the mean.
 ---@field upper number
+---@field instructions? affine.env.Instructions Which instructions the model was shown, where there is more than one text.
 
 ---@class affine.eval.RunOptions
 ---@field envs affine.env.Environment[]

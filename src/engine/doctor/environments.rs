@@ -20,7 +20,7 @@ struct Part {
     advice: &'static str,
 }
 
-const PARTS: [Part; 3] = [
+const PARTS: [Part; 2] = [
     Part {
         environment: "alfworld",
         variable: "ALFWORLD_DATA",
@@ -38,15 +38,6 @@ const PARTS: [Part; 3] = [
         holds: None,
         without: "no scienceworld.jar; ScienceWorld itself cannot be played",
         advice: "pip install scienceworld, or set SCIENCEWORLD_JAR to the file",
-    },
-    Part {
-        environment: "webshop",
-        variable: "WEBSHOP_DATA",
-        at_home: None,
-        package: None,
-        holds: None,
-        without: "the original products are not here; affine's own shop is played",
-        advice: "set WEBSHOP_DATA to the folder with WebShop's items_shuffle_1000.json and items_ins_v2_1000.json",
     },
 ];
 

@@ -24,7 +24,7 @@ pub fn memory() -> Finding {
     let message = format!("{} of {} free", gibibytes(memory.available), gibibytes(memory.total));
     match memory.available {
         ..MEMORY_NEEDED => Finding::fail("memory", message, "even the demo needs half a gigabyte: end other programs"),
-        ..MEMORY_WANTED => {
+        MEMORY_NEEDED..MEMORY_WANTED => {
             let advice = "enough for small models; training a 4B model on the CPU takes 12 GiB and more";
             Finding::warn("memory", message, advice)
         }
@@ -58,7 +58,7 @@ fn disk(subject: &str, folder: &Path) -> Finding {
     }
     match free {
         ..DISK_NEEDED => Finding::fail(subject, message, "make room: even the demo writes some hundred megabytes"),
-        ..DISK_WANTED => {
+        DISK_NEEDED..DISK_WANTED => {
             let advice = "enough for small models; a 4B model with its merged copies takes 40 GiB";
             Finding::warn(subject, message, advice)
         }

@@ -1,7 +1,7 @@
 //! CPython's random numbers, so that a task id means the same task here and upstream.
 //!
 //! MT19937 by Matsumoto and Nishimura (2002) with `init_by_array`, and on top of it what `random.Random(seed)` of
-//! CPython 3.2 to 3.13 does for `getrandbits`, `choice` and `sample` (Lib/random.py, Modules/_randommodule.c). Everything
+//! CPython 3.2 to 3.13 does for `getrandbits`, `choice`, `sample`, `random` and `shuffle` (Lib/random.py, Modules/_randommodule.c). Everything
 //! else in this program draws from its own seeded streams.
 
 use std::collections::HashSet;
@@ -94,6 +94,19 @@ impl Mersenne {
     /// `choice(items)`.
     pub fn choice<T: Copy>(&mut self, items: &[T]) -> T {
         items[self.randbelow(items.len() as u64) as usize]
+    }
+
+    /// `random()`: a uniform number in [0, 1), one of 2^53.
+    pub fn random(&mut self) -> f64 {
+        let (high, low) = (u64::from(self.word() >> 5), u64::from(self.word() >> 6));
+        (high << 26 | low) as f64 / (1u64 << 53) as f64
+    }
+
+    /// `shuffle(items)`.
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+        for last in (1..items.len()).rev() {
+            items.swap(last, self.randbelow(last as u64 + 1) as usize);
+        }
     }
 
     /// `sample(range(1, n + 1), k)`: `k` different integers of `1..=n` in the order drawn. `k` is at most `n`.
@@ -191,6 +204,16 @@ mod tests {
         for (seed, n, k, expected) in cases {
             assert_eq!(Mersenne::new(seed).sample(n, k), expected, "seed {seed}, {k} of {n}");
         }
+    }
+
+    #[test]
+    fn fractions_and_shuffles_are_cpythons() {
+        // r = random.Random(233); print(r.random(), r.random()); x = list(range(10)); r.shuffle(x); print(x)
+        let mut random = Mersenne::new(233);
+        assert_eq!([random.random(), random.random()], [0.6824769139473528, 0.6283202109809801]);
+        let mut items: Vec<u32> = (0..10).collect();
+        random.shuffle(&mut items);
+        assert_eq!(items, [2, 9, 5, 6, 0, 1, 4, 7, 3, 8]);
     }
 
     #[test]

@@ -2,12 +2,17 @@
 //!
 //! The engine knows an environment only as the [`Environment`] trait; `lua/bind/env.rs` implements it for a Lua table.
 
-pub mod abd;
-pub mod ded;
+pub mod agentgym;
+pub mod alfworld;
+pub mod babyai;
 pub mod mersenne;
-pub mod programs;
+pub mod numpy_random;
 pub mod python;
 pub mod sat;
+pub mod textcraft;
+pub mod webshop;
+
+use serde::Serialize;
 
 use super::Result;
 use super::text::Message;
@@ -33,6 +38,15 @@ impl Description {
         let (low, high) = self.score_range;
         ((score - low) / (high - low)).clamp(0.0, 1.0)
     }
+}
+
+/// Which instructions a conversation begins with: an evaluation says so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Instructions {
+    /// `affine` for our own words, the original's name for its text (`agentgym`), else `custom`.
+    pub source: &'static str,
+    /// Of the text, in hex.
+    pub sha256: String,
 }
 
 /// What an environment reads out of a model's reply.
@@ -69,6 +83,11 @@ pub trait Environment {
     /// The opening turns of the conversation: instructions and the first observation.
     fn messages(&self) -> Result<Vec<Message>>;
 
+    /// The instructions in [`messages`](Self::messages), where there is more than one text that they could be.
+    fn instructions(&self) -> Option<Instructions> {
+        None
+    }
+
     /// The action in a reply. Single-turn environments take the whole reply.
     fn parse(&self, reply: &str) -> Result<Parsed> {
         Ok(Parsed::Action(reply.trim().to_string()))
@@ -95,6 +114,12 @@ pub trait Environment {
     /// The action of a one-line rule, where a simple one is known: shown beside a model's score.
     fn rule(&mut self) -> Result<Option<String>> {
         Ok(None)
+    }
+
+    /// What else the episode as it stands has to tell, by the names of a step's `info`: for a server's clients and for
+    /// scripts. See `agentgym::server` for the names that each of AgentGym's environments must give.
+    fn state(&self) -> serde_json::Map<String, serde_json::Value> {
+        serde_json::Map::new()
     }
 
     /// Another instance of the same environment with the same options, for episodes played side by side.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::summary::EnvironmentScore;
-use crate::engine::env::Environment;
+use crate::engine::env::{Environment, Instructions};
 use crate::engine::generate::Sampling;
 use crate::engine::model::Model;
 use crate::engine::rollout::players::{self, Outcome, Player};
@@ -98,6 +98,8 @@ impl EvalOptions {
 /// One environment's result, with the episodes behind it.
 pub struct Evaluation {
     pub environment: String,
+    /// Which instructions the model was shown.
+    pub instructions: Option<Instructions>,
     pub score: EnvironmentScore,
     pub episodes: Vec<Episode>,
 }
@@ -122,7 +124,8 @@ pub fn run(model: &Model, environments: &[Box<dyn Environment>], options: &EvalO
             episodes.iter().filter(|e| !e.failed()).map(|e| (e.normalised_score, e.success)).collect();
         let failed = (episodes.len() - judged.len()) as u64;
         let score = EnvironmentScore::of(&judged, failed, options.confidence);
-        evaluations.push(Evaluation { environment: name, score, episodes });
+        let instructions = environment.instructions();
+        evaluations.push(Evaluation { environment: name, instructions, score, episodes });
     }
     Ok(evaluations)
 }

@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::interval::interval;
 
-/// The numbers of a summary's table, on the normalised 0..1 scale. The field names are the file format.
+/// The numbers of a summary's table, on the normalised 0..1 scale. The field names are the file format. A row in a file
+/// or in a script may tell more, such as the instructions that led to it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct EnvironmentScore {
     /// Episodes that were judged.
     pub n: u64,

@@ -23,10 +23,10 @@ use crate::engine::track::progress::Progress;
 use crate::engine::train::adamw::{AdamW, AdamWOptions, Group};
 use crate::engine::train::batch::{Batch, Sequence};
 use crate::engine::train::checkpoint::{self, TrainerState};
-use crate::engine::train::{changing, reading};
 use crate::engine::train::schedule::{Scheduler, warmup_steps};
 use crate::engine::train::sft::clip_at;
 use crate::engine::train::step::{Loss, Outputs, Policy, StepReport, StepSettings};
+use crate::engine::train::{changing, reading};
 use crate::engine::{Error, Result, cancel, file, random};
 
 const REFERENCE: &str = "reference.safetensors";

@@ -93,20 +93,46 @@ pub struct PlayOptions {
     pub batch_size: usize,
 }
 
-/// Plays one episode per seat. `on_ended` hears how many more episodes have ended.
+impl Seat {
+    /// The same task with the same luck, in a new instance of the environment.
+    fn again(&self) -> Result<Seat> {
+        Ok(Seat { environment: self.environment.fresh()?, task_id: self.task_id, stream: self.stream.clone() })
+    }
+}
+
+/// Plays one episode per seat. An episode whose environment broke is played once more when the others have ended: a
+/// server may be back by then. `on_ended` hears how many more episodes have ended.
 pub fn play(
     model: &Model,
     seats: Vec<Seat>,
     options: &PlayOptions,
     on_ended: &mut dyn FnMut(usize),
 ) -> Result<Vec<Episode>> {
-    let mut episodes = Vec::with_capacity(seats.len());
+    let mut played = play_all(model, seats, options, on_ended)?;
+    let broken: Vec<usize> = (0..played.len()).filter(|&place| played[place].0.failed()).collect();
+    if !broken.is_empty() {
+        tracing::warn!("{} of {} episodes failed and are played once more", broken.len(), played.len());
+        let seats = broken.iter().map(|&place| played[place].1.again()).collect::<Result<_>>()?;
+        let again = play_all(model, seats, options, &mut |_| {})?;
+        broken.into_iter().zip(again).for_each(|(place, episode)| played[place] = episode);
+    }
+    Ok(played.into_iter().map(|(episode, _)| episode).collect())
+}
+
+/// The episodes of all seats, each with the seat that it was played in.
+fn play_all(
+    model: &Model,
+    seats: Vec<Seat>,
+    options: &PlayOptions,
+    on_ended: &mut dyn FnMut(usize),
+) -> Result<Vec<(Episode, Seat)>> {
+    let mut played = Vec::with_capacity(seats.len());
     let mut seats = seats.into_iter().peekable();
     while seats.peek().is_some() {
         let batch: Vec<Seat> = seats.by_ref().take(options.batch_size).collect();
-        episodes.extend(play_batch(model, batch, options, on_ended)?);
+        played.extend(play_batch(model, batch, options, on_ended)?);
     }
-    Ok(episodes)
+    Ok(played)
 }
 
 /// SHA-256 (hex) of an episode's opening messages as JSON: two tasks with equal hashes show the model the same prompt.
@@ -120,7 +146,7 @@ fn play_batch(
     seats: Vec<Seat>,
     options: &PlayOptions,
     on_ended: &mut dyn FnMut(usize),
-) -> Result<Vec<Episode>> {
+) -> Result<Vec<(Episode, Seat)>> {
     let mut games: Vec<Game> = seats.into_iter().map(|seat| Game::open(model, seat)).collect::<Result<_>>()?;
     let mut session = Session::new(model, games.len());
     // The games in the session's rows.
@@ -151,10 +177,10 @@ fn play_batch(
 /// An episode being played. What the environment gets wrong ends this episode only; what the model or tokenizer gets
 /// wrong is an error of the run.
 struct Game {
-    environment: Box<dyn Environment>,
+    /// With the stream as it was in the beginning.
+    seat: Seat,
     description: Description,
     stream: ChaCha8Rng,
-    task_id: u64,
     conversation: Conversation,
     /// How many of the conversation's ids the session knows.
     known: usize,
@@ -166,8 +192,9 @@ struct Game {
 }
 
 impl Game {
-    fn open(model: &Model, seat: Seat) -> Result<Self> {
-        let Seat { mut environment, task_id, stream } = seat;
+    fn open(model: &Model, mut seat: Seat) -> Result<Self> {
+        let Seat { environment, task_id, stream } = &mut seat;
+        let (task_id, stream) = (*task_id, stream.clone());
         let description = environment.describe();
         // Until a step says otherwise nothing is achieved, whatever number the environment has for that.
         let score = description.score_range.0;
@@ -190,10 +217,9 @@ impl Game {
             ending => ending,
         };
         Ok(Game {
-            environment,
+            seat,
             description,
             stream,
-            task_id,
             logprobs: vec![0.0; conversation.ids().len()],
             conversation,
             known: 0,
@@ -224,7 +250,7 @@ impl Game {
         let step = match self.answer(&text) {
             Ok(step) => step,
             Err(error) => {
-                self.ending = Some(failure(&self.description.name, self.task_id, &error)?);
+                self.ending = Some(failure(&self.description.name, self.seat.task_id, &error)?);
                 return Ok(());
             }
         };
@@ -250,8 +276,9 @@ impl Game {
     }
 
     fn answer(&mut self, reply: &str) -> Result<Step> {
-        match self.environment.parse(reply)? {
-            Parsed::Action(action) => self.environment.step(&action),
+        let environment = &mut self.seat.environment;
+        match environment.parse(reply)? {
+            Parsed::Action(action) => environment.step(&action),
             Parsed::Complaint(observation) => Ok(Step {
                 observation,
                 reward: 0.0,
@@ -263,12 +290,12 @@ impl Game {
         }
     }
 
-    fn close(self) -> Episode {
+    fn close(self) -> (Episode, Seat) {
         let normalised_score = self.description.normalise(self.score);
         let (ids, mask) = self.conversation.into_parts();
-        Episode {
+        let episode = Episode {
             environment: self.description.name,
-            task_id: self.task_id,
+            task_id: self.seat.task_id,
             ids,
             mask,
             logprobs: self.logprobs,
@@ -278,7 +305,8 @@ impl Game {
             success: self.score >= self.description.success_threshold,
             ending: self.ending.expect("every game is played to its end"),
             messages: self.messages,
-        }
+        };
+        (episode, self.seat)
     }
 }
 

@@ -25,10 +25,19 @@ pub struct Outcome {
     pub ending: Ending,
 }
 
-/// Plays one episode. `None` when the player has no first action: the environment has no such player, or its expert
-/// sees no way.
-pub fn play(seat: Seat, player: &Player) -> Result<Option<Outcome>> {
-    let Seat { mut environment, task_id, mut stream } = seat;
+/// Plays one episode, and plays it once more when the environment broke. `None` when the player has no first action: the
+/// environment has no such player, or its expert sees no way.
+pub fn play(mut seat: Seat, player: &Player) -> Result<Option<Outcome>> {
+    let outcome = play_once(&mut seat, player)?;
+    match &outcome {
+        Some(Outcome { ending: Ending::Failed(_), .. }) => play_once(&mut seat.again()?, player),
+        _ => Ok(outcome),
+    }
+}
+
+fn play_once(seat: &mut Seat, player: &Player) -> Result<Option<Outcome>> {
+    let Seat { environment, task_id, stream } = seat;
+    let (task_id, mut stream) = (*task_id, stream.clone());
     let description = environment.describe();
     let broken = |error| -> Result<Option<Outcome>> {
         let ending = failure(&description.name, task_id, &error)?;

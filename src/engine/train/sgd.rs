@@ -86,10 +86,9 @@ impl Param {
     fn update(&mut self, options: &SgdOptions, grad: &Tensor, learning_rate: f64) {
         let SgdOptions { momentum, weight_decay, nesterov } = *options;
         let mut target = self.master.as_ref().unwrap_or(&self.tensor).shallow_clone();
-        let mut step = grad.to_kind(target.kind());
-        if weight_decay != 0.0 {
-            step = step + &target * weight_decay;
-        }
+        let grad = grad.to_kind(target.kind());
+        // Nothing here is changed in place: the gradient itself stays as it is.
+        let mut step = if weight_decay == 0.0 { grad } else { grad + &target * weight_decay };
         if let Some(buffer) = &mut self.momentum_buffer {
             let _ = buffer.g_mul_scalar_(momentum).g_add_(&step);
             step = if nesterov { step + &*buffer * momentum } else { buffer.shallow_clone() };

@@ -8,7 +8,7 @@ use serde_json::{Map, json};
 
 use super::env::{EnvironmentHandle, environments};
 use super::model::ModelHandle;
-use crate::engine::eval::run::{EvalOptions, baseline, best_constant, run};
+use crate::engine::eval::run::{EvalOptions, Evaluation, baseline, best_constant, run};
 use crate::engine::eval::{Contender, DEFAULT_LEVEL, EnvironmentScore, RankOptions, interval, rank, verdict};
 use crate::engine::rollout::players::Player;
 use crate::engine::{Error, Result, plan};
@@ -40,9 +40,17 @@ fn evaluate(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
     plan::cut::eval("eval", &mut options, &names);
     let model = model.borrow()?;
     let evaluations = report::guard(|| run(&model, &environments, &options))?;
-    let rows: Map<String, serde_json::Value> =
-        evaluations.iter().map(|evaluation| (evaluation.environment.clone(), json!(evaluation.score))).collect();
+    let rows: Map<String, serde_json::Value> = evaluations.iter().map(row).collect();
     convert::to_lua(lua, &json!({ "envs": rows, "sampling": options }))
+}
+
+/// The score by its environment's name, and which instructions led to it.
+fn row(evaluation: &Evaluation) -> (String, serde_json::Value) {
+    let mut row = json!(evaluation.score);
+    if let Some(instructions) = &evaluation.instructions {
+        row["instructions"] = json!(instructions);
+    }
+    (evaluation.environment.clone(), row)
 }
 
 /// What `eval.baseline` takes beside [`EvalOptions`].

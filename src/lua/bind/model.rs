@@ -33,7 +33,7 @@ pub struct ModelHandle {
 }
 
 impl ModelHandle {
-    fn new(lua: &Lua, model: Model) -> mlua::Result<AnyUserData> {
+    fn in_lua(lua: &Lua, model: Model) -> mlua::Result<AnyUserData> {
         let model = ModelHandle { model: Rc::new(RefCell::new(Some(model))), held: Rc::default() };
         model.count(lua)?;
         handle(lua, "a model", model)
@@ -101,7 +101,7 @@ fn load(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
             false => Model::load(hub::folder(&path)?, kind, device),
         }
     })?;
-    ModelHandle::new(lua, loaded)
+    ModelHandle::in_lua(lua, loaded)
 }
 
 /// How a new model is made; the shape's own keys are [`ModelShape`]'s.
@@ -136,7 +136,7 @@ fn create(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
     let shape = plan::model::shape(table.read()?, tokenizer.vocab_size());
     let device = device::device(&options.device).map_err(|error| options::reject("model.create", error))?;
     let made = heap::guard(lua, "model.create", || Model::create(&shape, tokenizer.clone(), options.seed, device))?;
-    ModelHandle::new(lua, made)
+    ModelHandle::in_lua(lua, made)
 }
 
 /// The preset's shape as a table.

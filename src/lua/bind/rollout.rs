@@ -52,7 +52,8 @@ impl UserData for RolloutHandle {
             let advantages = args.table("advantages")?;
             let returns = args.optional_table("returns")?;
             args.finish()?;
-            let advantages: Vec<f64> = options::read_value("batch:set_credit", "advantages", &Value::Table(advantages))?;
+            let advantages: Vec<f64> =
+                options::read_value("batch:set_credit", "advantages", &Value::Table(advantages))?;
             let returns: Option<Vec<f64>> = match returns {
                 Some(returns) => Some(options::read_value("batch:set_credit", "returns", &Value::Table(returns))?),
                 None => None,

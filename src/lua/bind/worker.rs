@@ -117,7 +117,8 @@ impl PoolHandle {
 impl UserData for PoolHandle {
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
         methods.add_method("submit", |lua, this, values: MultiValue| {
-            let job = this.pool()?.submit(plain("pool:submit", |i| format!("argument {i}"), values.into_iter().map(Ok))?);
+            let job =
+                this.pool()?.submit(plain("pool:submit", |i| format!("argument {i}"), values.into_iter().map(Ok))?);
             handle(lua, "a job", JobHandle { job, results: RefCell::default(), taken: Cell::new(false) })
         });
         methods.add_method("call", |lua, this, values: MultiValue| {

@@ -117,6 +117,12 @@ impl Checker {
         }
     }
 
+    /// What `affine` has beside its modules, which are loaded when they are used.
+    fn of_the_host(&self) -> Vec<String> {
+        let affine = self.lua.load("return require('affine')").eval::<Table>();
+        affine.map_or_else(|_| Vec::new(), |affine| names(&affine))
+    }
+
     fn behind(&self, path: &str) -> Known {
         if let Some(known) = self.known.borrow().get(path) {
             return known.clone();
@@ -128,7 +134,7 @@ impl Checker {
 
     fn look(&self, path: &str) -> Known {
         if path == "affine" {
-            return Known::Table(require::modules().into_iter().chain(["version".to_string()]).collect());
+            return Known::Table(self.of_the_host().into_iter().chain(require::modules()).collect());
         }
         let globals = self.lua.globals();
         let value = if is_own(path) {

@@ -12,7 +12,7 @@ describe("a caught error", function()
   it("reads like a string", function()
     local message = caught(affine.json.decode, "[")
     expect(tostring(message)):contains("json.decode: line 1, column 1")
-    expect("because: " .. message):contains("because: tests/lua/host/errors.lua:")
+    expect(("because: " .. message):find("^because: .*errors%.lua:%d+: json%.decode")):equals(1)
     expect(message .. "!"):contains("list!")
     expect(message:find("EOF", 1, true) ~= nil):equals(true)
     expect(message:gsub("json", "JSON")):contains("JSON.decode")
@@ -40,8 +40,9 @@ describe("a caught error", function()
     }
     local missing = caught(affine.fs.read, "no/such/file")
     expect({ missing.kind, missing.path }):equals { "file", "no/such/file" }
-    expect(caught(affine.tensor.zeros({ 2, 3 }).matmul, affine.tensor.zeros { 2 }, affine.tensor.zeros { 3 }).kind)
-      :equals("message")
+    expect(
+      caught(affine.tensor.zeros({ 2, 3 }).matmul, affine.tensor.zeros { 2 }, affine.tensor.zeros { 3 }).kind
+    ):equals("message")
     expect(function()
       return missing.pth
     end):raises("an error has no field `pth`, did you mean `path`?")
@@ -117,10 +118,9 @@ describe("a wrong name", function()
   end)
 
   it("of a file lists what was tried", function()
-    expect(function()
-      ---@diagnostic disable-next-line: unresolved-require
-      require("no.such.thing")
-    end):raises("there is no module `no.such.thing`: no file tests/lua/host/no/such/thing.lua, nor ")
+    local message = caught(require, "no.such.thing")
+    expect(message):contains("there is no module `no.such.thing`: no file ")
+    expect(message):contains("tests/lua/host/no/such/thing.lua, nor ")
   end)
 end)
 

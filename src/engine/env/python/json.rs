@@ -166,7 +166,12 @@ impl Reader {
         let start = self.at;
         self.eat('-');
         let leading_zero = self.peek() == Some('0');
-        let whole = if leading_zero { self.at += 1; 1 } else { self.digits() };
+        let whole = if leading_zero {
+            self.at += 1;
+            1
+        } else {
+            self.digits()
+        };
         if whole == 0 {
             return Err(self.wrong("a digit"));
         }
@@ -258,7 +263,8 @@ mod tests {
 
     #[test]
     fn pythons_extensions_are_read() {
-        let value = parse(" [NaN, -Infinity, 1e999, 123456789012345678901234567890, -0, \"\\ud83d\\ude00\\u00e9\"] ").unwrap();
+        let value =
+            parse(" [NaN, -Infinity, 1e999, 123456789012345678901234567890, -0, \"\\ud83d\\ude00\\u00e9\"] ").unwrap();
         assert_eq!(value.repr(), "[nan, -inf, inf, 123456789012345678901234567890, 0, '\\U0001f600\\xe9']");
         assert_eq!(parse("{\"a\": 1, \"b\": 2, \"a\": 3}").unwrap().repr(), "{'a': 3, 'b': 2}");
     }

@@ -268,8 +268,8 @@ impl Reader {
             let Some(c) = self.peek() else {
                 return Err(self.wrong("the end of a string"));
             };
-            let ends = c == quote
-                && (!triple || (self.peek_after(1) == Some(quote) && self.peek_after(2) == Some(quote)));
+            let ends =
+                c == quote && (!triple || (self.peek_after(1) == Some(quote) && self.peek_after(2) == Some(quote)));
             if ends {
                 self.at += if triple { 3 } else { 1 };
                 break;
@@ -400,7 +400,9 @@ mod tests {
 
     #[test]
     fn what_is_no_literal_is_refused() {
-        for text in ["{not a literal", "1 + x", "f'a'", "007", "1__0", "{[1]: 2}", "'a\nb'", "[1 2]", "-'a'", "", "print(1)"] {
+        for text in
+            ["{not a literal", "1 + x", "f'a'", "007", "1__0", "{[1]: 2}", "'a\nb'", "[1 2]", "-'a'", "", "print(1)"]
+        {
             assert!(parse(text).is_err(), "{text}");
         }
         assert!(parse(&"(".repeat(10_000)).is_err());

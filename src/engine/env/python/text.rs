@@ -134,4 +134,10 @@ mod tests {
         assert_eq!(lines("\r"), [""]);
         assert_eq!(rstrip_lines("a \x1f\nb\u{a0}"), "a\nb");
     }
+
+    #[test]
+    fn strip_takes_separators_and_white_space() {
+        assert_eq!(strip("\x1c\u{a0}\u{2028} a b \x1f\u{85}"), "a b");
+        assert_eq!(strip("\u{200b}a"), "\u{200b}a");
+    }
 }

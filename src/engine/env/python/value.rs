@@ -25,7 +25,9 @@ impl Value {
     /// A dictionary's entry, or `None` where the value is no dictionary or lacks it.
     pub fn get(&self, key: &str) -> Option<&Value> {
         match self {
-            Value::Dict(entries) => entries.iter().find(|(k, _)| matches!(k, Value::Text(k) if k == key)).map(|(_, v)| v),
+            Value::Dict(entries) => {
+                entries.iter().find(|(k, _)| matches!(k, Value::Text(k) if k == key)).map(|(_, v)| v)
+            }
             _ => None,
         }
     }
@@ -217,13 +219,17 @@ mod tests {
     fn floats_are_written_as_python_writes_them() {
         // [repr(x) for x in (1e-6, 0.0001, 1e16, 1e15, 2.5, 0.1+0.2, -0.0, 1.5e300)]
         let texts = [1e-6, 0.0001, 1e16, 1e15, 2.5, 0.1 + 0.2, -0.0, 1.5e300].map(float_text);
-        let python = ["1e-06", "0.0001", "1e+16", "1000000000000000.0", "2.5", "0.30000000000000004", "-0.0", "1.5e+300"];
+        let python =
+            ["1e-06", "0.0001", "1e+16", "1000000000000000.0", "2.5", "0.30000000000000004", "-0.0", "1.5e+300"];
         assert_eq!(texts, python);
     }
 
     #[test]
     fn values_become_json_and_lines_as_upstream_makes_them() {
-        let dict = Value::Dict(vec![(Value::Int("1".into()), Value::Float(1e-6)), (Value::text("k"), Value::text("é\u{7f}\x01"))]);
+        let dict = Value::Dict(vec![
+            (Value::Int("1".into()), Value::Float(1e-6)),
+            (Value::text("k"), Value::text("é\u{7f}\x01")),
+        ]);
         // json.dumps({1: 1e-6, "k": "é\x7f\x01"}, ensure_ascii=False)
         assert_eq!(dict.json().unwrap(), "{\"1\": 1e-06, \"k\": \"é\u{7f}\\u0001\"}");
         let nested = Value::List(vec![Value::text("a"), Value::List(vec![Value::Int("5".into()), Value::Bool(true)])]);

@@ -1,27 +1,16 @@
-//! `affine.env`: environments by name, and the handle that a script plays with.
+//! The handle that a script plays an environment with.
 
 use std::cell::RefCell;
-use std::path::Path;
 use std::rc::Rc;
 
-use mlua::{AnyUserData, Function, Lua, MultiValue, Table, UserData, UserDataMethods, Value, Variadic};
+use mlua::{MultiValue, UserData, UserDataMethods, Value, Variadic};
 
-use crate::engine::env::sat::{Sat, SatOptions};
 use crate::engine::env::{Environment, Parsed};
 use crate::engine::rollout::prompt_hash;
-use crate::engine::{self, Error, file};
+use crate::engine::{self, Error};
 use crate::lua::args::{Args, kind};
 use crate::lua::environment::LuaEnvironment;
-use crate::lua::{convert, handle, options, report, require};
-
-/// The environments that ship here, for suggestions.
-const NAMES: [&str; 2] = ["sat", "grid"];
-
-pub fn module(lua: &Lua) -> mlua::Result<Table> {
-    let table = lua.create_table()?;
-    table.set("make", lua.create_function(make)?)?;
-    Ok(table)
-}
+use crate::lua::{convert, options, report};
 
 /// An environment in Lua's hands; empty once it is closed.
 pub struct EnvironmentHandle(RefCell<Option<Played>>);
@@ -34,11 +23,11 @@ enum Played {
 }
 
 impl EnvironmentHandle {
-    fn script(environment: LuaEnvironment) -> Self {
+    pub fn script(environment: LuaEnvironment) -> Self {
         EnvironmentHandle(RefCell::new(Some(Played::Script(environment))))
     }
 
-    fn native(environment: Box<dyn Environment>) -> Self {
+    pub fn native(environment: Box<dyn Environment>) -> Self {
         EnvironmentHandle(RefCell::new(Some(Played::Native(Rc::new(RefCell::new(environment))))))
     }
 
@@ -86,71 +75,6 @@ pub fn environments(function: &str, list: Value) -> mlua::Result<Vec<Box<dyn Env
         return Err(expected("an empty list".to_string()));
     }
     Ok(all)
-}
-
-fn make(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
-    let mut args = Args::new("env.make", values);
-    let what = args.value("name")?;
-    let options = args.optional_table("options")?;
-    args.finish()?;
-    let definition = match &what {
-        Value::String(name) => match &*name.to_str()? {
-            "sat" | "affine:sat" => return sat(lua, options),
-            name => find(lua, name)?,
-        },
-        other => other.clone(),
-    };
-    let environment = LuaEnvironment::new(lua, checked(lua, &what, definition)?, options)?;
-    handle(lua, "an environment", EnvironmentHandle::script(environment))
-}
-
-fn sat(lua: &Lua, table: Option<Table>) -> mlua::Result<AnyUserData> {
-    let options: SatOptions = options::read("env.make(\"sat\")", table)?;
-    let sat = Sat::new(&options).map_err(|error| options::reject("env.make(\"sat\")", error))?;
-    handle(lua, "an environment", EnvironmentHandle::native(Box::new(sat)))
-}
-
-/// The definition behind a name: a Lua file, a module of the user's, or one that ships here.
-fn find(lua: &Lua, name: &str) -> mlua::Result<Value> {
-    if name.ends_with(".lua") {
-        let code = std::fs::read(name).map_err(|error| report::raise(file::unreadable(Path::new(name), &error)))?;
-        return require::chunk(lua, &code, &format!("@{name}")).eval();
-    }
-    if name.starts_with("http://") || name.starts_with("https://") {
-        let message = format!("env.make: \"{name}\": environments behind HTTP are not part of this version");
-        return Err(report::raise(Error::hinted(message, "write the environment in Lua, see affine.env.define")));
-    }
-    let require: Function = lua.globals().get("require")?;
-    if let Some(module) = name.strip_prefix("custom:") {
-        return require.call(module);
-    }
-    let bare = name.strip_prefix("affine:").unwrap_or(name);
-    if NAMES.contains(&bare) {
-        return require.call(format!("affine.{bare}"));
-    }
-    let hint = match options::nearest(bare, NAMES) {
-        Some(near) => format!("did you mean \"{near}\"?"),
-        None => format!("known are {}, \"custom:<module>\" and paths that end in .lua", NAMES.join(", ")),
-    };
-    Err(report::raise(Error::hinted(format!("env.make: no environment is called \"{name}\""), hint)))
-}
-
-/// A definition that went through `env.define`.
-fn checked(lua: &Lua, what: &Value, definition: Value) -> mlua::Result<Table> {
-    let require: Function = lua.globals().get("require")?;
-    let module: Table = require.call("affine.env")?;
-    let is_definition: bool = module.get::<Function>("is_definition")?.call(&definition)?;
-    match definition {
-        Value::Table(definition) if is_definition => Ok(definition),
-        other => {
-            let what = match what {
-                Value::String(name) => format!("\"{}\"", name.to_string_lossy()),
-                other => kind(other),
-            };
-            let message = format!("env.make: {what}: expected what env.define returns, got {}", kind(&other));
-            Err(report::raise(Error::message(message)))
-        }
-    }
 }
 
 impl UserData for EnvironmentHandle {
@@ -233,7 +157,8 @@ impl UserData for EnvironmentHandle {
         });
         methods.add_method("describe", |lua, this, values: MultiValue| {
             Args::new("env:describe", values).finish()?;
-            let about = this.play(|environment| Ok(environment.describe()))?;
+            let (about, instructions) =
+                this.play(|environment| Ok((environment.describe(), environment.instructions())))?;
             let table = lua.create_table()?;
             table.set("name", about.name)?;
             table.set("num_tasks", about.num_tasks)?;
@@ -241,6 +166,10 @@ impl UserData for EnvironmentHandle {
             table.set("score_high", about.score_range.1)?;
             table.set("success_threshold", about.success_threshold)?;
             table.set("max_turns", about.max_turns)?;
+            if let Some(instructions) = instructions {
+                let fields = [("source", instructions.source), ("sha256", &instructions.sha256)];
+                table.set("instructions", lua.create_table_from(fields)?)?;
+            }
             Ok(table)
         });
         methods.add_method("close", |_, this, values: MultiValue| {

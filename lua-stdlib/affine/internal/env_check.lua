@@ -1,0 +1,142 @@
+-- Plays an environment to see whether it keeps its promises: the same id gives the same bytes, instances share nothing,
+-- results have their types, the expert succeeds, no action breaks it.
+
+local env = require("affine.env")
+local random = require("affine.random")
+
+local env_check = {}
+
+local TASKS = 20
+
+-- What models say in their worst moments.
+local ODD =
+  { "", " ", "Action:", "Action:\nAction:", ("x"):rep(5000), "ä\u{2028}\0", "Action:\nlook\nAction:\nlook" }
+
+local function sameness(a, b, what)
+  if a ~= b then
+    error(("%s: %q and then %q"):format(what, a:sub(1, 200), b:sub(1, 200)), 0)
+  end
+end
+
+local function text(messages)
+  local parts = {}
+  for index, message in ipairs(messages) do
+    parts[index] = message.role .. ": " .. message.content
+  end
+  return table.concat(parts, "\n")
+end
+
+--- Takes steps until the episode or the turns end; the last score and whether it ended. `choose` gives actions.
+local function play(e, about, choose)
+  local score, done, turns = about.score_low, false, 0
+  while not done and turns < about.max_turns do
+    local action = choose()
+    if action == nil then
+      break
+    end
+    local _, reward, over, info = e:step(action)
+    score, turns, done = info.score or reward, turns + 1, over
+    if score < about.score_low or score > about.score_high then
+      local range = ("%g to %g"):format(about.score_low, about.score_high)
+      error(("action %q: the score %g is outside %s"):format(action:sub(1, 80), score, range), 0)
+    end
+  end
+  return score, done
+end
+
+local CHECKS = {
+  {
+    "reset twice gives the same bytes, and so do the opening turns",
+    function(e, _, _, task)
+      local first, opening = e:reset(task), text(e:messages())
+      sameness(first, e:reset(task), "the first observation")
+      sameness(opening, text(e:messages()), "the opening turns")
+    end,
+  },
+  {
+    "an episode leaves nothing behind",
+    function(e, about, other, task)
+      local first = e:reset(task)
+      local stream = random.new(task, "env check")
+      other:reset(task + 1 < (about.num_tasks or math.huge) and task + 1 or 0)
+      play(e, about, function()
+        return e:random_action(stream) or ODD[stream:int(1, #ODD)]
+      end)
+      sameness(first, e:reset(task), "the first observation after an episode")
+      sameness(first, other:reset(task), "the first observation of another instance")
+    end,
+  },
+  {
+    "the expert succeeds",
+    function(e, about, _, task)
+      e:reset(task)
+      local first = e:expert()
+      if first == nil then
+        return "there is no expert"
+      end
+      local score = play(e, about, function()
+        local action = first or e:expert()
+        first = nil
+        return action
+      end)
+      if score < about.success_threshold then
+        error(("its score is %g, a success is %g"):format(score, about.success_threshold), 0)
+      end
+    end,
+  },
+  {
+    "random play breaks nothing",
+    function(e, about, _, task)
+      e:reset(task)
+      local stream = random.new(task, "env check random")
+      if e:random_action(stream) == nil then
+        return "there is no random player"
+      end
+      play(e, about, function()
+        return e:random_action(stream)
+      end)
+    end,
+  },
+  {
+    "odd replies break nothing",
+    function(e, _, _, task)
+      for _, reply in ipairs(ODD) do
+        e:reset(task)
+        local action, complaint = e:parse(reply)
+        if action then
+          e:step(action)
+        elseif type(complaint) ~= "string" then
+          error(("neither action nor complaint for %q"):format(reply:sub(1, 80)), 0)
+        end
+      end
+    end,
+  },
+}
+
+--- Runs every check on the first tasks, printing one line for each. Returns how many failed.
+function env_check.run(name, options)
+  local e <close> = env.make(name, options)
+  local other <close> = env.make(name, options)
+  local about = e:describe()
+  local last = math.min(about.num_tasks or TASKS, TASKS) - 1
+  print(("%s, tasks 0 to %d"):format(about.name, last))
+  local failed = 0
+  for _, check in ipairs(CHECKS) do
+    local title, run = table.unpack(check)
+    local verdict, note = "ok", nil
+    for task = 0, last do
+      local passed, said = pcall(run, e, about, other, task)
+      if not passed then
+        verdict, note, failed = "FAIL", ("task %d: %s"):format(task, tostring(said)), failed + 1
+        break
+      elseif said then
+        verdict, note = "skip", said
+        break
+      end
+    end
+    print(("  %-5s %s%s"):format(verdict, title, note and ": " .. note or ""))
+  end
+  return failed
+end
+
+return env_check

@@ -1,0 +1,80 @@
+//! `affine env`: the environments that ship here or that a user wrote, listed, played, checked and served.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::Failure;
+use crate::lua::{self, Script};
+
+/// List, play, check and serve environments
+#[derive(Args)]
+pub struct Options {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// The environments that ship here: how many tasks, how many turns, where they come from
+    List,
+    /// Play a task yourself
+    Play {
+        #[command(flatten)]
+        which: Which,
+        /// The task's number
+        #[arg(long, value_name = "ID", default_value_t = 0)]
+        task: u32,
+    },
+    /// Play an environment to see whether it keeps its promises: same id same bytes, an expert that succeeds, no errors
+    Check {
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Serve an environment over HTTP as AgentGym's servers do, until Ctrl-C
+    Serve {
+        #[command(flatten)]
+        which: Which,
+        /// The address to listen on; 0.0.0.0 for every network of this machine
+        #[arg(long, default_value = "127.0.0.1")]
+        host: String,
+        /// 0 takes one that is free
+        #[arg(long, default_value_t = 8000)]
+        port: u16,
+    },
+}
+
+#[derive(Args)]
+struct Which {
+    /// As env.make takes it: a name, custom:NAME, a .lua file, http://HOST:PORT
+    name: String,
+    /// One of the environment's options; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+pub fn run(options: Options) -> Result<(), Failure> {
+    let mut words = Vec::new();
+    match options.action {
+        Action::List => words.push("list".to_string()),
+        Action::Play { which, task } => {
+            words.extend(["play".to_string(), which.name, task.to_string()]);
+            words.extend(which.set);
+        }
+        Action::Check { which } => {
+            words.extend(["check".to_string(), which.name]);
+            words.extend(which.set);
+        }
+        Action::Serve { which, host, port } => {
+            words.extend(["serve".to_string(), which.name, host, port.to_string()]);
+            words.extend(which.set);
+        }
+    }
+    let script = Script {
+        code: b"require('affine.internal.env_command').main(...)".to_vec(),
+        name: "=affine env".to_string(),
+        folder: PathBuf::new(),
+        args: std::iter::once("env".to_string()).chain(words).map(Into::into).collect(),
+    };
+    lua::run(&script).map_err(Failure::Script)
+}

@@ -1,0 +1,184 @@
+//! One environment on the server: what its client was last told, and how each original words it.
+
+use serde_json::{Map, Value, json};
+
+use super::arguments::Arguments;
+use crate::engine::env::agentgym::Kind;
+use crate::engine::env::{Environment, Step};
+
+/// An environment of a client's.
+#[derive(Default)]
+pub struct Seat {
+    pub environment: Option<Box<dyn Environment>>,
+    /// What was last said, in upstream's order of keys.
+    pub info: Map<String, Value>,
+    /// The task that was last begun.
+    pub task: u64,
+    /// BabyAI: the line with the goal, which precedes every observation that is asked for.
+    pub goal: String,
+    /// BabyAI: it was closed once, before it had begun.
+    pub crossed_out: bool,
+}
+
+/// How a request fails.
+pub enum Failure {
+    /// `{"error": …}` under status 200.
+    Said(String),
+    /// 500.
+    Crash,
+}
+
+pub type Answer = Result<Value, Failure>;
+
+impl From<crate::engine::Error> for Failure {
+    fn from(error: crate::engine::Error) -> Self {
+        Failure::Said(error.to_string())
+    }
+}
+
+pub fn said<T>(text: impl Into<String>) -> Result<T, Failure> {
+    Err(Failure::Said(text.into()))
+}
+
+impl Seat {
+    pub fn begin(&mut self, task: u64) -> Result<String, Failure> {
+        let environment = self.environment.as_mut().ok_or(Failure::Crash)?;
+        let observation = environment.reset(task)?;
+        self.task = task;
+        Ok(observation)
+    }
+
+    /// The reply to a reset.
+    pub fn begun(&mut self, kind: Option<Kind>, id: i128, observation: String, arguments: &Arguments) -> Answer {
+        let state = self.state();
+        match kind {
+            Some(Kind::TextCraft) => {
+                let begun = json!({ "observation": observation, "done": false, "reward": 0 });
+                self.update(&begun);
+                self.update(&json!({ "deleted": false }));
+                let mut reply = json!({ "id": id as i64 });
+                merge(&mut reply, &begun);
+                Ok(reply)
+            }
+            Some(Kind::WebShop) => {
+                self.update(&json!({ "observation": observation }));
+                Ok(json!([observation, null]))
+            }
+            Some(Kind::AlfWorld) => {
+                let observation = observation.split("\nAVAILABLE ACTIONS: ").next().unwrap_or_default();
+                let actions = told(&state, "admissible", "available_actions")?;
+                self.info.clear();
+                self.update(&json!({
+                    "world_type": arguments.text("world_type"),
+                    "game": arguments.integer("game").map(|game| game as i64),
+                    "observation": observation,
+                    "available_actions": actions,
+                    "done": false,
+                    "reward": 0,
+                    "deleted": false,
+                }));
+                let task_type = told(&state, "task_type", "task_type")?;
+                Ok(json!({
+                    "id": id as i64, "observation": observation, "available_actions": actions, "task_type": task_type
+                }))
+            }
+            Some(Kind::SciWorld) => {
+                let description = told(&state, "task_description", "task_description")?;
+                let described = format!("{}\n", description.as_str().unwrap_or_default());
+                let begun = json!({
+                    "task_name": told(&state, "task_name", "task_name")?,
+                    "var_num": told(&state, "var_num", "var_num")?,
+                    "task_description": description,
+                    "observation": observation.strip_prefix(&described).unwrap_or(&observation),
+                    "reward": 0,
+                    "score": 0,
+                    "deleted": false,
+                    "done": false,
+                });
+                self.update(&begun);
+                Ok(begun)
+            }
+            Some(Kind::BabyAi) | None => {
+                if kind.is_some() {
+                    self.goal = observation.split_inclusive('\n').next().unwrap_or_default().to_string();
+                }
+                let begun = json!({
+                    "observation": observation, "reward": 0, "score": 0, "deleted": false, "done": false
+                });
+                self.update(&begun);
+                Ok(begun)
+            }
+        }
+    }
+
+    /// The reply to a step.
+    pub fn stepped(&mut self, kind: Option<Kind>, step: &Step) -> Answer {
+        let said = match kind {
+            Some(Kind::WebShop) => {
+                let Step { observation, reward, done, .. } = step;
+                self.update(&json!({ "observation": observation }));
+                return Ok(json!({ "state": observation, "reward": reward, "done": done, "info": null }));
+            }
+            Some(Kind::TextCraft) => {
+                json!({ "observation": step.observation, "reward": short(step.reward), "done": step.done })
+            }
+            Some(Kind::AlfWorld) => json!({
+                "observation": step.observation,
+                "reward": step.reward,
+                "available_actions": told(&self.state(), "admissible", "available_actions")?,
+                "done": step.done,
+            }),
+            Some(Kind::BabyAi | Kind::SciWorld) | None => {
+                let number = if kind == Some(Kind::BabyAi) { zero_or_float } else { short };
+                json!({
+                    "observation": step.observation,
+                    "reward": number(step.reward),
+                    "score": number(step.score.unwrap_or(step.reward)),
+                    "done": step.done,
+                })
+            }
+        };
+        self.update(&said);
+        Ok(said)
+    }
+
+    pub fn state(&self) -> Map<String, Value> {
+        self.environment.as_ref().map(|environment| environment.state()).unwrap_or_default()
+    }
+
+    /// `dict.update`: known keys keep their place.
+    pub fn update(&mut self, changes: &Value) {
+        if let Value::Object(changes) = changes {
+            changes.iter().for_each(|(key, value)| drop(self.info.insert(key.clone(), value.clone())));
+        }
+    }
+}
+
+pub fn merge(object: &mut Value, more: &Value) {
+    if let (Value::Object(object), Value::Object(more)) = (object, more) {
+        object.extend(more.iter().map(|(key, value)| (key.clone(), value.clone())));
+    }
+}
+
+pub fn is_true(info: &Map<String, Value>, key: &str) -> bool {
+    info.get(key) == Some(&Value::Bool(true))
+}
+
+/// A fact of an environment's state; missing, the text of Python's KeyError.
+pub fn told(state: &Map<String, Value>, name: &str, original: &str) -> Answer {
+    match state.get(name) {
+        Some(value) => Ok(value.clone()),
+        None => said(format!("'{original}'")),
+    }
+}
+
+/// Whole numbers without a fraction.
+fn short(number: f64) -> Value {
+    let whole = number.fract() == 0.0 && number.abs() < 1e15;
+    if whole { json!(number as i64) } else { json!(number) }
+}
+
+/// BabyAI's rewards are the integer 0 or a float.
+fn zero_or_float(number: f64) -> Value {
+    if number == 0.0 { json!(0) } else { json!(number) }
+}

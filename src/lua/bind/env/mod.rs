@@ -1,0 +1,102 @@
+//! `affine.env`: environments by name, and the handle that a script plays with.
+
+mod handle;
+mod native;
+mod serve;
+
+use std::path::Path;
+
+use mlua::{AnyUserData, Function, Lua, MultiValue, Table, Value};
+
+use crate::engine::{Error, file};
+use crate::lua::args::{Args, kind};
+use crate::lua::environment::LuaEnvironment;
+use crate::lua::{self, options, report, require};
+pub use handle::{EnvironmentHandle, environments};
+
+/// The environments of the standard library that are written in Lua, and where each comes from.
+const IN_LUA: [(&str, &str); 1] = [("grid", "affine's own, in Lua")];
+
+pub fn module(lua: &Lua) -> mlua::Result<Table> {
+    let table = lua.create_table()?;
+    table.set("make", lua.create_function(make)?)?;
+    table.set("built_in", lua.create_function(built_in)?)?;
+    table.set("serve", lua.create_function(serve::serve)?)?;
+    Ok(table)
+}
+
+fn make(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
+    let mut args = Args::new("env.make", values);
+    let what = args.value("name")?;
+    let options = args.optional_table("options")?;
+    args.finish()?;
+    let definition = match &what {
+        Value::String(name) => {
+            let name = name.to_string_lossy();
+            if let Some(environment) = native::make(&name, options.clone())? {
+                return lua::handle(lua, "an environment", EnvironmentHandle::native(environment));
+            }
+            find(lua, &name)?
+        }
+        other => other.clone(),
+    };
+    let environment = LuaEnvironment::new(lua, checked(lua, &what, definition)?, options)?;
+    lua::handle(lua, "an environment", EnvironmentHandle::script(environment))
+}
+
+/// The names of what ships here, and where each comes from.
+fn built_in_rows() -> impl Iterator<Item = (&'static str, &'static str)> {
+    native::ALL.iter().map(|(name, origin, _)| (*name, *origin)).chain(IN_LUA)
+}
+
+fn built_in(lua: &Lua, values: MultiValue) -> mlua::Result<Table> {
+    Args::new("env.built_in", values).finish()?;
+    let rows = lua.create_table()?;
+    for (name, origin) in built_in_rows() {
+        rows.push(lua.create_table_from([("name", name), ("origin", origin)])?)?;
+    }
+    Ok(rows)
+}
+
+/// The definition behind a name: a Lua file, a module of the user's, or one that ships here.
+fn find(lua: &Lua, name: &str) -> mlua::Result<Value> {
+    if name.ends_with(".lua") {
+        let code = std::fs::read(name).map_err(|error| report::raise(file::unreadable(Path::new(name), &error)))?;
+        return require::chunk(lua, &code, &format!("@{name}")).eval();
+    }
+    let require: Function = lua.globals().get("require")?;
+    if let Some(module) = name.strip_prefix("custom:") {
+        return require.call(module);
+    }
+    let bare = native::bare(name);
+    if IN_LUA.iter().any(|(known, _)| *known == bare) {
+        return require.call(format!("affine.{bare}"));
+    }
+    let names: Vec<&str> = built_in_rows().map(|(name, _)| name).collect();
+    let hint = match options::nearest(bare, names.iter().copied()) {
+        Some(near) => format!("did you mean \"{near}\"?"),
+        None => {
+            let others = "\"custom:<module>\", paths that end in .lua and AgentGym servers (http://host:port)";
+            format!("known are {}, {others}", names.join(", "))
+        }
+    };
+    Err(report::raise(Error::hinted(format!("env.make: no environment is called \"{name}\""), hint)))
+}
+
+/// A definition that went through `env.define`.
+fn checked(lua: &Lua, what: &Value, definition: Value) -> mlua::Result<Table> {
+    let require: Function = lua.globals().get("require")?;
+    let module: Table = require.call("affine.env")?;
+    let is_definition: bool = module.get::<Function>("is_definition")?.call(&definition)?;
+    match definition {
+        Value::Table(definition) if is_definition => Ok(definition),
+        other => {
+            let what = match what {
+                Value::String(name) => format!("\"{}\"", name.to_string_lossy()),
+                other => kind(other),
+            };
+            let message = format!("env.make: {what}: expected what env.define returns, got {}", kind(&other));
+            Err(report::raise(Error::message(message)))
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! `affine env` from outside.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStderr, Stdio};
+
+use reqwest::blocking::Client;
+use serde_json::{Value, json};
+
+use crate::cli::{affine, code, stderr, stdout};
+
+fn run(args: &[&str]) -> std::process::Output {
+    affine().arg("env").args(args).output().unwrap()
+}
+
+#[test]
+fn list_shows_sizes_and_origins() {
+    let text = stdout(&run(&["list"]));
+    let line = |name: &str| text.lines().find(|line| line.starts_with(name)).unwrap_or_default().to_string();
+    assert!(line("textcraft").contains("544 tasks") && line("textcraft").contains("AgentGym"), "{text}");
+    assert!(line("grid").contains("in Lua") && line("sat").contains("any task id"), "{text}");
+}
+
+#[test]
+fn play_lets_a_person_play() {
+    let mut child = affine()
+        .args(["env", "play", "textcraft", "--task", "12"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let typed = b":expert\nget 3 wheat\ninventory\ncraft 1 bread using 3 wheat\n";
+    child.stdin.take().unwrap().write_all(typed).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let text = stdout(&output);
+    assert_eq!(code(&output), 0, "{text}");
+    for expected in [
+        "Goal: craft bread.",
+        "> get 3 wheat\n",
+        "Inventory: [wheat] (3) ",
+        "Crafted 1 minecraft:bread",
+        "The episode is over after 3 turns: score 1, a success.",
+    ] {
+        assert!(text.contains(expected), "{expected} is not in {text}");
+    }
+}
+
+#[test]
+fn check_passes_what_keeps_its_promises_and_names_what_does_not() {
+    for good in ["textcraft", "grid", "sat", "scripts/examples/guess.lua"] {
+        let output = run(&["check", good]);
+        assert_eq!(code(&output), 0, "{good}: {}{}", stdout(&output), stderr(&output));
+        assert!(stdout(&output).contains("ok    the expert succeeds"), "{good}: {}", stdout(&output));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bad.lua");
+    let bad = r#"
+        local env = require("affine.env")
+        local count = 0
+        return env.define {
+          name = "bad", prompt = "p", max_turns = 2,
+          reset = function() count = count + 1; return "episode " .. count end,
+          step = function(_, action) return "seen", action == "boom" and error("broken") or 0, false end,
+          expert = function() return "wrong" end,
+          random_action = function() return "boom" end,
+        }"#;
+    std::fs::write(&path, bad).unwrap();
+    let output = run(&["check", path.to_str().unwrap()]);
+    assert_eq!(code(&output), 1);
+    let text = stdout(&output);
+    for expected in [
+        "FAIL  reset twice gives the same bytes, and so do the opening turns: task 0: the first observation: \"episode 1\"",
+        "FAIL  the expert succeeds: task 0: its score is 0, a success is 1",
+        "FAIL  random play breaks nothing: task 0: ",
+        "ok    odd replies break nothing",
+    ] {
+        assert!(text.contains(expected), "{expected} is not in {text}");
+    }
+    assert!(stderr(&output).contains("4 checks failed"), "{}", stderr(&output));
+}
+
+/// A server, its address, and what it says: nobody reads on, but a closed pipe would end it. It is killed when dropped.
+struct Serving(Child, String, #[allow(dead_code)] BufReader<ChildStderr>);
+
+impl Serving {
+    fn start(args: &[&str]) -> Self {
+        let mut command = affine();
+        command.args(["env", "serve"]).args(args).args(["--port", "0"]).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut says = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        says.read_line(&mut line).unwrap();
+        let base = line.split("at ").nth(1).and_then(|rest| rest.split(',').next());
+        let base = base.unwrap_or_else(|| panic!("no address in {line}")).to_string();
+        Serving(child, base, says)
+    }
+
+    fn post(&self, path: &str, body: Value) -> Value {
+        Client::new().post(format!("{}{path}", self.1)).json(&body).send().unwrap().json().unwrap()
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn serve_answers_agentgyms_clients_until_it_is_interrupted() {
+    let mut serving = Serving::start(&["textcraft", "--set", "max_distractors=0"]);
+    assert_eq!(serving.post("/create", json!({}))["id"], 0);
+    let begun = serving.post("/reset", json!({ "id": 0, "data_idx": 12 }));
+    let expected = "Crafting commands:\ncraft 1 bread using 3 wheat\n\nGoal: craft bread.";
+    assert_eq!(begun, json!({ "id": 0, "observation": expected, "done": false, "reward": 0 }));
+
+    let player = affine()
+        .args(["-e", "local e <close> = require('affine.env').make(...)\nprint(e:reset(12))", &serving.1])
+        .output()
+        .unwrap();
+    assert_eq!(stdout(&player), format!("{expected}\n"), "{}", stderr(&player));
+
+    let interrupt = std::process::Command::new("kill").args(["-INT", &serving.0.id().to_string()]).status().unwrap();
+    assert!(interrupt.success());
+    assert_eq!(serving.0.wait().unwrap().code(), Some(130));
+}
+
+#[test]
+fn an_environment_written_in_lua_is_served() {
+    let serving = Serving::start(&["scripts/examples/guess.lua"]);
+    assert_eq!(serving.post("/create", json!({})), json!({ "id": 0 }));
+    assert_eq!(serving.post("/reset", json!({ "id": 0, "data_idx": 1 }))["observation"], "Guess.");
+    let step = serving.post("/step", json!({ "id": 0, "action": "x" }));
+    assert_eq!(step, json!({ "observation": "Not a whole number.", "reward": 0, "score": 0, "done": false }));
+}
+
+#[test]
+fn a_wrong_command_line_is_refused_in_one_sentence() {
+    assert_eq!(code(&run(&["serv"])), 2);
+    let output = run(&["play", "textcaft"]);
+    assert_eq!(code(&output), 1);
+    assert!(stderr(&output).contains("did you mean \"textcraft\"?"), "{}", stderr(&output));
+    let output = run(&["check", "textcraft", "--set", "novalue"]);
+    assert!(stderr(&output).contains("--set: expected KEY=VALUE, got `novalue`"), "{}", stderr(&output));
+}
