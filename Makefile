@@ -41,6 +41,7 @@ check: ready .tools/bin/stylua .tools/bin/emmylua_check
 peer-check: build
 	@$(PYTHON) scripts/peer/textcraft.py $(BINARY)
 	$(PYTHON) scripts/peer/agentgym_client.py $(BINARY)
+	$(PYTHON) scripts/peer/adapters.py $(BINARY)
 
 install: build
 	@install -D -m 755 $(BINARY) "$(DESTDIR)$(PREFIX)/bin/affine"

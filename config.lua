@@ -62,7 +62,13 @@ return {
     num_samples = 2000, -- demonstrations (by environment)
     first_task_id = 20000, -- task id of the first demonstration
     expert_noise = 0.0, -- share of the expert's actions replaced by random ones (by environment)
+    reasoning = true, -- the expert says why before it acts, where it can
+    min_score = 0.5, -- demonstrations that score less, from 0 to 1, are left out (by environment)
+    deduplicate = true, -- a conversation that came before is left out
     train_split = 0.9, -- share of the demonstrations trained on; the rest measures the validation loss
+    split_by = "task", -- task: a hash of the task id decides the side; order: the last ones are for validation
+    files = {}, -- more demonstrations: files of validators' results or of conversations, filtered by min_score
+    model = "", -- a folder or Hub id: a model plays instead of the experts, and what scores min_score is kept
     base = {
       num_samples = 2500, -- episodes of random play per environment for a new model (by environment)
       first_task_id = 0, -- task id of the first of them
@@ -142,6 +148,10 @@ return {
         environments = { { name = "affine:sat", n = 4, k = 2, m = 10 }, "grid" },
         num_samples = { sat = 3500, grid = 4500 },
         expert_noise = { grid = 0.3 },
+        reasoning = false,
+        min_score = 0.0,
+        deduplicate = false,
+        split_by = "order",
         train_split = 0.95,
       },
       rl = {
@@ -163,6 +173,8 @@ return {
     -- The original pipeline: Qwen3-4B with the sections' own values.
     ["affine-0004"] = {
       model = { base_model_path = "kiwikiw/Affine-0004" },
+      -- abd, ded and sciworld join here when they are there.
+      data = { environments = { "sat", "webshop", "alfworld", "babyai", "textcraft" } },
     },
   },
 }

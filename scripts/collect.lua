@@ -4,20 +4,27 @@
 --
 -- Leaves in data_cache/: held_out.json (SHA-256 of every prompt that the evaluation will use), base.jsonl (uniformly
 -- random play, only when a new model is made), sft.jsonl (the experts' episodes) and validation.jsonl (the rest of
--- those). Every record names its environment, task id and policy. A task whose prompt is held out is skipped,
+-- those). Every record names its environment, task id, policy, instructions, version and score. A task whose prompt is held out is skipped,
 -- whatever its id: two ids can give the same prompt.
 
+local affine = require("affine")
+local collect = require("affine.collect")
 local env = require("affine.env")
 local fs = require("affine.fs")
 local json = require("affine.json")
 local pipeline = require("affine.pipeline")
 local random = require("affine.random")
+local time = require("affine.time")
+
+-- A line per task tried: after an interruption, or with a larger num_samples, collecting goes on where it was.
+local JOURNALS = "data_cache/journals"
 
 --- The prompt hashes of all evaluation tasks, as a set and as a list.
 local function hold_out(environments, evaluation)
   local set, list = {}, {}
   for _, e in ipairs(environments) do
-    for task_id = evaluation.first_task_id, evaluation.first_task_id + evaluation.num_eval_samples - 1 do
+    local ids = collect.task_ids(e:describe(), evaluation.first_task_id, evaluation.num_eval_samples, 0)
+    for _, task_id in ipairs(ids) do
       local hash = e:prompt_hash(task_id)
       if not set[hash] then
         set[hash] = true
@@ -28,102 +35,214 @@ local function hold_out(environments, evaluation)
   return set, list
 end
 
---- Plays `count` episodes of tasks that are not held out, from `first_task_id` on; returns their records.
-local function play(stage, e, held_out, first_task_id, count, player)
-  local name, records = e:describe().name, {}
-  local skipped, failed, successes, task_id = 0, 0, 0, first_task_id
-  while #records < count do
-    if held_out[e:prompt_hash(task_id)] then
-      skipped = skipped + 1
-      if skipped > 100 + 10 * #records then
-        pipeline.fail(
-          "%s: nearly every prompt is one of the evaluation's too; its tasks are too much alike",
-          name
-        )
+--- A player as a source: its episodes of tasks that are not held out.
+local function source_of(stage, e, player, held_out, about)
+  local failed = 0
+  return {
+    name = ("%s-%s"):format(about.name, player.kind),
+    key = player.key,
+    deduplicate = player.deduplicate,
+    tasks = player.tasks,
+    draw = function(task_id)
+      if held_out[e:prompt_hash(task_id)] then
+        return nil, "held out"
       end
-    else
       local ok, episode = pcall(env.play, e, task_id, player.choose(task_id))
       ---@cast episode -nil
-      if ok and episode.turns > 0 then
-        records[#records + 1] =
-          { messages = episode.messages, env = name, task_id = task_id, policy = player.policy }
-        successes = successes + (episode.success and 1 or 0)
-      else
+      if not ok or episode.turns == 0 then
+        local why = ok and "the player gave up" or tostring(episode)
+        stage:say("%s: task %d gave no episode: %s", about.name, task_id, why)
         failed = failed + 1
-        stage:say(
-          "%s: task %d gave no episode: %s",
-          name,
-          task_id,
-          ok and "the player gave up" or tostring(episode)
-        )
-        if failed > math.max(10, 0.05 * count) then
-          pipeline.fail("%s: more than 5 %% of the episodes failed", name)
+        if failed > math.max(10, 0.05 * player.count) then
+          pipeline.fail("%s: more than 5 %% of the episodes failed", about.name)
         end
+        return nil, "failed"
       end
+      local score = (episode.score - about.score_low) / (about.score_high - about.score_low)
+      if score < player.min_score then
+        return nil, "score below data.min_score"
+      end
+      return {
+        messages = episode.messages,
+        env = about.name,
+        task_id = task_id,
+        policy = player.policy,
+        source = "affine " .. affine.version,
+        instructions = about.instructions and about.instructions.sha256,
+        score = score,
+        success = episode.success,
+      }
+    end,
+  }
+end
+
+--- Plays a source's tasks and says what came of them.
+local function play(stage, e, held_out, player)
+  local about = e:describe()
+  local source, shown, successes = source_of(stage, e, player, held_out, about), time.clock(), 0
+  local records, left_out = collect.run(JOURNALS, source, player.count, function(count, left, reason)
+    local skipped = left["held out"] or 0
+    if reason == "held out" and not about.num_tasks and skipped > 100 + 10 * count then
+      pipeline.fail(
+        "%s: nearly every prompt is one of the evaluation's too; its tasks are too much alike",
+        about.name
+      )
     end
-    task_id = task_id + 1
+    if time.clock() - shown > 5 then
+      shown = time.clock()
+      stage:say("%s: %d/%d", source.name, count, player.count)
+    end
+  end)
+  local reasons = {}
+  for reason, count in pairs(left_out) do
+    reasons[#reasons + 1] = ("%d %s"):format(count, reason)
+  end
+  table.sort(reasons)
+  for _, record in ipairs(records) do
+    successes = successes + (record.success and 1 or 0)
   end
   local share = 100 * successes / math.max(1, #records)
-  local text = "%-10s %-20s %5d episodes, %5.1f %% succeed; %d prompts held out"
-  stage:say(text, name, player.policy, #records, share, skipped)
+  local text = "%-10s %-20s %5d episodes, %5.1f %% succeed; left out: %s"
+  stage:say(
+    text,
+    about.name,
+    player.policy,
+    #records,
+    share,
+    #reasons > 0 and table.concat(reasons, ", ") or "none"
+  )
+  if #records == 0 then
+    pipeline.fail("%s: %s gave no record", about.name, player.policy)
+  end
   return records
 end
 
 --- Plays uniformly at random.
 local function random_player(seed, e)
   return {
+    kind = "random",
     policy = "random",
     choose = function(task_id)
       local rng = random.new(seed, "collect random", task_id)
       return function()
-        return e:random_action(rng)
+        local action = e:random_action(rng)
+        return action and e:reply(action)
       end
     end,
   }
 end
 
 --- Plays as the expert, but in a share of the turns at random.
-local function expert_player(seed, e, noise)
+local function expert_player(seed, e, noise, reasoning)
   return {
+    kind = "expert",
     policy = noise > 0 and ("expert, %g %% random"):format(100 * noise) or "expert",
     choose = function(task_id)
       local rng = random.new(seed, "collect expert", task_id)
       return function()
+        local action, thought
         if rng:float() < noise then
-          return e:random_action(rng)
+          action = e:random_action(rng)
+        elseif reasoning then
+          action, thought = e:explain()
+        else
+          action = e:expert()
         end
-        return e:expert()
+        return action and e:reply(action, thought)
       end
     end,
   }
 end
 
-local function append(list, items, first, last)
-  table.move(items, first, last, #list + 1, list)
+--- Plays as a model does: rejection sampling.
+local function model_player(settings, m)
+  local evaluation = settings.evaluation
+  return {
+    kind = "model",
+    policy = settings.data.model,
+    choose = function(task_id)
+      local turn = 0
+      return function(_, messages)
+        turn = turn + 1
+        local seed = random.new(settings.seed, "collect model", task_id * 1000 + turn):int(0, 2 ^ 31)
+        local sampling =
+          { temperature = evaluation.temperature, max_new_tokens = evaluation.max_new_tokens, seed = seed }
+        return m:chat(messages, sampling)
+      end
+    end,
+  }
 end
 
-local function collect(settings, stage)
+local function append(list, items)
+  table.move(items, 1, #items, #list + 1, list)
+end
+
+--- Says what a file gave, with held-out prompts left out.
+local function read_file(stage, path, settings, held_out)
+  local min_score = type(settings.data.min_score) == "number" and settings.data.min_score or 0.5
+  local records, left_out = collect.read(path, min_score, held_out)
+  local reasons = {}
+  for reason, count in pairs(left_out) do
+    reasons[#reasons + 1] = ("%d %s"):format(count, reason)
+  end
+  table.sort(reasons)
+  local rest = #reasons > 0 and table.concat(reasons, ", ") or "none"
+  stage:say("%s: %d records; left out: %s", path, #records, rest)
+  return records
+end
+
+local function run(settings, stage)
   local data = settings.data
+  if stage.flags.force and fs.exists(JOURNALS) then
+    fs.remove(JOURNALS, { recursive = true })
+  end
   local environments, names = pipeline.environments(settings)
   local held_out, hashes = hold_out(environments, settings.evaluation)
   fs.write(stage.output .. "/held_out.json", json.encode(hashes))
   stage:say("%d prompts are held out for the evaluation", #hashes)
 
   local base, train, validation = {}, {}, {}
+  local m <close> = data.model ~= "" and pipeline.load_model(settings, data.model) or nil
   for index, e in ipairs(environments) do
+    --- What a player needs beside its choices, and what decides its records.
+    local function ready(player, first, count, min_score, deduplicate)
+      player.count, player.min_score, player.deduplicate = count, min_score, deduplicate
+      player.key = {
+        affine.version,
+        data.environments[index],
+        settings.seed,
+        player.policy,
+        player.kind ~= "random" and data.reasoning,
+        first,
+        min_score,
+        fs.sha256(table.concat(hashes)),
+        player.kind == "model" and { settings.evaluation.temperature, settings.evaluation.max_new_tokens }
+          or 0,
+      }
+      player.tasks = function()
+        return collect.training_ids(e:describe(), first, count)
+      end
+      return player
+    end
     if settings.model.base_model_path == "" then
       local count = pipeline.by_environment(settings, "data.base.num_samples", names[index])
-      local player = random_player(settings.seed, e)
-      local episodes = play(stage, e, held_out, data.base.first_task_id, count, player)
-      append(base, episodes, 1, #episodes)
+      local player = ready(random_player(settings.seed, e), data.base.first_task_id, count, 0, false)
+      append(base, play(stage, e, held_out, player))
     end
     local count = pipeline.by_environment(settings, "data.num_samples", names[index])
     local noise = pipeline.by_environment(settings, "data.expert_noise", names[index], 0)
-    local player = expert_player(settings.seed, e, noise)
-    local episodes = play(stage, e, held_out, data.first_task_id, count, player)
-    local split = math.floor(data.train_split * #episodes)
-    append(train, episodes, 1, split)
-    append(validation, episodes, split + 1, #episodes)
+    local min_score = pipeline.by_environment(settings, "data.min_score", names[index], 0.5)
+    local player = m and model_player(settings, m) or expert_player(settings.seed, e, noise, data.reasoning)
+    local records =
+      play(stage, e, held_out, ready(player, data.first_task_id, count, min_score, data.deduplicate))
+    local some, rest = collect.split(records, data.train_split, data.split_by)
+    append(train, some)
+    append(validation, rest)
+  end
+  for _, path in ipairs(data.files) do
+    local some, rest = collect.split(read_file(stage, path, settings, held_out), data.train_split, "task")
+    append(train, some)
+    append(validation, rest)
   end
 
   if #base > 0 then
@@ -148,7 +267,7 @@ local stage = pipeline.stage {
   output = function()
     return "data_cache"
   end,
-  run = collect,
+  run = run,
 }
 
 pipeline.main(stage, ...)

@@ -6,6 +6,7 @@
 -- answer (chosen on other tasks), a one-line rule where there is one, and the expert play the same tasks. Leaves
 -- summary.json in models/evaluation and in the run folder, and prints one table.
 
+local collect = require("affine.collect")
 local eval = require("affine.eval")
 local fs = require("affine.fs")
 local json = require("affine.json")
@@ -29,12 +30,23 @@ local function judged(settings)
   return folders, order
 end
 
+--- The ids that are judged; of an environment with few tasks some spread evenly over them, which the second
+--- result says.
+local function tasks_of(e, evaluation)
+  return collect.task_ids(e:describe(), evaluation.first_task_id, evaluation.num_eval_samples, 0)
+end
+
 local function play_baselines(environments, names, evaluation, seed)
   local baselines = {}
   for _, kind in ipairs(BASELINES) do
     for index, e in ipairs(environments) do
       local options = pipeline.pick(evaluation, BASELINE)
       options.kind, options.seed = kind, seed
+      local ids, is_spread = tasks_of(e, evaluation)
+      if is_spread then
+        local first, count = evaluation.choose_first_task_id, evaluation.num_eval_samples
+        options.task_ids, options.choose_task_ids = ids, collect.task_ids(e:describe(), first, count, 1)
+      end
       local row = eval.baseline(e, options)
       if row then
         baselines[kind] = baselines[kind] or {}
@@ -49,8 +61,26 @@ end
 local function judge(m, environments, evaluation, temperature, seed)
   local options = pipeline.pick(evaluation, SAMPLING)
   options.batch_size = evaluation.batch_size
-  options.envs, options.temperature, options.seed = environments, temperature, seed
-  return eval.run(m, options).envs
+  options.temperature, options.seed = temperature, seed
+  local together, rows = {}, {}
+  local function play(list, task_ids)
+    options.envs, options.task_ids = list, task_ids
+    for name, row in pairs(eval.run(m, options).envs) do
+      rows[name] = row
+    end
+  end
+  for _, e in ipairs(environments) do
+    local ids, is_spread = tasks_of(e, evaluation)
+    if is_spread then
+      play({ e }, ids)
+    else
+      together[#together + 1] = e
+    end
+  end
+  if #together > 0 then
+    play(together)
+  end
+  return rows
 end
 
 --- Says so when a prompt of the evaluation was not kept out of the training data.
@@ -60,7 +90,7 @@ local function check_held_out(environments, evaluation, stage)
     held_out[hash] = true
   end
   for _, e in ipairs(environments) do
-    for task_id = evaluation.first_task_id, evaluation.first_task_id + evaluation.num_eval_samples - 1 do
+    for _, task_id in ipairs((tasks_of(e, evaluation))) do
       missing = missing + (held_out[e:prompt_hash(task_id)] and 0 or 1)
     end
   end

@@ -17,6 +17,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("data",     &["text"]),
     ("text",     &[]),
     ("hub",      &[]),
+    ("sandbox",  &[]),
     ("track",    &[]),
 ];
 

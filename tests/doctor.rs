@@ -78,7 +78,7 @@ fn an_environments_data_is_found_where_its_variable_says() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path().to_str().unwrap();
     let (_, findings) = doctor(&[("ALFWORLD_DATA", here)]);
-    let message = format!("ALFWORLD_DATA names {here}, but there is nothing with json_2.1.1 in it");
+    let message = format!("ALFWORLD_DATA names {here}, but there is no json_2.1.1 in it");
     assert_eq!(finding(&findings, "alfworld")["message"], message);
     std::fs::create_dir(folder.path().join("json_2.1.1")).unwrap();
     let (_, findings) = doctor(&[("ALFWORLD_DATA", here)]);

@@ -35,6 +35,7 @@ mod golden;
 /// Ctrl-C and SIGTERM.
 mod interruption;
 /// Every script under tests/lua.
+mod lora_golden;
 mod lua;
 /// Error messages, word by word.
 mod messages;
@@ -54,8 +55,16 @@ mod records;
 mod rl_golden;
 /// Episodes and how they end.
 mod rollout;
+/// Untrusted programs and what they may not do.
+mod sandbox;
 /// SAT against the subnet's own tasks and verdicts.
 mod sat;
+/// ScienceWorld on its real simulator.
+mod sciworld;
+/// The small simulator of our own.
+mod sciworld_mini;
+/// The five stages over every environment.
+mod stages;
 /// The LuaCATS stubs and the live modules name the same functions.
 mod stubs;
 /// TextCraft against the original's texts and verdicts.

@@ -23,6 +23,7 @@ const STAND_IN: &str = "--set model.base_model_path=models/stand-in --set 'data.
 /// Commands that would take minutes, and what is appended to them.
 const LONG: &[(&str, &[&str])] = &[
     ("affine scripts/collect.lua", &[SMALL]),
+    ("affine scripts/collect.lua --preset affine-0004 --set data.num_samples=200", &[SMALL]),
     ("affine scripts/sft.lua", &[SMALL]),
     ("affine scripts/rl.lua", &[SMALL]),
     ("affine scripts/evaluate.lua", &[SMALL]),

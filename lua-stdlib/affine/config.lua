@@ -14,9 +14,11 @@ local config = {}
 config.by_environment = {
   ["data.num_samples"] = true,
   ["data.expert_noise"] = true,
+  ["data.min_score"] = true,
   ["data.base.num_samples"] = true,
   ["rl.num_rollouts"] = true,
 }
+local LIST = { ["data.files"] = true }
 local NAME_OR_LIST = { ["training.target_modules"] = true }
 local MAY_BE_NEGATIVE = { ["training.max_steps"] = true }
 
@@ -65,7 +67,7 @@ end
 
 --- A table of named settings, as opposed to a value that happens to be a table.
 local function is_section(default)
-  return type(default) == "table" and default[1] == nil
+  return type(default) == "table" and default[1] == nil and next(default) ~= nil
 end
 
 local function check_number(path, value, default)
@@ -111,7 +113,7 @@ local function check(path, value, default)
       numbers[name] = check_number(path .. "." .. tostring(name), number, default)
     end
     return numbers
-  elseif NAME_OR_LIST[path] and type(value) == "table" then
+  elseif (LIST[path] or NAME_OR_LIST[path]) and type(value) == "table" then
     return check_list_of_strings(path, value)
   elseif type(default) == "number" then
     return check_number(path, value, default)
@@ -215,6 +217,9 @@ local function parse_set(text, defaults)
   end
   local chunk = load("return " .. written, "=--set", "t", {})
   local ok, value = pcall(chunk or error)
+  if not ok then
+    value = nil -- a path such as models/base reads as arithmetic
+  end
   local is_text = not ok or value == nil or type(value) == "function"
   if is_text or type(config.get(defaults, path)) == "string" and type(value) ~= "table" then
     value = type(value) == "string" and value or written

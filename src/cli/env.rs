@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::Failure;
+use crate::engine::env::setup::{self, Wishes};
+use crate::lua::report::Report;
 use crate::lua::{self, Script};
 
-/// List, play, check and serve environments
+/// List, play, check, serve and set up environments
 #[derive(Args)]
 pub struct Options {
     #[command(subcommand)]
@@ -42,6 +44,17 @@ enum Action {
         #[arg(long, default_value_t = 8000)]
         port: u16,
     },
+    /// Obtain what an environment needs and what does not ship here: the simulator of sciworld
+    Setup {
+        /// The environment: sciworld
+        name: String,
+        /// Install into this folder, in place of one below ~/.cache/affine
+        #[arg(long)]
+        folder: Option<PathBuf>,
+        /// The Python whose pip obtains it, in place of python3
+        #[arg(long)]
+        python: Option<String>,
+    },
 }
 
 #[derive(Args)]
@@ -69,6 +82,7 @@ pub fn run(options: Options) -> Result<(), Failure> {
             words.extend(["serve".to_string(), which.name, host, port.to_string()]);
             words.extend(which.set);
         }
+        Action::Setup { name, folder, python } => return set_up(&name, &Wishes { folder, python }),
     }
     let script = Script {
         code: b"require('affine.internal.env_command').main(...)".to_vec(),
@@ -77,4 +91,12 @@ pub fn run(options: Options) -> Result<(), Failure> {
         args: std::iter::once("env".to_string()).chain(words).map(Into::into).collect(),
     };
     lua::run(&script).map_err(Failure::Script)
+}
+
+fn set_up(name: &str, wishes: &Wishes) -> Result<(), Failure> {
+    match setup::run(name, wishes) {
+        Ok(sentence) => println!("{sentence}"),
+        Err(error) => return Err(Failure::Script(Report::of(&error))),
+    }
+    Ok(())
 }

@@ -45,6 +45,12 @@ pub fn memory() -> Option<Memory> {
     Some(Memory { total: machine.total.min(limit), available: machine.available.min(limit.saturating_sub(used)) })
 }
 
+/// The memory that a process takes at the moment, in bytes; pages that it shares with others count in full.
+pub fn resident_bytes(process: u32) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    kilobytes(&text, "VmRSS:")
+}
+
 /// A line of /proc/meminfo such as `MemTotal:  24624772 kB`, in bytes.
 fn kilobytes(text: &str, name: &str) -> Option<u64> {
     let rest = text.lines().find_map(|line| line.strip_prefix(name))?;

@@ -21,6 +21,7 @@ pub mod plan;
 pub mod random;
 pub mod rl;
 pub mod rollout;
+pub mod sandbox;
 pub mod tensor;
 pub mod text;
 pub mod track;

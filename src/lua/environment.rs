@@ -8,7 +8,7 @@ use mlua::{Function, IntoLuaMulti, Lua, MultiValue, Table, Value};
 
 use super::args::{integral, kind};
 use super::{convert, options, report};
-use crate::engine::env::{Description, Environment, Parsed, Step};
+use crate::engine::env::{Description, Environment, Explained, Parsed, Step};
 use crate::engine::text::Message;
 use crate::engine::{Error, Result};
 
@@ -174,6 +174,27 @@ impl Environment for LuaEnvironment {
 
     fn expert(&mut self) -> Result<Option<String>> {
         self.action("expert", ())
+    }
+
+    fn explain(&mut self) -> Result<Option<Explained>> {
+        let Some(values) = self.call("explain", ())? else {
+            return Ok(self.expert()?.map(|action| Explained { action, thought: None }));
+        };
+        if first(&values).is_nil() {
+            return Ok(None);
+        }
+        let action = self.text("explain", "an action as a string, or nil", first(&values))?;
+        let thought = match values.get(1) {
+            None | Some(Value::Nil) => None,
+            Some(thought) => Some(self.text("explain", "a thought as a string, or nil", thought)?),
+        };
+        Ok(Some(Explained { action, thought }))
+    }
+
+    fn reply(&self, action: &str, thought: Option<&str>) -> String {
+        let said = self.call("reply", (action, thought));
+        let said = said.ok().flatten().and_then(|values| self.text("reply", "a string", first(&values)).ok());
+        said.unwrap_or_else(|| action.to_string())
     }
 
     fn random_action(&mut self, random: &mut dyn FnMut(u64) -> u64) -> Result<Option<String>> {

@@ -57,6 +57,12 @@ impl Report {
         Report { message, hint, traceback, interrupted }
     }
 
+    /// An error that no script was part of.
+    pub fn of(error: &Error) -> Self {
+        let (message, hint) = (error.to_string(), error.hint().map(str::to_string));
+        Report { message, hint, traceback: error.trace().to_vec(), interrupted: error.is_interrupted() }
+    }
+
     /// The error as a Lua string: the message, and the hint on a line of its own. So the hint survives being joined to
     /// other text, raised again and logged.
     pub fn text(&self) -> String {

@@ -4,6 +4,7 @@
 ---@class affine
 ---@field version string The version of the host, such as `0.1.0`.
 ---@field card affine.card
+---@field collect affine.collect
 ---@field config affine.config
 ---@field env affine.env
 ---@field eval affine.eval
@@ -16,6 +17,7 @@
 ---@field path affine.path
 ---@field pipeline affine.pipeline
 ---@field random affine.random
+---@field sandbox affine.sandbox
 ---@field report affine.report
 ---@field tensor affine.tensor
 ---@field test affine.test

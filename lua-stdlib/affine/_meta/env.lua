@@ -26,6 +26,8 @@ local env = {}
 ---@field messages? fun(self: table): affine.model.Message[] The opening turns, in place of `system` and `prompt`.
 ---@field parse? fun(self: table, reply: string): string?, string? The action in a reply, or nil and a complaint; without it the trimmed reply.
 ---@field expert? fun(self: table): string? A demonstrator's next action.
+---@field explain? fun(self: table): string?, string? The same with the reason; without it `expert` and none.
+---@field reply? fun(self: table, action: string, thought?: string): string What `parse` reads; without it the action.
 ---@field random_action? fun(self: table, rng: affine.random.Random): string
 ---@field rule? fun(self: table): string? The action of a one-line rule.
 ---@field constant_actions? string[] Candidates for the constant baseline.
@@ -182,6 +184,17 @@ function Environment:step(action) end
 --- A demonstrator's next action, or nil where there is no expert or it is stuck.
 ---@return string?
 function Environment:expert() end
+
+--- The expert's next action and the reason for it, where it can give one. It may be another action than `expert`'s.
+---@return string? action
+---@return string? thought
+function Environment:explain() end
+
+--- The reply that says an action, which `parse` reads, after a thought where the format has a place for one.
+---@param action string
+---@param thought? string
+---@return string
+function Environment:reply(action, thought) end
 
 --- A uniformly random action, or nil where the environment has none.
 ---@param rng affine.random.Random

@@ -19,6 +19,7 @@ local eval = {}
 ---@field envs affine.env.Environment[]
 ---@field num_eval_samples? integer Tasks per environment, one episode each.
 ---@field first_task_id? integer
+---@field task_ids? integer[] These tasks, instead of `num_eval_samples` from `first_task_id` on.
 ---@field temperature? number 0 is greedy.
 ---@field top_k? integer
 ---@field top_p? number
@@ -37,6 +38,8 @@ function eval.run(m, options) end
 ---@field kind "random"|"constant"|"rule"|"expert"
 ---@field num_eval_samples? integer
 ---@field first_task_id? integer
+---@field task_ids? integer[]
+---@field choose_task_ids? integer[] For "constant": the best candidate is chosen on these.
 ---@field choose_first_task_id? integer For "constant": the best candidate is chosen on tasks from here on.
 ---@field action? string For "constant": this one, without choosing.
 ---@field seed? integer

@@ -45,8 +45,11 @@ local Model = {}
 ---@field lora_r? integer
 ---@field lora_alpha? number The adapter's output is scaled by lora_alpha / lora_r.
 ---@field lora_dropout? number
----@field target_modules? "all-linear"|string[]
+---@field target_modules? "all-linear"|string|string[] A list of module names or of their ends, or a regular expression for whole module names (`model.layers.0.self_attn.q_proj`).
 ---@field use_rslora? boolean Scale by lora_alpha / sqrt(lora_r) instead.
+---@field use_dora? boolean Learn the length of each row of the adapted weight beside its direction.
+---@field rank_pattern? table<string, integer> Other ranks for modules whose name ends with the key, a regular expression.
+---@field alpha_pattern? table<string, number> Other alphas, likewise.
 ---@field seed? integer
 
 --- Adds an adapter that changes nothing yet; from now on only it is trained.

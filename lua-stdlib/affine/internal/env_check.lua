@@ -36,9 +36,10 @@ local function play(e, about, choose)
     end
     local _, reward, over, info = e:step(action)
     score, turns, done = info.score or reward, turns + 1, over
-    if score < about.score_low or score > about.score_high then
-      local range = ("%g to %g"):format(about.score_low, about.score_high)
-      error(("action %q: the score %g is outside %s"):format(action:sub(1, 80), score, range), 0)
+    -- A penalty below the range is allowed, and counts as the lowest score.
+    if not (score <= about.score_high) then
+      local text = "action %q: the score %g is above %g, the highest"
+      error(text:format(action:sub(1, 80), score, about.score_high), 0)
     end
   end
   return score, done

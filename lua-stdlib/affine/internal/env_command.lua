@@ -19,7 +19,7 @@ function command.list()
     local made, e = pcall(env.make, built_in.name)
     local facts = made and ("%-13s %-9s"):format(size(e:describe()), count(e:describe().max_turns, "turn"))
       or tostring(e):match("^[^\n]*")
-    print(("%-10s %s  %s"):format(built_in.name, facts, built_in.origin))
+    print(("%-13s %s  %s"):format(built_in.name, facts, built_in.origin))
     if made then
       e:close()
     end

@@ -3,73 +3,54 @@
 use std::path::{Path, PathBuf};
 
 use super::Finding;
-use super::programs::Python;
+use crate::engine::env::sciworld::find;
 
-/// Where an environment's optional data is looked for.
-struct Part {
-    environment: &'static str,
-    /// Names the file or the folder.
-    variable: &'static str,
-    /// Without the variable: below the home folder.
-    at_home: Option<&'static str>,
-    /// Without either: in a Python package.
-    package: Option<(&'static str, &'static str)>,
-    /// What must be in it, where it is a folder.
-    holds: Option<&'static str>,
-    without: &'static str,
-    advice: &'static str,
+pub fn data() -> Vec<Finding> {
+    vec![alfworld(), sciworld()]
 }
 
-const PARTS: [Part; 2] = [
-    Part {
-        environment: "alfworld",
-        variable: "ALFWORLD_DATA",
-        at_home: Some(".cache/alfworld"),
-        package: None,
-        holds: Some("json_2.1.1"),
-        without: "the original games are not here; affine's own rooms are played",
-        advice: "pip install alfworld && alfworld-download, or set ALFWORLD_DATA to the folder that holds json_2.1.1",
-    },
-    Part {
-        environment: "sciworld",
-        variable: "SCIENCEWORLD_JAR",
-        at_home: None,
-        package: Some(("scienceworld", "scienceworld.jar")),
-        holds: None,
-        without: "no scienceworld.jar; ScienceWorld itself cannot be played",
-        advice: "pip install scienceworld, or set SCIENCEWORLD_JAR to the file",
-    },
-];
+/// Where `alfworld-download` puts the games when it is told nothing, below the home folder.
+const ALFWORLD_AT_HOME: &str = ".cache/alfworld";
+const ALFWORLD_GAMES: &str = "json_2.1.1";
 
-pub fn data(python: Option<&Python>) -> Vec<Finding> {
-    PARTS.iter().map(|part| part.look(python)).collect()
-}
-
-impl Part {
-    fn look(&self, python: Option<&Python>) -> Finding {
-        let given = std::env::var_os(self.variable).filter(|value| !value.is_empty()).map(PathBuf::from);
-        if let Some(path) = &given
-            && !self.is_whole(path)
-        {
-            let inside = self.holds.map_or(String::new(), |name| format!(" with {name} in it"));
-            let message = format!("{} names {}, but there is nothing{inside}", self.variable, path.display());
-            return Finding::warn(self.environment, message, self.advice);
+fn alfworld() -> Finding {
+    const SUBJECT: &str = "alfworld";
+    const OBTAIN: &str =
+        "pip install alfworld && alfworld-download, and set ALFWORLD_DATA to the folder that holds json_2.1.1";
+    let is_whole = |path: &Path| path.join(ALFWORLD_GAMES).exists();
+    if let Some(path) = std::env::var_os("ALFWORLD_DATA").filter(|value| !value.is_empty()).map(PathBuf::from) {
+        if is_whole(&path) {
+            return Finding::ok(SUBJECT, path.display().to_string());
         }
-        let at_home = || Some(Path::new(&std::env::var_os("HOME")?).join(self.at_home?));
-        let packaged = || {
-            let (package, file) = self.package?;
-            Some(python?.packages.get(package)?.join(file))
-        };
-        match given
-            .or_else(|| at_home().filter(|path| self.is_whole(path)))
-            .or_else(|| packaged().filter(|p| p.exists()))
-        {
-            Some(path) => Finding::ok(self.environment, path.display().to_string()),
-            None => Finding::warn(self.environment, self.without, self.advice),
-        }
+        let message = format!("ALFWORLD_DATA names {}, but there is no {ALFWORLD_GAMES} in it", path.display());
+        return Finding::warn(SUBJECT, message, OBTAIN);
     }
+    match std::env::var_os("HOME").map(|home| Path::new(&home).join(ALFWORLD_AT_HOME)).filter(|path| is_whole(path)) {
+        Some(path) => {
+            let message = format!("the original games are in {}, but affine's own rooms are played", path.display());
+            Finding::warn(SUBJECT, message, "set ALFWORLD_DATA to that folder, or name it in the option `data`")
+        }
+        None => Finding::warn(SUBJECT, "the original games are not here; affine's own rooms are played", OBTAIN),
+    }
+}
 
-    fn is_whole(&self, path: &Path) -> bool {
-        self.holds.map_or_else(|| path.exists(), |name| path.join(name).exists())
+/// ScienceWorld itself knows best where its jar may be.
+fn sciworld() -> Finding {
+    const SUBJECT: &str = "sciworld";
+    const OBTAIN: &str = "affine env setup sciworld";
+    let jar = match find::jar(None) {
+        Ok(jar) => jar,
+        Err(error) => {
+            let message = format!("{error}; ScienceWorld itself cannot be played, sciworld-mini can");
+            return Finding::warn(SUBJECT, message, error.hint().unwrap_or(OBTAIN));
+        }
+    };
+    match find::is_known_version(&jar) {
+        Ok(true) => Finding::ok(SUBJECT, format!("{} ({})", jar.display(), find::VERSION)),
+        Ok(false) => {
+            let message = format!("{} is not the jar of ScienceWorld {}", jar.display(), find::VERSION);
+            Finding::warn(SUBJECT, message, OBTAIN)
+        }
+        Err(error) => Finding::warn(SUBJECT, error.to_string(), OBTAIN),
     }
 }

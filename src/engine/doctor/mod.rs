@@ -57,6 +57,6 @@ pub fn examine() -> Vec<Finding> {
     findings.push(programs::python(python.as_ref()));
     findings.push(programs::java());
     findings.push(sandbox::sandbox());
-    findings.extend(environments::data(python.as_ref()));
+    findings.extend(environments::data());
     findings
 }

@@ -6,6 +6,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use super::Finding;
+use crate::engine::env::sciworld::find;
 
 /// A program that hangs must not hang the doctor.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -62,14 +63,17 @@ pub fn python(python: Option<&Python>) -> Finding {
 
 /// ScienceWorld is a Java program.
 pub fn java() -> Finding {
-    let mut command = Command::new("java");
-    command.arg("-version");
-    let output = finish(command).filter(|output| output.status.success());
+    let version = |java| {
+        let mut command = Command::new(java);
+        command.arg("-version");
+        finish(command).filter(|output| output.status.success())
+    };
+    let output = find::java(None).ok().and_then(version);
     match output.as_ref().and_then(|output| java_version(&String::from_utf8_lossy(&output.stderr))) {
         Some(version) => Finding::ok("Java", version),
         None => Finding::warn(
             "Java",
-            "none on the path",
+            "none, or none that runs",
             "sciworld runs a Java program: apt-get install default-jre-headless",
         ),
     }

@@ -9,13 +9,16 @@ pub mod mersenne;
 pub mod numpy_random;
 pub mod python;
 pub mod sat;
+pub mod sciworld;
+pub mod sciworld_mini;
+pub mod setup;
 pub mod textcraft;
 pub mod webshop;
 
 use serde::Serialize;
 
-use super::Result;
 use super::text::Message;
+use super::{Error, Result};
 
 /// What an environment says of itself.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,6 +61,14 @@ pub enum Parsed {
     Complaint(String),
 }
 
+/// What an expert does and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explained {
+    pub action: String,
+    /// In plain sentences, true of the moment at which the action is taken.
+    pub thought: Option<String>,
+}
+
 /// The outcome of one action.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {
@@ -80,6 +91,13 @@ pub trait Environment {
     /// Begins the episode of `task_id` and returns the first observation. The same id gives the same episode.
     fn reset(&mut self, task_id: u64) -> Result<String>;
 
+    /// Begins an episode that is named otherwise than by a number, where the environment has such names.
+    fn reset_to(&mut self, task: &serde_json::Map<String, serde_json::Value>) -> Result<String> {
+        let _ = task;
+        let name = self.describe().name;
+        Err(Error::option("task_id", format!("an integer of at least 0, as environment {name} takes it"), "a table"))
+    }
+
     /// The opening turns of the conversation: instructions and the first observation.
     fn messages(&self) -> Result<Vec<Message>>;
 
@@ -98,6 +116,19 @@ pub trait Environment {
     /// A demonstrator's next action, or `None` where there is no expert or it is stuck.
     fn expert(&mut self) -> Result<Option<String>> {
         Ok(None)
+    }
+
+    /// The expert's next action with the reason for it, where it can give one. The action may be another than
+    /// [`expert`](Self::expert)'s, if another is easier to explain; it is as good.
+    fn explain(&mut self) -> Result<Option<Explained>> {
+        Ok(self.expert()?.map(|action| Explained { action, thought: None }))
+    }
+
+    /// The reply that says an action, which [`parse`](Self::parse) reads, after a thought where the format has a place
+    /// for one.
+    fn reply(&self, action: &str, thought: Option<&str>) -> String {
+        let _ = thought;
+        action.to_string()
     }
 
     /// A uniformly random action, drawn from `random` (calls give integers in `0..n`): the random-play baseline.
@@ -120,6 +151,12 @@ pub trait Environment {
     /// scripts. See `agentgym::server` for the names that each of AgentGym's environments must give.
     fn state(&self) -> serde_json::Map<String, serde_json::Value> {
         serde_json::Map::new()
+    }
+
+    /// One thing that the episode has to tell: what [`state`](Environment::state) says under this name, or what is only
+    /// told when it is asked for, because finding out costs something. `None` where there is no such thing.
+    fn fact(&self, name: &str) -> Result<Option<serde_json::Value>> {
+        Ok(self.state().remove(name))
     }
 
     /// Another instance of the same environment with the same options, for episodes played side by side.

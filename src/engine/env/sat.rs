@@ -7,6 +7,8 @@
 //! At the default size a random assignment passes with (1 − 2⁻¹⁰)⁶³ = 0.94, so there the score mostly measures the
 //! answer's format; read it beside the constant-answer baseline.
 
+mod solver;
+
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
@@ -16,7 +18,7 @@ use serde_json::json;
 
 use super::mersenne::Mersenne;
 use super::python::text::decimal;
-use super::{Description, Environment, Step};
+use super::{Description, Environment, Explained, Step};
 use crate::engine::text::Message;
 use crate::engine::{Error, Result};
 
@@ -151,6 +153,20 @@ impl Environment for Sat {
     /// The planted solution.
     fn expert(&mut self) -> Result<Option<String>> {
         Ok(Some(answer(&self.episode()?.formula.plant)))
+    }
+
+    /// The solution that a search finds, with the search told; where that gets long, the planted solution alone.
+    fn explain(&mut self) -> Result<Option<Explained>> {
+        let formula = &self.episode()?.formula;
+        Ok(Some(match solver::solve(&formula.clauses, self.num_vars) {
+            Some(found) => Explained { action: answer(&found.values), thought: Some(found.told) },
+            None => Explained { action: answer(&formula.plant), thought: None },
+        }))
+    }
+
+    /// Of the assignments in a reply the last of each variable counts, so a thought before the answer does no harm.
+    fn reply(&self, action: &str, thought: Option<&str>) -> String {
+        thought.map_or_else(|| action.to_string(), |thought| format!("{thought}\n\n{action}"))
     }
 
     fn random_action(&mut self, random: &mut dyn FnMut(u64) -> u64) -> Result<Option<String>> {

@@ -18,6 +18,9 @@ pub struct EvalOptions {
     /// Episodes per environment: tasks `first_task_id ..`, one each.
     pub num_eval_samples: u64,
     pub first_task_id: u64,
+    /// These tasks, instead of `num_eval_samples` from `first_task_id` on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task_ids: Option<Vec<u64>>,
     /// 0 is greedy.
     pub temperature: f64,
     pub top_k: i64,
@@ -36,6 +39,7 @@ impl Default for EvalOptions {
         EvalOptions {
             num_eval_samples: 200,
             first_task_id: 0,
+            task_ids: None,
             temperature: 0.7,
             top_k: 0,
             top_p: 1.0,
@@ -59,6 +63,9 @@ impl EvalOptions {
                 return Err(Error::option(key, "an integer of at least 1", value));
             }
         }
+        if self.task_ids.as_ref().is_some_and(Vec::is_empty) {
+            return Err(Error::option("task_ids", "at least one task id", "an empty list"));
+        }
         if !(self.confidence > 0.0 && self.confidence < 1.0) {
             return Err(Error::option("confidence", "a number between 0 and 1", self.confidence));
         }
@@ -73,7 +80,8 @@ impl EvalOptions {
     fn seats(&self, environment: &dyn Environment) -> Result<Vec<Seat>> {
         let name = environment.describe().name;
         self.check_tasks(environment)?;
-        (self.first_task_id..self.first_task_id + self.num_eval_samples)
+        self.tasks()
+            .into_iter()
             .map(|task_id| {
                 let stream = random::stream(self.seed, &format!("eval {name}"), task_id);
                 Ok(Seat { environment: environment.fresh()?, task_id, stream })
@@ -81,9 +89,20 @@ impl EvalOptions {
             .collect()
     }
 
+    fn tasks(&self) -> Vec<u64> {
+        let range = self.first_task_id..self.first_task_id.saturating_add(self.num_eval_samples);
+        self.task_ids.clone().unwrap_or_else(|| range.collect())
+    }
+
     fn check_tasks(&self, environment: &dyn Environment) -> Result<()> {
         let description = environment.describe();
-        let end = self.first_task_id + self.num_eval_samples;
+        if let (Some(ids), Some(tasks)) = (&self.task_ids, description.num_tasks) {
+            return match ids.iter().find(|id| **id >= tasks) {
+                Some(id) => Err(Error::option("task_ids", format!("tasks below {tasks}"), id)),
+                None => Ok(()),
+            };
+        }
+        let end = self.first_task_id.saturating_add(self.num_eval_samples);
         match description.num_tasks {
             Some(tasks) if end > tasks => Err(Error::option(
                 "num_eval_samples",
@@ -115,7 +134,7 @@ pub fn run(model: &Model, environments: &[Box<dyn Environment>], options: &EvalO
     let mut evaluations = Vec::with_capacity(environments.len());
     for environment in environments {
         let name = environment.describe().name;
-        let mut progress = Progress::new(format!("evaluate {name}"), options.num_eval_samples);
+        let mut progress = Progress::new(format!("evaluate {name}"), options.tasks().len() as u64);
         let seats = options.seats(environment.as_ref())?;
         let episodes = rollout::play(model, seats, &play, &mut |ended| progress.tick(ended as u64))?;
         progress.finish();

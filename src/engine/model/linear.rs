@@ -10,13 +10,15 @@ pub struct Linear {
     pub adapter: Option<Adapter>,
 }
 
-/// The two factors of a low-rank update; float32 whatever the base's dtype, as PEFT keeps them.
+/// The factors of a low-rank update; float32 whatever the base's dtype, as PEFT keeps them.
 #[derive(Debug)]
 pub struct Adapter {
     /// `[r, in]`
     pub a: Tensor,
     /// `[out, r]`
     pub b: Tensor,
+    /// `[out]`: the length of each row of the adapted weight, where DoRA learns it (Liu et al. 2024).
+    pub magnitude: Option<Tensor>,
     /// `lora_alpha / r`, with rsLoRA `lora_alpha / √r`.
     pub scale: f64,
     /// Probability of dropping an input of the adapter while training.
@@ -33,16 +35,21 @@ impl Linear {
         let base = x.linear::<Tensor>(&self.weight, None);
         match &self.adapter {
             None => base,
-            Some(adapter) => adapter.add_to(&base, x, training),
+            Some(adapter) => adapter.add_to(&base, x, &self.weight, training),
         }
     }
 
-    /// Folds the adapter into the weight: `W ← W + s · B A`, computed in float32.
+    /// Folds the adapter into the weight: `W ← W + s · B A`, with DoRA each row then brought to its magnitude;
+    /// computed in float32.
     pub fn merge(&mut self) {
         if let Some(adapter) = self.adapter.take() {
             let _no_grad = tch::no_grad_guard();
             let kind = self.weight.kind();
             let merged = self.weight.to_kind(Kind::Float) + adapter.delta();
+            let merged = match adapter.stretch(&self.weight) {
+                None => merged,
+                Some(stretch) => merged * stretch.unsqueeze(-1),
+            };
             self.weight = merged.to_kind(kind);
         }
     }
@@ -54,6 +61,7 @@ impl Linear {
             adapter: self.adapter.as_ref().map(|adapter| Adapter {
                 a: snapshot(&adapter.a),
                 b: snapshot(&adapter.b),
+                magnitude: adapter.magnitude.as_ref().map(snapshot),
                 scale: adapter.scale,
                 dropout: adapter.dropout,
             }),
@@ -64,13 +72,36 @@ impl Linear {
 impl Adapter {
     /// `base + s · dropout(x) Aᵀ Bᵀ`, in float32 and then in the base's dtype. The scale goes onto the `[.., r]` product
     /// and the sum into the second matrix product: two passes over `[.., out]` fewer.
-    fn add_to(&self, base: &Tensor, x: &Tensor, training: bool) -> Tensor {
-        let x = x.to_kind(Kind::Float);
-        let x = if training && self.dropout > 0.0 { x.dropout(self.dropout, true) } else { x };
-        let low = x.linear::<Tensor>(&self.a, None) * self.scale;
+    fn add_to(&self, base: &Tensor, x: &Tensor, weight: &Tensor, training: bool) -> Tensor {
+        let drops = training && self.dropout > 0.0;
+        let wide = x.to_kind(Kind::Float);
+        let wide = if drops { wide.dropout(self.dropout, true) } else { wide };
+        let low = wide.linear::<Tensor>(&self.a, None) * self.scale;
         let rows = |tensor: &Tensor| tensor.flatten(0, -2);
-        let sum = rows(&base.to_kind(Kind::Float)).addmm(&rows(&low), &self.b.tr());
+        let sum = match self.stretch(weight) {
+            None => rows(&base.to_kind(Kind::Float)).addmm(&rows(&low), &self.b.tr()),
+            Some(stretch) => {
+                // As PEFT: what the stretch adds to the base's part sees the dropped input, the base's part itself does not.
+                let seen =
+                    if drops { wide.to_kind(x.kind()).linear::<Tensor>(weight, None) } else { base.shallow_clone() };
+                let update = rows(&low).matmul(&self.b.tr());
+                let seen = rows(&seen.to_kind(Kind::Float));
+                rows(&base.to_kind(Kind::Float)) + (&stretch - 1.0) * seen + &stretch * update
+            }
+        };
         sum.view_as(base).to_kind(base.kind())
+    }
+
+    /// DoRA's factor per output row, `magnitude / ‖W + s · B A‖`, `[out]` in float32; `None` for plain LoRA. The norm is
+    /// a constant for the gradient (section 4.3 of the paper).
+    fn stretch(&self, weight: &Tensor) -> Option<Tensor> {
+        self.magnitude.as_ref().map(|magnitude| magnitude / self.row_norms(weight))
+    }
+
+    /// `‖W + s · B A‖` per output row, `[out]` in float32, without a gradient.
+    pub fn row_norms(&self, weight: &Tensor) -> Tensor {
+        let _no_grad = tch::no_grad_guard();
+        (weight.to_kind(Kind::Float) + self.delta()).square().sum_dim_intlist(-1, false, Kind::Float).sqrt()
     }
 
     /// `s · B A`, `[out, in]` in float32.

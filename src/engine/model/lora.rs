@@ -1,14 +1,15 @@
-//! Low-rank adapters on the seven projections, in PEFT's file format: `adapter_config.json` and
+//! Low-rank adapters (LoRA, rsLoRA, DoRA) on the seven projections, in PEFT's file format: `adapter_config.json` and
 //! `adapter_model.safetensors`.
 
 use std::path::Path;
 
+use regex::Regex;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tch::{Device, Kind, Tensor};
 
 use super::linear::{Adapter, Linear};
-use super::qwen3::Qwen3;
+use super::qwen3::{Layer, Qwen3};
 use crate::engine::tensor::safetensors;
 use crate::engine::{Error, Result, file, random};
 
@@ -17,6 +18,7 @@ pub const PROJECTIONS: [&str; 7] = ["q_proj", "k_proj", "v_proj", "o_proj", "gat
 
 const CONFIG: &str = "adapter_config.json";
 const WEIGHTS: &str = "adapter_model.safetensors";
+const MAGNITUDE: &str = "lora_magnitude_vector";
 
 /// Options of a new adapter, named as in the original pipeline and PEFT.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -30,6 +32,13 @@ pub struct LoraOptions {
     pub target_modules: TargetModules,
     /// Scale by `alpha / √r` in place of `alpha / r` (Kalajdzievski 2023).
     pub use_rslora: bool,
+    /// Learn the length of each row of the adapted weight beside its direction (Liu et al. 2024).
+    pub use_dora: bool,
+    /// Other ranks for some modules. A key is a regular expression for the end of a module's name, from a dot on; the
+    /// first key that fits decides, as in PEFT.
+    pub rank_pattern: Map<String, Value>,
+    /// Other alphas, likewise.
+    pub alpha_pattern: Map<String, Value>,
     pub seed: u64,
 }
 
@@ -41,14 +50,18 @@ impl Default for LoraOptions {
             lora_dropout: 0.0,
             target_modules: TargetModules::default(),
             use_rslora: false,
+            use_dora: false,
+            rank_pattern: Map::new(),
+            alpha_pattern: Map::new(),
             seed: 0,
         }
     }
 }
 
-/// `"all-linear"`, or a list of projections.
+/// What carries an adapter, as PEFT means it: `"all-linear"`, a regular expression for whole module names
+/// (`model.layers.0.self_attn.q_proj`), or a list of module names or of their ends.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(untagged, expecting = "expected \"all-linear\" or a list of projection names")]
+#[serde(untagged, expecting = "expected \"all-linear\", a regular expression or a list of projection names")]
 pub enum TargetModules {
     Name(String),
     List(Vec<String>),
@@ -61,26 +74,84 @@ impl Default for TargetModules {
 }
 
 impl TargetModules {
-    fn projections(&self) -> Result<Vec<String>> {
-        let names = match self {
-            TargetModules::Name(name) if name == "all-linear" => {
-                return Ok(PROJECTIONS.map(str::to_string).to_vec());
-            }
-            TargetModules::Name(name) => vec![name.clone()],
-            TargetModules::List(names) => names.clone(),
-        };
-        if names.is_empty() {
-            return Err(Error::option("target_modules", "at least one projection", "an empty list"));
+    fn is_all(&self) -> bool {
+        matches!(self, TargetModules::Name(name) if name == "all-linear")
+    }
+
+    fn fits(&self, module: &str) -> bool {
+        match self {
+            _ if self.is_all() => PROJECTIONS.iter().any(|name| ends_with(module, name)),
+            TargetModules::Name(pattern) => whole(pattern).is_ok_and(|pattern| pattern.is_match(module)),
+            TargetModules::List(names) => names.iter().any(|name| ends_with(module, name)),
         }
-        match names.iter().find(|name| !PROJECTIONS.contains(&name.as_str())) {
+    }
+
+    fn validate(&self) -> Result<()> {
+        match self {
+            TargetModules::List(names) if names.is_empty() => {
+                Err(Error::option("target_modules", "at least one projection", "an empty list"))
+            }
+            TargetModules::Name(pattern) => whole(pattern).map(|_| ()).map_err(|e| {
+                Error::option("target_modules", "\"all-linear\", a regular expression or a list of projections", e)
+            }),
+            TargetModules::List(_) => Ok(()),
+        }
+    }
+
+    /// Everything that was asked for is among `modules`.
+    fn check(&self, modules: &[String]) -> Result<()> {
+        let wrong = match self {
+            TargetModules::Name(pattern) if !modules.iter().any(|module| self.fits(module)) => {
+                let expected =
+                    "a regular expression that fits whole module names such as model.layers.0.self_attn.q_proj";
+                return Err(Error::option("target_modules", expected, format!("\"{pattern}\", which fits none")));
+            }
+            TargetModules::Name(_) => None,
+            TargetModules::List(names) => {
+                names.iter().find(|name| !modules.iter().any(|module| ends_with(module, name)))
+            }
+        };
+        match wrong {
             Some(name) => Err(Error::option(
                 "target_modules",
                 format!("\"all-linear\" or a list of {}", PROJECTIONS.join(", ")),
                 format!("\"{name}\""),
             )),
-            None => Ok(names),
+            None => Ok(()),
         }
     }
+}
+
+/// Whether `module` is `name` or ends with it, from a dot on.
+fn ends_with(module: &str, name: &str) -> bool {
+    module.strip_suffix(name).is_some_and(|before| before.is_empty() || before.ends_with('.'))
+}
+
+/// A pattern that must fit the whole name.
+fn whole(pattern: &str) -> std::result::Result<Regex, regex::Error> {
+    Regex::new(&format!("^(?:{pattern})$"))
+}
+
+/// The value of the first key that fits `module`, by PEFT's rule: `(.*\.)?(key)$` from the beginning of the name.
+fn pattern_value<'a>(patterns: &'a Map<String, Value>, module: &str) -> Option<&'a Value> {
+    let fits = |key: &str| whole(&format!(r"(?:.*\.)?(?:{key})")).is_ok_and(|pattern| pattern.is_match(module));
+    patterns.iter().find(|(key, _)| fits(key)).map(|(_, value)| value)
+}
+
+fn validate_patterns(
+    option: &str,
+    patterns: &Map<String, Value>,
+    expected: &str,
+    right: fn(&Value) -> bool,
+) -> Result<()> {
+    for (key, value) in patterns {
+        let path = format!("{option}[\"{key}\"]");
+        whole(key).map_err(|e| Error::option(&path, "a regular expression as the key", e))?;
+        if !right(value) {
+            return Err(Error::option(path, expected, value));
+        }
+    }
+    Ok(())
 }
 
 impl LoraOptions {
@@ -94,7 +165,11 @@ impl LoraOptions {
         if !(0.0..1.0).contains(&self.lora_dropout) {
             return Err(Error::option("lora_dropout", "a number from 0 up to 1", self.lora_dropout));
         }
-        self.target_modules.projections().map(|_| ())
+        let is_rank = |value: &Value| value.as_i64().is_some_and(|rank| rank >= 1);
+        validate_patterns("rank_pattern", &self.rank_pattern, "an integer of at least 1", is_rank)?;
+        let is_alpha = |value: &Value| value.as_f64().is_some_and(|alpha| alpha > 0.0);
+        validate_patterns("alpha_pattern", &self.alpha_pattern, "a positive number", is_alpha)?;
+        self.target_modules.validate()
     }
 }
 
@@ -104,8 +179,11 @@ pub struct LoraConfig {
     pub r: i64,
     pub alpha: f64,
     pub dropout: f64,
-    pub projections: Vec<String>,
+    pub target_modules: TargetModules,
     pub use_rslora: bool,
+    pub use_dora: bool,
+    pub rank_pattern: Map<String, Value>,
+    pub alpha_pattern: Map<String, Value>,
 }
 
 impl LoraConfig {
@@ -115,18 +193,29 @@ impl LoraConfig {
             r: options.lora_r,
             alpha: options.lora_alpha,
             dropout: options.lora_dropout,
-            projections: options.target_modules.projections()?,
+            target_modules: options.target_modules.clone(),
             use_rslora: options.use_rslora,
+            use_dora: options.use_dora,
+            rank_pattern: options.rank_pattern.clone(),
+            alpha_pattern: options.alpha_pattern.clone(),
         })
     }
 
-    fn scale(&self) -> f64 {
-        let r = self.r as f64;
-        self.alpha / if self.use_rslora { r.sqrt() } else { r }
+    /// The rank of a module's adapter.
+    pub fn rank(&self, module: &str) -> i64 {
+        pattern_value(&self.rank_pattern, module).and_then(Value::as_i64).unwrap_or(self.r)
     }
 
-    fn targets(&self, module: &str) -> bool {
-        self.projections.iter().any(|name| module.ends_with(&format!(".{name}")))
+    /// What multiplies `B A` of a module.
+    pub fn scale(&self, module: &str) -> f64 {
+        let alpha = pattern_value(&self.alpha_pattern, module).and_then(Value::as_f64).unwrap_or(self.alpha);
+        let r = self.rank(module) as f64;
+        alpha / if self.use_rslora { r.sqrt() } else { r }
+    }
+
+    /// Whether a module, by its whole name, carries an adapter.
+    pub fn targets(&self, module: &str) -> bool {
+        self.target_modules.fits(module)
     }
 
     /// Reads PEFT's `adapter_config.json`; refuses what affine would compute differently.
@@ -140,12 +229,12 @@ impl LoraConfig {
             Some("LORA") => {}
             other => return Err(Error::option("peft_type", "\"LORA\"", other.unwrap_or("nothing"))),
         }
-        for key in ["use_dora", "lora_bias", "fan_in_fan_out"] {
+        for key in ["lora_bias", "fan_in_fan_out"] {
             if flag(key) {
                 return Err(Error::option(key, "false", "true"));
             }
         }
-        for key in ["rank_pattern", "alpha_pattern", "modules_to_save", "layers_to_transform", "exclude_modules"] {
+        for key in ["modules_to_save", "layers_to_transform", "exclude_modules"] {
             let empty = match document.get(key) {
                 None | Some(Value::Null) => true,
                 Some(Value::Object(map)) => map.is_empty(),
@@ -153,9 +242,10 @@ impl LoraConfig {
                 Some(_) => false,
             };
             if !empty {
-                return Err(Error::option(key, "nothing (one rank for all layers)", &document[key]));
+                return Err(Error::option(key, "nothing", &document[key]));
             }
         }
+        let patterns = |key: &str| document.get(key).and_then(Value::as_object).cloned().unwrap_or_default();
         let number = |key: &str| document.get(key).and_then(Value::as_f64);
         let options = LoraOptions {
             lora_r: document
@@ -167,12 +257,20 @@ impl LoraConfig {
             target_modules: serde_json::from_value(document["target_modules"].clone())
                 .map_err(|e| Error::option("target_modules", "a list of projections", e))?,
             use_rslora: flag("use_rslora"),
+            use_dora: flag("use_dora"),
+            rank_pattern: patterns("rank_pattern"),
+            alpha_pattern: patterns("alpha_pattern"),
             seed: 0,
         };
         Self::new(&options)
     }
 
     fn document(&self, base: &str) -> Value {
+        let target_modules = match &self.target_modules {
+            all if all.is_all() => json!(PROJECTIONS),
+            TargetModules::Name(pattern) => json!(pattern),
+            TargetModules::List(names) => json!(names),
+        };
         json!({
             "peft_type": "LORA",
             "task_type": "CAUSAL_LM",
@@ -180,8 +278,11 @@ impl LoraConfig {
             "r": self.r,
             "lora_alpha": self.alpha,
             "lora_dropout": self.dropout,
-            "target_modules": self.projections,
+            "target_modules": target_modules,
+            "rank_pattern": self.rank_pattern,
+            "alpha_pattern": self.alpha_pattern,
             "use_rslora": self.use_rslora,
+            "use_dora": self.use_dora,
             "bias": "none",
             "fan_in_fan_out": false,
             "init_lora_weights": true,
@@ -213,47 +314,61 @@ pub fn base_of(folder: &Path) -> Result<String> {
 
 /// Adds a fresh adapter: A from U(±1/√in) (PEFT's kaiming_uniform with a = √5), B zero, so that the model computes
 /// what it computed before. Everything but the adapter is frozen.
-pub fn add(model: &mut Qwen3, config: &LoraConfig, seed: u64) {
+pub fn add(model: &mut Qwen3, config: &LoraConfig, seed: u64) -> Result<()> {
+    config.target_modules.check(&modules(model))?;
     let device = model.device();
     let mut stream = random::stream(seed, "lora", 0);
-    for (_, linear) in targeted(model, config) {
+    for (name, linear) in targeted(model, config) {
         let (out, input) = linear.weight.size2().expect("a linear's weight has two dimensions");
+        let r = config.rank(&name);
         let bound = 1.0 / (input as f64).sqrt();
         let values: Vec<f32> =
-            (0..config.r * input).map(|_| ((2.0 * random::unit(&mut stream) - 1.0) * bound) as f32).collect();
-        let a = Tensor::from_slice(&values).view([config.r, input]).to_device(device);
-        let b = Tensor::zeros([out, config.r], (Kind::Float, device));
-        attach(linear, config, a, b);
+            (0..r * input).map(|_| ((2.0 * random::unit(&mut stream) - 1.0) * bound) as f32).collect();
+        let a = Tensor::from_slice(&values).view([r, input]).to_device(device);
+        let b = Tensor::zeros([out, r], (Kind::Float, device));
+        let mut adapter = Adapter { a, b, magnitude: None, scale: config.scale(&name), dropout: config.dropout };
+        adapter.magnitude = config.use_dora.then(|| adapter.row_norms(&linear.weight));
+        attach(linear, adapter);
     }
+    Ok(())
 }
 
-/// Reads an adapter that PEFT or affine saved onto `model`.
+/// Reads an adapter that PEFT or affine saved onto `model`, in place of the one it carries. Where that fails, the model
+/// is as it was.
 pub fn load(model: &mut Qwen3, folder: &Path) -> Result<LoraConfig> {
-    let config = LoraConfig::read(&folder.join(CONFIG))?;
+    let config_file = folder.join(CONFIG);
+    let config = LoraConfig::read(&config_file)?;
+    config.target_modules.check(&modules(model)).map_err(|e| Error::file(&config_file, e))?;
     let file = safetensors::File::open(folder.join(WEIGHTS))?;
     let device = model.device();
-    let mut wanted = Vec::new();
+    let (mut adapters, mut known) = (Vec::new(), Vec::new());
     for (name, linear) in targeted(model, &config) {
         let (out, input) = linear.weight.size2().expect("a linear's weight has two dimensions");
-        wanted.push((key(&name, "A"), vec![config.r, input]));
-        wanted.push((key(&name, "B"), vec![out, config.r]));
+        let r = config.rank(&name);
+        let mut take = |part: &str, shape: &[i64]| -> Result<Tensor> {
+            let key = format!("base_model.model.{name}.{part}");
+            let tensor = file.tensor(&key, device)?.to_kind(Kind::Float);
+            if tensor.size() != shape {
+                let problem = format!("tensor {key} has the shape {:?}, this base asks for {shape:?}", tensor.size());
+                return Err(Error::file(file.path(), problem));
+            }
+            known.push(key);
+            Ok(tensor)
+        };
+        adapters.push(Adapter {
+            a: take("lora_A.weight", &[r, input])?,
+            b: take("lora_B.weight", &[out, r])?,
+            magnitude: if config.use_dora { Some(take(MAGNITUDE, &[out])?) } else { None },
+            scale: config.scale(&name),
+            dropout: config.dropout,
+        });
     }
-    let mut tensors = Vec::with_capacity(wanted.len());
-    for (name, shape) in &wanted {
-        let tensor = file.tensor(name, device)?.to_kind(Kind::Float);
-        if tensor.size() != *shape {
-            let problem = format!("tensor {name} has the shape {:?}, this base asks for {shape:?}", tensor.size());
-            return Err(Error::file(file.path(), problem));
-        }
-        tensors.push(tensor);
-    }
-    if let Some(extra) = file.names()?.iter().find(|name| !wanted.iter().any(|(known, _)| known == *name)) {
+    if let Some(extra) = file.names()?.iter().find(|name| !known.contains(name)) {
         return Err(Error::file(file.path(), format!("tensor {extra} belongs to no targeted projection of this base")));
     }
-    let mut tensors = tensors.into_iter();
-    for (_, linear) in targeted(model, &config) {
-        let (a, b) = (tensors.next(), tensors.next());
-        attach(linear, &config, a.expect("one A per linear"), b.expect("one B per linear"));
+    remove(model);
+    for ((_, linear), adapter) in targeted(model, &config).zip(adapters) {
+        attach(linear, adapter);
     }
     Ok(config)
 }
@@ -269,7 +384,7 @@ pub fn save(model: &Qwen3, config: &LoraConfig, base: &str, folder: &Path) -> Re
     file::write_atomic(folder.join(CONFIG), format!("{:#}\n", config.document(base)).as_bytes())
 }
 
-/// The adapter's factors, named `model.layers.{i}.{module}.lora_{A,B}.weight`.
+/// The adapter's factors, named `model.layers.{i}.{module}.lora_{A,B}.weight`, and DoRA's magnitudes.
 pub fn parameters(model: &Qwen3) -> Vec<(String, Tensor)> {
     let mut all = Vec::new();
     for (i, layer) in model.layers.iter().enumerate() {
@@ -277,6 +392,9 @@ pub fn parameters(model: &Qwen3) -> Vec<(String, Tensor)> {
             if let Some(adapter) = &linear.adapter {
                 all.push((format!("model.layers.{i}.{name}.lora_A.weight"), adapter.a.shallow_clone()));
                 all.push((format!("model.layers.{i}.{name}.lora_B.weight"), adapter.b.shallow_clone()));
+                if let Some(magnitude) = &adapter.magnitude {
+                    all.push((format!("model.layers.{i}.{name}.{MAGNITUDE}"), magnitude.shallow_clone()));
+                }
             }
         }
     }
@@ -306,8 +424,10 @@ fn read_document(path: &Path) -> Result<Value> {
     serde_json::from_str(&text).map_err(|e| Error::file(path, format!("not JSON: {e}")))
 }
 
-fn key(module: &str, factor: &str) -> String {
-    format!("base_model.model.{module}.lora_{factor}.weight")
+/// The whole names of the linears that can carry an adapter.
+fn modules(model: &Qwen3) -> Vec<String> {
+    let of_layer = |(i, layer): (usize, &Layer)| layer.linears().map(|(name, _)| format!("model.layers.{i}.{name}"));
+    model.layers.iter().enumerate().flat_map(of_layer).collect()
 }
 
 fn targeted<'a>(model: &'a mut Qwen3, config: &'a LoraConfig) -> impl Iterator<Item = (String, &'a mut Linear)> {
@@ -315,16 +435,16 @@ fn targeted<'a>(model: &'a mut Qwen3, config: &'a LoraConfig) -> impl Iterator<I
         layer
             .linears_mut()
             .into_iter()
-            .filter(|(name, _)| config.targets(name))
             .map(move |(name, linear)| (format!("model.layers.{i}.{name}"), linear))
+            .filter(|(name, _)| config.targets(name))
     })
 }
 
-fn attach(linear: &mut Linear, config: &LoraConfig, a: Tensor, b: Tensor) {
+fn attach(linear: &mut Linear, adapter: Adapter) {
     linear.adapter = Some(Adapter {
-        a: a.set_requires_grad(true),
-        b: b.set_requires_grad(true),
-        scale: config.scale(),
-        dropout: config.dropout,
+        a: adapter.a.set_requires_grad(true),
+        b: adapter.b.set_requires_grad(true),
+        magnitude: adapter.magnitude.map(|magnitude| magnitude.set_requires_grad(true)),
+        ..adapter
     });
 }

@@ -125,17 +125,16 @@ impl Model {
             return Err(Error::hinted("this model carries an adapter already", "call merge_lora() first"));
         }
         let config = LoraConfig::new(options)?;
+        lora::add(&mut self.net, &config, options.seed)?;
         self.freeze();
-        lora::add(&mut self.net, &config, options.seed);
         self.lora = Some(config);
         Ok(())
     }
 
     /// Reads an adapter that PEFT or affine saved, in place of the one it carries.
     pub fn load_adapter(&mut self, folder: impl AsRef<Path>) -> Result<()> {
-        self.freeze();
-        lora::remove(&mut self.net);
         self.lora = Some(lora::load(&mut self.net, folder.as_ref())?);
+        self.freeze();
         Ok(())
     }
 

@@ -121,6 +121,9 @@ pub fn eval(who: &str, options: &mut EvalOptions, environments: &[String]) {
     let (names, first) = (environments.join(", "), options.first_task_id);
     note(format!("{who}: {real} tasks each of {names}, from {first} on{}", here(real as usize, EPISODES)));
     options.num_eval_samples = options.num_eval_samples.min(few);
+    if let Some(ids) = &mut options.task_ids {
+        ids.truncate(EPISODES);
+    }
     options.batch_size = options.batch_size.min(EPISODES);
     options.max_new_tokens = options.max_new_tokens.min(NEW_TOKENS);
 }

@@ -217,11 +217,10 @@ impl Collector<'_> {
     fn seats(&self, environment: &dyn Environment, index: u64, episodes: Option<usize>) -> Result<Vec<Seat>> {
         let about = environment.describe();
         let name = about.name;
-        let last = about.num_tasks.map_or(u64::MAX, |tasks| tasks.saturating_sub(1)).min(self.options.last_task_id);
-        if last < self.options.first_task_id {
-            let expected = format!("at most {last}, the last task of environment {name}");
-            return Err(Error::option("first_task_id", expected, self.options.first_task_id));
-        }
+        let end = about.num_tasks.map_or(u64::MAX, |tasks| tasks.saturating_sub(1));
+        let last = end.min(self.options.last_task_id);
+        // An environment that has no such ids is drawn from as a whole; what is held out stays out by its prompt.
+        let first = if last < self.options.first_task_id { 0 } else { self.options.first_task_id };
         let count = match episodes {
             Some(count) => count,
             None => self.options.episodes(&name)?,
@@ -235,12 +234,11 @@ impl Collector<'_> {
             attempts += 1;
             if attempts > 100 * count + 1000 {
                 return Err(Error::message(format!(
-                    "environment {name}: tasks {} to {last} hold fewer than {count} that are not held out",
-                    self.options.first_task_id
+                    "environment {name}: tasks {first} to {last} hold fewer than {count} that are not held out"
                 )));
             }
-            let range = last - self.options.first_task_id + 1;
-            let task_id = self.options.first_task_id + random::below(&mut tasks, range);
+            let range = last - first + 1;
+            let task_id = first + random::below(&mut tasks, range);
             let mut fresh = environment.fresh()?;
             if taken.contains(&task_id) || self.is_held_out(fresh.as_mut(), task_id, &excluded) {
                 continue;

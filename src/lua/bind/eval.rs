@@ -61,6 +61,8 @@ struct BaselineOptions {
     #[serde(default)]
     action: Option<String>,
     #[serde(default)]
+    choose_task_ids: Option<Vec<u64>>,
+    #[serde(default)]
     choose_first_task_id: Option<u64>,
 }
 
@@ -79,7 +81,7 @@ fn player(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
     let table = args.table("options")?;
     args.finish()?;
     let mut table = Options::new(lua, "eval.baseline", Some(table))?;
-    let what: BaselineOptions = table.take_struct(&["kind", "action", "choose_first_task_id"])?;
+    let what: BaselineOptions = table.take_struct(&["kind", "action", "choose_task_ids", "choose_first_task_id"])?;
     let mut options: EvalOptions = table.read()?;
     options.validate().map_err(|error| options::reject("eval.baseline", error))?;
     plan::cut::eval("baseline", &mut options, &[environment.describe().name]);
@@ -110,10 +112,14 @@ fn constant(
     if what.action.is_some() {
         return Ok(what.action.clone());
     }
+    if what.choose_task_ids.is_some() {
+        let task_ids = what.choose_task_ids.clone();
+        return best_constant(environment, &EvalOptions { task_ids, ..options.clone() });
+    }
     let first_task_id = what.choose_first_task_id.ok_or_else(|| {
         Error::option("choose_first_task_id", "the first of the tasks to choose the constant answer on", "nothing")
     })?;
-    best_constant(environment, &EvalOptions { first_task_id, ..options.clone() })
+    best_constant(environment, &EvalOptions { first_task_id, task_ids: None, ..options.clone() })
 }
 
 fn bounds(_: &Lua, values: MultiValue) -> mlua::Result<(f64, f64)> {

@@ -11,6 +11,7 @@ mod path;
 mod plan;
 pub mod random;
 mod rollout;
+mod sandbox;
 pub mod tensor;
 mod time;
 mod tokenizer;
@@ -35,6 +36,7 @@ pub const ALL: &[(&str, Module)] = &[
     ("model",     model::module),
     ("path",      path::module),
     ("random",    random::module),
+    ("sandbox",   sandbox::module),
     ("tensor",    tensor::module),
     ("time",      time::module),
     ("tokenizer", tokenizer::module),

@@ -86,6 +86,40 @@ describe("a model", function()
     expect(again:info().trainable_parameters):equals(again:info().parameters)
   end)
 
+  it("carries DoRA, patterns and a regular expression through saving, loading and merging", function()
+    local settings = {
+      { lora_r = 2, use_dora = true, use_rslora = true },
+      { lora_r = 2, rank_pattern = { q_proj = 3 }, alpha_pattern = { ["layers.1.self_attn.v_proj"] = 7 } },
+      { lora_r = 2, target_modules = [[model\.layers\.1\..*\.(q|up)_proj]], use_dora = true },
+      { lora_r = 2, target_modules = { "layers.0.self_attn.k_proj", "down_proj" } },
+    }
+    for _, options in ipairs(settings) do
+      local m = tiny.model()
+      local before = m:logprobs(ids)
+      m:add_lora(options)
+      near(m:logprobs(ids), before)
+      train(m)
+      local trained = m:logprobs(ids)
+      m:save_adapter(path.join(folder, "rich"))
+      local again = tiny.model()
+      again:load_adapter(path.join(folder, "rich"))
+      near(again:logprobs(ids), trained)
+      again:merge_lora()
+      near(again:logprobs(ids), trained)
+    end
+  end)
+
+  it("keeps its adapter where another cannot be loaded", function()
+    local m = tiny.model()
+    m:add_lora { lora_r = 2 }
+    train(m)
+    local trained = m:logprobs(ids)
+    expect(function()
+      m:load_adapter(path.join(folder, "nowhere"))
+    end):raises("cannot be read")
+    expect(m:logprobs(ids)):equals(trained)
+  end)
+
   it("that was saved is the base that its adapters name, merged or not", function()
     local m = tiny.model()
     local base, adapter = path.join(folder, "base"), path.join(folder, "on_base")

@@ -63,6 +63,14 @@ impl Kind {
         }
     }
 
+    /// A reply as the instructions ask for it: a thought, if there is one, and the action.
+    pub fn reply(self, action: &str, thought: Option<&str>) -> String {
+        match thought {
+            Some(thought) => format!("Thought:\n{thought}\n\nAction:\n{action}"),
+            None => format!("Action:\n{action}"),
+        }
+    }
+
     /// The model's answer to the instructions in the opening turns.
     pub fn consent(self) -> &'static str {
         match self {
@@ -165,6 +173,16 @@ mod tests {
             assert!(kind.instructions(None).unwrap().contains("Action:"));
         }
         assert_eq!(Kind::named("grid"), None);
+    }
+
+    #[test]
+    fn a_reply_is_read_as_the_action_in_it() {
+        for kind in Kind::ALL {
+            for thought in [None, Some("The door is open.\nI go on.")] {
+                let reply = kind.reply("go to door 1", thought);
+                assert_eq!(kind.parse(&reply), Parsed::Action("go to door 1".to_string()), "{reply}");
+            }
+        }
     }
 
     #[test]

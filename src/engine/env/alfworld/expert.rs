@@ -62,6 +62,26 @@ pub fn next(household: &Household, state: &State, memory: &Memory) -> Option<Act
     Expert { household, state, memory }.next()
 }
 
+/// Why [`next`] takes an action, in a sentence.
+pub fn reason(household: &Household, state: &State, action: Action) -> String {
+    let command = super::text::command(household, action);
+    let rest = command.split_once(' ').map_or("", |(_, rest)| rest);
+    let place = rest.strip_prefix("to ").unwrap_or(rest);
+    match action {
+        Action::Go(_) if state.held.is_empty() => format!("I do not carry what the task needs, so I go on to {place}."),
+        Action::Go(_) => format!("With what I carry I have to go to {place} next."),
+        Action::Open(_) => format!("{rest} is closed, and I have to get at what is inside."),
+        Action::Close(_) => format!("I am done with {rest}, which I opened. I close it before I go on."),
+        Action::Take(..) => "Here is what the task needs.".to_string(),
+        Action::Put(..) => "This is the place for what I carry.".to_string(),
+        Action::Clean(..) => "The task wants it clean, and here I can clean it.".to_string(),
+        Action::Heat(..) => "The task wants it hot, and here I can heat it.".to_string(),
+        Action::Cool(..) => "The task wants it cool, and here I can cool it.".to_string(),
+        Action::Use(_) => "I carry what I have to look at, and here is the lamp.".to_string(),
+        _ => format!("I have not seen yet what is at {}.", rest.strip_prefix("at ").unwrap_or(rest)),
+    }
+}
+
 struct Expert<'a> {
     household: &'a Household,
     state: &'a State,

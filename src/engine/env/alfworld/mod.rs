@@ -37,7 +37,7 @@ use serde_json::{Map, Value, json};
 
 use super::agentgym::{Kind, opening};
 use super::python::strip;
-use super::{Description, Environment, Instructions, Parsed, Step};
+use super::{Description, Environment, Explained, Instructions, Parsed, Step};
 use crate::engine::text::Message;
 use crate::engine::{Error, Result};
 
@@ -169,6 +169,13 @@ impl Environment for AlfWorld {
         })
     }
 
+    fn reply(&self, action: &str, thought: Option<&str>) -> String {
+        match self.options.wrapper {
+            Wrapper::Agentgym => Kind::AlfWorld.reply(action, thought),
+            Wrapper::Textworld => action.to_string(),
+        }
+    }
+
     fn step(&mut self, action: &str) -> Result<Step> {
         let wrapper = self.options.wrapper;
         let episode = self.episode.as_mut().ok_or_else(not_begun)?;
@@ -195,6 +202,13 @@ impl Environment for AlfWorld {
         let Episode { household, state, memory, .. } = self.episode()?;
         let action = expert::next(household, state, memory);
         Ok(action.map(|action| text::command(household, action)))
+    }
+
+    fn explain(&mut self) -> Result<Option<Explained>> {
+        let Episode { household, state, memory, .. } = self.episode()?;
+        let Some(action) = expert::next(household, state, memory) else { return Ok(None) };
+        let thought = Some(expert::reason(household, state, action));
+        Ok(Some(Explained { action: text::command(household, action), thought }))
     }
 
     /// One of the admissible commands.

@@ -35,7 +35,7 @@ pub use world::Move;
 
 use super::agentgym::{Kind, opening};
 use super::python::strip;
-use super::{Description, Environment, Instructions, Parsed, Step};
+use super::{Description, Environment, Explained, Instructions, Parsed, Step};
 use crate::engine::text::Message;
 use crate::engine::{Error, Result};
 use text::Scene;
@@ -202,6 +202,10 @@ impl Environment for BabyAi {
         Ok(Kind::BabyAi.parse(reply))
     }
 
+    fn reply(&self, action: &str, thought: Option<&str>) -> String {
+        Kind::BabyAi.reply(action, thought)
+    }
+
     fn step(&mut self, action: &str) -> Result<Step> {
         let mode = self.mode;
         let episode = self.episode.as_mut().ok_or_else(not_begun)?;
@@ -219,6 +223,13 @@ impl Environment for BabyAi {
             return Ok(None);
         }
         Ok(expert::action(&episode.play, &mut episode.plan, mode))
+    }
+
+    fn explain(&mut self) -> Result<Option<Explained>> {
+        let Some(action) = self.expert()? else { return Ok(None) };
+        let goal = goal(self.episode()?.play.game.mission());
+        let thought = Some(text::reason(&goal, &action));
+        Ok(Some(Explained { action, thought }))
     }
 
     fn random_action(&mut self, random: &mut dyn FnMut(u64) -> u64) -> Result<Option<String>> {

@@ -331,3 +331,20 @@ fn describe(world: &World, sightings: &[Sighting]) -> String {
     };
     text
 }
+
+/// Why the expert takes an action: what it does for the goal, in a sentence. The expert's plan is one of moves and knows
+/// no more than that they lead there.
+pub fn reason(goal: &str, action: &str) -> String {
+    let means = if action.starts_with("go to") {
+        "What I have to reach next is in sight"
+    } else if action.starts_with("pickup") {
+        "What I need is in sight, and my hands are free"
+    } else if action.starts_with("drop") {
+        "I carry something that I have to put down here"
+    } else if action.starts_with("toggle") || action.starts_with("go through") {
+        "The way leads through this door"
+    } else {
+        "From where I stand I cannot act on anything yet that helps"
+    };
+    format!("My goal is to {goal}. {means}, so I take the action: {action}.")
+}

@@ -41,6 +41,21 @@ pub fn advise(choices: &Choices, goal: &'static str, inventory: &Inventory) -> O
     Some(command(recipe.count, recipe.output, inputs.iter().copied()))
 }
 
+/// Why [`advise`] gave an action, in a sentence: it gathers everything first and crafts upwards.
+pub fn reason(goal: &str, action: &str) -> String {
+    let goal = spoken(goal);
+    let crafted = action.strip_prefix("craft ").and_then(|rest| rest.split(" using ").next());
+    let named = |thing: &str| thing.split_once(' ').is_some_and(|(_, name)| name == goal);
+    match crafted {
+        None => {
+            let needed = action.strip_prefix("get ").unwrap_or(action);
+            format!("To craft {goal} I need {needed}, which I have to gather.")
+        }
+        Some(thing) if named(thing) => format!("I carry all that {goal} is made of, so I craft it."),
+        Some(thing) => format!("On the way to {goal} I need {thing}, and I carry what it is made of."),
+    }
+}
+
 impl Plan {
     /// In actions.
     fn length(&self) -> u64 {

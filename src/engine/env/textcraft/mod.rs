@@ -20,7 +20,7 @@ use self::expert::Choices;
 use self::shown::Draw;
 use super::agentgym::{Kind, opening};
 use super::python::HashSecret;
-use super::{Description, Environment, Instructions, Parsed, Step};
+use super::{Description, Environment, Explained, Instructions, Parsed, Step};
 use crate::engine::text::Message;
 use crate::engine::{Error, Result};
 
@@ -159,6 +159,10 @@ impl Environment for TextCraft {
         Ok(Kind::TextCraft.parse(reply))
     }
 
+    fn reply(&self, action: &str, thought: Option<&str>) -> String {
+        Kind::TextCraft.reply(action, thought)
+    }
+
     /// The end is not sticky: upstream plays on after the goal was made, and says `done` again when it is made again.
     fn step(&mut self, action: &str) -> Result<Step> {
         let episode = self.episode.as_mut().ok_or_else(not_begun)?;
@@ -181,6 +185,12 @@ impl Environment for TextCraft {
         let Episode { goal, choices, inventory, .. } = self.episode.as_mut().ok_or_else(not_begun)?;
         let choices = choices.get_or_insert_with(|| Choices::for_goal(goal));
         Ok(expert::advise(choices, goal, inventory))
+    }
+
+    fn explain(&mut self) -> Result<Option<Explained>> {
+        let Some(action) = self.expert()? else { return Ok(None) };
+        let thought = Some(expert::reason(self.episode()?.goal, &action));
+        Ok(Some(Explained { action, thought }))
     }
 
     /// One of the shown crafts, of the `get`s of their ingredients, or `inventory`.

@@ -29,6 +29,20 @@ pub fn next_action(session: &Session, shop: &Shop, turns: usize) -> Result<Optio
     Ok(Some(format!("search[{}]", keywords(session, shop, wanted, turns)?)))
 }
 
+/// Why [`next_action`] gave an action, in a sentence.
+pub fn reason(session: &Session, action: &str) -> String {
+    let clicked = action.strip_prefix("click[").and_then(|rest| rest.strip_suffix(']'));
+    let is_product = |text: &str| session.page.products().any(|(asin, _)| asin == text);
+    match clicked {
+        None => "I search for what the instruction asks for.".to_string(),
+        Some("buy now") => "This is the product, with the options that the instruction asks for. I buy it.".to_string(),
+        Some("next >") => "The product that I want is not on this page of results. I look at the next one.".to_string(),
+        Some("< prev") => "Here I cannot buy the product. I go back to its page.".to_string(),
+        Some(asin) if is_product(asin) => format!("Of the products found, {asin} is what the instruction asks for."),
+        Some(value) => format!("The instruction asks for {value}, so I choose it."),
+    }
+}
+
 fn position(session: &Session, wanted: usize) -> usize {
     session.found().iter().position(|place| *place == wanted).unwrap_or(usize::MAX)
 }

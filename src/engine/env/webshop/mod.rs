@@ -46,7 +46,7 @@ pub use self::page::ObservationMode;
 use self::session::Session;
 use self::shop::Shop;
 use super::agentgym::{self, Kind};
-use super::{Description, Environment, Instructions, Parsed, Step};
+use super::{Description, Environment, Explained, Instructions, Parsed, Step};
 use crate::engine::text::Message;
 use crate::engine::{Error, Result};
 
@@ -245,6 +245,10 @@ impl Environment for WebShop {
         Ok(Kind::WebShop.parse(reply))
     }
 
+    fn reply(&self, action: &str, thought: Option<&str>) -> String {
+        Kind::WebShop.reply(action, thought)
+    }
+
     fn step(&mut self, action: &str) -> Result<Step> {
         let mode = self.options.observation_mode;
         let episode = self.episode.as_mut().ok_or_else(not_begun)?;
@@ -266,6 +270,12 @@ impl Environment for WebShop {
         let episode = self.episode()?;
         let turns = self.options.max_turns.saturating_sub(episode.turns);
         expert::next_action(&episode.session, &self.shop, turns)
+    }
+
+    fn explain(&mut self) -> Result<Option<Explained>> {
+        let Some(action) = self.expert()? else { return Ok(None) };
+        let thought = Some(expert::reason(self.session()?, &action));
+        Ok(Some(Explained { action, thought }))
     }
 
     /// A click on anything, or where there is a search bar a search for what some product was found by.

@@ -80,7 +80,13 @@ pub fn environments(function: &str, list: Value) -> mlua::Result<Vec<Box<dyn Env
 impl UserData for EnvironmentHandle {
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
         methods.add_method("reset", |_, this, values: MultiValue| {
+            let is_named = matches!(values.front(), Some(Value::Table(_)));
             let mut args = Args::new("env:reset", values);
+            if is_named {
+                let task = options::read("env:reset", args.optional_table("task_id")?)?;
+                args.finish()?;
+                return this.play(|environment| environment.reset_to(&task));
+            }
             let task_id = task_id("env:reset", args.integer("task_id")?)?;
             args.finish()?;
             this.play(|environment| environment.reset(task_id))
@@ -122,6 +128,18 @@ impl UserData for EnvironmentHandle {
                 this.play(ask)
             });
         }
+        methods.add_method("explain", |_, this, values: MultiValue| {
+            Args::new("env:explain", values).finish()?;
+            let explained = this.play(|environment| environment.explain())?;
+            Ok(explained.map_or((None, None), |explained| (Some(explained.action), explained.thought)))
+        });
+        methods.add_method("reply", |_, this, values: MultiValue| {
+            let mut args = Args::new("env:reply", values);
+            let action = args.string("action")?;
+            let thought = args.optional_string("thought")?;
+            args.finish()?;
+            this.play(|environment| Ok(environment.reply(&action, thought.as_deref())))
+        });
         methods.add_method("random_action", |_, this, values: MultiValue| {
             let mut args = Args::new("env:random_action", values);
             let rng = args.any_userdata("rng")?;

@@ -9,6 +9,8 @@ use crate::engine::env::agentgym::client::{AgentGymClient, AgentGymOptions};
 use crate::engine::env::alfworld::AlfWorld;
 use crate::engine::env::babyai::BabyAi;
 use crate::engine::env::sat::Sat;
+use crate::engine::env::sciworld::SciWorld;
+use crate::engine::env::sciworld_mini::SciWorldMini;
 use crate::engine::env::textcraft::TextCraft;
 use crate::engine::env::webshop::WebShop;
 use crate::lua::options;
@@ -19,11 +21,13 @@ type Make = fn(&str, Option<Table>) -> mlua::Result<Box<dyn Environment>>;
 /// Name, where it comes from, how it is made.
 #[rustfmt::skip]
 pub const ALL: &[(&str, &str, Make)] = &[
-    ("sat",       "the Affine subnet's SAT",  |function, table| built(function, table, Sat::new)),
-    ("alfworld",  "AgentGym's ALFWorld",      |function, table| built(function, table, AlfWorld::new)),
-    ("babyai",    "AgentGym's BabyAI",        |function, table| built(function, table, BabyAi::new)),
-    ("textcraft", "AgentGym's TextCraft",     |function, table| built(function, table, TextCraft::new)),
-    ("webshop",   "AgentGym's WebShop",       |function, table| built(function, table, WebShop::new)),
+    ("sat",           "the Affine subnet's SAT",               |function, table| built(function, table, Sat::new)),
+    ("alfworld",      "AgentGym's ALFWorld",                   |function, table| built(function, table, AlfWorld::new)),
+    ("babyai",        "AgentGym's BabyAI",                     |function, table| built(function, table, BabyAi::new)),
+    ("sciworld",      "AgentGym's ScienceWorld, on Java",      |function, table| built(function, table, SciWorld::new)),
+    ("sciworld-mini", "affine's own, small; not ScienceWorld", |function, table| built(function, table, SciWorldMini::new)),
+    ("textcraft",     "AgentGym's TextCraft",                  |function, table| built(function, table, TextCraft::new)),
+    ("webshop",       "AgentGym's WebShop",                    |function, table| built(function, table, WebShop::new)),
 ];
 
 /// `affine:sat`, `agentgym:textcraft` → `sat`, `textcraft`.

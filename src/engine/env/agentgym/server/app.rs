@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::arguments::{Argument, Arguments, decoded, in_body, in_query};
 use super::http::{Reply, Request};
 use super::routes::{Endpoint, routes};
-use super::seat::{Answer, Failure, Seat, is_true, merge, said, told};
+use super::seat::{Answer, Failure, Seat, is_true, merge, said};
 use crate::engine::Result;
 use crate::engine::env::agentgym::Kind;
 use crate::engine::env::{Description, Environment};
@@ -89,11 +89,11 @@ impl<'a> App<'a> {
             Endpoint::List => Ok(self.order.iter().map(|id| Value::from(*id as i64)).collect()),
             Endpoint::Broken => Err(Failure::Crash),
             Endpoint::Facts(names) => {
-                let state = self.state(id)?;
-                let fact = |name: &&str| Ok((name.to_string(), told(&state, name, name)?));
+                let seat = self.playing(id)?;
+                let fact = |name: &&str| Ok((name.to_string(), seat.fact(name, name)?));
                 names.iter().map(fact).collect::<Result<Map<_, _>, _>>().map(Value::Object)
             }
-            Endpoint::Fact(name, original) => told(&self.state(id)?, name, original),
+            Endpoint::Fact(name, original) => self.playing(id)?.fact(name, original),
         }
     }
 
@@ -268,10 +268,6 @@ impl<'a> App<'a> {
         self.seats.remove(&id);
         self.order.retain(|other| *other != id);
         Ok(true.into())
-    }
-
-    fn state(&mut self, id: i128) -> Result<Map<String, Value>, Failure> {
-        Ok(self.playing(id)?.state())
     }
 
     fn known(&mut self, id: i128) -> Result<&mut Seat, Failure> {

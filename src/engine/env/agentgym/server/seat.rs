@@ -146,6 +146,12 @@ impl Seat {
         self.environment.as_ref().map(|environment| environment.state()).unwrap_or_default()
     }
 
+    /// One fact of the environment's; missing, the text of Python's KeyError.
+    pub fn fact(&self, name: &str, original: &str) -> Answer {
+        let told = self.environment.as_ref().map(|environment| environment.fact(name)).transpose()?.flatten();
+        told.map_or_else(|| said(format!("'{original}'")), Ok)
+    }
+
     /// `dict.update`: known keys keep their place.
     pub fn update(&mut self, changes: &Value) {
         if let Value::Object(changes) = changes {
@@ -165,7 +171,7 @@ pub fn is_true(info: &Map<String, Value>, key: &str) -> bool {
 }
 
 /// A fact of an environment's state; missing, the text of Python's KeyError.
-pub fn told(state: &Map<String, Value>, name: &str, original: &str) -> Answer {
+fn told(state: &Map<String, Value>, name: &str, original: &str) -> Answer {
     match state.get(name) {
         Some(value) => Ok(value.clone()),
         None => said(format!("'{original}'")),

@@ -1,0 +1,259 @@
+-- Collecting records: one source at a time, every task tried noted in a journal, so that an interruption loses nothing.
+--
+-- A source is { name, key, tasks, draw }: `key` is what decides its records, `tasks` an iterator over task ids, `draw`
+-- gives the record of a task, or nil and why not. Its journal holds a line per task tried; a journal of the same key is
+-- read first and goes on, so num_samples can grow.
+
+local config = require("affine.config")
+local fs = require("affine.fs")
+local json = require("affine.json")
+local log = require("affine.log")
+local random = require("affine.random")
+
+local collect = {}
+
+--- A journal's entries by task id; a last line that an interruption left half written is cut off.
+local function read_journal(path)
+  if not fs.exists(path) then
+    return {}
+  end
+  local text = fs.read(path)
+  local whole = text:match("^.*\n") or ""
+  if whole ~= text then
+    fs.write(path, whole)
+  end
+  local entries = {}
+  for line in whole:gmatch("[^\n]+") do
+    local entry = json.decode(line)
+    entries[entry.task_id] = entry
+  end
+  return entries
+end
+
+--- Where a source's journal is: its name and what decides its records.
+local function journal_path(folder, source)
+  return ("%s/%s-%s.jsonl"):format(folder, source.name, fs.sha256(config.literal(source.key)):sub(1, 16))
+end
+
+--- Records of a source, `count` of them or as many as its tasks give, in the order of its tasks; and a table of how
+--- often which reason left a task out; and the journal. `on_entry` hears of every task.
+function collect.run(folder, source, count, on_entry)
+  fs.mkdir(folder)
+  local path = journal_path(folder, source)
+  local before = read_journal(path)
+  local records, left_out, seen = {}, {}, {}
+  if next(before) then
+    log.info(("%s: goes on with the journal %s"):format(source.name, path))
+  end
+  for task_id in source.tasks() do
+    if #records >= count then
+      break
+    end
+    local entry = before[task_id]
+    if not entry then
+      local record, reason = source.draw(task_id)
+      entry = { task_id = task_id, record = record, left_out = not record and reason or nil }
+      fs.append(path, json.encode(entry) .. "\n")
+    end
+    local reason = entry.left_out
+    if entry.record and source.deduplicate then
+      local hash = fs.sha256(json.encode(entry.record.messages))
+      reason = seen[hash] and "duplicate" or nil
+      seen[hash] = true
+    end
+    if reason then
+      left_out[reason] = (left_out[reason] or 0) + 1
+    else
+      records[#records + 1] = entry.record
+    end
+    on_entry(#records, left_out, reason)
+  end
+  return records, left_out, path
+end
+
+--- Whether a task is trained on or validates: by a hash of environment and id, so the same task is always on one side.
+function collect.trains(name, task_id, train_split)
+  local number = tonumber(fs.sha256(("%s:%s"):format(name, task_id)):sub(1, 8), 16)
+  return number < train_split * 2 ^ 32
+end
+
+--- Records as two lists, training and validation. "task" asks `collect.trains`; "order" takes the last for validation.
+function collect.split(records, train_split, how)
+  local train, validation = {}, {}
+  local border = math.floor(train_split * #records)
+  for index, record in ipairs(records) do
+    local trains = index <= border
+    if how == "task" then
+      trains = collect.trains(record.env, record.task_id, train_split)
+    end
+    table.insert(trains and train or validation, record)
+  end
+  return train, validation
+end
+
+-- Task ids ----------------------------------------------------------------------------------------------------------
+
+-- Of an environment with few tasks the evaluation takes at most this share, and the choice of a constant as much.
+local SHARE = 4
+
+--- The ids `first .. first + count - 1` where the environment has them; else ids spread evenly over all it has, at most
+--- a quarter of them, `offset` (0 or more) behind each step's first. The second result is how many tasks there are, where
+--- they were spread.
+function collect.task_ids(about, first, count, offset)
+  local ids, tasks = {}, about.num_tasks
+  if not tasks or first + count <= tasks then
+    for id = first, first + count - 1 do
+      ids[#ids + 1] = id
+    end
+    return ids
+  end
+  count = math.max(1, math.min(count, tasks // SHARE))
+  for index = 0, count - 1 do
+    ids[#ids + 1] = math.min(index * tasks // count + offset, tasks - 1)
+  end
+  return ids, tasks
+end
+
+--- An iterator over the ids to learn from: from `first` on where the environment has `count` from there, else all it has,
+--- shuffled.
+function collect.training_ids(about, first, count)
+  local tasks = about.num_tasks
+  if not tasks or first + count <= tasks then
+    local id, last = first - 1, tasks and tasks - 1 or math.maxinteger
+    return function()
+      id = id + 1
+      return id <= last and id or nil
+    end
+  end
+  local ids, rng = {}, random.new(0, "collect tasks " .. about.name, 0)
+  for id = 0, tasks - 1 do
+    ids[id + 1] = id
+  end
+  for last = #ids, 2, -1 do
+    local other = rng:int(1, last)
+    ids[last], ids[other] = ids[other], ids[last]
+  end
+  local place = 0
+  return function()
+    place = place + 1
+    return ids[place]
+  end
+end
+
+-- Other files --------------------------------------------------------------------------------------------------------
+
+local ROLES = { system = "system", user = "user", assistant = "assistant", human = "user", gpt = "assistant" }
+
+--- A conversation in either spelling as messages, or nil and what is wrong.
+local function messages_of(conversation)
+  local messages = {}
+  for index, turn in ipairs(type(conversation) == "table" and conversation or {}) do
+    local role, content = ROLES[turn.role or turn.from or ""], turn.content or turn.value
+    if not role or type(content) ~= "string" then
+      return nil, ("turn %d of its conversation has no role or text that is known"):format(index)
+    end
+    messages[index] = { role = role, content = content }
+  end
+  return #messages > 0 and messages or nil, "it has no conversation"
+end
+
+--- A validator's published result as messages, environment, task id and score: the shape until November 2025, with
+--- `challenge`, `response` and `evaluation`, or the flat one after it.
+local function of_result(row)
+  if type(row.challenge) == "table" then
+    local challenge, response, evaluation = row.challenge, row.response or {}, row.evaluation or {}
+    local messages =
+      { { role = "user", content = challenge.prompt }, { role = "assistant", content = response.response } }
+    local conversation = evaluation.extra and evaluation.extra.conversation
+    return conversation or messages, challenge.env, challenge.challenge_id, evaluation.score
+  end
+  local extra = row.extra or {}
+  local request = extra.request or {}
+  return extra.conversation, row.env, row.task_id or request.task_id, row.score
+end
+
+local function whole_json(path, text)
+  local ok, value = pcall(json.decode, text)
+  if not ok then
+    error(
+      ("%s: is no whole JSON file, perhaps half downloaded; nothing of it was taken"):format(
+        path,
+        value.message
+      ),
+      0
+    )
+  end
+  return value
+end
+
+--- The rows of a JSON list, or of a file with one JSON object per line.
+local function rows_of(path)
+  local text = fs.read(path)
+  if text:match("^%s*%[") then
+    return whole_json(path, text)
+  end
+  local rows = {}
+  for line in text:gmatch("[^\n]+") do
+    rows[#rows + 1] = whole_json(path, line)
+  end
+  return rows
+end
+
+--- Whether a conversation begins with a prompt that is held out, by `env:prompt_hash`.
+local function is_held_out(messages, held_out)
+  local parts = {}
+  for index, message in ipairs(messages) do
+    local role, content = json.encode(message.role), json.encode(message.content)
+    parts[index] = ('{"role":%s,"content":%s}'):format(role, content)
+    if held_out[fs.sha256("[" .. table.concat(parts, ",") .. "]")] then
+      return true
+    end
+  end
+  return false
+end
+
+--- The records of a file of published results or of conversations (AgentTraj's `conversations`, or `messages`), those
+--- that score at least `min_score`, and how often which reason left a row out. A row without a score is kept unless it
+--- is a result.
+function collect.read(path, min_score, held_out)
+  local records, left_out, seen = {}, {}, {}
+  local function leave(reason)
+    left_out[reason] = (left_out[reason] or 0) + 1
+  end
+  for _, row in ipairs(rows_of(path)) do
+    local conversation, name, task_id, score =
+      row.conversations or row.messages, row.env, row.item_id or row.id, row.score
+    if not conversation then
+      conversation, name, task_id, score = of_result(row)
+      score = type(score) == "number" and score or -math.huge
+    end
+    local messages, problem = messages_of(conversation)
+    local hash = messages and fs.sha256(json.encode(messages))
+    if not messages then
+      leave(problem)
+    elseif messages[#messages].role ~= "assistant" then
+      leave("it does not end with a reply")
+    elseif score and score < min_score then
+      leave("score below data.min_score")
+    elseif is_held_out(messages, held_out or {}) then
+      leave("held out")
+    elseif seen[hash] then
+      leave("duplicate")
+    else
+      seen[hash] = true
+      records[#records + 1] = {
+        messages = messages,
+        env = type(name) == "string" and name:match("[^:]+$")
+          or tostring(task_id or ""):match("^[%a]+")
+          or "unknown",
+        task_id = task_id or #records,
+        policy = "file",
+        source = path,
+        score = score,
+      }
+    end
+  end
+  return records, left_out
+end
+
+return collect

@@ -1,0 +1,176 @@
+//! sciworld-mini: a small simulator of our own, which needs no Java. It is **not** ScienceWorld: a score here says
+//! nothing about a score there.
+//!
+//! Seven rooms with doors, things inside things, appliances that heat and cool, substances that melt and boil, plants
+//! and animals. Tasks are of ScienceWorld's sort (change a substance's state, find something, measure and decide), as
+//! are the actions, the focus that ends a task when it is wrong, and the scale of the score; so what is written for one
+//! can be tried on the other.
+//!
+//! `matter` knows substances, `world` things and heat, `house` draws a task's world, `task` says what is to be done and
+//! how much of it is, `actions` and `describe` are what the agent does and reads, `expert` demonstrates.
+
+mod actions;
+mod describe;
+mod expert;
+mod house;
+mod matter;
+mod options;
+mod task;
+mod world;
+
+use serde_json::{Map, Value, json};
+
+use self::actions::Action;
+pub use self::options::{SciWorldMiniOptions, Topic};
+use self::task::{Progress, Task};
+use self::world::World;
+use super::agentgym::{Kind, opening};
+use super::{Description, Environment, Parsed, Step};
+use crate::engine::text::Message;
+use crate::engine::{Error, Result};
+
+const NAME: &str = "sciworld-mini";
+
+/// The environment; every integer is a task.
+#[derive(Debug, Clone)]
+pub struct SciWorldMini {
+    options: SciWorldMiniOptions,
+    instructions: String,
+    episode: Option<Episode>,
+}
+
+#[derive(Debug, Clone)]
+struct Episode {
+    world: World,
+    task: Task,
+    task_text: String,
+    observation: String,
+    progress: Progress,
+    score: i64,
+    moves: u32,
+    done: bool,
+}
+
+impl SciWorldMini {
+    pub fn new(options: &SciWorldMiniOptions) -> Result<Self> {
+        options.validate()?;
+        let instructions = match options.instructions.as_deref() {
+            None => include_str!("instructions.txt").trim_end().to_string(),
+            given => Kind::SciWorld.instructions(given)?,
+        };
+        Ok(SciWorldMini { options: options.clone(), instructions, episode: None })
+    }
+
+    fn episode(&self) -> Result<&Episode> {
+        self.episode.as_ref().ok_or_else(not_begun)
+    }
+}
+
+fn not_begun() -> Error {
+    Error::environment(NAME, "no episode has begun; call reset first")
+}
+
+impl Episode {
+    fn begin(task_id: u64, topic: Option<Topic>) -> Self {
+        let (world, task) = house::build(task_id, topic);
+        let task_text = task.text(&world);
+        let observation = format!("{task_text}\n{}", describe::room(&world));
+        let progress = Progress::default();
+        Episode { world, task, task_text, observation, progress, score: 0, moves: 0, done: false }
+    }
+
+    fn act(&mut self, text: &str) -> String {
+        let action = match actions::read(&self.world, text) {
+            Ok(Action::Task) => return self.task_text.clone(),
+            Ok(action) => action,
+            Err(complaint) => return complaint,
+        };
+        let said = actions::act(&mut self.world, action);
+        self.task.watch(&self.world, action, &mut self.progress);
+        for _ in 0..action.moves() {
+            self.world.tick();
+        }
+        self.moves += action.moves();
+        said
+    }
+}
+
+impl Environment for SciWorldMini {
+    fn describe(&self) -> Description {
+        Description {
+            name: NAME.to_string(),
+            num_tasks: None,
+            score_range: Kind::SciWorld.score_range(),
+            success_threshold: Kind::SciWorld.success_threshold(),
+            max_turns: self.options.max_turns,
+        }
+    }
+
+    fn reset(&mut self, task_id: u64) -> Result<String> {
+        let episode = self.episode.insert(Episode::begin(task_id, self.options.topic));
+        Ok(episode.observation.clone())
+    }
+
+    fn messages(&self) -> Result<Vec<Message>> {
+        Ok(opening(Kind::SciWorld, &self.instructions, &self.episode()?.observation))
+    }
+
+    fn parse(&self, reply: &str) -> Result<Parsed> {
+        Ok(Kind::SciWorld.parse(reply))
+    }
+
+    /// The reward is what the score gained.
+    fn step(&mut self, action: &str) -> Result<Step> {
+        let episode = self.episode.as_mut().ok_or_else(not_begun)?;
+        if episode.done {
+            return Err(Error::environment(NAME, "the episode is over; call reset first"));
+        }
+        let observation = episode.act(action);
+        let score = episode.task.score(&episode.world, &episode.progress);
+        let reward = score - std::mem::replace(&mut episode.score, score);
+        episode.done = score < 0 || score >= 100;
+        let mut info = Map::new();
+        info.insert("moves".to_string(), json!(episode.moves));
+        info.insert("admissible".to_string(), json!(actions::admissible(&episode.world)));
+        Ok(Step {
+            observation,
+            reward: reward as f64,
+            done: episode.done,
+            score: Some(score as f64),
+            truncated: false,
+            info,
+        })
+    }
+
+    fn expert(&mut self) -> Result<Option<String>> {
+        let episode = self.episode()?;
+        Ok(expert::next(&episode.world, &episode.task, &episode.progress))
+    }
+
+    /// One of the actions that do something here.
+    fn random_action(&mut self, random: &mut dyn FnMut(u64) -> u64) -> Result<Option<String>> {
+        let mut possible = actions::admissible(&self.episode()?.world);
+        let drawn = random(possible.len() as u64) as usize;
+        let last = possible.len() - 1;
+        Ok(Some(possible.swap_remove(drawn.min(last))))
+    }
+
+    fn constant_actions(&self) -> Vec<String> {
+        vec!["Action:\nlook around".to_string()]
+    }
+
+    fn state(&self) -> Map<String, Value> {
+        let Some(episode) = &self.episode else { return Map::new() };
+        let facts = [
+            ("task_description", json!(episode.task_text)),
+            ("score", json!(episode.score)),
+            ("moves", json!(episode.moves)),
+            ("admissible", json!(actions::admissible(&episode.world))),
+        ];
+        facts.into_iter().map(|(name, fact)| (name.to_string(), fact)).collect()
+    }
+
+    fn fresh(&self) -> Result<Box<dyn Environment>> {
+        Ok(Box::new(SciWorldMini { episode: None, ..self.clone() }))
+    }
+}

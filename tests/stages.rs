@@ -1,0 +1,125 @@
+//! The whole pipeline, tiny, over every environment by name, and what collecting leaves behind.
+
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Command;
+
+const AFFINE: &str = env!("CARGO_BIN_EXE_affine");
+
+/// An environment that joins the pipeline joins here.
+const ENVIRONMENTS: [&str; 5] = ["sat", "babyai", "textcraft", "alfworld", "webshop"];
+
+const SMALL: &str = "data.num_samples=6 data.base.num_samples=4 training.base.max_steps=2 training.max_steps=2 \
+    training.batch_size=2 training.gradient_accumulation_steps=1 training.base.batch_size=2 \
+    training.max_length=8192 model.create.max_position_embeddings=16384 \
+    model.create.hidden_size=32 model.create.num_hidden_layers=1 model.create.intermediate_size=32 \
+    rl.iterations=1 rl.num_rollouts=2 rl.minibatch_size=2 rl.batch_size=2 rl.max_new_tokens=4 \
+    evaluation.num_eval_samples=2 evaluation.max_new_tokens=4 evaluation.batch_size=8 data.reasoning=true \
+    data.min_score=0.1 data.split_by=task data.deduplicate=true";
+
+fn run(folder: &Path, script: &str, more: &[String]) {
+    let mut command = Command::new(AFFINE);
+    command.current_dir(folder).env_remove("AFFINE_LOG").arg(format!("scripts/{script}.lua"));
+    let small = SMALL.split_whitespace().map(str::to_string);
+    for setting in small.chain(more.iter().cloned()) {
+        command.args(["--set", &setting]);
+    }
+    let output = command.output().unwrap();
+    let [out, err] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
+    assert!(output.status.success(), "{script}: {}\n{out}\n{err}", output.status);
+}
+
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    symlink(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts"), folder.path().join("scripts")).unwrap();
+    folder
+}
+
+fn records(folder: &Path, name: &str) -> Vec<serde_json::Value> {
+    let text = std::fs::read_to_string(folder.join("data_cache").join(name)).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn every_environment_goes_through_all_stages_beside_its_baselines() {
+    let folder = folder();
+    let names: Vec<String> = ENVIRONMENTS.iter().map(|name| format!("\"{name}\"")).collect();
+    run(folder.path(), "full", &[format!("data.environments={{{}}}", names.join(","))]);
+    let collected = [records(folder.path(), "sft.jsonl"), records(folder.path(), "validation.jsonl")].concat();
+    let summary = std::fs::read_to_string(folder.path().join("models/evaluation/summary.json")).unwrap();
+    let summary: serde_json::Value = serde_json::from_str(&summary).unwrap();
+    for name in ENVIRONMENTS {
+        let own: Vec<_> = collected.iter().filter(|record| record["env"] == name).collect();
+        assert_eq!(own.len(), 6, "{name}");
+        for record in own {
+            let replies = record["messages"].as_array().unwrap().iter().filter(|m| m["role"] == "assistant");
+            let last = replies.last().unwrap()["content"].as_str().unwrap();
+            let form = if name == "sat" { "\n\nx1=" } else { "Thought:\n" };
+            assert!(last.contains(form), "{name}: {last}");
+            assert!(record["score"].as_f64().unwrap() >= 0.1 && record["source"].is_string(), "{record}");
+        }
+        for kind in ["random", "constant", "expert"] {
+            assert!(summary["baselines"][kind][name]["n"].as_u64() > Some(0), "{kind} {name}");
+        }
+    }
+}
+
+#[test]
+fn collecting_goes_on_from_a_journal_whose_last_line_is_half_written() {
+    let folder = folder();
+    let sat = ["data.environments={\"sat\"}".to_string()];
+    run(folder.path(), "collect", &sat);
+    let whole = records(folder.path(), "sft.jsonl");
+    let journals = folder.path().join("data_cache/journals");
+    let journal = std::fs::read_dir(&journals).unwrap().map(|entry| entry.unwrap().path());
+    let journal = journal.into_iter().find(|path| path.display().to_string().contains("sat-expert")).unwrap();
+    let text = std::fs::read_to_string(&journal).unwrap();
+    std::fs::write(&journal, &text[..text.len() * 2 / 3]).unwrap();
+    std::fs::remove_file(folder.path().join("data_cache/stage.json")).unwrap();
+    run(folder.path(), "collect", &sat);
+    assert_eq!(records(folder.path(), "sft.jsonl"), whole);
+    assert_eq!(std::fs::read_to_string(&journal).unwrap(), text);
+}
+
+/// Of each of the two schemas one result that scores and one that does not, and a conversation as AgentTraj has it.
+#[test]
+fn files_of_results_and_conversations_are_read_and_a_half_downloaded_one_loses_nothing() {
+    let folder = folder();
+    let said =
+        |text: &str| serde_json::json!([{"role": "user", "content": text}, {"role": "assistant", "content": "A"}]);
+    let old = |score: f64| {
+        serde_json::json!({
+            "challenge": {"env": "affine:sat", "prompt": "P", "challenge_id": "c"},
+            "response": {"response": "R"}, "evaluation": {"env": "sat", "score": score, "extra": {}},
+        })
+    };
+    let new = |score: f64| {
+        let extra = serde_json::json!({"conversation": said("Q"), "request": {"task_id": 7}});
+        serde_json::json!({"env": "agentgym:babyai", "score": score, "extra": extra})
+    };
+    let shard = serde_json::json!([old(1.0), old(0.0), new(0.9), new(0.0)]).to_string();
+    std::fs::write(folder.path().join("shard.json"), &shard).unwrap();
+    let turns = serde_json::json!([{"from": "human", "value": "H"}, {"from": "gpt", "value": "G"}]);
+    let line = serde_json::json!({"item_id": "webshop_3", "conversations": turns});
+    std::fs::write(folder.path().join("traj.jsonl"), format!("{line}\n")).unwrap();
+    let more = |file: &str| {
+        vec!["data.environments={\"sat\"}".to_string(), format!("data.files={{\"{file}\", \"traj.jsonl\"}}")]
+    };
+    run(folder.path(), "collect", &more("shard.json"));
+    let collected = [records(folder.path(), "sft.jsonl"), records(folder.path(), "validation.jsonl")].concat();
+    let mut read: Vec<_> = collected.iter().filter(|r| r["policy"] == "file").map(|r| r["env"].as_str()).collect();
+    read.sort();
+    assert_eq!(read, [Some("babyai"), Some("sat"), Some("webshop")]);
+
+    std::fs::write(folder.path().join("half.json"), &shard[..shard.len() / 2]).unwrap();
+    let mut command = Command::new(AFFINE);
+    command.current_dir(&folder).arg("scripts/collect.lua");
+    for setting in SMALL.split_whitespace().map(str::to_string).chain(more("half.json")) {
+        command.args(["--set", &setting]);
+    }
+    let output = command.output().unwrap();
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && err.contains("half.json: is no whole JSON file"), "{err}");
+    let after = [records(folder.path(), "sft.jsonl"), records(folder.path(), "validation.jsonl")].concat();
+    assert_eq!(after, collected);
+}
