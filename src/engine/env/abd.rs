@@ -6,94 +6,31 @@
 //! that `int` cannot read fails (upstream raises); a program that a limit or a signal ended after it printed the output
 //! fails.
 
-use std::path::PathBuf;
-use std::rc::Rc;
 use std::sync::Arc;
 
-use rand::Rng;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::ded::{last_line, shown};
-use super::programs::generator::GeneratorOptions;
-use super::programs::instructions::{Instructions, Kind};
+use super::programs::extract;
+use super::programs::options::ProgramOptions;
 use super::programs::row::Row;
 use super::programs::runner::{Runner, Written};
 use super::programs::tasks::Tasks;
-use super::programs::extract;
+use super::programs::template::{Kind, Template};
 use super::python::Value;
 use super::python::text::{MAX_INT_DIGITS, decimal, is_blank, is_decimal, is_digits, lines, rstrip_lines, strip};
-use super::{Description, Environment, Step};
-use crate::engine::sandbox::{Limits, Sandbox};
+use super::{Description, Environment, Instructions, Parsed, Step};
 use crate::engine::text::Message;
-use crate::engine::{Error, Result, random};
+use crate::engine::{Error, Result};
 
 const NAME: &str = "abd";
 
-/// How often build v1 asks for an input before it gives a task up.
-const V1_ATTEMPTS: u64 = 20;
-
-/// How a row becomes a task.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Build {
-    /// The program is run on an input that somebody invents (see [`Inventor`]).
-    V1,
-    /// The program is run on the row's own input; where that fails the row's output stands.
-    #[default]
-    V2,
-}
-
-/// Where tasks come from and how replies are judged.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct AbdOptions {
-    /// Rows of the data set: a file, a folder, an index, or a data set's name on the Hub; without it the generator.
-    pub data: Option<String>,
-    /// Which programs the generator makes.
-    pub generator: GeneratorOptions,
-    pub build: Build,
-    /// What a program may use up.
-    pub limits: Limits,
-    /// A text with `{program}` and `{output}` in it, in place of our own instructions.
-    pub instructions: Option<PathBuf>,
-    /// Judge as upstream does where that is odd.
-    pub upstream_quirks: bool,
-}
-
-impl Default for AbdOptions {
-    fn default() -> Self {
-        AbdOptions {
-            data: None,
-            generator: GeneratorOptions::default(),
-            build: Build::V2,
-            limits: Limits::default(),
-            instructions: None,
-            upstream_quirks: true,
-        }
-    }
-}
-
-impl AbdOptions {
-    pub fn validate(&self) -> Result<()> {
-        self.generator.validate()
-    }
-}
-
-/// Invents inputs for build v1: a model, or a Lua function.
-pub trait Inventor {
-    /// A text with a new input for `program` between INPUT tags, given one input and its output. `attempt` counts from 0.
-    fn invent(&self, program: &str, inputs: &str, output: &str, attempt: u64) -> Result<String>;
-}
-
-/// The environment; `task_id` is a row of the data, counted from 0, or the number of a generated program.
+/// The environment; `task_id` is a row of the data, counted from 0.
 #[derive(Clone)]
 pub struct Abd {
     tasks: Tasks,
     runner: Runner,
-    instructions: Arc<Instructions>,
-    /// Present in build v1.
-    inventor: Option<Rc<dyn Inventor>>,
+    template: Arc<Template>,
     episode: Option<Episode>,
 }
 
@@ -108,30 +45,18 @@ struct Episode {
 }
 
 impl Abd {
-    /// `inventor` goes with build v1 and with it alone.
-    pub fn new(options: &AbdOptions, sandbox: Arc<Sandbox>, inventor: Option<Rc<dyn Inventor>>) -> Result<Self> {
-        options.validate()?;
-        match (options.build, &inventor) {
-            (Build::V1, None) => {
-                return Err(Error::option("build", "an inventor of inputs beside \"v1\", or \"v2\"", "\"v1\" alone"));
-            }
-            (Build::V2, Some(_)) => {
-                return Err(Error::option("build", "\"v1\" beside an inventor of inputs", "\"v2\""));
-            }
-            _ => {}
-        }
-        let runner = Runner { sandbox, limits: options.limits.clone(), upstream_quirks: options.upstream_quirks };
-        let tasks = Tasks::open(options.data.as_deref(), &options.generator, &runner)?;
-        let instructions = Instructions::load(Kind::Abd, options.instructions.as_deref())?;
-        Ok(Abd { tasks, runner, instructions: Arc::new(instructions), inventor, episode: None })
+    pub fn new(options: &ProgramOptions) -> Result<Self> {
+        let template = Template::new(Kind::Abd, options.instructions.as_deref())?;
+        let tasks = Tasks::open(options.data.as_deref(), Row::abd_problem)?;
+        Ok(Abd { tasks, runner: options.runner()?, template: Arc::new(template), episode: None })
     }
 
     fn episode(&self) -> Result<&Episode> {
         self.episode.as_ref().ok_or_else(not_begun)
     }
 
-    /// Build v2: the output of the row's own input; with text on stderr or nothing on stdout, the row's output.
-    fn build_v2(&self, row: &Row) -> Result<(Option<String>, Option<String>)> {
+    /// Upstream's build v2: the output of the row's own input; with text on stderr or nothing on stdout, the row's output.
+    fn build(&self, row: &Row) -> Result<(Option<String>, Option<String>)> {
         let (inputs, output) = (text_or_empty(&row.inputs), text_or_empty(&row.output));
         let Some(inputs) = inputs else {
             return Ok((None, output));
@@ -139,35 +64,6 @@ impl Abd {
         let written = self.runner.run(program_of(row)?, &with_line_end(&inputs))?;
         let failed = !written.stderr.is_empty() || is_blank(&written.stdout);
         Ok((Some(inputs), if failed { output } else { Some(written.stdout) }))
-    }
-
-    /// Build v1: an invented input that the program takes without a word on stderr. After each refusal another row is
-    /// tried, drawn from the task's own stream.
-    fn build_v1(&self, task_id: u64, inventor: &dyn Inventor) -> Result<Option<(Row, String, String)>> {
-        let mut rng = random::stream(0, "abd v1", task_id);
-        for attempt in 0..V1_ATTEMPTS {
-            let id = match (attempt, self.tasks.count()) {
-                (0, _) => task_id,
-                (_, Some(count)) => random::below(&mut rng, count),
-                (_, None) => rng.next_u64() >> 32,
-            };
-            let Ok(row) = self.tasks.row(id) else { continue };
-            if row.abd_problem().is_some() {
-                continue;
-            }
-            let text = |field: &Option<Value>| field.as_ref().and_then(Value::as_text).unwrap_or("").to_string();
-            let (program, example) = (program_of(&row)?.to_string(), text(&row.inputs));
-            let reply = inventor.invent(&program, &example, &text(&row.output), attempt)?;
-            let input = extract::input(&reply);
-            if input.is_empty() || strip(&input) == strip(&example) || enough_lines(&program, &input) != Ok(true) {
-                continue;
-            }
-            let written = self.runner.run(&program, &with_line_end(&input))?;
-            if written.stderr.is_empty() && !is_blank(&written.stdout) {
-                return Ok(Some((row, input, written.stdout)));
-            }
-        }
-        Ok(None)
     }
 
     fn judge(&self, episode: &Episode, reply: &str) -> Result<(f64, String)> {
@@ -261,30 +157,29 @@ impl Environment for Abd {
 
     fn reset(&mut self, task_id: u64) -> Result<String> {
         self.episode = None;
-        let refused = |problem: String| Error::environment(NAME, format!("task {task_id} cannot be played: {problem}"));
-        let (row, inputs, expected) = match self.inventor.clone() {
-            Some(inventor) => match self.build_v1(task_id, inventor.as_ref())? {
-                Some((row, inputs, expected)) => (row, Some(inputs), Some(expected)),
-                None => return Err(refused(format!("none of {V1_ATTEMPTS} invented inputs was one that its program takes"))),
-            },
-            None => {
-                let row = self.tasks.row(task_id)?;
-                if let Some(problem) = row.abd_problem() {
-                    return Err(refused(problem));
-                }
-                let (inputs, expected) = self.build_v2(&row)?;
-                (row, inputs, expected)
-            }
-        };
+        let row = self.tasks.row(task_id)?;
+        if let Some(problem) = row.abd_problem() {
+            return Err(Error::environment(NAME, format!("task {task_id} cannot be played: {problem}")));
+        }
+        let (inputs, expected) = self.build(&row)?;
         let program = program_of(&row)?.to_string();
         let output = expected.as_deref().unwrap_or("None");
-        let prompt = self.instructions.fill(&[("{program}", &program), ("{output}", output)]);
+        let prompt = self.template.fill(&[("{program}", &program), ("{output}", output)]);
         self.episode = Some(Episode { program, inputs, expected, prompt: prompt.clone(), done: false });
         Ok(prompt)
     }
 
     fn messages(&self) -> Result<Vec<Message>> {
         Ok(vec![Message::user(self.episode()?.prompt.clone())])
+    }
+
+    fn instructions(&self) -> Option<Instructions> {
+        Some(self.template.which().clone())
+    }
+
+    /// The reply as it is: stripping is upstream's, with Python's blanks.
+    fn parse(&self, reply: &str) -> Result<Parsed> {
+        Ok(Parsed::Action(reply.to_string()))
     }
 
     fn step(&mut self, action: &str) -> Result<Step> {
@@ -296,11 +191,7 @@ impl Environment for Abd {
         if let Some(episode) = &mut self.episode {
             episode.done = true;
         }
-        let info = json!({
-            "instructions": self.instructions.name,
-            "instructions_sha256": self.instructions.sha256,
-            "upstream_quirks": self.runner.upstream_quirks,
-        });
+        let info = json!({ "upstream_quirks": self.runner.upstream_quirks });
         Ok(Step {
             observation,
             reward: score,
@@ -314,6 +205,11 @@ impl Environment for Abd {
     /// The input that the expected output came from.
     fn expert(&mut self) -> Result<Option<String>> {
         Ok(self.episode()?.inputs.as_ref().map(|inputs| tagged(inputs)))
+    }
+
+    /// Of the tags in a reply the last pair counts.
+    fn reply(&self, action: &str, thought: Option<&str>) -> String {
+        thought.map_or_else(|| action.to_string(), |thought| format!("{thought}\n\n{action}"))
     }
 
     /// An input of the same shape as the one that the output came from: every number and every letter is drawn anew, but

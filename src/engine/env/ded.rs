@@ -5,67 +5,30 @@
 //! that a limit or a signal ended after it printed the answer fails, and a row whose tests are broken fails on `reset`
 //! (upstream scores it 0, or raises once the reply is there).
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::programs::generator::GeneratorOptions;
-use super::programs::instructions::{Instructions, Kind};
+use super::programs::extract;
+use super::programs::options::ProgramOptions;
 use super::programs::row::{Row, Tests};
 use super::programs::runner::{Runner, Written};
 use super::programs::tasks::Tasks;
-use super::programs::extract;
+use super::programs::template::{Kind, Template};
 use super::python::Value;
 use super::python::text::{is_blank, rstrip, rstrip_lines, strip};
-use super::{Description, Environment, Step};
-use crate::engine::sandbox::{Limits, Sandbox};
+use super::{Description, Environment, Instructions, Parsed, Step};
 use crate::engine::text::Message;
 use crate::engine::{Error, Result};
 
 const NAME: &str = "ded";
 
-/// Where tasks come from and how replies are judged.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct DedOptions {
-    /// Rows of the data set: a file, a folder, an index, or a data set's name on the Hub; without it the generator.
-    pub data: Option<String>,
-    /// Which programs the generator makes.
-    pub generator: GeneratorOptions,
-    /// What a program may use up.
-    pub limits: Limits,
-    /// A text with `{prompt}` in it, in place of our own instructions.
-    pub instructions: Option<PathBuf>,
-    /// Judge as upstream does where that is odd.
-    pub upstream_quirks: bool,
-}
-
-impl Default for DedOptions {
-    fn default() -> Self {
-        DedOptions {
-            data: None,
-            generator: GeneratorOptions::default(),
-            limits: Limits::default(),
-            instructions: None,
-            upstream_quirks: true,
-        }
-    }
-}
-
-impl DedOptions {
-    pub fn validate(&self) -> Result<()> {
-        self.generator.validate()
-    }
-}
-
-/// The environment; `task_id` is a row of the data, counted from 0, or the number of a generated program.
+/// The environment; `task_id` is a row of the data, counted from 0.
 #[derive(Clone)]
 pub struct Ded {
     tasks: Tasks,
     runner: Runner,
-    instructions: Arc<Instructions>,
+    template: Arc<Template>,
     episode: Option<Episode>,
 }
 
@@ -77,12 +40,10 @@ struct Episode {
 }
 
 impl Ded {
-    pub fn new(options: &DedOptions, sandbox: Arc<Sandbox>) -> Result<Self> {
-        options.validate()?;
-        let runner = Runner { sandbox, limits: options.limits.clone(), upstream_quirks: options.upstream_quirks };
-        let tasks = Tasks::open(options.data.as_deref(), &options.generator, &runner)?;
-        let instructions = Instructions::load(Kind::Ded, options.instructions.as_deref())?;
-        Ok(Ded { tasks, runner, instructions: Arc::new(instructions), episode: None })
+    pub fn new(options: &ProgramOptions) -> Result<Self> {
+        let template = Template::new(Kind::Ded, options.instructions.as_deref())?;
+        let tasks = Tasks::open(options.data.as_deref(), Row::ded_problem)?;
+        Ok(Ded { tasks, runner: options.runner()?, template: Arc::new(template), episode: None })
     }
 
     fn episode(&self) -> Result<&Episode> {
@@ -226,13 +187,22 @@ impl Environment for Ded {
             let problem = broken.or_else(|| row.ded_problem()).unwrap_or_default();
             return Err(Error::environment(NAME, format!("task {task_id} cannot be played: {problem}")));
         };
-        let prompt = self.instructions.fill(&[("{prompt}", rstrip(description))]);
+        let prompt = self.template.fill(&[("{prompt}", rstrip(description))]);
         self.episode = Some(Episode { row, prompt: prompt.clone(), done: false });
         Ok(prompt)
     }
 
     fn messages(&self) -> Result<Vec<Message>> {
         Ok(vec![Message::user(self.episode()?.prompt.clone())])
+    }
+
+    fn instructions(&self) -> Option<Instructions> {
+        Some(self.template.which().clone())
+    }
+
+    /// The reply as it is: stripping is upstream's, with Python's blanks.
+    fn parse(&self, reply: &str) -> Result<Parsed> {
+        Ok(Parsed::Action(reply.to_string()))
     }
 
     fn step(&mut self, action: &str) -> Result<Step> {
@@ -247,8 +217,6 @@ impl Environment for Ded {
         let info = json!({
             "passed": verdict.passed,
             "tests": verdict.tests,
-            "instructions": self.instructions.name,
-            "instructions_sha256": self.instructions.sha256,
             "upstream_quirks": self.runner.upstream_quirks,
         });
         Ok(Step {
@@ -265,6 +233,11 @@ impl Environment for Ded {
     fn expert(&mut self) -> Result<Option<String>> {
         let program = self.episode()?.row.program.as_ref().and_then(Value::as_text);
         Ok(program.map(|program| format!("```python\n{}\n```", program.trim_end())))
+    }
+
+    /// Of the fenced blocks in a reply the last counts, so a thought before it does no harm.
+    fn reply(&self, action: &str, thought: Option<&str>) -> String {
+        thought.map_or_else(|| action.to_string(), |thought| format!("{thought}\n\n{action}"))
     }
 
     /// Programs that print the same whatever they are given, and those that print what they are given.

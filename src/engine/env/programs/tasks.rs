@@ -1,45 +1,39 @@
-//! Where a task's row comes from: the data set or the generator.
+//! Where a task's row comes from.
 
 use std::sync::Arc;
 
-use super::generator::{Generator, GeneratorOptions};
 use super::row::Row;
 use super::rows::Rows;
-use super::runner::Runner;
-use crate::engine::Result;
+use crate::engine::{Error, Result};
 
 /// Shared by all instances of an environment.
 #[derive(Clone)]
-pub enum Tasks {
-    Rows(Arc<Rows>),
-    Generated(Arc<Generator>),
+pub struct Tasks {
+    rows: Arc<Rows>,
 }
 
 impl Tasks {
-    pub fn open(data: Option<&str>, options: &GeneratorOptions, runner: &Runner) -> Result<Self> {
-        match data {
-            Some(source) => {
-                let rows = Rows::open(source)?;
-                tracing::debug!("{source}: {}", rows.report());
-                Ok(Tasks::Rows(Arc::new(rows)))
-            }
-            None => Ok(Tasks::Generated(Arc::new(Generator::new(options, runner)?))),
+    /// Of the source named by the option `data`. `check` says which of its rows the environment cannot play.
+    pub fn open(data: Option<&str>, check: fn(&Row) -> Option<String>) -> Result<Self> {
+        let Some(source) = data else {
+            let expected = "where the rows are (a .jsonl, .json or .parquet file, a folder, an address or a data set's name)";
+            return Err(Error::option("data", expected, "nothing"));
+        };
+        let rows = Rows::open(source)?;
+        let report = rows.report(check);
+        if report.broken > 0 {
+            tracing::warn!("{report}");
         }
+        Ok(Tasks { rows: Arc::new(rows) })
     }
 
-    /// How many tasks there are; `None` when there is one for every number.
+    /// How many tasks there are.
     pub fn count(&self) -> Option<u64> {
-        match self {
-            Tasks::Rows(rows) => Some(rows.len() as u64),
-            Tasks::Generated(_) => None,
-        }
+        Some(self.rows.len() as u64)
     }
 
     /// The row of a task, whichever environment plays it.
     pub fn row(&self, task_id: u64) -> Result<Row> {
-        match self {
-            Tasks::Rows(rows) => rows.row(task_id).cloned(),
-            Tasks::Generated(generator) => generator.row(task_id),
-        }
+        self.rows.row(task_id).cloned()
     }
 }

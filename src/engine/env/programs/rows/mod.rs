@@ -8,17 +8,14 @@ mod index;
 mod local;
 mod parquet;
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::fmt;
+use std::path::Path;
 
-use serde_json::json;
-
-use super::download;
 use super::row::Row;
-use crate::engine::{Error, Result, hub};
+use crate::engine::{Error, Result, download, hub};
 
 /// At most this many broken rows are named in a report.
-const MAX_NAMED: usize = 50;
+const MAX_NAMED: usize = 5;
 
 /// All rows of a source, in order.
 #[derive(Debug)]
@@ -46,6 +43,27 @@ pub struct Problem {
     pub problem: String,
 }
 
+/// What is wrong with a source's rows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Report {
+    pub source: String,
+    pub rows: usize,
+    pub broken: usize,
+    /// The places of the first broken rows and what is wrong there.
+    pub named: Vec<String>,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Report { source, rows, broken, named } = self;
+        write!(f, "{source}: {broken} of {rows} rows cannot be played: {}", named.join("; "))?;
+        match broken - named.len() {
+            0 => Ok(()),
+            more => write!(f, "; and {more} more"),
+        }
+    }
+}
+
 impl Rows {
     /// Reads a source whole. Fails when it is not there, is of no known form, or holds no row at all.
     pub fn open(source: &str) -> Result<Self> {
@@ -54,14 +72,18 @@ impl Rows {
         if source.starts_with("http://") || source.starts_with("https://") {
             rows.read_address(source)?;
         } else if !path.exists() && hub::is_id(source) {
-            rows.read_path(&hub::dataset(source)?)?;
+            rows.read_path(&hub::data_set(source)?)?;
         } else {
             rows.read_path(path)?;
         }
-        if rows.rows.is_empty() {
-            return Err(Error::file(path, "it holds no rows"));
+        match rows.rows.first() {
+            None => Err(Error::file(path, "it holds no rows")),
+            Some(Err(problem)) if rows.rows.iter().all(Result::is_err) => {
+                let count = rows.len();
+                Err(Error::file(path, format!("none of its {count} rows can be read; {}: {problem}", rows.place(0))))
+            }
+            Some(_) => Ok(rows),
         }
-        Ok(rows)
     }
 
     pub fn len(&self) -> usize {
@@ -91,25 +113,11 @@ impl Rows {
         self.rows.iter().enumerate().filter_map(problem).collect()
     }
 
-    /// How many rows each environment can play, how many it cannot for which reason, and the places of the first of these.
-    pub fn report(&self) -> serde_json::Value {
-        let one = |check: fn(&Row) -> Option<String>| {
-            let problems = self.problems(check);
-            let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
-            for problem in &problems {
-                // What follows the colon differs from row to row.
-                let reason = problem.problem.split(':').next().unwrap_or_default();
-                *reasons.entry(reason).or_default() += 1;
-            }
-            let named = problems.iter().take(MAX_NAMED).map(|p| format!("{}: {}", p.place, p.problem));
-            json!({
-                "playable": self.len() - problems.len(),
-                "broken": problems.len(),
-                "reasons": reasons,
-                "named": named.collect::<Vec<_>>(),
-            })
-        };
-        json!({ "source": self.source, "rows": self.len(), "abd": one(Row::abd_problem), "ded": one(Row::ded_problem) })
+    /// How many rows an environment cannot play, and the first of these by name.
+    pub fn report(&self, check: fn(&Row) -> Option<String>) -> Report {
+        let problems = self.problems(check);
+        let named = problems.iter().take(MAX_NAMED).map(|p| format!("{}: {}", p.place, p.problem)).collect();
+        Report { source: self.source.clone(), rows: self.len(), broken: problems.len(), named }
     }
 
     fn place(&self, row: usize) -> String {
@@ -169,9 +177,4 @@ impl Rows {
         self.files.push(FileSpan { name, first: self.rows.len(), lines });
         self.rows.extend(rows);
     }
-}
-
-/// The folder under which downloaded data lies.
-pub fn cache() -> PathBuf {
-    PathBuf::from("data_cache").join("downloads")
 }
