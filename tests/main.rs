@@ -47,6 +47,8 @@ mod parity;
 mod plan;
 /// PPO on toy models.
 mod ppo;
+/// ABD and DED against upstream's verdicts.
+mod programs;
 /// Everything that the README shows, run.
 mod readme;
 /// Records in files.
@@ -63,6 +65,8 @@ mod sat;
 mod sciworld;
 /// The small simulator of our own.
 mod sciworld_mini;
+/// What `affine env setup` downloads.
+mod setup;
 /// The five stages over every environment.
 mod stages;
 /// The LuaCATS stubs and the live modules name the same functions.

@@ -14,7 +14,10 @@ pub fn get(address: &str) -> Result<Vec<u8>> {
     let (done, result) = channel();
     let wanted = address.to_string();
     let work = move || done.send(ask(&wanted));
-    std::thread::Builder::new().name("download".to_string()).spawn(work).map_err(|error| Error::file(address, error))?;
+    std::thread::Builder::new()
+        .name("download".to_string())
+        .spawn(work)
+        .map_err(|error| Error::file(address, error))?;
     let result = cancel::receive(&result)?.unwrap_or_else(|| Err("the download broke off".to_string()));
     result.map_err(|problem| {
         let hint = "check the address and the network";
@@ -39,8 +42,9 @@ fn root_cause(error: &dyn std::error::Error) -> String {
 
 /// A file with the content behind an address, downloaded the first time.
 pub fn cached(address: &str) -> Result<PathBuf> {
-    let downloads = file::cache_folder("downloads")
-        .ok_or_else(|| Error::message(format!("{address}: there is no home folder to keep it in: set XDG_CACHE_HOME")))?;
+    let downloads = file::cache_folder("downloads").ok_or_else(|| {
+        Error::message(format!("{address}: there is no home folder to keep it in: set XDG_CACHE_HOME"))
+    })?;
     let folder = downloads.join(&file::sha256(address.as_bytes())[..16]);
     let path = folder.join(address.rsplit('/').next().unwrap_or_default());
     if !path.is_file() {

@@ -58,13 +58,16 @@ impl Ded {
         let cases = match row.tests() {
             Tests::Cases(cases) => cases,
             Tests::None => return Ok(Verdict::wrong("The task has no tests, so nothing passes them.")),
-            Tests::Unread(problem) => return Ok(Verdict::wrong(format!("The task's tests cannot be read: {problem}."))),
+            Tests::Unread(problem) => {
+                return Ok(Verdict::wrong(format!("The task's tests cannot be read: {problem}.")));
+            }
             Tests::Raises(problem) => return Err(raised(problem)),
         };
         let program = extract::code(strip(reply));
         let (mut passed, mut known) = (0, 0);
         for (index, case) in cases.iter().enumerate() {
-            let Some(test) = Test::new(case, program).map_err(|problem| raised(format!("test {}: {problem}", index + 1)))?
+            let Some(test) =
+                Test::new(case, program).map_err(|problem| raised(format!("test {}: {problem}", index + 1)))?
             else {
                 continue;
             };
@@ -242,7 +245,15 @@ impl Environment for Ded {
 
     /// Programs that print the same whatever they are given, and those that print what they are given.
     fn constant_actions(&self) -> Vec<String> {
-        let programs = ["print(0)", "print(1)", "print()", "print(\"YES\")", "print(\"NO\")", "print(input())", "print(open(0).read())"];
+        let programs = [
+            "print(0)",
+            "print(1)",
+            "print()",
+            "print(\"YES\")",
+            "print(\"NO\")",
+            "print(input())",
+            "print(open(0).read())",
+        ];
         programs.iter().map(|program| format!("```python\n{program}\n```")).collect()
     }
 

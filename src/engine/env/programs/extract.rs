@@ -49,7 +49,9 @@ pub fn input(reply: &str) -> String {
     let reply = THINKING.replace_all(&reply, "");
     let block = input_tags().captures_iter(&reply).last().and_then(|found| found.get(1));
     // The block is stripped before its lines are, so neither its first nor its last line is blank.
-    block.map_or_else(String::new, |block| lines(strip(block.as_str())).into_iter().map(rstrip).collect::<Vec<_>>().join("\n"))
+    block.map_or_else(String::new, |block| {
+        lines(strip(block.as_str())).into_iter().map(rstrip).collect::<Vec<_>>().join("\n")
+    })
 }
 
 #[cfg(test)]

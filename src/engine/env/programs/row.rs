@@ -42,7 +42,8 @@ impl Row {
             field => wrong_text(name, field),
         };
         let nothing = || {
-            let null = self.inputs == Some(Value::None) && self.output.as_ref().is_none_or(|value| *value == Value::None);
+            let null =
+                self.inputs == Some(Value::None) && self.output.as_ref().is_none_or(|value| *value == Value::None);
             null.then(|| "it has neither inputs nor an output".to_string())
         };
         wrong_text("program", &self.program)
@@ -66,7 +67,9 @@ impl Row {
     pub fn tests(&self) -> Tests {
         let source = self.verification_info.as_ref().filter(|value| value.is_true()).or(self.test_cases.as_ref());
         let read = match source {
-            None | Some(Value::None) => return Tests::Raises("it has no tests (verification_info, test_cases)".to_string()),
+            None | Some(Value::None) => {
+                return Tests::Raises("it has no tests (verification_info, test_cases)".to_string());
+            }
             Some(Value::Text(text)) => match json::parse(text).or_else(|json| literal::parse(text).map_err(|_| json)) {
                 Ok(value) => value,
                 Err(problem) => return Tests::Unread(problem),

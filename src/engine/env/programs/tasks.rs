@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use rand::Rng;
+
 use super::row::Row;
 use super::rows::Rows;
-use crate::engine::{Error, Result};
+use crate::engine::{Error, Result, random};
 
 /// Shared by all instances of an environment.
 #[derive(Clone)]
@@ -16,8 +18,7 @@ impl Tasks {
     /// Of the source named by the option `data`. `check` says which of its rows the environment cannot play.
     pub fn open(data: Option<&str>, check: fn(&Row) -> Option<String>) -> Result<Self> {
         let Some(source) = data else {
-            let expected = "where the rows are (a .jsonl, .json or .parquet file, a folder, an address or a data set's name)";
-            return Err(Error::option("data", expected, "nothing"));
+            return Err(Error::option("data", "a file of rows, or where else they are", "nothing"));
         };
         let rows = Rows::open(source)?;
         let report = rows.report(check);
@@ -30,6 +31,11 @@ impl Tasks {
     /// How many tasks there are.
     pub fn count(&self) -> Option<u64> {
         Some(self.rows.len() as u64)
+    }
+
+    /// The number of some task.
+    pub fn any(&self, rng: &mut impl Rng) -> u64 {
+        random::below(rng, self.rows.len() as u64)
     }
 
     /// The row of a task, whichever environment plays it.

@@ -13,11 +13,12 @@ const UPSTREAM: &str = "https://raw.githubusercontent.com/AffineFoundation/affin
 
 /// Downloads upstream's texts into a folder, and returns the folder.
 pub fn setup(folder: &Path) -> Result<PathBuf> {
-    sources::fetch(UPSTREAM, &upstream(), folder)?;
+    sources::fetch(UPSTREAM, &texts(), folder)?;
     Ok(folder.to_path_buf())
 }
 
-fn upstream() -> [Source; 2] {
+/// Upstream's two texts.
+pub fn texts() -> [Source; 2] {
     let source = |name: &str, sha256: &str, marker, before, kind: Kind| Source {
         path: format!("{name}.py"),
         sha256: sha256.to_string(),

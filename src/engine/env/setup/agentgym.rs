@@ -9,16 +9,16 @@ use crate::engine::Result;
 use crate::engine::env::agentgym::kind::Kind;
 
 /// The repository at the commit whose texts and verdicts are reproduced.
-const AGENTGYM: &str =
-    "https://raw.githubusercontent.com/WooooDyy/AgentGym/3ef9235d23e68e7c2920c5422ad957dc8ced5c6c";
+const AGENTGYM: &str = "https://raw.githubusercontent.com/WooooDyy/AgentGym/3ef9235d23e68e7c2920c5422ad957dc8ced5c6c";
 
 /// Downloads texts and lists into a folder, and returns the folder.
 pub fn setup(folder: &Path) -> Result<PathBuf> {
-    sources::fetch(AGENTGYM, &agentgym(), folder)?;
+    sources::fetch(AGENTGYM, &texts_and_lists(), folder)?;
     Ok(folder.to_path_buf())
 }
 
-fn agentgym() -> Vec<Source> {
+/// The five texts and the two lists.
+pub fn texts_and_lists() -> Vec<Source> {
     let texts = Kind::ALL.map(|kind| Source {
         path: format!("agentenv/agentenv/envs/{}.py", kind.name()),
         sha256: source_hash(kind).to_string(),

@@ -5,7 +5,6 @@ use serde::de::DeserializeOwned;
 
 use crate::engine::Result;
 use crate::engine::env::Environment;
-use crate::engine::env::abd::Abd;
 use crate::engine::env::agentgym::client::{AgentGymClient, AgentGymOptions};
 use crate::engine::env::alfworld::AlfWorld;
 use crate::engine::env::babyai::BabyAi;
@@ -24,7 +23,7 @@ type Make = fn(&str, Option<Table>) -> mlua::Result<Box<dyn Environment>>;
 #[rustfmt::skip]
 pub const ALL: &[(&str, &str, Make)] = &[
     ("sat",           "the Affine subnet's SAT",               |function, table| built(function, table, Sat::new)),
-    ("abd",           "the Affine subnet's ABD, on Python",    |function, table| built(function, table, Abd::new)),
+    ("abd",           "the Affine subnet's ABD, on Python",    super::abd::make),
     ("ded",           "the Affine subnet's DED, on Python",    |function, table| built(function, table, Ded::new)),
     ("alfworld",      "AgentGym's ALFWorld",                   |function, table| built(function, table, AlfWorld::new)),
     ("babyai",        "AgentGym's BabyAI",                     |function, table| built(function, table, BabyAi::new)),

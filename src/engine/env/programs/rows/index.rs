@@ -103,7 +103,10 @@ mod tests {
     fn an_index_of_another_form_is_refused_by_name() {
         let problem = |text: &str| Index::parse(text.as_bytes()).err().unwrap();
         assert_eq!(problem("[]"), "the index has no list \"files\"");
-        assert_eq!(problem("{\"files\": [{\"key\": \"a\"}]}"), "files[0] of the index has no row_count from 0 to 10000000");
+        assert_eq!(
+            problem("{\"files\": [{\"key\": \"a\"}]}"),
+            "files[0] of the index has no row_count from 0 to 10000000"
+        );
         assert!(problem("{\"files\": [").starts_with("the index is no JSON"));
     }
 }

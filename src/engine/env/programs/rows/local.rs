@@ -69,8 +69,11 @@ pub fn data_files(folder: &Path) -> Result<Vec<PathBuf>> {
     all.sort();
     for wanted in ["parquet", "jsonl", "json"] {
         let files: Vec<PathBuf> = all.iter().filter(|path| extension(path) == wanted).cloned().collect();
-        let train: Vec<PathBuf> =
-            files.iter().filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().contains("train"))).cloned().collect();
+        let train: Vec<PathBuf> = files
+            .iter()
+            .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().contains("train")))
+            .cloned()
+            .collect();
         if !files.is_empty() {
             return Ok(if train.is_empty() { files } else { train });
         }

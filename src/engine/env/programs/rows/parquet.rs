@@ -13,7 +13,8 @@ use crate::engine::{Error, Result};
 
 /// All rows; what goes wrong inside the file after its footer was read breaks the rows from there on, not those before.
 pub fn read(path: &Path) -> Result<Vec<Result<Row, String>>> {
-    let wrong = |error: ::parquet::errors::ParquetError| Error::file(path, format!("no Parquet file, or cut short: {error}"));
+    let wrong =
+        |error: ::parquet::errors::ParquetError| Error::file(path, format!("no Parquet file, or cut short: {error}"));
     let file = File::open(path).map_err(|error| unreadable(path, &error))?;
     let reader = SerializedFileReader::new(file).map_err(wrong)?;
     let count = usize::try_from(reader.metadata().file_metadata().num_rows()).unwrap_or_default();

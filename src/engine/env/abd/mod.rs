@@ -6,10 +6,14 @@
 //! that `int` cannot read fails (upstream raises); a program that a limit or a signal ended after it printed the output
 //! fails.
 
+mod build;
+
 use std::sync::Arc;
 
 use serde_json::json;
 
+use self::build::Task;
+pub use self::build::{Build, Example, Inventor};
 use super::ded::{last_line, shown};
 use super::programs::extract;
 use super::programs::options::ProgramOptions;
@@ -17,7 +21,6 @@ use super::programs::row::Row;
 use super::programs::runner::{Runner, Written};
 use super::programs::tasks::Tasks;
 use super::programs::template::{Kind, Template};
-use super::python::Value;
 use super::python::text::{MAX_INT_DIGITS, decimal, is_blank, is_decimal, is_digits, lines, rstrip_lines, strip};
 use super::{Description, Environment, Instructions, Parsed, Step};
 use crate::engine::text::Message;
@@ -29,6 +32,7 @@ const NAME: &str = "abd";
 #[derive(Clone)]
 pub struct Abd {
     tasks: Tasks,
+    build: Build,
     runner: Runner,
     template: Arc<Template>,
     episode: Option<Episode>,
@@ -36,54 +40,40 @@ pub struct Abd {
 
 #[derive(Clone)]
 struct Episode {
-    program: String,
-    /// An input that the expected output came from; upstream's judge may still refuse it.
-    inputs: Option<String>,
-    expected: Option<String>,
+    task: Task,
     prompt: String,
     done: bool,
 }
 
 impl Abd {
-    pub fn new(options: &ProgramOptions) -> Result<Self> {
+    pub fn new(options: &ProgramOptions, build: Build) -> Result<Self> {
         let template = Template::new(Kind::Abd, options.instructions.as_deref())?;
         let tasks = Tasks::open(options.data.as_deref(), Row::abd_problem)?;
-        Ok(Abd { tasks, runner: options.runner()?, template: Arc::new(template), episode: None })
+        Ok(Abd { tasks, build, runner: options.runner()?, template: Arc::new(template), episode: None })
     }
 
     fn episode(&self) -> Result<&Episode> {
         self.episode.as_ref().ok_or_else(not_begun)
     }
 
-    /// Upstream's build v2: the output of the row's own input; with text on stderr or nothing on stdout, the row's output.
-    fn build(&self, row: &Row) -> Result<(Option<String>, Option<String>)> {
-        let (inputs, output) = (text_or_empty(&row.inputs), text_or_empty(&row.output));
-        let Some(inputs) = inputs else {
-            return Ok((None, output));
-        };
-        let written = self.runner.run(program_of(row)?, &with_line_end(&inputs))?;
-        let failed = !written.stderr.is_empty() || is_blank(&written.stdout);
-        Ok((Some(inputs), if failed { output } else { Some(written.stdout) }))
-    }
-
-    fn judge(&self, episode: &Episode, reply: &str) -> Result<(f64, String)> {
+    fn judge(&self, task: &Task, reply: &str) -> Result<(f64, String)> {
         let wrong = |why: String| Ok((0.0, why));
         let reply = strip(reply);
         let input = extract::input(reply);
         if input.is_empty() && !extract::has_input(reply) {
             return wrong("No <INPUT> … </INPUT> tags were found in the answer.".to_string());
         }
-        match enough_lines(&episode.program, &input) {
+        match enough_lines(&task.program, &input) {
             Ok(true) => {}
             Ok(false) => return wrong("The input has fewer lines than the program reads.".to_string()),
             Err(problem) if self.runner.upstream_quirks => return Err(raised(&problem)),
             Err(problem) => return wrong(format!("The input cannot be read: {problem}.")),
         }
-        let written = self.runner.run(&episode.program, &with_line_end(&input))?;
+        let written = self.runner.run(&task.program, &with_line_end(&input))?;
         if self.is_error(&written) {
             return wrong(format!("The program wrote to stderr: {}", last_line(&written.stderr)));
         }
-        let Some(expected) = &episode.expected else {
+        let Some(expected) = &task.expected else {
             return Err(raised("the row has no output, and its own input gives none"));
         };
         if same_output(expected, &written.stdout) {
@@ -105,16 +95,6 @@ fn not_begun() -> Error {
 /// Upstream raises here too, so there is no score.
 fn raised(problem: &str) -> Error {
     Error::environment(NAME, format!("the reply cannot be judged: {problem}"))
-}
-
-fn program_of(row: &Row) -> Result<&str> {
-    let missing = || Error::environment(NAME, row.abd_problem().unwrap_or_default());
-    row.program.as_ref().and_then(Value::as_text).ok_or_else(missing)
-}
-
-/// A field that is not there is empty; one that is null is nothing, which upstream can neither feed nor compare.
-fn text_or_empty(field: &Option<Value>) -> Option<String> {
-    field.as_ref().map_or(Some(""), Value::as_text).map(str::to_string)
 }
 
 /// An input ends in a line end, unless it is empty.
@@ -157,15 +137,10 @@ impl Environment for Abd {
 
     fn reset(&mut self, task_id: u64) -> Result<String> {
         self.episode = None;
-        let row = self.tasks.row(task_id)?;
-        if let Some(problem) = row.abd_problem() {
-            return Err(Error::environment(NAME, format!("task {task_id} cannot be played: {problem}")));
-        }
-        let (inputs, expected) = self.build(&row)?;
-        let program = program_of(&row)?.to_string();
-        let output = expected.as_deref().unwrap_or("None");
-        let prompt = self.template.fill(&[("{program}", &program), ("{output}", output)]);
-        self.episode = Some(Episode { program, inputs, expected, prompt: prompt.clone(), done: false });
+        let task = self.build.task(task_id, &self.tasks, &self.runner)?;
+        let output = task.expected.as_deref().unwrap_or("None");
+        let prompt = self.template.fill(&[("{program}", &task.program), ("{output}", output)]);
+        self.episode = Some(Episode { task, prompt: prompt.clone(), done: false });
         Ok(prompt)
     }
 
@@ -187,7 +162,7 @@ impl Environment for Abd {
         if episode.done {
             return Err(Error::environment(NAME, "the episode is over; call reset first"));
         }
-        let (score, observation) = self.judge(episode, action)?;
+        let (score, observation) = self.judge(&episode.task, action)?;
         if let Some(episode) = &mut self.episode {
             episode.done = true;
         }
@@ -204,7 +179,7 @@ impl Environment for Abd {
 
     /// The input that the expected output came from.
     fn expert(&mut self) -> Result<Option<String>> {
-        Ok(self.episode()?.inputs.as_ref().map(|inputs| tagged(inputs)))
+        Ok(self.episode()?.task.inputs.as_ref().map(|inputs| tagged(inputs)))
     }
 
     /// Of the tags in a reply the last pair counts.
@@ -215,7 +190,7 @@ impl Environment for Abd {
     /// An input of the same shape as the one that the output came from: every number and every letter is drawn anew, but
     /// a count on the first line stays.
     fn random_action(&mut self, random: &mut dyn FnMut(u64) -> u64) -> Result<Option<String>> {
-        Ok(self.episode()?.inputs.as_ref().map(|inputs| tagged(&scramble(inputs, random))))
+        Ok(self.episode()?.task.inputs.as_ref().map(|inputs| tagged(&scramble(inputs, random))))
     }
 
     fn constant_actions(&self) -> Vec<String> {
