@@ -84,7 +84,7 @@ fn a_row_without_tests_is_named_when_it_is_judged() {
     let error = env.step("```python\nprint(1)\n```").unwrap_err().to_string();
     assert_eq!(error, "environment ded: the row cannot be judged: it has no tests (verification_info, test_cases)");
     let error = env.reset(1).unwrap_err().to_string();
-    assert_eq!(error, "environment ded: task 1 cannot be played: its prompt is a number, not a text");
+    assert_eq!(error, "environment ded: task 1 cannot be played: its prompt is an int, not a text");
 }
 
 #[test]

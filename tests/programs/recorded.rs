@@ -63,12 +63,14 @@ fn rows_of(folder: &Path, recorded: &[Value]) -> std::path::PathBuf {
 
 #[test]
 fn every_recorded_verdict_on_a_program_is_the_same() {
-    assert_eq!(differences("affine/ded_replies.jsonl", make_ded, true), []);
+    let differences = differences("affine/ded_replies.jsonl", make_ded, true);
+    assert!(differences.is_empty(), "{differences:?}");
 }
 
 #[test]
 fn every_recorded_verdict_on_an_input_is_the_same() {
-    assert_eq!(differences("affine/abd_replies.jsonl", make_abd, true), []);
+    let differences = differences("affine/abd_replies.jsonl", make_abd, true);
+    assert!(differences.is_empty(), "{differences:?}");
 }
 
 #[test]
@@ -79,8 +81,10 @@ fn without_upstreams_quirks_these_verdicts_differ_and_no_others() {
             .map(|(id, score)| format!("{id} {}", score.map_or("none".to_string(), |s| s.to_string())))
             .collect()
     };
-    assert_eq!(named(differences("affine/ded_replies.jsonl", make_ded, false)), ["?"]);
-    assert_eq!(named(differences("affine/abd_replies.jsonl", make_abd, false)), ["?"]);
+    let inputs = ["abd036 1", "abd082 1", "abd090 0", "abd096 0"];
+    let programs = ["ded022 none", "ded052 0", "ded088 0", "ded112 none"];
+    assert_eq!(named(differences("affine/ded_replies.jsonl", make_ded, false)), programs);
+    assert_eq!(named(differences("affine/abd_replies.jsonl", make_abd, false)), inputs);
 }
 
 #[test]
@@ -110,17 +114,20 @@ fn the_output_that_a_model_is_shown_is_the_recorded_one() {
 }
 
 #[test]
-fn the_row_itself_is_the_expert() {
-    // The original input of these rows is refused or gives another output: upstream's notes say why.
-    let hopeless = ["abd008", "abd010", "abd066"];
+fn the_rows_own_input_is_the_expert_where_it_is_right() {
     let recorded = golden::rows("affine/abd_replies.jsonl");
     let folder = tempfile::tempdir().unwrap();
     let mut env = make_abd(&options(&rows_of(folder.path(), &recorded)));
+    let mut without = Vec::new();
     for (task_id, row) in recorded.iter().enumerate() {
         env.reset(task_id as u64).unwrap();
-        let Some(action) = env.expert().unwrap() else { continue };
+        let Some(action) = env.expert().unwrap() else {
+            without.push(row["id"].as_str().unwrap());
+            continue;
+        };
         let reply = env.reply(&action, Some("The program reads a number."));
-        let score = score(env.as_mut(), task_id, &reply);
-        assert_eq!(score == Some(1.0), !hopeless.contains(&row["id"].as_str().unwrap()), "{}: {score:?}", row["id"]);
+        assert_eq!(score(env.as_mut(), task_id, &reply), Some(1.0), "{}", row["id"]);
     }
+    // It is missing or spoilt by stripping, or the program writes to stderr, or the row's output is another.
+    assert_eq!(without, ["abd008", "abd010", "abd012", "abd028", "abd062", "abd066", "abd082"]);
 }

@@ -19,8 +19,9 @@ fn open(path: &Path) -> Rows {
 }
 
 fn programs(rows: &Rows) -> Vec<String> {
-    let name =
-        |id| rows.row(id).map_or_else(|e| e.to_string(), |row| row.program.unwrap().as_text().unwrap().to_string());
+    let name = |id| {
+        rows.row(id).map_or_else(|e| e.to_string(), |row| row.program.as_ref().unwrap().as_text().unwrap().to_string())
+    };
     (0..rows.len() as u64).map(|id| name(id)).collect()
 }
 

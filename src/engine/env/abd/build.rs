@@ -2,8 +2,6 @@
 
 use std::rc::Rc;
 
-use rand::Rng;
-
 use super::{enough_lines, with_line_end};
 use crate::engine::env::programs::extract;
 use crate::engine::env::programs::row::Row;

@@ -177,9 +177,13 @@ impl Environment for Abd {
         })
     }
 
-    /// The input that the expected output came from.
+    /// The input that the expected output came from, where it is right: what strips a reply can spoil it, and the row's
+    /// output may be another.
     fn expert(&mut self) -> Result<Option<String>> {
-        Ok(self.episode()?.task.inputs.as_ref().map(|inputs| tagged(inputs)))
+        let task = &self.episode()?.task;
+        let Some(reply) = task.inputs.as_deref().map(tagged) else { return Ok(None) };
+        let (score, _) = self.judge(task, &reply)?;
+        Ok((score == 1.0).then_some(reply))
     }
 
     /// Of the tags in a reply the last pair counts.
