@@ -12,7 +12,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("rollout",  &["generate", "env", "model", "text"]),
     ("train",    &["model", "text", "data", "track"]),
     ("generate", &["model", "text", "data"]),
-    ("env",      &["text", "data"]),
+    ("env",      &["text", "data", "hub", "sandbox"]),
     ("model",    &["text"]),
     ("data",     &["text"]),
     ("text",     &[]),

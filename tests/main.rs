@@ -49,6 +49,8 @@ mod parity;
 mod plan;
 /// PPO on toy models.
 mod ppo;
+/// ABD and DED against upstream's verdicts.
+mod programs;
 /// Everything that the README shows, run.
 mod readme;
 /// Records in files.
@@ -65,6 +67,8 @@ mod sat;
 mod sciworld;
 /// The small simulator of our own.
 mod sciworld_mini;
+/// What `affine env setup` downloads.
+mod setup;
 /// SFT beyond the plain run: resuming, evaluation, preflight, bad numbers.
 mod sft_depth;
 /// The five stages over every environment.

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use affine::engine::data::{Record, write_jsonl};
 use affine::engine::model::{LoraOptions, Model};

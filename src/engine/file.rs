@@ -5,7 +5,7 @@
 use std::fs::Permissions;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
@@ -83,6 +83,13 @@ fn folder(path: &Path) -> &Path {
 pub fn create_folder(path: impl AsRef<Path>) -> Result<()> {
     let path = path.as_ref();
     std::fs::create_dir_all(path).map_err(|e| Error::file(path, format!("cannot be created: {}", reason(&e))))
+}
+
+/// `~/.cache/affine/<name>`, or below `XDG_CACHE_HOME`; nothing where there is no home folder.
+pub fn cache_folder(name: &str) -> Option<PathBuf> {
+    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let cache = variable("XDG_CACHE_HOME").or_else(|| Some(variable("HOME")?.join(".cache")))?;
+    Some(cache.join("affine").join(name))
 }
 
 /// The error of a file that cannot be read.

@@ -6,6 +6,7 @@ pub mod cancel;
 pub mod data;
 pub mod device;
 pub mod doctor;
+pub mod download;
 pub mod env;
 pub mod error;
 pub mod eval;

@@ -132,6 +132,21 @@ function env.built_in() end
 ---@field variation integer Counted from 0.
 ---@field simplifications? string In place of those of the options.
 
+--- Options of `env.make("abd")` and `env.make("ded")`: find an input that makes a program print an output; write a program
+--- that passes tests. A task id is a row of `data`, counted from 0. Programs run in the sandbox of `affine.sandbox`.
+---@class affine.env.ProgramOptions
+---@field data string Rows of `satpalsr/rl-python`'s form: a .jsonl, .json or .parquet file, a folder of these, an index.json of shards, the address of one of these, or a data set's name on the Hub.
+---@field limits? affine.sandbox.Limits What each program may use up.
+---@field instructions? string A text with `{program}` and `{output}` (abd) or `{prompt}` (ded) in it, or the path of a text file.
+---@field upstream_quirks? boolean Judge as upstream does where that is odd (true).
+---@field python? string The interpreter, in place of the `python3` on the path.
+---@field accept_risk? boolean Run programs even where the kernel lacks the sandbox's walls (false).
+
+--- Options of `env.make("abd")`.
+---@class affine.env.AbdOptions: affine.env.ProgramOptions
+---@field build? "v1"|"v2" What a task's output comes from: an input that `invent` gives ("v1"), or the row's own ("v2", the default).
+---@field invent? fun(program: string, inputs: string, output: string, attempt: integer): string A text, such as a model's reply, with another input between INPUT tags; called again, most often for another row, while the input is not one that the program takes.
+
 --- Options of `env.make("http://host:port")`: an environment on an AgentGym server.
 ---@class affine.env.AgentGymOptions
 ---@field kind? "webshop"|"alfworld"|"babyai"|"sciworld"|"textcraft" Without it the server is asked.
@@ -141,7 +156,7 @@ function env.built_in() end
 ---@field num_tasks? integer How many tasks the server has, where the kind does not fix it.
 ---@field instructions? string A text, or the path of a file, in place of the built-in instructions.
 
---- An environment: by name (`sat`, `babyai`, `textcraft`, `alfworld`, `webshop`, `grid`; `affine.env.built_in` has all), `custom:my_env` (a module on the path), a `.lua`
+--- An environment: by name (`sat`, `abd`, `ded`, `babyai`, `textcraft`, `alfworld`, `webshop`, `grid`; `affine.env.built_in` has all), `custom:my_env` (a module on the path), a `.lua`
 --- file, `http://host:port` (an AgentGym server), or a definition.
 ---@param name string|affine.env.Definition
 ---@param options? table<string, any>
@@ -182,7 +197,7 @@ function env.play(e, task_id, choose) end
 
 --- Which instructions a conversation begins with.
 ---@class affine.env.Instructions
----@field source "affine"|"agentgym"|"custom" Our own words, the original's text, or another.
+---@field source "affine"|"agentgym"|"upstream"|"custom" Our own words, AgentGym's or the Affine subnet's own text, or another.
 ---@field sha256 string Of the text, in hex.
 
 ---@class affine.env.Environment

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::mersenne::Mersenne;
+use super::python::text::decimal;
 use super::{Description, Environment, Explained, Step};
 use crate::engine::text::Message;
 use crate::engine::{Error, Result};
@@ -275,23 +276,6 @@ fn read_assignment(reply: &str) -> HashMap<usize, bool> {
         .collect()
 }
 
-/// The number in a run of decimal digits of any script, which is what Python's `\d` and `int` read; `None` when it is
-/// too large to be a variable.
-fn decimal(digits: &str) -> Option<usize> {
-    digits.chars().try_fold(0usize, |number, c| number.checked_mul(10)?.checked_add(digit_value(c)))
-}
-
-/// Unicode keeps the ten decimal digits of a script together, zero first, and runs of such tens begin with a zero.
-/// So the digits in an unbroken row before `c` tell its value.
-fn digit_value(c: char) -> usize {
-    static DIGIT: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"^\d$").expect("the pattern is valid"));
-    if let Some(value) = c.to_digit(10) {
-        return value as usize;
-    }
-    let is_digit = |code: &u32| char::from_u32(*code).is_some_and(|c| DIGIT.is_match(c.encode_utf8(&mut [0; 4])));
-    (0..c as u32).rev().take_while(is_digit).count() % 10
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -306,15 +290,6 @@ mod tests {
         assert!(refusal(1_000_000, 5, None).starts_with("m: expected from 1 to 200000 clauses"));
         assert!(serde_json::from_str::<SatOptions>(r#"{"vars": 4}"#).is_err());
         assert_eq!(serde_json::from_str::<SatOptions>("{}").unwrap(), SatOptions::default());
-    }
-
-    #[test]
-    fn digits_of_every_script_have_their_value() {
-        for (text, number) in [("10", 10), ("０９", 9), ("٣", 3), ("०१२", 12), ("𝟘𝟡", 9), ("𝟬𝟯", 3), ("𝟿", 9)]
-        {
-            assert_eq!(decimal(text), Some(number), "{text}");
-        }
-        assert_eq!(decimal("99999999999999999999999"), None);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `affine.env`: environments by name, and the handle that a script plays with.
 
+mod abd;
 mod handle;
 mod native;
 mod serve;
