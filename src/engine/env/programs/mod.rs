@@ -1,0 +1,3 @@
+//! Programs for ABD and DED.
+
+pub mod generator;
