@@ -10,6 +10,8 @@ mod search;
 mod simulation;
 mod sorting;
 mod strings;
+#[cfg(test)]
+mod wordings;
 
 use super::draw::Draw;
 use super::piece::Family;
