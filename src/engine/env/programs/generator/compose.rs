@@ -40,7 +40,10 @@ struct Plan {
 enum Part {
     Code(String),
     /// Ends the program, or the test case, where the variable is empty.
-    Guard { variable: String, word: &'static str },
+    Guard {
+        variable: String,
+        word: &'static str,
+    },
 }
 
 /// A program of this difficulty, from 1 to 5.
@@ -173,7 +176,11 @@ impl Writing {
     /// A name from `names` that the program does not use yet.
     fn fresh(&mut self, draw: &mut Draw, names: &[&str]) -> String {
         let free: Vec<&str> = names.iter().copied().filter(|name| !self.used.iter().any(|used| used == name)).collect();
-        let name = if free.is_empty() { format!("{}{}", draw.pick(names), self.used.len()) } else { draw.pick(&free).to_string() };
+        let name = if free.is_empty() {
+            format!("{}{}", draw.pick(names), self.used.len())
+        } else {
+            draw.pick(&free).to_string()
+        };
         self.used.push(name.clone());
         name
     }

@@ -110,12 +110,15 @@ impl Generator {
     }
 
     fn exhausted(&self, task_id: u64) -> Error {
-        Error::message(format!("the generator found no usable program for task {task_id} in {MAX_CANDIDATES} candidates"))
+        Error::message(format!(
+            "the generator found no usable program for task {task_id} in {MAX_CANDIDATES} candidates"
+        ))
     }
 }
 
 /// The names of all families, by topic.
 pub fn topics() -> Vec<(&'static str, Vec<&'static str>)> {
-    let names = families::TOPICS.iter().map(|(topic, families)| (*topic, families.iter().map(|family| family.name).collect()));
+    let names =
+        families::TOPICS.iter().map(|(topic, families)| (*topic, families.iter().map(|family| family.name).collect()));
     names.collect()
 }

@@ -10,13 +10,87 @@ use sha2::{Digest, Sha256};
 
 /// Names that are part of the language or of its library, and so are kept.
 const KEPT: &[&str] = &[
-    "and", "as", "break", "continue", "def", "del", "elif", "else", "for", "from", "global", "if", "import", "in", "is",
-    "lambda", "nonlocal", "not", "or", "pass", "return", "while", "with", "yield", "try", "except", "finally", "raise",
-    "assert", "abs", "all", "any", "bin", "bool", "chr", "dict", "divmod", "enumerate", "filter", "float", "int", "input",
-    "isinstance", "iter", "len", "list", "map", "max", "min", "next", "ord", "pow", "print", "range", "reversed", "round",
-    "set", "sorted", "str", "sum", "tuple", "zip", "__name__", "sys", "math", "heapq", "bisect", "collections", "itertools",
-    "Counter", "defaultdict", "deque", "gcd", "lcm", "bisect_left", "bisect_right", "combinations", "accumulate", "groupby",
-    "ValueError", "IndexError",
+    "and",
+    "as",
+    "break",
+    "continue",
+    "def",
+    "del",
+    "elif",
+    "else",
+    "for",
+    "from",
+    "global",
+    "if",
+    "import",
+    "in",
+    "is",
+    "lambda",
+    "nonlocal",
+    "not",
+    "or",
+    "pass",
+    "return",
+    "while",
+    "with",
+    "yield",
+    "try",
+    "except",
+    "finally",
+    "raise",
+    "assert",
+    "abs",
+    "all",
+    "any",
+    "bin",
+    "bool",
+    "chr",
+    "dict",
+    "divmod",
+    "enumerate",
+    "filter",
+    "float",
+    "int",
+    "input",
+    "isinstance",
+    "iter",
+    "len",
+    "list",
+    "map",
+    "max",
+    "min",
+    "next",
+    "ord",
+    "pow",
+    "print",
+    "range",
+    "reversed",
+    "round",
+    "set",
+    "sorted",
+    "str",
+    "sum",
+    "tuple",
+    "zip",
+    "__name__",
+    "sys",
+    "math",
+    "heapq",
+    "bisect",
+    "collections",
+    "itertools",
+    "Counter",
+    "defaultdict",
+    "deque",
+    "gcd",
+    "lcm",
+    "bisect_left",
+    "bisect_right",
+    "combinations",
+    "accumulate",
+    "groupby",
+    "ValueError",
+    "IndexError",
 ];
 
 /// Names of arguments in calls, where `=` follows.
@@ -53,7 +127,11 @@ fn tokens(text: &str, names: &mut HashMap<String, usize>, out: &mut String) {
             let begin = if c == 'f' { at + 2 } else { at + 1 };
             let end = closing(&characters, begin);
             let content: String = characters[begin..end].iter().collect();
-            if c == 'f' { formatted(&content, names, out) } else { out.push_str("C ") }
+            if c == 'f' {
+                formatted(&content, names, out)
+            } else {
+                out.push_str("C ")
+            }
             at = (end + 1).min(characters.len());
         } else if c.is_ascii_digit() {
             at = end_of(&characters, at, |c| c.is_ascii_alphanumeric() || c == '.' || c == '_');
@@ -135,7 +213,9 @@ mod tests {
 
     #[test]
     fn operators_methods_and_the_order_of_names_do_count() {
-        for (one, two) in [("a + b", "a - b"), ("a.pop()", "a.sort()"), ("a - a", "a - b"), ("f\"{a} {b}\"", "f\"{a}{b}\"")] {
+        for (one, two) in
+            [("a + b", "a - b"), ("a.pop()", "a.sort()"), ("a - a", "a - b"), ("f\"{a} {b}\"", "f\"{a}{b}\"")]
+        {
             assert_ne!(normal_form(one), normal_form(two), "{one} and {two}");
         }
     }

@@ -135,11 +135,18 @@ pub const READERS: &[Reader] = &[
         "lines of text up to the end of the input (at least one), which are joined with a space between two lines",
         |d, size, _| d.join(2, "\n", |d| sentence(d, (size / 2).max(1))),
     ),
-    reader(Kind::Texts, "$x = input()\nother = input()", "two lines with a word each", |d, size, _| two_words(d, size, "\n")),
-    reader(Kind::Texts, "$x, other = input().split()", "one line with two words, separated by a space", |d, size, _| {
-        two_words(d, size, " ")
+    reader(Kind::Texts, "$x = input()\nother = input()", "two lines with a word each", |d, size, _| {
+        two_words(d, size, "\n")
     }),
-    reader(Kind::Words, "$x = input().split()", "one line of words, separated by spaces", |d, size, _| words(d, size, " ")),
+    reader(
+        Kind::Texts,
+        "$x, other = input().split()",
+        "one line with two words, separated by a space",
+        |d, size, _| two_words(d, size, " "),
+    ),
+    reader(Kind::Words, "$x = input().split()", "one line of words, separated by spaces", |d, size, _| {
+        words(d, size, " ")
+    }),
     reader(Kind::Words, "$x = input().split(\";\")", "one line of words, separated by semicolons", |d, size, _| {
         words(d, size, ";")
     }),
@@ -179,7 +186,10 @@ pub const READERS: &[Reader] = &[
         "a line with the height and the width, then the rows of a rectangle of whole numbers, one a line",
         |d, size, _| {
             let (height, width) = sides(d, size);
-            format!("{height} {width}\n{}", d.join(height, "\n", |d| d.join(width, " ", |d| d.range(0, 20).to_string())))
+            format!(
+                "{height} {width}\n{}",
+                d.join(height, "\n", |d| d.join(width, " ", |d| d.range(0, 20).to_string()))
+            )
         },
     ),
     whole(
@@ -297,8 +307,8 @@ fn numbers(draw: &mut Draw, count: i64, separator: &str) -> String {
 
 const WORDS: &[&str] = &[
     "apple", "river", "stone", "level", "noon", "tea", "eat", "ate", "garden", "sun", "moon", "radar", "cat", "act",
-    "tree", "window", "bird", "sea", "boat", "gold", "letter", "paper", "rain", "snow", "fire", "wood", "night", "thing",
-    "Anna", "Bob", "Rome", "silent", "listen", "bee", "cloud", "a", "an", "to", "on", "no",
+    "tree", "window", "bird", "sea", "boat", "gold", "letter", "paper", "rain", "snow", "fire", "wood", "night",
+    "thing", "Anna", "Bob", "Rome", "silent", "listen", "bee", "cloud", "a", "an", "to", "on", "no",
 ];
 
 const NAMES: &[&str] = &["ada", "ben", "cleo", "dan", "eve", "finn", "gus"];

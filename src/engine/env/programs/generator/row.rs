@@ -117,5 +117,7 @@ pub(super) fn tests(program: &Program, runner: &dyn Runner) -> Result<Result<Vec
 
 fn prompt(description: &str, tests: &[Test]) -> String {
     let Some(Test { input, output }) = tests.first() else { return description.to_string() };
-    format!("Write a program.\n\n{description}\n\nExample input:\n```\n{input}\n```\n\nExample output:\n```\n{output}\n```")
+    format!(
+        "Write a program.\n\n{description}\n\nExample input:\n```\n{input}\n```\n\nExample output:\n```\n{output}\n```"
+    )
 }

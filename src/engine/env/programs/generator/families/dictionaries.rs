@@ -19,10 +19,14 @@ pub const FAMILIES: &[Family] = &[
         .import("from collections import defaultdict")
     }),
     family("last_of_each", 1, Records, Records, |d| {
-        Piece::new(d, "Keep the number of the last record of each name; list the pairs of name and number, names in the order in which they first occur.", &[
-            "$r = list(dict($x).items())",
-            "latest = {}\nfor name, v in $x:\n    latest[name] = v\n$r = [(name, v) for name, v in latest.items()]",
-        ])
+        Piece::new(
+            d,
+            "Keep the number of the last record of each name; list the pairs of name and number, names in the order in which they first occur.",
+            &[
+                "$r = list(dict($x).items())",
+                "latest = {}\nfor name, v in $x:\n    latest[name] = v\n$r = [(name, v) for name, v in latest.items()]",
+            ],
+        )
     }),
     family("best_by_name", 2, Records, Records, |d| {
         let (w, f) = d.pick(&[("greatest", "max"), ("smallest", "min")]);
@@ -80,10 +84,14 @@ pub const FAMILIES: &[Family] = &[
         .needs_items()
     }),
     family("dense_ranks", 3, Nums, Nums, |d| {
-        Piece::new(d, "Replace every number by its rank: the smallest of the different numbers has rank 1, the next greater one rank 2, and so on.", &[
-            "rank = {v: i for i, v in enumerate(sorted(set($x)), 1)}\n$r = [rank[v] for v in $x]",
-            "different = sorted(set($x))\n$r = [different.index(v) + 1 for v in $x]",
-        ])
+        Piece::new(
+            d,
+            "Replace every number by its rank: the smallest of the different numbers has rank 1, the next greater one rank 2, and so on.",
+            &[
+                "rank = {v: i for i, v in enumerate(sorted(set($x)), 1)}\n$r = [rank[v] for v in $x]",
+                "different = sorted(set($x))\n$r = [different.index(v) + 1 for v in $x]",
+            ],
+        )
     }),
     family("ranking_by_total", 3, Records, Words, |d| {
         Piece::new(d, "Add the numbers up for each name and list the names from the greatest total to the smallest; names with equal totals in alphabetical order.", &[
@@ -93,10 +101,14 @@ pub const FAMILIES: &[Family] = &[
         .import("from collections import defaultdict")
     }),
     family("distances_of_repeats", 3, Words, Num, |d| {
-        Piece::new(d, "Find the smallest distance between the positions of two equal words; -1 if no word occurs twice.", &[
-            "last = {}\n$r = -1\nfor i, w in enumerate($x):\n    if w in last and ($r == -1 or i - last[w] < $r):\n        $r = i - last[w]\n    last[w] = i",
-            "gaps = [j - i for i in range(len($x)) for j in range(i + 1, len($x)) if $x[i] == $x[j]]\n$r = min(gaps) if gaps else -1",
-        ])
+        Piece::new(
+            d,
+            "Find the smallest distance between the positions of two equal words; -1 if no word occurs twice.",
+            &[
+                "last = {}\n$r = -1\nfor i, w in enumerate($x):\n    if w in last and ($r == -1 or i - last[w] < $r):\n        $r = i - last[w]\n    last[w] = i",
+                "gaps = [j - i for i in range(len($x)) for j in range(i + 1, len($x)) if $x[i] == $x[j]]\n$r = min(gaps) if gaps else -1",
+            ],
+        )
     }),
     family("zero_sum_parts", 4, Nums, Num, |d| {
         let k = d.range(2, 5);

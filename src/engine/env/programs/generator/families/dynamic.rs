@@ -44,47 +44,75 @@ pub const FAMILIES: &[Family] = &[
         .set('o', op)
     }),
     family("greatest_part_sum", 3, Nums, Num, |d| {
-        Piece::new(d, "Find the greatest sum of a part of the list (one or more neighbouring numbers).", &[
-            "current = $r = $x[0]\nfor v in $x[1:]:\n    current = max(v, current + v)\n    $r = max($r, current)",
-            "$r = max(sum($x[i:j]) for i in range(len($x)) for j in range(i + 1, len($x) + 1))",
-        ])
+        Piece::new(
+            d,
+            "Find the greatest sum of a part of the list (one or more neighbouring numbers).",
+            &[
+                "current = $r = $x[0]\nfor v in $x[1:]:\n    current = max(v, current + v)\n    $r = max($r, current)",
+                "$r = max(sum($x[i:j]) for i in range(len($x)) for j in range(i + 1, len($x) + 1))",
+            ],
+        )
         .needs_items()
     }),
     family("no_two_neighbours", 3, Nums, Num, |d| {
-        Piece::new(d, "Choose numbers of which no two are neighbours in the list, so that their sum is as great as possible; the result is the sum (0 for no number at all).", &[
-            "taken, skipped = 0, 0\nfor v in $x:\n    taken, skipped = skipped + v, max(taken, skipped)\n$r = max(taken, skipped)",
-            "best = [0, 0]\nfor v in $x:\n    best.append(max(best[-1], best[-2] + v))\n$r = best[-1]",
-        ])
+        Piece::new(
+            d,
+            "Choose numbers of which no two are neighbours in the list, so that their sum is as great as possible; the result is the sum (0 for no number at all).",
+            &[
+                "taken, skipped = 0, 0\nfor v in $x:\n    taken, skipped = skipped + v, max(taken, skipped)\n$r = max(taken, skipped)",
+                "best = [0, 0]\nfor v in $x:\n    best.append(max(best[-1], best[-2] + v))\n$r = best[-1]",
+            ],
+        )
     }),
     family("reachable_sums", 3, Nums, Num, |d| {
-        Piece::new(d, "Take only the first 10 numbers. Count the different sums that can be made of some of them, each used at most once; the sum 0 of no number counts.", &[
-            "sums_seen = {0}\nfor v in $x[:10]:\n    sums_seen |= {s + v for s in sums_seen}\n$r = len(sums_seen)",
-            "reached = [0]\nfor v in $x[:10]:\n    reached = sorted(set(reached + [s + v for s in reached]))\n$r = len(reached)",
-        ])
+        Piece::new(
+            d,
+            "Take only the first 10 numbers. Count the different sums that can be made of some of them, each used at most once; the sum 0 of no number counts.",
+            &[
+                "sums_seen = {0}\nfor v in $x[:10]:\n    sums_seen |= {s + v for s in sums_seen}\n$r = len(sums_seen)",
+                "reached = [0]\nfor v in $x[:10]:\n    reached = sorted(set(reached + [s + v for s in reached]))\n$r = len(reached)",
+            ],
+        )
     }),
     family("fairest_split", 4, Nums, Num, |d| {
-        Piece::new(d, "Take only the first 10 numbers and split them into two groups, of which one may be empty, so that the sums of the groups differ as little as possible; find that difference (not negative).", &[
-            "few = $x[:10]\nsums_seen = {0}\nfor v in few:\n    sums_seen |= {s + v for s in sums_seen}\n$r = min(abs(sum(few) - 2 * s) for s in sums_seen)",
-            "gaps = {0}\nfor v in $x[:10]:\n    gaps = {abs(g + v) for g in gaps} | {abs(g - v) for g in gaps}\n$r = min(gaps)",
-        ])
+        Piece::new(
+            d,
+            "Take only the first 10 numbers and split them into two groups, of which one may be empty, so that the sums of the groups differ as little as possible; find that difference (not negative).",
+            &[
+                "few = $x[:10]\nsums_seen = {0}\nfor v in few:\n    sums_seen |= {s + v for s in sums_seen}\n$r = min(abs(sum(few) - 2 * s) for s in sums_seen)",
+                "gaps = {0}\nfor v in $x[:10]:\n    gaps = {abs(g + v) for g in gaps} | {abs(g - v) for g in gaps}\n$r = min(gaps)",
+            ],
+        )
     }),
     family("edit_distance", 4, Texts, Num, |d| {
-        Piece::new(d, "Find the smallest number of changes that turn the first word into the second, where a change puts a letter in, takes one out, or replaces one.", &[
-            "row = list(range(len(other) + 1))\nfor i, a in enumerate($x, 1):\n    above, row = row, [i]\n    for j, b in enumerate(other, 1):\n        row.append(min(above[j] + 1, row[-1] + 1, above[j - 1] + (a != b)))\n$r = row[-1]",
-            "cost = [[i + j if i * j == 0 else 0 for j in range(len(other) + 1)] for i in range(len($x) + 1)]\nfor i in range(1, len($x) + 1):\n    for j in range(1, len(other) + 1):\n        if $x[i - 1] == other[j - 1]:\n            cost[i][j] = cost[i - 1][j - 1]\n        else:\n            cost[i][j] = 1 + min(cost[i - 1][j], cost[i][j - 1], cost[i - 1][j - 1])\n$r = cost[-1][-1]",
-        ])
+        Piece::new(
+            d,
+            "Find the smallest number of changes that turn the first word into the second, where a change puts a letter in, takes one out, or replaces one.",
+            &[
+                "row = list(range(len(other) + 1))\nfor i, a in enumerate($x, 1):\n    above, row = row, [i]\n    for j, b in enumerate(other, 1):\n        row.append(min(above[j] + 1, row[-1] + 1, above[j - 1] + (a != b)))\n$r = row[-1]",
+                "cost = [[i + j if i * j == 0 else 0 for j in range(len(other) + 1)] for i in range(len($x) + 1)]\nfor i in range(1, len($x) + 1):\n    for j in range(1, len(other) + 1):\n        if $x[i - 1] == other[j - 1]:\n            cost[i][j] = cost[i - 1][j - 1]\n        else:\n            cost[i][j] = 1 + min(cost[i - 1][j], cost[i][j - 1], cost[i - 1][j - 1])\n$r = cost[-1][-1]",
+            ],
+        )
     }),
     family("common_subsequence", 4, Texts, Num, |d| {
-        Piece::new(d, "Find the length of the longest text that can be made out of both words by leaving letters out.", &[
-            "best = [[0] * (len(other) + 1) for _ in range(len($x) + 1)]\nfor i, a in enumerate($x):\n    for j, b in enumerate(other):\n        best[i + 1][j + 1] = best[i][j] + 1 if a == b else max(best[i][j + 1], best[i + 1][j])\n$r = best[-1][-1]",
-            "row = [0] * (len(other) + 1)\nfor a in $x:\n    diagonal = 0\n    for j, b in enumerate(other, 1):\n        above = row[j]\n        row[j] = diagonal + 1 if a == b else max(row[j], row[j - 1])\n        diagonal = above\n$r = row[-1]",
-        ])
+        Piece::new(
+            d,
+            "Find the length of the longest text that can be made out of both words by leaving letters out.",
+            &[
+                "best = [[0] * (len(other) + 1) for _ in range(len($x) + 1)]\nfor i, a in enumerate($x):\n    for j, b in enumerate(other):\n        best[i + 1][j + 1] = best[i][j] + 1 if a == b else max(best[i][j + 1], best[i + 1][j])\n$r = best[-1][-1]",
+                "row = [0] * (len(other) + 1)\nfor a in $x:\n    diagonal = 0\n    for j, b in enumerate(other, 1):\n        above = row[j]\n        row[j] = diagonal + 1 if a == b else max(row[j], row[j - 1])\n        diagonal = above\n$r = row[-1]",
+            ],
+        )
     }),
     family("common_part", 3, Texts, Num, |d| {
-        Piece::new(d, "Find the length of the longest run of neighbouring letters that both words contain.", &[
-            "$r = 0\nfor i in range(len($x)):\n    for j in range(len(other)):\n        length = 0\n        while i + length < len($x) and j + length < len(other) and $x[i + length] == other[j + length]:\n            length += 1\n        $r = max($r, length)",
-            "parts_of_x = {$x[i:j] for i in range(len($x)) for j in range(i + 1, len($x) + 1)}\n$r = max((len(piece) for piece in parts_of_x if piece in other), default=0)",
-        ])
+        Piece::new(
+            d,
+            "Find the length of the longest run of neighbouring letters that both words contain.",
+            &[
+                "$r = 0\nfor i in range(len($x)):\n    for j in range(len(other)):\n        length = 0\n        while i + length < len($x) and j + length < len(other) and $x[i + length] == other[j + length]:\n            length += 1\n        $r = max($r, length)",
+                "parts_of_x = {$x[i:j] for i in range(len($x)) for j in range(i + 1, len($x) + 1)}\n$r = max((len(piece) for piece in parts_of_x if piece in other), default=0)",
+            ],
+        )
     }),
     family("best_knapsack", 4, Records, Num, |d| {
         let k = d.range(20, 60);
@@ -105,25 +133,41 @@ pub const FAMILIES: &[Family] = &[
         .import("from itertools import accumulate")
     }),
     family("count_paths", 4, Map, Num, |d| {
-        Piece::new(d, "Count the paths from the upper left corner to the lower right corner, each step one cell to the right or down, that touch no # (0 if a corner itself is one).", &[
-            "ways = [1] + [0] * (len($x[0]) - 1)\nfor cells in $x:\n    for j, cell in enumerate(cells):\n        if cell == \"#\":\n            ways[j] = 0\n        elif j > 0:\n            ways[j] += ways[j - 1]\n$r = ways[-1]",
-            "ways = {(0, 0): 1}\nfor i in range(len($x)):\n    for j in range(len($x[0])):\n        if $x[i][j] == \"#\":\n            ways[i, j] = 0\n        elif i or j:\n            ways[i, j] = ways.get((i - 1, j), 0) + ways.get((i, j - 1), 0)\n$r = ways[len($x) - 1, len($x[0]) - 1]",
-        ])
+        Piece::new(
+            d,
+            "Count the paths from the upper left corner to the lower right corner, each step one cell to the right or down, that touch no # (0 if a corner itself is one).",
+            &[
+                "ways = [1] + [0] * (len($x[0]) - 1)\nfor cells in $x:\n    for j, cell in enumerate(cells):\n        if cell == \"#\":\n            ways[j] = 0\n        elif j > 0:\n            ways[j] += ways[j - 1]\n$r = ways[-1]",
+                "ways = {(0, 0): 1}\nfor i in range(len($x)):\n    for j in range(len($x[0])):\n        if $x[i][j] == \"#\":\n            ways[i, j] = 0\n        elif i or j:\n            ways[i, j] = ways.get((i - 1, j), 0) + ways.get((i, j - 1), 0)\n$r = ways[len($x) - 1, len($x[0]) - 1]",
+            ],
+        )
     }),
     family("largest_square", 4, Map, Num, |d| {
-        Piece::new(d, "Find the side of the largest square that consists of dots only.", &[
-            "sides = [[0] * len($x[0]) for _ in $x]\n$r = 0\nfor i in range(len($x)):\n    for j in range(len($x[0])):\n        if $x[i][j] == \".\":\n            if i == 0 or j == 0:\n                sides[i][j] = 1\n            else:\n                sides[i][j] = 1 + min(sides[i - 1][j], sides[i][j - 1], sides[i - 1][j - 1])\n            $r = max($r, sides[i][j])",
-        ])
+        Piece::new(
+            d,
+            "Find the side of the largest square that consists of dots only.",
+            &[
+                "sides = [[0] * len($x[0]) for _ in $x]\n$r = 0\nfor i in range(len($x)):\n    for j in range(len($x[0])):\n        if $x[i][j] == \".\":\n            if i == 0 or j == 0:\n                sides[i][j] = 1\n            else:\n                sides[i][j] = 1 + min(sides[i - 1][j], sides[i][j - 1], sides[i - 1][j - 1])\n            $r = max($r, sides[i][j])",
+            ],
+        )
     }),
     family("longest_palindrome", 4, Text, Num, |d| {
-        Piece::new(d, "Find the length of the longest run of neighbouring characters that reads the same from both ends (spaces and capitals are characters like others).", &[
-            "$r = 0\nfor i in range(len($x)):\n    for j in range(i + 1, len($x) + 1):\n        if $x[i:j] == $x[i:j][::-1]:\n            $r = max($r, j - i)",
-            "$r = 0\nfor center in range(2 * len($x) - 1):\n    low, high = center // 2, (center + 1) // 2\n    while low >= 0 and high < len($x) and $x[low] == $x[high]:\n        $r = max($r, high - low + 1)\n        low -= 1\n        high += 1",
-        ])
+        Piece::new(
+            d,
+            "Find the length of the longest run of neighbouring characters that reads the same from both ends (spaces and capitals are characters like others).",
+            &[
+                "$r = 0\nfor i in range(len($x)):\n    for j in range(i + 1, len($x) + 1):\n        if $x[i:j] == $x[i:j][::-1]:\n            $r = max($r, j - i)",
+                "$r = 0\nfor center in range(2 * len($x) - 1):\n    low, high = center // 2, (center + 1) // 2\n    while low >= 0 and high < len($x) and $x[low] == $x[high]:\n        $r = max($r, high - low + 1)\n        low -= 1\n        high += 1",
+            ],
+        )
     }),
     family("palindrome_cuts", 5, Text, Num, |d| {
-        Piece::new(d, "Take the first 12 characters of the text (all, if there are fewer). Find the smallest number of pieces into which they can be cut so that every piece reads the same from both ends (0 for an empty text).", &[
-            "short = $x[:12]\nfewest = [0]\nfor j in range(1, len(short) + 1):\n    fewest.append(min(fewest[i] + 1 for i in range(j) if short[i:j] == short[i:j][::-1]))\n$r = fewest[-1]",
-        ])
+        Piece::new(
+            d,
+            "Take the first 12 characters of the text (all, if there are fewer). Find the smallest number of pieces into which they can be cut so that every piece reads the same from both ends (0 for an empty text).",
+            &[
+                "short = $x[:12]\nfewest = [0]\nfor j in range(1, len(short) + 1):\n    fewest.append(min(fewest[i] + 1 for i in range(j) if short[i:j] == short[i:j][::-1]))\n$r = fewest[-1]",
+            ],
+        )
     }),
 ];

@@ -25,26 +25,38 @@ def spread_from(cells, i, j):
 
 pub const FAMILIES: &[Family] = &[
     family("node_degrees", 1, Graph, Nums, |d| {
-        Piece::new(d, "Count for each node, from 1 to n, the edges that begin or end at it.", &[
-            "degrees = [0] * (n + 1)\nfor a, b in $x:\n    degrees[a] += 1\n    degrees[b] += 1\n$r = degrees[1:]",
-            "$r = [sum(node in pair for pair in $x) for node in range(1, n + 1)]",
-        ])
+        Piece::new(
+            d,
+            "Count for each node, from 1 to n, the edges that begin or end at it.",
+            &[
+                "degrees = [0] * (n + 1)\nfor a, b in $x:\n    degrees[a] += 1\n    degrees[b] += 1\n$r = degrees[1:]",
+                "$r = [sum(node in pair for pair in $x) for node in range(1, n + 1)]",
+            ],
+        )
     }),
     family("sources", 1, Graph, Nums, |d| {
         let (w, i) = d.pick(&[("ends", "1"), ("begins", "0")]);
-        Piece::new(d, "List the nodes at which no edge $w, in ascending order.", &[
-            "busy = {pair[$i] for pair in $x}\n$r = [node for node in range(1, n + 1) if node not in busy]",
-            "free = set(range(1, n + 1))\nfor pair in $x:\n    free.discard(pair[$i])\n$r = sorted(free)",
-        ])
+        Piece::new(
+            d,
+            "List the nodes at which no edge $w, in ascending order.",
+            &[
+                "busy = {pair[$i] for pair in $x}\n$r = [node for node in range(1, n + 1) if node not in busy]",
+                "free = set(range(1, n + 1))\nfor pair in $x:\n    free.discard(pair[$i])\n$r = sorted(free)",
+            ],
+        )
         .set('w', w)
         .set('i', i)
         .may_empty()
     }),
     family("common_neighbours", 2, Graph, Num, |d| {
-        Piece::new(d, "Edges lead in both directions. Count the nodes that are connected by an edge both with node 1 and with node 2.", &[
-            "near = {node: set() for node in range(1, n + 1)}\nfor a, b in $x:\n    near[a].add(b)\n    near[b].add(a)\n$r = len(near[1] & near[2])",
-            "$r = 0\nfor node in range(3, n + 1):\n    met = set()\n    for a, b in $x:\n        if node in (a, b):\n            met.add(a + b - node)\n    if 1 in met and 2 in met:\n        $r += 1",
-        ])
+        Piece::new(
+            d,
+            "Edges lead in both directions. Count the nodes that are connected by an edge both with node 1 and with node 2.",
+            &[
+                "near = {node: set() for node in range(1, n + 1)}\nfor a, b in $x:\n    near[a].add(b)\n    near[b].add(a)\n$r = len(near[1] & near[2])",
+                "$r = 0\nfor node in range(3, n + 1):\n    met = set()\n    for a, b in $x:\n        if node in (a, b):\n            met.add(a + b - node)\n    if 1 in met and 2 in met:\n        $r += 1",
+            ],
+        )
     }),
     family("count_components", 3, Graph, Num, |d| {
         Piece::new(d, "Edges lead in both directions. Count the groups of nodes that are connected with each other (a node without edges is a group).", &[
@@ -61,7 +73,10 @@ pub const FAMILIES: &[Family] = &[
         .helper(VISIT)
     }),
     family("steps_from_first", 3, Graph, Nums, |d| {
-        let (w, back) = d.pick(&[("Edges lead in both directions.", "\n    near[b].append(a)"), ("Edges lead from the first node to the second only.", "")]);
+        let (w, back) = d.pick(&[
+            ("Edges lead in both directions.", "\n    near[b].append(a)"),
+            ("Edges lead from the first node to the second only.", ""),
+        ]);
         Piece::new(d, "$w List for each node, from 1 to n, the smallest number of edges on a way from node 1 to it; -1 if there is no way.", &[
             "near = [[] for _ in range(n + 1)]\nfor a, b in $x:\n    near[a].append(b)$b\ndistance = [-1] * (n + 1)\ndistance[1] = 0\nqueue = deque([1])\nwhile queue:\n    node = queue.popleft()\n    for neighbour in near[node]:\n        if distance[neighbour] < 0:\n            distance[neighbour] = distance[node] + 1\n            queue.append(neighbour)\n$r = distance[1:]",
             "near = {node: [] for node in range(1, n + 1)}\nfor a, b in $x:\n    near[a].append(b)$b\ndistance = {1: 0}\nlayer = [1]\nwhile layer:\n    following = []\n    for node in layer:\n        for neighbour in near[node]:\n            if neighbour not in distance:\n                distance[neighbour] = distance[node] + 1\n                following.append(neighbour)\n    layer = following\n$r = [distance.get(node, -1) for node in range(1, n + 1)]",
@@ -80,10 +95,14 @@ pub const FAMILIES: &[Family] = &[
         .helper(VISIT)
     }),
     family("count_triangles", 3, Graph, Num, |d| {
-        Piece::new(d, "Edges lead in both directions. Count the sets of three nodes of which each two are connected by an edge.", &[
-            "connected = {frozenset(pair) for pair in $x}\n$r = 0\nfor a in range(1, n + 1):\n    for b in range(a + 1, n + 1):\n        for c in range(b + 1, n + 1):\n            if {frozenset((a, b)), frozenset((b, c)), frozenset((a, c))} <= connected:\n                $r += 1",
-            "near = {node: set() for node in range(1, n + 1)}\nfor a, b in $x:\n    near[a].add(b)\n    near[b].add(a)\n$r = sum(len(near[a] & near[b]) for a, b in $x) // 3",
-        ])
+        Piece::new(
+            d,
+            "Edges lead in both directions. Count the sets of three nodes of which each two are connected by an edge.",
+            &[
+                "connected = {frozenset(pair) for pair in $x}\n$r = 0\nfor a in range(1, n + 1):\n    for b in range(a + 1, n + 1):\n        for c in range(b + 1, n + 1):\n            if {frozenset((a, b)), frozenset((b, c)), frozenset((a, c))} <= connected:\n                $r += 1",
+                "near = {node: set() for node in range(1, n + 1)}\nfor a, b in $x:\n    near[a].add(b)\n    near[b].add(a)\n$r = sum(len(near[a] & near[b]) for a, b in $x) // 3",
+            ],
+        )
     }),
     family("two_colours", 4, Graph, Flag, |d| {
         Piece::new(d, "Edges lead in both directions. Find out whether the nodes can be painted in two colours so that no edge connects nodes of one colour.", &[
@@ -101,10 +120,14 @@ pub const FAMILIES: &[Family] = &[
         .may_empty()
     }),
     family("has_cycle", 4, Graph, Flag, |d| {
-        Piece::new(d, "Edges lead from the first node to the second only. Find out whether one can walk along edges from some node back to it.", &[
-            "left = list($x)\nwhile True:\n    begins = {a for a, _ in left}\n    kept = [(a, b) for a, b in left if b in begins]\n    if len(kept) == len(left):\n        break\n    left = kept\n$r = len(left) > 0",
-            "reach = [[False] * (n + 1) for _ in range(n + 1)]\nfor a, b in $x:\n    reach[a][b] = True\nfor c in range(1, n + 1):\n    for a in range(1, n + 1):\n        for b in range(1, n + 1):\n            if reach[a][c] and reach[c][b]:\n                reach[a][b] = True\n$r = any(reach[node][node] for node in range(1, n + 1))",
-        ])
+        Piece::new(
+            d,
+            "Edges lead from the first node to the second only. Find out whether one can walk along edges from some node back to it.",
+            &[
+                "left = list($x)\nwhile True:\n    begins = {a for a, _ in left}\n    kept = [(a, b) for a, b in left if b in begins]\n    if len(kept) == len(left):\n        break\n    left = kept\n$r = len(left) > 0",
+                "reach = [[False] * (n + 1) for _ in range(n + 1)]\nfor a, b in $x:\n    reach[a][b] = True\nfor c in range(1, n + 1):\n    for a in range(1, n + 1):\n        for b in range(1, n + 1):\n            if reach[a][c] and reach[c][b]:\n                reach[a][b] = True\n$r = any(reach[node][node] for node in range(1, n + 1))",
+            ],
+        )
     }),
     family("areas_of_dots", 4, Map, Nums, |d| {
         Piece::new(d, "Dots that touch at a side belong to one area. List the sizes of all areas in ascending order.", &[
@@ -135,9 +158,13 @@ pub const FAMILIES: &[Family] = &[
         .helper(ROOT)
     }),
     family("longest_road_at", 2, Roads, Nums, |d| {
-        Piece::new(d, "List for each town, from 1 to n, the length of the longest road at it; 0 if it has none.", &[
-            "$r = [0] * n\nfor a, b, w in $x:\n    $r[a - 1] = max($r[a - 1], w)\n    $r[b - 1] = max($r[b - 1], w)",
-            "$r = [max((w for a, b, w in $x if town in (a, b)), default=0) for town in range(1, n + 1)]",
-        ])
+        Piece::new(
+            d,
+            "List for each town, from 1 to n, the length of the longest road at it; 0 if it has none.",
+            &[
+                "$r = [0] * n\nfor a, b, w in $x:\n    $r[a - 1] = max($r[a - 1], w)\n    $r[b - 1] = max($r[b - 1], w)",
+                "$r = [max((w for a, b, w in $x if town in (a, b)), default=0) for town in range(1, n + 1)]",
+            ],
+        )
     }),
 ];

@@ -20,55 +20,83 @@ pub const FAMILIES: &[Family] = &[
         .set('k', k)
     }),
     family("mean_value", 1, Nums, Real, |d| {
-        Piece::new(d, "Find the mean of the numbers.", &["$r = sum($x) / len($x)", "total = 0\nfor v in $x:\n    total += v\n$r = total / len($x)"])
-            .needs_items()
+        Piece::new(
+            d,
+            "Find the mean of the numbers.",
+            &["$r = sum($x) / len($x)", "total = 0\nfor v in $x:\n    total += v\n$r = total / len($x)"],
+        )
+        .needs_items()
     }),
     family("alternating_sum", 1, Nums, Num, |d| {
-        Piece::new(d, "Add the first number, subtract the second, add the third, and so on.", &[
-            "$r = sum($x[::2]) - sum($x[1::2])",
-            "$r = 0\nsign = 1\nfor v in $x:\n    $r += sign * v\n    sign = -sign",
-            "$r = sum(v if i % 2 == 0 else -v for i, v in enumerate($x))",
-        ])
+        Piece::new(
+            d,
+            "Add the first number, subtract the second, add the third, and so on.",
+            &[
+                "$r = sum($x[::2]) - sum($x[1::2])",
+                "$r = 0\nsign = 1\nfor v in $x:\n    $r += sign * v\n    sign = -sign",
+                "$r = sum(v if i % 2 == 0 else -v for i, v in enumerate($x))",
+            ],
+        )
     }),
     family("is_increasing", 1, Nums, Flag, |d| {
         let (word, op) = d.pick(&[("greater than", "<"), ("not less than", "<="), ("less than", ">")]);
-        Piece::new(d, "Find out whether every number but the first is $w the one before it.", &[
-            "$r = all(a $o b for a, b in zip($x, $x[1:]))",
-            "$r = True\nfor i in range(1, len($x)):\n    if not $x[i - 1] $o $x[i]:\n        $r = False",
-        ])
+        Piece::new(
+            d,
+            "Find out whether every number but the first is $w the one before it.",
+            &[
+                "$r = all(a $o b for a, b in zip($x, $x[1:]))",
+                "$r = True\nfor i in range(1, len($x)):\n    if not $x[i - 1] $o $x[i]:\n        $r = False",
+            ],
+        )
         .set('w', word)
         .set('o', op)
     }),
     family("even_then_odd", 1, Nums, Nums, |d| {
-        Piece::new(d, "Put the even numbers before the odd ones; among each other they keep their order.", &[
-            "$r = [v for v in $x if v % 2 == 0] + [v for v in $x if v % 2]",
-            "$r = sorted($x, key=lambda v: v % 2)",
-            "even, odd = [], []\nfor v in $x:\n    if v % 2 == 0:\n        even.append(v)\n    else:\n        odd.append(v)\n$r = even + odd",
-        ])
+        Piece::new(
+            d,
+            "Put the even numbers before the odd ones; among each other they keep their order.",
+            &[
+                "$r = [v for v in $x if v % 2 == 0] + [v for v in $x if v % 2]",
+                "$r = sorted($x, key=lambda v: v % 2)",
+                "even, odd = [], []\nfor v in $x:\n    if v % 2 == 0:\n        even.append(v)\n    else:\n        odd.append(v)\n$r = even + odd",
+            ],
+        )
     }),
     family("running_maxima", 2, Nums, Nums, |d| {
         let (word, f) = d.pick(&[("greatest", "max"), ("smallest", "min")]);
-        Piece::new(d, "Replace every number by the $w of the numbers up to and including it.", &[
-            "$r = []\nfor v in $x:\n    $r.append($f($r[-1], v) if $r else v)",
-            "$r = list(accumulate($x, $f))",
-            "$r = [$f($x[:i + 1]) for i in range(len($x))]",
-        ])
+        Piece::new(
+            d,
+            "Replace every number by the $w of the numbers up to and including it.",
+            &[
+                "$r = []\nfor v in $x:\n    $r.append($f($r[-1], v) if $r else v)",
+                "$r = list(accumulate($x, $f))",
+                "$r = [$f($x[:i + 1]) for i in range(len($x))]",
+            ],
+        )
         .set('w', word)
         .set('f', f)
         .import("from itertools import accumulate")
     }),
     family("second_greatest", 2, Nums, Num, |d| {
-        Piece::new(d, "Find the second greatest of the different numbers; if all are equal, that number.", &[
-            "different = sorted(set($x), reverse=True)\n$r = different[1] if len(different) > 1 else different[0]",
-            "top = max($x)\nbelow = [v for v in $x if v != top]\n$r = max(below) if below else top",
-        ])
+        Piece::new(
+            d,
+            "Find the second greatest of the different numbers; if all are equal, that number.",
+            &[
+                "different = sorted(set($x), reverse=True)\n$r = different[1] if len(different) > 1 else different[0]",
+                "top = max($x)\nbelow = [v for v in $x if v != top]\n$r = max(below) if below else top",
+            ],
+        )
         .needs_items()
     }),
     family("count_above_mean", 2, Nums, Num, |d| {
-        Piece::new(d, "Count the numbers that are greater than the mean of all of them.", &[
-            "$r = sum(1 for v in $x if v * len($x) > sum($x))",
-            "mean = sum($x) / len($x)\n$r = 0\nfor v in $x:\n    if v > mean:\n        $r += 1",
-        ])
+        Piece::new(
+            d,
+            "Count the numbers that are greater than the mean of all of them.",
+            &[
+                "$r = sum(1 for v in $x if v * len($x) > sum($x))",
+                "mean = sum($x) / len($x)\n$r = 0\nfor v in $x:\n    if v > mean:\n        $r += 1",
+            ],
+        )
         .needs_items()
     }),
     family("longest_equal_run", 2, Nums, Num, |d| {
@@ -79,10 +107,14 @@ pub const FAMILIES: &[Family] = &[
         .import("from itertools import groupby")
     }),
     family("longest_rise", 2, Nums, Num, |d| {
-        Piece::new(d, "Find the length of the longest run of neighbours in which each is greater than the one before it.", &[
-            "$r = 0\nlength = 0\nbefore = None\nfor v in $x:\n    if before is not None and v > before:\n        length += 1\n    else:\n        length = 1\n    $r = max($r, length)\n    before = v",
-            "$r = 0\nbegin = 0\nfor i in range(len($x)):\n    if i > 0 and $x[i] <= $x[i - 1]:\n        begin = i\n    $r = max($r, i - begin + 1)",
-        ])
+        Piece::new(
+            d,
+            "Find the length of the longest run of neighbours in which each is greater than the one before it.",
+            &[
+                "$r = 0\nlength = 0\nbefore = None\nfor v in $x:\n    if before is not None and v > before:\n        length += 1\n    else:\n        length = 1\n    $r = max($r, length)\n    before = v",
+                "$r = 0\nbegin = 0\nfor i in range(len($x)):\n    if i > 0 and $x[i] <= $x[i - 1]:\n        begin = i\n    $r = max($r, i - begin + 1)",
+            ],
+        )
     }),
     family("local_peaks", 2, Nums, Nums, |d| {
         Piece::new(d, "List the numbers that are greater than both of their neighbours, in order; the first and the last number do not count.", &[
@@ -92,30 +124,46 @@ pub const FAMILIES: &[Family] = &[
         .may_empty()
     }),
     family("leaders", 2, Nums, Nums, |d| {
-        Piece::new(d, "List the numbers that are greater than every number after them, in order (the last one is).", &[
-            "$r = [v for i, v in enumerate($x) if all(v > w for w in $x[i + 1:])]",
-            "$r = []\nfor v in reversed($x):\n    if not $r or v > $r[-1]:\n        $r.append(v)\n$r.reverse()",
-        ])
+        Piece::new(
+            d,
+            "List the numbers that are greater than every number after them, in order (the last one is).",
+            &[
+                "$r = [v for i, v in enumerate($x) if all(v > w for w in $x[i + 1:])]",
+                "$r = []\nfor v in reversed($x):\n    if not $r or v > $r[-1]:\n        $r.append(v)\n$r.reverse()",
+            ],
+        )
     }),
     family("chunk_sums", 2, Nums, Nums, |d| {
         let k = d.range(2, 4);
-        Piece::new(d, "Cut the list into pieces of $k elements (the last one may be shorter) and list the sums of the pieces.", &[
-            "$r = [sum($x[i:i + $k]) for i in range(0, len($x), $k)]",
-            "$r = []\nfor i, v in enumerate($x):\n    if i % $k == 0:\n        $r.append(0)\n    $r[-1] += v",
-        ])
+        Piece::new(
+            d,
+            "Cut the list into pieces of $k elements (the last one may be shorter) and list the sums of the pieces.",
+            &[
+                "$r = [sum($x[i:i + $k]) for i in range(0, len($x), $k)]",
+                "$r = []\nfor i, v in enumerate($x):\n    if i % $k == 0:\n        $r.append(0)\n    $r[-1] += v",
+            ],
+        )
         .set('k', k)
     }),
     family("fold_ends", 2, Nums, Nums, |d| {
-        Piece::new(d, "Add the first number and the last, the second and the last but one, and so on; a number in the middle stays alone. List the results.", &[
-            "$r = []\nlow, high = 0, len($x) - 1\nwhile low < high:\n    $r.append($x[low] + $x[high])\n    low += 1\n    high -= 1\nif low == high:\n    $r.append($x[low])",
-            "half = len($x) // 2\n$r = [$x[i] + $x[-1 - i] for i in range(half)]\nif len($x) % 2:\n    $r.append($x[half])",
-        ])
+        Piece::new(
+            d,
+            "Add the first number and the last, the second and the last but one, and so on; a number in the middle stays alone. List the results.",
+            &[
+                "$r = []\nlow, high = 0, len($x) - 1\nwhile low < high:\n    $r.append($x[low] + $x[high])\n    low += 1\n    high -= 1\nif low == high:\n    $r.append($x[low])",
+                "half = len($x) // 2\n$r = [$x[i] + $x[-1 - i] for i in range(half)]\nif len($x) % 2:\n    $r.append($x[half])",
+            ],
+        )
     }),
     family("balance_point", 3, Nums, Num, |d| {
-        Piece::new(d, "Find the first position, counted from 0, such that the numbers before it and the numbers after it have the same sum (no numbers have the sum 0); -1 if there is none.", &[
-            "$r = -1\nfor i in range(len($x)):\n    if sum($x[:i]) == sum($x[i + 1:]):\n        $r = i\n        break",
-            "total = sum($x)\nbefore = 0\n$r = -1\nfor i, v in enumerate($x):\n    if before == total - before - v and $r == -1:\n        $r = i\n    before += v",
-        ])
+        Piece::new(
+            d,
+            "Find the first position, counted from 0, such that the numbers before it and the numbers after it have the same sum (no numbers have the sum 0); -1 if there is none.",
+            &[
+                "$r = -1\nfor i in range(len($x)):\n    if sum($x[:i]) == sum($x[i + 1:]):\n        $r = i\n        break",
+                "total = sum($x)\nbefore = 0\n$r = -1\nfor i, v in enumerate($x):\n    if before == total - before - v and $r == -1:\n        $r = i\n    before += v",
+            ],
+        )
     }),
     family("majority", 3, Nums, Num, |d| {
         Piece::new(d, "Find the number that makes up more than half of the list; -1 if there is none.", &[
@@ -132,21 +180,33 @@ pub const FAMILIES: &[Family] = &[
         .import("from collections import deque")
     }),
     family("reverse_groups", 2, Query, Nums, |d| {
-        Piece::new(d, "Cut the list into groups of k elements (the last one may be shorter) and reverse every group.", &[
-            "$r = []\nfor i in range(0, len($x), k):\n    $r.extend($x[i:i + k][::-1])",
-            "$r = []\ngroup = []\nfor v in $x:\n    group.insert(0, v)\n    if len(group) == k:\n        $r += group\n        group = []\n$r += group",
-        ])
+        Piece::new(
+            d,
+            "Cut the list into groups of k elements (the last one may be shorter) and reverse every group.",
+            &[
+                "$r = []\nfor i in range(0, len($x), k):\n    $r.extend($x[i:i + k][::-1])",
+                "$r = []\ngroup = []\nfor v in $x:\n    group.insert(0, v)\n    if len(group) == k:\n        $r += group\n        group = []\n$r += group",
+            ],
+        )
     }),
     family("next_greater", 3, Nums, Nums, |d| {
-        Piece::new(d, "Replace every number by the first greater number after it, or by -1 if there is none.", &[
-            "$r = [-1] * len($x)\nwaiting = []\nfor i, v in enumerate($x):\n    while waiting and $x[waiting[-1]] < v:\n        $r[waiting.pop()] = v\n    waiting.append(i)",
-            "$r = []\nfor i, v in enumerate($x):\n    $r.append(next((w for w in $x[i + 1:] if w > v), -1))",
-        ])
+        Piece::new(
+            d,
+            "Replace every number by the first greater number after it, or by -1 if there is none.",
+            &[
+                "$r = [-1] * len($x)\nwaiting = []\nfor i, v in enumerate($x):\n    while waiting and $x[waiting[-1]] < v:\n        $r[waiting.pop()] = v\n    waiting.append(i)",
+                "$r = []\nfor i, v in enumerate($x):\n    $r.append(next((w for w in $x[i + 1:] if w > v), -1))",
+            ],
+        )
     }),
     family("trapped_water", 4, Nums, Num, |d| {
-        Piece::new(d, "The absolute values of the numbers are the heights of walls of width 1, side by side. Find how much rain stays between them: above each wall water stands up to the lower of the highest wall on its left and the highest on its right, the wall itself included in both.", &[
-            "heights = [abs(v) for v in $x]\n$r = 0\nfor i, h in enumerate(heights):\n    $r += min(max(heights[:i + 1]), max(heights[i:])) - h",
-            "heights = [abs(v) for v in $x]\nleft, right = [], []\nfor h in heights:\n    left.append(max(h, left[-1]) if left else h)\nfor h in reversed(heights):\n    right.append(max(h, right[-1]) if right else h)\n$r = sum(min(a, b) - h for a, b, h in zip(left, reversed(right), heights))",
-        ])
+        Piece::new(
+            d,
+            "The absolute values of the numbers are the heights of walls of width 1, side by side. Find how much rain stays between them: above each wall water stands up to the lower of the highest wall on its left and the highest on its right, the wall itself included in both.",
+            &[
+                "heights = [abs(v) for v in $x]\n$r = 0\nfor i, h in enumerate(heights):\n    $r += min(max(heights[:i + 1]), max(heights[i:])) - h",
+                "heights = [abs(v) for v in $x]\nleft, right = [], []\nfor h in heights:\n    left.append(max(h, left[-1]) if left else h)\nfor h in reversed(heights):\n    right.append(max(h, right[-1]) if right else h)\n$r = sum(min(a, b) - h for a, b, h in zip(left, reversed(right), heights))",
+            ],
+        )
     }),
 ];

@@ -105,7 +105,9 @@ fn roman(mut number: i64) -> String {
 }
 
 fn fields(draw: &mut Draw, size: i64) -> Vec<String> {
-    let lines = |draw: &mut Draw| format!("{},{},{}", draw.pick(&["red", "blue", "green"]), draw.range(1, 30), draw.range(1, 9));
+    let lines = |draw: &mut Draw| {
+        format!("{},{},{}", draw.pick(&["red", "blue", "green"]), draw.range(1, 30), draw.range(1, 9))
+    };
     (0..size.max(2)).map(|_| lines(draw)).collect()
 }
 

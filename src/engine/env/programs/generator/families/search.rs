@@ -15,35 +15,51 @@ def days(loads, capacity):
 pub const FAMILIES: &[Family] = &[
     family("first_greater_than", 1, Nums, Num, |d| {
         let k = d.range(5, 25);
-        Piece::new(d, "Find the position, counted from 0, of the first number greater than $k; -1 if there is none.", &[
-            "$r = -1\nfor i, v in enumerate($x):\n    if v > $k:\n        $r = i\n        break",
-            "$r = next((i for i, v in enumerate($x) if v > $k), -1)",
-            "$r = 0\nwhile $r < len($x) and $x[$r] <= $k:\n    $r += 1\nif $r == len($x):\n    $r = -1",
-        ])
+        Piece::new(
+            d,
+            "Find the position, counted from 0, of the first number greater than $k; -1 if there is none.",
+            &[
+                "$r = -1\nfor i, v in enumerate($x):\n    if v > $k:\n        $r = i\n        break",
+                "$r = next((i for i, v in enumerate($x) if v > $k), -1)",
+                "$r = 0\nwhile $r < len($x) and $x[$r] <= $k:\n    $r += 1\nif $r == len($x):\n    $r = -1",
+            ],
+        )
         .set('k', k)
     }),
     family("positions_of_extreme", 1, Nums, Nums, |d| {
         let (w, f) = d.pick(&[("greatest", "max"), ("smallest", "min")]);
-        Piece::new(d, "List the positions, counted from 1, at which the $w number stands.", &[
-            "extreme = $f($x)\n$r = [i for i, v in enumerate($x, 1) if v == extreme]",
-            "$r = [i + 1 for i in range(len($x)) if $x[i] == $f($x)]",
-        ])
+        Piece::new(
+            d,
+            "List the positions, counted from 1, at which the $w number stands.",
+            &[
+                "extreme = $f($x)\n$r = [i for i, v in enumerate($x, 1) if v == extreme]",
+                "$r = [i + 1 for i in range(len($x)) if $x[i] == $f($x)]",
+            ],
+        )
         .set('w', w)
         .set('f', f)
         .needs_items()
     }),
     family("kth_smallest", 1, Query, Num, |d| {
-        Piece::new(d, "Find the number at position k, counted from 1, when the numbers are sorted in ascending order.", &[
-            "$r = sorted($x)[k - 1]",
-            "left = list($x)\nfor _ in range(k - 1):\n    left.remove(min(left))\n$r = min(left)",
-        ])
+        Piece::new(
+            d,
+            "Find the number at position k, counted from 1, when the numbers are sorted in ascending order.",
+            &[
+                "$r = sorted($x)[k - 1]",
+                "left = list($x)\nfor _ in range(k - 1):\n    left.remove(min(left))\n$r = min(left)",
+            ],
+        )
     }),
     family("contains_pair", 2, Nums, Flag, |d| {
         let k = d.range(5, 30);
-        Piece::new(d, "Find out whether two numbers at different positions have the sum $k.", &[
-            "seen = set()\n$r = False\nfor v in $x:\n    if $k - v in seen:\n        $r = True\n    seen.add(v)",
-            "$r = any($x[i] + $x[j] == $k for i in range(len($x)) for j in range(i))",
-        ])
+        Piece::new(
+            d,
+            "Find out whether two numbers at different positions have the sum $k.",
+            &[
+                "seen = set()\n$r = False\nfor v in $x:\n    if $k - v in seen:\n        $r = True\n    seen.add(v)",
+                "$r = any($x[i] + $x[j] == $k for i in range(len($x)) for j in range(i))",
+            ],
+        )
         .set('k', k)
     }),
     family("count_not_below", 2, Query, Num, |d| {
@@ -54,9 +70,13 @@ pub const FAMILIES: &[Family] = &[
         .import("from bisect import bisect_left")
     }),
     family("probes_of_binary_search", 3, Query, Nums, |d| {
-        Piece::new(d, "Sort the numbers in ascending order and look for k by binary search: with low at the first and high at the last position, look at the middle (half of low plus high, rounded down); stop if it is k, else go on right of it if it is less than k, else left of it. List the numbers that are looked at.", &[
-            "ordered = sorted($x)\nlow, high = 0, len(ordered) - 1\n$r = []\nwhile low <= high:\n    middle = (low + high) // 2\n    $r.append(ordered[middle])\n    if ordered[middle] == k:\n        break\n    if ordered[middle] < k:\n        low = middle + 1\n    else:\n        high = middle - 1",
-        ])
+        Piece::new(
+            d,
+            "Sort the numbers in ascending order and look for k by binary search: with low at the first and high at the last position, look at the middle (half of low plus high, rounded down); stop if it is k, else go on right of it if it is less than k, else left of it. List the numbers that are looked at.",
+            &[
+                "ordered = sorted($x)\nlow, high = 0, len(ordered) - 1\n$r = []\nwhile low <= high:\n    middle = (low + high) // 2\n    $r.append(ordered[middle])\n    if ordered[middle] == k:\n        break\n    if ordered[middle] < k:\n        low = middle + 1\n    else:\n        high = middle - 1",
+            ],
+        )
     }),
     family("pairs_with_difference", 3, Query, Num, |d| {
         Piece::new(d, "Count the pairs of positions whose numbers differ by exactly k.", &[
@@ -76,10 +96,14 @@ pub const FAMILIES: &[Family] = &[
         .import("from itertools import combinations")
     }),
     family("parts_with_sum", 3, Query, Num, |d| {
-        Piece::new(d, "Count the parts of the list (one or more neighbouring numbers) whose sum is k.", &[
-            "$r = 0\nfor i in range(len($x)):\n    for j in range(i + 1, len($x) + 1):\n        if sum($x[i:j]) == k:\n            $r += 1",
-            "seen = {0: 1}\nprefix = 0\n$r = 0\nfor v in $x:\n    prefix += v\n    $r += seen.get(prefix - k, 0)\n    seen[prefix] = seen.get(prefix, 0) + 1",
-        ])
+        Piece::new(
+            d,
+            "Count the parts of the list (one or more neighbouring numbers) whose sum is k.",
+            &[
+                "$r = 0\nfor i in range(len($x)):\n    for j in range(i + 1, len($x) + 1):\n        if sum($x[i:j]) == k:\n            $r += 1",
+                "seen = {0: 1}\nprefix = 0\n$r = 0\nfor v in $x:\n    prefix += v\n    $r += seen.get(prefix - k, 0)\n    seen[prefix] = seen.get(prefix, 0) + 1",
+            ],
+        )
     }),
     family("shortest_heavy_part", 4, Nums, Num, |d| {
         let k = d.range(15, 60);

@@ -114,16 +114,24 @@ pub const FAMILIES: &[Family] = &[
         .import("from collections import Counter")
     }),
     family("falling_stones", 3, Map, Map, |d| {
-        Piece::new(d, "Every # falls straight down until it lies on the bottom of the map or on another #. Give the map after that.", &[
-            "columns = []\nfor column in zip(*$x):\n    stones = column.count(\"#\")\n    columns.append(\".\" * (len(column) - stones) + \"#\" * stones)\n$r = [\"\".join(cells) for cells in zip(*columns)]",
-            "cells = [list(row) for row in $x]\nfor _ in cells:\n    for i in range(len(cells) - 1, 0, -1):\n        for j in range(len(cells[0])):\n            if cells[i][j] == \".\" and cells[i - 1][j] == \"#\":\n                cells[i][j], cells[i - 1][j] = \"#\", \".\"\n$r = [\"\".join(row) for row in cells]",
-        ])
+        Piece::new(
+            d,
+            "Every # falls straight down until it lies on the bottom of the map or on another #. Give the map after that.",
+            &[
+                "columns = []\nfor column in zip(*$x):\n    stones = column.count(\"#\")\n    columns.append(\".\" * (len(column) - stones) + \"#\" * stones)\n$r = [\"\".join(cells) for cells in zip(*columns)]",
+                "cells = [list(row) for row in $x]\nfor _ in cells:\n    for i in range(len(cells) - 1, 0, -1):\n        for j in range(len(cells[0])):\n            if cells[i][j] == \".\" and cells[i - 1][j] == \"#\":\n                cells[i][j], cells[i - 1][j] = \"#\", \".\"\n$r = [\"\".join(row) for row in cells]",
+            ],
+        )
     }),
     family("spiral_walk", 4, Grid, Nums, |d| {
-        Piece::new(d, "List the numbers in the order of a spiral: the first row from left to right, the last column downwards, the last row from right to left, the first column upwards, and so on inwards.", &[
-            "left = [list(row) for row in $x]\n$r = []\nwhile left:\n    $r += left.pop(0)\n    left = [list(row) for row in zip(*left)][::-1]",
-            "top, bottom, west, east = 0, len($x) - 1, 0, len($x[0]) - 1\n$r = []\nwhile top <= bottom and west <= east:\n    $r += [$x[top][j] for j in range(west, east + 1)]\n    $r += [$x[i][east] for i in range(top + 1, bottom + 1)]\n    if top < bottom and west < east:\n        $r += [$x[bottom][j] for j in range(east - 1, west - 1, -1)]\n        $r += [$x[i][west] for i in range(bottom - 1, top, -1)]\n    top, bottom, west, east = top + 1, bottom - 1, west + 1, east - 1",
-        ])
+        Piece::new(
+            d,
+            "List the numbers in the order of a spiral: the first row from left to right, the last column downwards, the last row from right to left, the first column upwards, and so on inwards.",
+            &[
+                "left = [list(row) for row in $x]\n$r = []\nwhile left:\n    $r += left.pop(0)\n    left = [list(row) for row in zip(*left)][::-1]",
+                "top, bottom, west, east = 0, len($x) - 1, 0, len($x[0]) - 1\n$r = []\nwhile top <= bottom and west <= east:\n    $r += [$x[top][j] for j in range(west, east + 1)]\n    $r += [$x[i][east] for i in range(top + 1, bottom + 1)]\n    if top < bottom and west < east:\n        $r += [$x[bottom][j] for j in range(east - 1, west - 1, -1)]\n        $r += [$x[i][west] for i in range(bottom - 1, top, -1)]\n    top, bottom, west, east = top + 1, bottom - 1, west + 1, east - 1",
+            ],
+        )
     }),
     family("colliding_values", 4, Nums, Nums, |d| {
         Piece::new(d, "Numbers of 0 are left out. The others move on a line at equal speed, those greater than 0 to the right, those less than 0 to the left. When two meet, the one with the smaller absolute value vanishes, or both if they are equal. List those that are left, in order.", &[

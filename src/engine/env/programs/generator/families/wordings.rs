@@ -80,7 +80,11 @@ fn all_wordings_of_a_family_or_a_step_print_the_same() {
         for index in range.clone() {
             let (code, stdin) = &jobs[index];
             assert!(!printed[index].starts_with("FAILED"), "{name}: {}{code}\n{stdin}", printed[index]);
-            assert_eq!(printed[index], printed[range.start], "{name} on\n{stdin}\n{code}\n---\n{}", jobs[range.start].0);
+            assert_eq!(
+                printed[index], printed[range.start],
+                "{name} on\n{stdin}\n{code}\n---\n{}",
+                jobs[range.start].0
+            );
         }
     }
 }
