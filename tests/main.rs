@@ -32,6 +32,8 @@ mod env_command;
 mod eval;
 /// Sampling: batches, seeds, log-probs, ends.
 mod generation;
+/// Programs that are made, run and told apart.
+mod generator;
 /// Reads recorded data for the other tests.
 mod golden;
 /// Ctrl-C and SIGTERM.

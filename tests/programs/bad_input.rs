@@ -1,7 +1,9 @@
 //! Programs, replies and machines that are not as they should be.
 
 use affine::engine::env::Environment;
+use affine::engine::env::abd::{Abd, Build};
 use affine::engine::env::ded::Ded;
+use affine::engine::env::programs::generator::GeneratorOptions;
 use affine::engine::env::programs::options::ProgramOptions;
 use serde_json::{Value, json};
 
@@ -103,9 +105,26 @@ fn an_episode_has_one_turn() {
 }
 
 #[test]
-fn without_data_the_option_is_named() {
-    let error = Ded::new(&ProgramOptions::default()).err().unwrap().to_string();
-    assert_eq!(error, "data: expected a file of rows, or where else they are, got nothing");
+fn without_data_the_generators_programs_are_played_and_what_they_ask_for_is_right() {
+    let easy = ProgramOptions {
+        generator: Some(GeneratorOptions { difficulty: Some(1), ..Default::default() }),
+        ..Default::default()
+    };
+    let solve = |env: &mut dyn Environment, task_id| {
+        let prompt = env.reset(task_id).unwrap();
+        assert_eq!(env.fresh().unwrap().reset(task_id).unwrap(), prompt);
+        let reply = env.expert().unwrap().unwrap_or_else(|| panic!("task {task_id}: no expert"));
+        assert_eq!(env.step(&reply).unwrap().score, Some(1.0), "task {task_id}: {prompt}\n{reply}");
+        assert_eq!(env.describe().num_tasks, None);
+    };
+    let (mut ded, mut abd) = (Ded::new(&easy).unwrap(), Abd::new(&easy, Build::V2).unwrap());
+    for task_id in 0..20 {
+        solve(&mut ded, task_id);
+        solve(&mut abd, task_id);
+    }
+    let both = ProgramOptions { data: Some("rows.jsonl".into()), ..easy };
+    let error = Ded::new(&both).err().unwrap().to_string();
+    assert_eq!(error, "generator: expected nothing beside data, whose rows are the tasks, got options");
 }
 
 #[test]

@@ -133,9 +133,10 @@ function env.built_in() end
 ---@field simplifications? string In place of those of the options.
 
 --- Options of `env.make("abd")` and `env.make("ded")`: find an input that makes a program print an output; write a program
---- that passes tests. A task id is a row of `data`, counted from 0. Programs run in the sandbox of `affine.sandbox`.
+--- that passes tests. A task id is a row of `data`, counted from 0; without `data` every id is a program of the generator's. Programs run in the sandbox of `affine.sandbox`.
 ---@class affine.env.ProgramOptions
----@field data string Rows of `satpalsr/rl-python`'s form: a .jsonl, .json or .parquet file, a folder of these, an index.json of shards, the address of one of these, or a data set's name on the Hub.
+---@field data? string Rows of `satpalsr/rl-python`'s form: a .jsonl, .json or .parquet file, a folder of these, an index.json of shards, the address of one of these, or a data set's name on the Hub.
+---@field generator? { seed?: integer, difficulty?: integer, split?: "train"|"validation"|"test" } Which programs are made where there is no `data`: what they are drawn from (0), one difficulty from 1 to 5 (all), the part that they are of ("train"); no program is in two parts.
 ---@field limits? affine.sandbox.Limits What each program may use up.
 ---@field instructions? string A text with `{program}` and `{output}` (abd) or `{prompt}` (ded) in it, or the path of a text file.
 ---@field upstream_quirks? boolean Judge as upstream does where that is odd (true).

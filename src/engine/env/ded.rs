@@ -23,7 +23,7 @@ use crate::engine::{Error, Result};
 
 const NAME: &str = "ded";
 
-/// The environment; `task_id` is a row of the data, counted from 0.
+/// The environment; `task_id` is a row of the data, counted from 0, or the generator's number.
 #[derive(Clone)]
 pub struct Ded {
     tasks: Tasks,
@@ -42,8 +42,9 @@ struct Episode {
 impl Ded {
     pub fn new(options: &ProgramOptions) -> Result<Self> {
         let template = Template::new(Kind::Ded, options.instructions.as_deref())?;
-        let tasks = Tasks::open(options.data.as_deref(), Row::ded_problem)?;
-        Ok(Ded { tasks, runner: options.runner()?, template: Arc::new(template), episode: None })
+        let runner = options.runner()?;
+        let tasks = Tasks::open(options, &runner, Row::ded_problem)?;
+        Ok(Ded { tasks, runner, template: Arc::new(template), episode: None })
     }
 
     fn episode(&self) -> Result<&Episode> {

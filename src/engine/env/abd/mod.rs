@@ -28,7 +28,7 @@ use crate::engine::{Error, Result};
 
 const NAME: &str = "abd";
 
-/// The environment; `task_id` is a row of the data, counted from 0.
+/// The environment; `task_id` is a row of the data, counted from 0, or the generator's number.
 #[derive(Clone)]
 pub struct Abd {
     tasks: Tasks,
@@ -48,8 +48,9 @@ struct Episode {
 impl Abd {
     pub fn new(options: &ProgramOptions, build: Build) -> Result<Self> {
         let template = Template::new(Kind::Abd, options.instructions.as_deref())?;
-        let tasks = Tasks::open(options.data.as_deref(), Row::abd_problem)?;
-        Ok(Abd { tasks, build, runner: options.runner()?, template: Arc::new(template), episode: None })
+        let runner = options.runner()?;
+        let tasks = Tasks::open(options, &runner, Row::abd_problem)?;
+        Ok(Abd { tasks, build, runner, template: Arc::new(template), episode: None })
     }
 
     fn episode(&self) -> Result<&Episode> {

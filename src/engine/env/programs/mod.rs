@@ -4,6 +4,7 @@
 //! themselves lie beside this folder.
 
 pub mod extract;
+pub mod generator;
 pub mod options;
 pub mod row;
 pub mod rows;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::generator::GeneratorOptions;
 use super::runner::Runner;
 use crate::engine::Result;
 use crate::engine::sandbox::{Limits, Sandbox, SandboxOptions};
@@ -13,8 +14,10 @@ use crate::engine::sandbox::{Limits, Sandbox, SandboxOptions};
 #[serde(deny_unknown_fields, default)]
 pub struct ProgramOptions {
     /// Rows of the data set: a file, a folder, an index of shards, the address of one of these, or a data set's name on
-    /// the Hub. A task id is a row, counted from 0.
+    /// the Hub. A task id is a row, counted from 0. Without it the tasks are the generator's.
     pub data: Option<String>,
+    /// Which programs the generator makes; nothing beside `data`.
+    pub generator: Option<GeneratorOptions>,
     /// What a program may use up; upstream's by default.
     pub limits: Limits,
     /// A text with its places (`{program}` and `{output}` for ABD, `{prompt}` for DED), or the path of a text file, in
@@ -32,6 +35,7 @@ impl Default for ProgramOptions {
     fn default() -> Self {
         ProgramOptions {
             data: None,
+            generator: None,
             limits: Limits::default(),
             instructions: None,
             upstream_quirks: true,

@@ -1,45 +1,78 @@
-//! Where a task's row comes from.
+//! Where a task's row comes from: a data set, or the generator.
 
 use std::sync::Arc;
 
 use rand::Rng;
+use serde_json::Value;
 
+use super::generator::{self, Generator};
+use super::options::ProgramOptions;
 use super::row::Row;
 use super::rows::Rows;
+use super::runner::Runner;
+use crate::engine::env::python::json;
+use crate::engine::env::python::text::is_blank;
 use crate::engine::{Error, Result, random};
+
+/// Where a build of ABD that wants some other program looks for one among those of the generator.
+const SOME_GENERATED: u64 = 1 << 20;
 
 /// Shared by all instances of an environment.
 #[derive(Clone)]
-pub struct Tasks {
-    rows: Arc<Rows>,
+pub enum Tasks {
+    Rows(Arc<Rows>),
+    /// Each program is made, and run on its inputs, when its task begins.
+    Generated(Generator, Runner),
 }
 
 impl Tasks {
-    /// Of the source named by the option `data`. `check` says which of its rows the environment cannot play.
-    pub fn open(data: Option<&str>, check: fn(&Row) -> Option<String>) -> Result<Self> {
-        let Some(source) = data else {
-            return Err(Error::option("data", "a file of rows, or where else they are", "nothing"));
+    /// Of the source that the options name; without one, of the generator. `check` says which rows of a source the
+    /// environment cannot play.
+    pub fn open(options: &ProgramOptions, runner: &Runner, check: fn(&Row) -> Option<String>) -> Result<Self> {
+        let Some(source) = &options.data else {
+            let generator = Generator::new(&options.generator.clone().unwrap_or_default())?;
+            return Ok(Tasks::Generated(generator, runner.clone()));
         };
+        if options.generator.is_some() {
+            return Err(Error::option("generator", "nothing beside data, whose rows are the tasks", "options"));
+        }
         let rows = Rows::open(source)?;
         let report = rows.report(check);
         if report.broken > 0 {
             tracing::warn!("{report}");
         }
-        Ok(Tasks { rows: Arc::new(rows) })
+        Ok(Tasks::Rows(Arc::new(rows)))
     }
 
-    /// How many tasks there are.
+    /// How many tasks there are; the generator has one for every number.
     pub fn count(&self) -> Option<u64> {
-        Some(self.rows.len() as u64)
+        match self {
+            Tasks::Rows(rows) => Some(rows.len() as u64),
+            Tasks::Generated(..) => None,
+        }
     }
 
     /// The number of some task.
     pub fn any(&self, rng: &mut impl Rng) -> u64 {
-        random::below(rng, self.rows.len() as u64)
+        random::below(rng, self.count().unwrap_or(SOME_GENERATED))
     }
 
     /// The row of a task, whichever environment plays it.
     pub fn row(&self, task_id: u64) -> Result<Row> {
-        self.rows.row(task_id).cloned()
+        match self {
+            Tasks::Rows(rows) => rows.row(task_id).cloned(),
+            Tasks::Generated(generator, runner) => {
+                let fields = Value::Object(generator.row(task_id, runner)?.fields()).to_string();
+                let row = json::parse(&fields).and_then(|object| Row::from_object(&object));
+                row.map_err(|problem| Error::message(format!("the generator's task {task_id}: {problem}")))
+            }
+        }
+    }
+}
+
+impl generator::Runner for Runner {
+    fn run(&self, code: &str, stdin: &str) -> Result<Option<String>> {
+        let written = Runner::run(self, code, stdin)?;
+        Ok(is_blank(&written.stderr).then_some(written.stdout))
     }
 }
