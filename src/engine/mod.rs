@@ -17,6 +17,7 @@ pub mod log;
 pub mod machine;
 pub mod model;
 pub mod native;
+pub mod pairs;
 pub mod plan;
 pub mod random;
 pub mod rl;
