@@ -42,6 +42,7 @@ peer-check: build
 	@$(PYTHON) scripts/peer/textcraft.py $(BINARY)
 	$(PYTHON) scripts/peer/agentgym_client.py $(BINARY)
 	$(PYTHON) scripts/peer/adapters.py $(BINARY)
+	$(PYTHON) scripts/peer/shards.py $(BINARY)
 
 install: build
 	@install -D -m 755 $(BINARY) "$(DESTDIR)$(PREFIX)/bin/affine"

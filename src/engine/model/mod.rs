@@ -171,6 +171,7 @@ impl Model {
                 "call merge_lora() first, or save_adapter(dir)",
             ));
         }
+        options.validate()?;
         file::create_folder(folder)?;
         weights::save(folder, &self.net.weights(), options)?;
         let mut document = self.net.config.document.clone();

@@ -27,6 +27,7 @@ impl Default for SaveOptions {
 }
 
 impl SaveOptions {
+    /// `save` expects what this accepts.
     pub fn validate(&self) -> Result<()> {
         match self.max_shard_size {
             ..1 => Err(Error::option("max_shard_size", "a number of bytes of at least 1", self.max_shard_size)),
@@ -42,7 +43,6 @@ type Shard<'a> = Vec<(&'a str, Tensor)>;
 /// Every file is whole under a temporary name before the first old one goes, so that a full disk costs nothing. When the
 /// process dies between the renames, the folder loads as the old model, as the new one, or not at all: never as a mixture.
 pub fn save(folder: &Path, weights: &[(String, &Tensor)], options: &SaveOptions) -> Result<()> {
-    options.validate()?;
     let shards = split(weights, options.max_shard_size as usize);
     let names: Vec<String> = match shards.len() {
         1 => vec![SINGLE.to_string()],
