@@ -168,6 +168,7 @@ fn a_kill_while_saving_never_leaves_a_mixture() {
     let path = |name: &str| folder.path().join(name);
     save(&path("one"), 1, 1 << 40);
     save(&path("two"), 2, 1 << 40);
+    save(&path("out"), 1, 1 << 40);
     let known = [1, 2].map(|seed| numbers(&model_with(seed, 128)));
     std::fs::write(
         path("save.lua"),
@@ -280,7 +281,7 @@ fn single_files_that_are_no_weights_are_refused() {
     assert!(pointer.ends_with("a pointer of Git LFS, not the file itself: fetch it with `git lfs pull`"), "{pointer}");
     let one = |dtype: &str, end: u8| format!(r#""a":{{"dtype":"{dtype}","shape":[1],"data_offsets":[0,{end}]}}"#);
     let with_header =
-        |header: String, data: &[u8]| [&(header.len() as u64).to_le_bytes(), header.as_bytes(), data].concat();
+        |header: String, data: &[u8]| [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), data].concat();
     let twice = refused(&with_header(format!("{{{},{}}}", one("F32", 4), one("F32", 4)), &[0; 4]));
     assert!(twice.ends_with("model.safetensors: tensor a is in the header twice"), "{twice}");
 
