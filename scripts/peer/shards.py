@@ -97,10 +97,11 @@ def main():
                 equal(theirs, folder / f"{theirs.name}_again")
                 if dtype == torch.float32:
                     wanted = logprobs_of_transformers(model)
-                    got = [logprobs, logprobs_of_affine(folder, ours)]
-                    worst = max(worst, *[(one - wanted).abs().max().item() for one in got])
-        if not worst <= 1e-5:
-            sys.exit(f"shards: {worst} apart")
+                    for got in [logprobs, logprobs_of_affine(folder, ours)]:
+                        apart = (got - wanted).abs().max().item()
+                        if not apart <= 1e-5:
+                            sys.exit(f"shards: {theirs.name}: {apart} apart")
+                        worst = max(worst, apart)
         print(f"shards: both ways, tied and own heads, three dtypes; at most {worst:.1e} apart")
 
 
