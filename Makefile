@@ -44,6 +44,7 @@ peer-check: build .tools/python/scienceworld
 	@$(PYTHON) scripts/peer/textcraft.py $(BINARY)
 	$(PYTHON) scripts/peer/agentgym_client.py $(BINARY)
 	$(PYTHON) scripts/peer/adapters.py $(BINARY)
+	$(PYTHON) scripts/peer/shards.py $(BINARY)
 	SCIENCEWORLD_JAR=.tools/python/scienceworld/scienceworld.jar PYTHONPATH=.tools/python \
 	  $(PYTHON) scripts/peer/sciworld.py $(BINARY) $(WALKS)
 	AFFINE_PEER_SCIWORLD=$(WALKS) SCIENCEWORLD_JAR=.tools/python/scienceworld/scienceworld.jar \

@@ -13,7 +13,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("train",    &["model", "text", "data", "track"]),
     ("generate", &["model", "text", "data"]),
     ("env",      &["text", "data", "hub", "sandbox"]),
-    ("model",    &["text"]),
+    ("model",    &["text", "track"]),
     ("data",     &["text"]),
     ("text",     &[]),
     ("hub",      &[]),

@@ -38,8 +38,10 @@ mod generator;
 mod golden;
 /// Ctrl-C and SIGTERM.
 mod interruption;
-/// Every script under tests/lua.
+/// Models in one file and in shards.
+mod loading;
 mod lora_golden;
+/// Every script under tests/lua.
 mod lua;
 /// Error messages, word by word.
 mod messages;

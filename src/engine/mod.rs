@@ -18,6 +18,7 @@ pub mod log;
 pub mod machine;
 pub mod model;
 pub mod native;
+pub mod pairs;
 pub mod peak;
 pub mod plan;
 pub mod random;

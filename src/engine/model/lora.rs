@@ -363,7 +363,7 @@ pub fn load(model: &mut Qwen3, folder: &Path) -> Result<LoraConfig> {
             dropout: config.dropout,
         });
     }
-    if let Some(extra) = file.names()?.iter().find(|name| !known.contains(name)) {
+    if let Some(extra) = file.names().iter().find(|name| !known.contains(name)) {
         return Err(Error::file(file.path(), format!("tensor {extra} belongs to no targeted projection of this base")));
     }
     remove(model);

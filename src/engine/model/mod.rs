@@ -20,6 +20,7 @@ use super::{Error, Result, file, random};
 pub use config::{ModelConfig, ModelShape};
 pub use lora::{LoraConfig, LoraOptions};
 pub use qwen3::{Layout, Mode, Qwen3};
+pub use weights::SaveOptions;
 
 pub struct Model {
     pub net: Qwen3,
@@ -32,7 +33,8 @@ pub struct Model {
 
 impl Model {
     /// Loads a Hugging Face folder: `config.json`, safetensors, and `tokenizer.json` where there is one. A folder with
-    /// an adapter alone loads the base that it names, then the adapter. `kind`: `None` keeps the stored dtype.
+    /// an adapter alone loads the base that it names, then the adapter. `kind`: `None` is the dtype that `config.json`
+    /// names, else the stored one.
     pub fn load(folder: impl AsRef<Path>, kind: Option<Kind>, device: Device) -> Result<Self> {
         let folder = folder.as_ref();
         if !folder.is_dir() {
@@ -47,8 +49,12 @@ impl Model {
             return Ok(model);
         }
         let config = ModelConfig::read(folder.join("config.json"))?;
-        let mut weights = weights::Folder::open(folder, kind, device)?;
+        let mut weights = weights::Folder::open(folder, kind.or(config.dtype), device)?.with_progress();
+        if config.tie_word_embeddings {
+            weights.tie()?;
+        }
         let net = Qwen3::build(config, &mut weights)?;
+        weights.finish();
         let tokenizer = match folder.join("tokenizer.json").exists() {
             true => Some(Rc::new(Tokenizer::load(folder)?)),
             false => None,
@@ -155,6 +161,10 @@ impl Model {
     /// Writes the model as it was read: `config.json`, safetensors, tokenizer. An adapter must be merged or saved on
     /// its own first.
     pub fn save(&self, folder: impl AsRef<Path>) -> Result<()> {
+        self.save_with(folder, &SaveOptions::default())
+    }
+
+    pub fn save_with(&self, folder: impl AsRef<Path>, options: &SaveOptions) -> Result<()> {
         let folder = folder.as_ref();
         if self.lora.is_some() {
             return Err(Error::hinted(
@@ -162,8 +172,9 @@ impl Model {
                 "call merge_lora() first, or save_adapter(dir)",
             ));
         }
+        options.validate()?;
         file::create_folder(folder)?;
-        weights::save(folder, &self.net.weights())?;
+        weights::save(folder, &self.net.weights(), options)?;
         let mut document = self.net.config.document.clone();
         for key in ["torch_dtype", "dtype"] {
             if document.contains_key(key) {
