@@ -37,18 +37,10 @@ check: ready .tools/bin/stylua .tools/bin/emmylua_check
 	$(TYPE_CHECK) lua-stdlib
 	echo "Formatting, lints and types are as they should be."
 
-# Against Python where Python is the reference; a plain Python of at least 3.11 will do, and Java for ScienceWorld.
-WALKS := $(abspath $(TARGET))/sciworld-walks.jsonl
-
-peer-check: build .tools/python/scienceworld
-	@$(PYTHON) scripts/peer/textcraft.py $(BINARY)
-	$(PYTHON) scripts/peer/agentgym_client.py $(BINARY)
-	$(PYTHON) scripts/peer/adapters.py $(BINARY)
-	$(PYTHON) scripts/peer/shards.py $(BINARY)
-	SCIENCEWORLD_JAR=.tools/python/scienceworld/scienceworld.jar PYTHONPATH=.tools/python \
-	  $(PYTHON) scripts/peer/sciworld.py $(BINARY) $(WALKS)
-	AFFINE_PEER_SCIWORLD=$(WALKS) SCIENCEWORLD_JAR=.tools/python/scienceworld/scienceworld.jar \
-	  cargo test --release --locked fresh_walks -- --ignored --nocapture
+# Against Python where Python is the reference. Wants a Python of at least 3.11, and Java for ScienceWorld and WebShop;
+# obtains the originals with pip. `make peer-check CHECKS="babyai sciworld"` runs some alone.
+peer-check: build
+	@PYTHON=$(PYTHON) scripts/peer/run.sh $(abspath $(BINARY)) $(CHECKS)
 
 install: build
 	@install -D -m 755 $(BINARY) "$(DESTDIR)$(PREFIX)/bin/affine"
@@ -66,10 +58,6 @@ clean:
 .tools/bin/emmylua_check:
 	@echo "Installing emmylua_check into .tools, once: a few minutes."
 	cargo install emmylua_check --version 0.25.1 --locked --root .tools --quiet
-
-# Python's ScienceWorld, with the py4j that it speaks through.
-.tools/python/scienceworld:
-	@$(PYTHON) -m pip install --quiet --target .tools/python scienceworld==1.2.3
 
 # What every build needs.
 ready: libtorch

@@ -244,6 +244,18 @@ impl Environment for Ded {
         thought.map_or_else(|| action.to_string(), |thought| format!("{thought}\n\n{action}"))
     }
 
+    /// A small program drawn from all that print a number, a word of the input, or all of it.
+    fn random_action(&mut self, random: &mut dyn FnMut(u64) -> u64) -> Result<Option<String>> {
+        self.episode()?;
+        let program = match random(4) {
+            0 => format!("print({})", random(100)),
+            1 => format!("print(open(0).read().split()[{}])", random(4)),
+            2 => format!("print(len(open(0).read().split()) + {})", random(3)),
+            _ => "print(open(0).read())".to_string(),
+        };
+        Ok(Some(format!("```python\n{program}\n```")))
+    }
+
     /// Programs that print the same whatever they are given, and those that print what they are given.
     fn constant_actions(&self) -> Vec<String> {
         let programs = [

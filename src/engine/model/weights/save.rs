@@ -9,7 +9,7 @@ use tch::Tensor;
 use super::{INDEX, SINGLE};
 use crate::engine::file::{self, Staged};
 use crate::engine::tensor::safetensors;
-use crate::engine::{Error, Result, cancel};
+use crate::engine::{Error, Result};
 
 /// How a model is saved.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -42,6 +42,7 @@ type Shard<'a> = Vec<(&'a str, Tensor)>;
 ///
 /// Every file is whole under a temporary name before the first old one goes, so that a full disk costs nothing. When the
 /// process dies between the renames, the folder loads as the old model, as the new one, or not at all: never as a mixture.
+/// Ctrl-C does not stop it: saving is what trainers do then.
 pub fn save(folder: &Path, weights: &[(String, &Tensor)], options: &SaveOptions) -> Result<()> {
     let shards = split(weights, options.max_shard_size as usize);
     let names: Vec<String> = match shards.len() {
@@ -50,7 +51,6 @@ pub fn save(folder: &Path, weights: &[(String, &Tensor)], options: &SaveOptions)
     };
     let mut staged = Vec::with_capacity(shards.len());
     for (name, shard) in names.iter().zip(&shards) {
-        cancel::check()?;
         staged.push(safetensors::stage(folder.join(name), shard)?);
     }
     if names.len() > 1 {
