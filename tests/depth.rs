@@ -136,6 +136,12 @@ fn the_denominator_is_that_of_the_whole_step() {
     assert_eq!(report.tokens, 10);
 }
 
+/// What libtorch answers where a GPU has no more room.
+fn refuse(size: &str) -> Result<(), TchError> {
+    let place = "GPU 0 has a total capacity of 3 GiB";
+    Err(TchError::Torch(format!("CUDA out of memory. Tried to allocate {size}. {place}")))
+}
+
 #[test]
 fn running_out_of_memory_splits_the_step_further_and_the_update_stays() {
     let all = sequences();
@@ -147,8 +153,7 @@ fn running_out_of_memory_splits_the_step_further_and_the_update_stays() {
         let rule = |outputs: &Outputs, batch: &Batch, denominator: f64| {
             if batch.tokens() > room {
                 refused.set(refused.get() + 1);
-                let text = "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 3 GiB";
-                Err::<(), _>(TchError::Torch(text.to_string())).unwrap();
+                refuse("2.00 GiB").unwrap();
             }
             negative_log_likelihood(outputs, batch, denominator)
         };
@@ -169,7 +174,7 @@ fn running_out_of_memory_splits_the_step_further_and_the_update_stays() {
 
     let alone = [all[9]];
     let rule = |_: &Outputs, _: &Batch, _: f64| -> Loss {
-        Err::<(), _>(TchError::Torch("CUDA out of memory. Tried to allocate 9.00 GiB. x".to_string())).unwrap();
+        refuse("9.00 GiB").unwrap();
         unreachable!()
     };
     let model = adapted();
