@@ -22,7 +22,7 @@ fn programs(rows: &Rows) -> Vec<String> {
     let name = |id| {
         rows.row(id).map_or_else(|e| e.to_string(), |row| row.program.as_ref().unwrap().as_text().unwrap().to_string())
     };
-    (0..rows.len() as u64).map(|id| name(id)).collect()
+    (0..rows.len() as u64).map(name).collect()
 }
 
 #[test]

@@ -107,13 +107,12 @@ fn with_line_end(input: &str) -> String {
 /// line, more than that count. A first line that Python calls digits and yet cannot read is an error.
 fn enough_lines(program: &str, input: &str) -> Result<bool, String> {
     let lines = lines(input);
-    if let Some(first) = lines.first().filter(|first| is_digits(first)) {
-        if program.contains("for _ in range(int(input()))") {
-            if !first.chars().all(is_decimal) || first.chars().count() > MAX_INT_DIGITS {
-                return Err(format!("its first line, {}, is no integer", shown(first)));
-            }
-            return Ok(decimal(first).is_some_and(|count| lines.len() > count));
+    let loops_over_a_count = program.contains("for _ in range(int(input()))");
+    if let Some(first) = lines.first().filter(|first| loops_over_a_count && is_digits(first)) {
+        if !first.chars().all(is_decimal) || first.chars().count() > MAX_INT_DIGITS {
+            return Err(format!("its first line, {}, is no integer", shown(first)));
         }
+        return Ok(decimal(first).is_some_and(|count| lines.len() > count));
     }
     Ok(lines.len() >= program.matches("input()").count())
 }

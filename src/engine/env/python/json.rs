@@ -237,11 +237,12 @@ impl Reader {
         let first = self.hex4()?;
         if (0xd800..0xdc00).contains(&first) {
             let mark = self.at;
-            if self.eat('\\') && self.eat('u') {
-                if let Ok(second @ 0xdc00..=0xdfff) = self.hex4() {
-                    let code = 0x1_0000 + ((first - 0xd800) << 10) + (second - 0xdc00);
-                    return Ok(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER));
-                }
+            if self.eat('\\')
+                && self.eat('u')
+                && let Ok(second @ 0xdc00..=0xdfff) = self.hex4()
+            {
+                let code = 0x1_0000 + ((first - 0xd800) << 10) + (second - 0xdc00);
+                return Ok(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER));
             }
             self.at = mark;
         }
