@@ -11,33 +11,14 @@ use affine::engine::text::Message;
 use affine::engine::train::bundle::Replay;
 use affine::engine::train::checkpoint::{Continue, Force, Resume};
 use affine::engine::train::schedule::ScheduleKind;
-use affine::engine::train::sft::{NonFinite, Optim, Sft, SftOptions, SftStep};
+use affine::engine::train::sft::{NonFinite, Optim, Sft, SftOptions};
 
 use super::cli::{affine, code};
 use super::tiny::{checkpoints, model, numbers, records, tokenizer, weights_in, with_lora};
+use super::training::{self, adapted, steps};
 
 fn options(output_dir: &Path) -> SftOptions {
-    SftOptions {
-        output_dir: output_dir.to_path_buf(),
-        num_epochs: 4,
-        batch_size: 2,
-        gradient_accumulation_steps: 2,
-        learning_rate: 3e-3,
-        lr_scheduler_type: ScheduleKind::Cosine,
-        warmup_ratio: 0.2,
-        seed: 5,
-        save_steps: 0,
-        logging_steps: 0,
-        ..SftOptions::default()
-    }
-}
-
-fn adapted() -> Model {
-    with_lora(model())
-}
-
-fn steps(sft: &mut Sft, model: &Model, count: usize) -> Vec<SftStep> {
-    (0..count).map_while(|_| sft.step(model).unwrap()).collect()
+    SftOptions { weight_decay: SftOptions::default().weight_decay, logging_steps: 0, ..training::options(output_dir) }
 }
 
 /// Large enough that its state is kept in 8 bits.

@@ -20,7 +20,7 @@ use super::cli::{affine, code};
 use super::tiny::{checkpoints, model, model_with, numbers, records, tokenizer, weights_in, with_lora};
 
 /// Twelve steps: four epochs of two whole windows and a short one.
-fn options(output_dir: &Path) -> SftOptions {
+pub fn options(output_dir: &Path) -> SftOptions {
     SftOptions {
         output_dir: output_dir.to_path_buf(),
         num_epochs: 4,
@@ -41,7 +41,7 @@ fn resuming(output_dir: &Path) -> SftOptions {
     SftOptions { resume_from_checkpoint: Resume::Newest(true), ..options(output_dir) }
 }
 
-fn steps(sft: &mut Sft, model: &Model, count: usize) -> Vec<SftStep> {
+pub fn steps(sft: &mut Sft, model: &Model, count: usize) -> Vec<SftStep> {
     (0..count).map_while(|_| sft.step(model).unwrap()).collect()
 }
 
@@ -65,7 +65,7 @@ fn base() -> Model {
     model()
 }
 
-fn adapted() -> Model {
+pub fn adapted() -> Model {
     with_lora(model())
 }
 

@@ -6,20 +6,18 @@ the last bit. Without the packages it says so and checks nothing.
 """
 
 import json
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 try:
     import torch
+    from model import affine, logprobs_of_affine, logprobs_of_transformers
     from safetensors.torch import load_file
     from transformers import AutoModelForCausalLM
 except ImportError as missing:
     sys.exit(print(f"shards: skipped, {missing}"))
 
-AFFINE = sys.argv[1]
-IDS = [5, 17, 40, 99, 3, 120, 8]
 INDEX = "model.safetensors.index.json"
 
 MAKE = """
@@ -39,25 +37,6 @@ local m <close> = affine.model.load(arg[1], { device = "cpu" })
 io.write("\\n", json.encode(m:logprobs(json.decode(arg[2]))), "\\n")
 m:save(arg[1] .. "_again", { max_shard_size = 150000 })
 """
-
-
-def affine(folder, script, *args):
-    path = folder / "script.lua"
-    path.write_text(script)
-    done = subprocess.run([AFFINE, path, *map(str, args)], cwd=folder, capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(done.stderr)
-    return done.stdout
-
-
-def logprobs_of_affine(folder, model):
-    return torch.tensor(json.loads(affine(folder, READ, model, json.dumps(IDS)).splitlines()[-1]))
-
-
-def logprobs_of_transformers(model):
-    with torch.no_grad():
-        logits = model.eval()(torch.tensor([IDS])).logits[0, :-1].float()
-    return logits.log_softmax(-1).gather(-1, torch.tensor(IDS[1:])[:, None])[:, 0]
 
 
 def tensors(folder):
@@ -93,11 +72,11 @@ def main():
                     sys.exit(f"shards: transformers misses or does not know something: {told}")
                 theirs = folder / f"{tied}_{dtype}"
                 model.save_pretrained(theirs, max_shard_size=180_000)
-                logprobs = logprobs_of_affine(folder, theirs)
+                logprobs = logprobs_of_affine(folder, READ, theirs)
                 equal(theirs, folder / f"{theirs.name}_again")
                 if dtype == torch.float32:
                     wanted = logprobs_of_transformers(model)
-                    for got in [logprobs, logprobs_of_affine(folder, ours)]:
+                    for got in [logprobs, logprobs_of_affine(folder, READ, ours)]:
                         apart = (got - wanted).abs().max().item()
                         if not apart <= 1e-5:
                             sys.exit(f"shards: {theirs.name}: {apart} apart")

@@ -164,6 +164,37 @@ function env.built_in() end
 ---@return affine.env.Environment
 function env.make(name, options) end
 
+--- SHA-256 (hex) of messages as JSON, as `Environment:prompt_hash` gives it for a task's opening ones.
+---@param messages affine.model.Message[]
+---@return string
+function env.prompt_hash(messages) end
+
+---@class affine.env.Spread
+---@field least integer
+---@field tenth integer
+---@field median integer
+---@field nine_tenths integer
+---@field most integer
+
+--- What some ids of the generator of programs hold.
+---@class affine.env.Generated
+---@field programs integer
+---@field distinct integer Programs that differ in more than names and constants.
+---@field difficulties table<string, integer> Programs by difficulty, "1" to "5".
+---@field topics table<string, integer>
+---@field families table<string, integer>
+---@field code_lines affine.env.Spread
+---@field code_characters affine.env.Spread
+---@field description_characters affine.env.Spread
+---@field rejected table<string, integer> Empty: nothing was run.
+
+--- What the ids 0 to `count` - 1 of the generator behind `abd` and `ded` hold: how many programs, of which families, how
+--- long, how hard. Some 10,000 a second; nothing is run.
+---@param count integer
+---@param options? { seed?: integer, difficulty?: integer, split?: "train"|"validation"|"test" }
+---@return affine.env.Generated
+function env.generated(count, options) end
+
 ---@class affine.env.ServeOptions
 ---@field host? string The address to listen on ("127.0.0.1"); "0.0.0.0" for every network of this machine.
 ---@field port? integer (8000); 0 takes one that is free.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
+use super::one_turn::{self, OneTurn};
 use super::programs::extract;
 use super::programs::options::ProgramOptions;
 use super::programs::row::{Row, Tests};
@@ -29,14 +30,7 @@ pub struct Ded {
     tasks: Tasks,
     runner: Runner,
     template: Arc<Template>,
-    episode: Option<Episode>,
-}
-
-#[derive(Clone)]
-struct Episode {
-    row: Row,
-    prompt: String,
-    done: bool,
+    turn: OneTurn<Row>,
 }
 
 impl Ded {
@@ -44,11 +38,7 @@ impl Ded {
         let template = Template::new(Kind::Ded, options.instructions.as_deref())?;
         let runner = options.runner()?;
         let tasks = Tasks::open(options, &runner, Row::ded_problem)?;
-        Ok(Ded { tasks, runner, template: Arc::new(template), episode: None })
-    }
-
-    fn episode(&self) -> Result<&Episode> {
-        self.episode.as_ref().ok_or_else(not_begun)
+        Ok(Ded { tasks, runner, template: Arc::new(template), turn: OneTurn::new(NAME) })
     }
 
     /// Runs a program on a row's tests up to the first that fails.
@@ -84,10 +74,6 @@ impl Ded {
         }
         Ok(Verdict { score: 1.0, passed, tests: cases.len(), observation: format!("All {passed} tests passed.") })
     }
-}
-
-fn not_begun() -> Error {
-    Error::environment(NAME, "no episode has begun; call reset first")
 }
 
 /// Upstream raises here too, so there is no score.
@@ -174,17 +160,11 @@ pub(super) fn shown(text: &str) -> String {
 
 impl Environment for Ded {
     fn describe(&self) -> Description {
-        Description {
-            name: NAME.to_string(),
-            num_tasks: self.tasks.count(),
-            score_range: (0.0, 1.0),
-            success_threshold: 1.0,
-            max_turns: 1,
-        }
+        self.turn.describe(self.tasks.count())
     }
 
     fn reset(&mut self, task_id: u64) -> Result<String> {
-        self.episode = None;
+        self.turn.leave();
         let row = self.tasks.row(task_id)?;
         let broken = if self.runner.upstream_quirks { None } else { row.ded_problem() };
         let (Some(description), None) = (row.prompt.as_ref().and_then(Value::as_text), &broken) else {
@@ -192,12 +172,11 @@ impl Environment for Ded {
             return Err(Error::environment(NAME, format!("task {task_id} cannot be played: {problem}")));
         };
         let prompt = self.template.fill(&[("{prompt}", rstrip(description))]);
-        self.episode = Some(Episode { row, prompt: prompt.clone(), done: false });
-        Ok(prompt)
+        Ok(self.turn.begin(row, prompt))
     }
 
     fn messages(&self) -> Result<Vec<Message>> {
-        Ok(vec![Message::user(self.episode()?.prompt.clone())])
+        self.turn.messages()
     }
 
     fn instructions(&self) -> Option<Instructions> {
@@ -210,43 +189,29 @@ impl Environment for Ded {
     }
 
     fn step(&mut self, action: &str) -> Result<Step> {
-        let episode = self.episode()?;
-        if episode.done {
-            return Err(Error::environment(NAME, "the episode is over; call reset first"));
-        }
-        let verdict = self.judge(&episode.row, action)?;
-        if let Some(episode) = &mut self.episode {
-            episode.done = true;
-        }
+        let verdict = self.judge(self.turn.waiting()?, action)?;
         let info = json!({
             "passed": verdict.passed,
             "tests": verdict.tests,
             "upstream_quirks": self.runner.upstream_quirks,
         });
-        Ok(Step {
-            observation: verdict.observation,
-            reward: verdict.score,
-            done: true,
-            score: Some(verdict.score),
-            truncated: false,
-            info: info.as_object().cloned().unwrap_or_default(),
-        })
+        Ok(self.turn.end(verdict.score, verdict.observation, info))
     }
 
     /// The row's own program, where it has one.
     fn expert(&mut self) -> Result<Option<String>> {
-        let program = self.episode()?.row.program.as_ref().and_then(Value::as_text);
+        let program = self.turn.task()?.program.as_ref().and_then(Value::as_text);
         Ok(program.map(|program| format!("```python\n{}\n```", program.trim_end())))
     }
 
     /// Of the fenced blocks in a reply the last counts, so a thought before it does no harm.
     fn reply(&self, action: &str, thought: Option<&str>) -> String {
-        thought.map_or_else(|| action.to_string(), |thought| format!("{thought}\n\n{action}"))
+        one_turn::reply(action, thought)
     }
 
     /// A small program drawn from all that print a number, a word of the input, or all of it.
     fn random_action(&mut self, random: &mut dyn FnMut(u64) -> u64) -> Result<Option<String>> {
-        self.episode()?;
+        self.turn.task()?;
         let program = match random(4) {
             0 => format!("print({})", random(100)),
             1 => format!("print(open(0).read().split()[{}])", random(4)),
@@ -271,6 +236,6 @@ impl Environment for Ded {
     }
 
     fn fresh(&self) -> Result<Box<dyn Environment>> {
-        Ok(Box::new(Ded { episode: None, ..self.clone() }))
+        Ok(Box::new(Ded { turn: OneTurn::new(NAME), ..self.clone() }))
     }
 }

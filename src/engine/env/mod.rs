@@ -9,6 +9,7 @@ pub mod babyai;
 pub mod ded;
 pub mod mersenne;
 pub mod numpy_random;
+mod one_turn;
 pub mod programs;
 pub mod python;
 pub mod sat;

@@ -221,7 +221,11 @@ impl Collector<'_> {
         let end = about.num_tasks.map_or(u64::MAX, |tasks| tasks.saturating_sub(1));
         let last = end.min(self.options.last_task_id);
         // An environment that has no such ids is drawn from as a whole; what is held out stays out by its prompt.
-        let first = if last < self.options.first_task_id { 0 } else { self.options.first_task_id };
+        let asked = self.options.first_task_id;
+        let first = if last < asked { 0 } else { asked };
+        if first != asked && self.iteration == 0 {
+            tracing::warn!("{name} has no task {asked} (first_task_id): tasks are drawn from 0 to {last}");
+        }
         let count = match episodes {
             Some(count) => count,
             None => self.options.episodes(&name)?,

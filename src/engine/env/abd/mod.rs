@@ -15,6 +15,7 @@ use serde_json::json;
 use self::build::Task;
 pub use self::build::{Build, Example, Inventor};
 use super::ded::{last_line, shown};
+use super::one_turn::{self, OneTurn};
 use super::programs::extract;
 use super::programs::options::ProgramOptions;
 use super::programs::row::Row;
@@ -35,14 +36,7 @@ pub struct Abd {
     build: Build,
     runner: Runner,
     template: Arc<Template>,
-    episode: Option<Episode>,
-}
-
-#[derive(Clone)]
-struct Episode {
-    task: Task,
-    prompt: String,
-    done: bool,
+    turn: OneTurn<Task>,
 }
 
 impl Abd {
@@ -50,11 +44,7 @@ impl Abd {
         let template = Template::new(Kind::Abd, options.instructions.as_deref())?;
         let runner = options.runner()?;
         let tasks = Tasks::open(options, &runner, Row::abd_problem)?;
-        Ok(Abd { tasks, build, runner, template: Arc::new(template), episode: None })
-    }
-
-    fn episode(&self) -> Result<&Episode> {
-        self.episode.as_ref().ok_or_else(not_begun)
+        Ok(Abd { tasks, build, runner, template: Arc::new(template), turn: OneTurn::new(NAME) })
     }
 
     fn judge(&self, task: &Task, reply: &str) -> Result<(f64, String)> {
@@ -87,10 +77,6 @@ impl Abd {
     fn is_error(&self, written: &Written) -> bool {
         if self.runner.upstream_quirks { !written.stderr.is_empty() } else { !is_blank(&written.stderr) }
     }
-}
-
-fn not_begun() -> Error {
-    Error::environment(NAME, "no episode has begun; call reset first")
 }
 
 /// Upstream raises here too, so there is no score.
@@ -126,26 +112,19 @@ fn same_output(expected: &str, got: &str) -> bool {
 
 impl Environment for Abd {
     fn describe(&self) -> Description {
-        Description {
-            name: NAME.to_string(),
-            num_tasks: self.tasks.count(),
-            score_range: (0.0, 1.0),
-            success_threshold: 1.0,
-            max_turns: 1,
-        }
+        self.turn.describe(self.tasks.count())
     }
 
     fn reset(&mut self, task_id: u64) -> Result<String> {
-        self.episode = None;
+        self.turn.leave();
         let task = self.build.task(task_id, &self.tasks, &self.runner)?;
         let output = task.expected.as_deref().unwrap_or("None");
         let prompt = self.template.fill(&[("{program}", &task.program), ("{output}", output)]);
-        self.episode = Some(Episode { task, prompt: prompt.clone(), done: false });
-        Ok(prompt)
+        Ok(self.turn.begin(task, prompt))
     }
 
     fn messages(&self) -> Result<Vec<Message>> {
-        Ok(vec![Message::user(self.episode()?.prompt.clone())])
+        self.turn.messages()
     }
 
     fn instructions(&self) -> Option<Instructions> {
@@ -158,29 +137,15 @@ impl Environment for Abd {
     }
 
     fn step(&mut self, action: &str) -> Result<Step> {
-        let episode = self.episode()?;
-        if episode.done {
-            return Err(Error::environment(NAME, "the episode is over; call reset first"));
-        }
-        let (score, observation) = self.judge(&episode.task, action)?;
-        if let Some(episode) = &mut self.episode {
-            episode.done = true;
-        }
+        let (score, observation) = self.judge(self.turn.waiting()?, action)?;
         let info = json!({ "upstream_quirks": self.runner.upstream_quirks });
-        Ok(Step {
-            observation,
-            reward: score,
-            done: true,
-            score: Some(score),
-            truncated: false,
-            info: info.as_object().cloned().unwrap_or_default(),
-        })
+        Ok(self.turn.end(score, observation, info))
     }
 
     /// The input that the expected output came from, where it is right: what strips a reply can spoil it, and the row's
     /// output may be another.
     fn expert(&mut self) -> Result<Option<String>> {
-        let task = &self.episode()?.task;
+        let task = self.turn.task()?;
         let Some(reply) = task.inputs.as_deref().map(tagged) else { return Ok(None) };
         let (score, _) = self.judge(task, &reply)?;
         Ok((score == 1.0).then_some(reply))
@@ -188,13 +153,13 @@ impl Environment for Abd {
 
     /// Of the tags in a reply the last pair counts.
     fn reply(&self, action: &str, thought: Option<&str>) -> String {
-        thought.map_or_else(|| action.to_string(), |thought| format!("{thought}\n\n{action}"))
+        one_turn::reply(action, thought)
     }
 
     /// An input of the same shape as the one that the output came from: every number and every letter is drawn anew, but
     /// a count on the first line stays.
     fn random_action(&mut self, random: &mut dyn FnMut(u64) -> u64) -> Result<Option<String>> {
-        Ok(self.episode()?.task.inputs.as_ref().map(|inputs| tagged(&scramble(inputs, random))))
+        Ok(self.turn.task()?.inputs.as_ref().map(|inputs| tagged(&scramble(inputs, random))))
     }
 
     fn constant_actions(&self) -> Vec<String> {
@@ -202,7 +167,7 @@ impl Environment for Abd {
     }
 
     fn fresh(&self) -> Result<Box<dyn Environment>> {
-        Ok(Box::new(Abd { episode: None, ..self.clone() }))
+        Ok(Box::new(Abd { turn: OneTurn::new(NAME), ..self.clone() }))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Where a task's row comes from: a data set, or the generator.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 
 use rand::Rng;
 use serde_json::Value;
@@ -21,8 +22,37 @@ const SOME_GENERATED: u64 = 1 << 20;
 #[derive(Clone)]
 pub enum Tasks {
     Rows(Arc<Rows>),
-    /// Each program is made, and run on its inputs, when its task begins.
-    Generated(Generator, Runner),
+    /// Each program is made, and run on its inputs, when its task first begins.
+    Generated(Arc<Made>),
+}
+
+/// The generator and what it made. A task is begun several times, by whoever asks for its prompt and by each player, and
+/// making it takes several runs.
+pub struct Made {
+    generator: Generator,
+    runner: Runner,
+    rows: Mutex<HashMap<u64, Row>>,
+}
+
+/// Rows that are kept, of a few KB each; with more, all are let go.
+const MOST_KEPT: usize = 4096;
+
+impl Made {
+    fn row(&self, task_id: u64) -> Result<Row> {
+        let kept = || self.rows.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if let Some(row) = kept().get(&task_id) {
+            return Ok(row.clone());
+        }
+        let fields = Value::Object(self.generator.row(task_id, &self.runner)?.fields()).to_string();
+        let row = json::parse(&fields).and_then(|object| Row::from_object(&object));
+        let row = row.map_err(|problem| Error::message(format!("the generator's task {task_id}: {problem}")))?;
+        let mut rows = kept();
+        if rows.len() >= MOST_KEPT {
+            rows.clear();
+        }
+        rows.insert(task_id, row.clone());
+        Ok(row)
+    }
 }
 
 impl Tasks {
@@ -31,7 +61,8 @@ impl Tasks {
     pub fn open(options: &ProgramOptions, runner: &Runner, check: fn(&Row) -> Option<String>) -> Result<Self> {
         let Some(source) = &options.data else {
             let generator = Generator::new(&options.generator.clone().unwrap_or_default())?;
-            return Ok(Tasks::Generated(generator, runner.clone()));
+            let (runner, rows) = (runner.clone(), Mutex::default());
+            return Ok(Tasks::Generated(Arc::new(Made { generator, runner, rows })));
         };
         if options.generator.is_some() {
             return Err(Error::option("generator", "nothing beside data, whose rows are the tasks", "options"));
@@ -48,7 +79,7 @@ impl Tasks {
     pub fn count(&self) -> Option<u64> {
         match self {
             Tasks::Rows(rows) => Some(rows.len() as u64),
-            Tasks::Generated(..) => None,
+            Tasks::Generated(_) => None,
         }
     }
 
@@ -61,11 +92,7 @@ impl Tasks {
     pub fn row(&self, task_id: u64) -> Result<Row> {
         match self {
             Tasks::Rows(rows) => rows.row(task_id).cloned(),
-            Tasks::Generated(generator, runner) => {
-                let fields = Value::Object(generator.row(task_id, runner)?.fields()).to_string();
-                let row = json::parse(&fields).and_then(|object| Row::from_object(&object));
-                row.map_err(|problem| Error::message(format!("the generator's task {task_id}: {problem}")))
-            }
+            Tasks::Generated(made) => made.row(task_id),
         }
     }
 }
