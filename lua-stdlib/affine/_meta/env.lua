@@ -116,7 +116,7 @@ function env.built_in() end
 ---@field admissible? boolean Whether `info.admissible` holds the valid actions after each step, as the Python wrapper asks for them: takes far longer than the step (false).
 ---@field jar? string `scienceworld.jar`; by default SCIENCEWORLD_JAR, what `affine env setup sciworld` left, or a Python package's.
 ---@field java? string Java's `java`; by default that of JAVA_HOME, or the one on the path.
----@field heap_mb? integer The largest heap of a Java process in MiB, 48 to 8192 (64); it takes up to 56 MiB more.
+---@field heap_mb? integer The largest heap of a Java process in MiB, 48 to 8192 (64); it takes up to 84 MiB more.
 ---@field deterministic? boolean Whether a task is the same episode every time (true).
 ---@field timeout? integer Seconds that any answer of the simulator may take (120).
 

@@ -28,14 +28,14 @@ pub struct Launch {
     pub timeout: Duration,
 }
 
-/// What keeps a process small. One simulator is one thread, so neither collector nor compiler threads gain anything; the
-/// heap gives back what it does not need, and garbage is collected before there is much of it.
-const SMALL: [&str; 8] = [
+/// What keeps a process small. One simulator is one thread, so collector threads gain nothing; the heap gives back what
+/// it does not need, and garbage is collected before there is much of it. Both compilers stay: the second takes 27 MB and
+/// makes a step 2.4 times as fast.
+const SMALL: [&str; 7] = [
     "-Xms8m",
     "-Xss2m",
     "-XX:+UseSerialGC",
-    "-XX:TieredStopAtLevel=1",
-    "-XX:ReservedCodeCacheSize=24m",
+    "-XX:ReservedCodeCacheSize=48m",
     "-XX:MaxNewSize=8m",
     "-XX:MinHeapFreeRatio=10",
     "-XX:MaxHeapFreeRatio=25",

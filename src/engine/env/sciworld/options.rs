@@ -38,7 +38,7 @@ pub struct SciWorldOptions {
     pub jar: Option<String>,
     /// Java's `java`; by default that of JAVA_HOME, or the one on the path.
     pub java: Option<String>,
-    /// The largest heap of the Java process in MiB, from 48 to 8192. A process takes up to 56 MiB more.
+    /// The largest heap of the Java process in MiB, from 48 to 8192. A process takes up to 84 MiB more.
     pub heap_mb: u32,
     /// Whether a task is the same episode every time. The simulator lets Java's identity hashes decide the order of
     /// things here and there; with this (`-XX:hashCode=2`) they are constant. Off is what upstream's processes do.
