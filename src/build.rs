@@ -16,17 +16,26 @@ fn main() {
 
 /// The C++ of `engine/native`, against the headers beside libtorch.
 fn compile_native(lib: &Path) {
-    const SOURCES: [&str; 1] = ["src/engine/native/storage.cpp"];
+    const SOURCES: [&str; 5] = ["attention", "blocks", "linear", "logprob", "storage"];
+    const HEADERS: [&str; 2] = ["src/engine/native/call.h", "src/engine/native/rows.h"];
+    let sources = SOURCES.map(|name| format!("src/engine/native/{name}.cpp"));
     let include = lib.join("../include");
     cc::Build::new()
         .cpp(true)
         .std("c++17")
+        // The loops are to be vectorised in every profile; none of them looks at errno or floating-point traps.
+        .opt_level(3)
+        .flag("-fopenmp-simd")
+        .flag("-fno-math-errno")
+        .flag("-fno-trapping-math")
         .warnings(false)
         .include(&include)
         .include(include.join("torch/csrc/api/include"))
-        .files(SOURCES)
+        .files(&sources)
         .compile("affine_native");
-    SOURCES.iter().for_each(|source| println!("cargo:rerun-if-changed={source}"));
+    let watch = |file: &str| println!("cargo:rerun-if-changed={file}");
+    sources.iter().for_each(|source| watch(source));
+    HEADERS.iter().for_each(|header| watch(header));
 }
 
 /// The folder that holds libtorch_cpu.so itself. torch-sys may have been given a folder of links; the wheel's

@@ -52,6 +52,8 @@ pub struct Session<'m> {
     model: &'m Model,
     cache: Cache,
     rows: Vec<Row>,
+    /// Whether a single token per row was read: the weights are packed for that.
+    decoding: bool,
 }
 
 #[derive(Clone, Default)]
@@ -64,7 +66,12 @@ struct Row {
 
 impl<'m> Session<'m> {
     pub fn new(model: &'m Model, rows: usize) -> Self {
-        Session { model, cache: model.net.empty_cache(rows as i64, 64), rows: vec![Row::default(); rows] }
+        Session {
+            model,
+            cache: model.net.empty_cache(rows as i64, 64),
+            rows: vec![Row::default(); rows],
+            decoding: false,
+        }
     }
 
     /// Queues tokens for a row; the model reads them with the next reply.
@@ -151,7 +158,15 @@ impl<'m> Session<'m> {
         let shape = [self.rows.len() as i64, width as i64];
         let on_device = |values: &[i64]| Tensor::from_slice(values).to_device(net.device());
         let (ids, positions) = (on_device(&ids).view(shape), on_device(&positions).view(shape));
+        if width == 1 && !self.decoding {
+            // A reply of many tokens is worth the packing.
+            net.pack();
+            self.decoding = true;
+        }
         let hidden = net.hidden_cached(&ids, &positions, length, &mut self.cache);
+        if width == 1 {
+            return net.next_logits(&hidden);
+        }
         net.logits(&hidden.flatten(0, 1).index_select(0, &on_device(&last)))
     }
 }

@@ -6,6 +6,8 @@
 
 use tch::{Device, Kind, Tensor};
 
+use crate::engine::native::attention;
+
 pub struct Cache {
     layers: Vec<(Tensor, Tensor)>,
     capacity: i64,
@@ -38,6 +40,12 @@ impl Cache {
             *keys = keys.index_select(0, rows);
             *values = values.index_select(0, rows);
         }
+    }
+
+    /// As [`Cache::extend`] and the attention of `q`, `[B, query heads, 1, head_dim]`, for one new token per row.
+    pub(super) fn decode(&self, layer: usize, q: &Tensor, keys: &Tensor, values: &Tensor, span: &Span) -> Tensor {
+        let (held_keys, held_values) = &self.layers[layer];
+        attention::decode(q, keys, values, held_keys, held_values, &span.slots.flatten(0, -1))
     }
 
     /// Writes `keys` and `values` (`[B, heads, T, head_dim]`) of one layer at `slots` and returns what the layer holds

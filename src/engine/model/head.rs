@@ -7,6 +7,7 @@
 use tch::{Kind, Tensor};
 
 use super::Qwen3;
+use crate::engine::native::{kernels, logprob};
 
 /// The logits that exist at once, as many as make 256 MiB of float32.
 pub const LOGITS_AT_ONCE: i64 = 1 << 26;
@@ -44,9 +45,9 @@ impl<'a> Head<'a> {
         positions <= self.rows()
     }
 
-    /// `[N, C]` → `[N, V]` float32.
-    fn distribution(&self, hidden: &Tensor) -> Tensor {
-        let logits = self.net.logits(hidden).to_kind(Kind::Float);
+    /// `[N, V]` of any dtype → `[N, V]` float32.
+    fn distribution(&self, logits: &Tensor) -> Tensor {
+        let logits = logits.to_kind(Kind::Float);
         let logits = if self.temperature == 1.0 { logits } else { logits / self.temperature };
         logits.log_softmax(-1, Kind::Float)
     }
@@ -54,7 +55,13 @@ impl<'a> Head<'a> {
     /// All positions at once, differentiable. `hidden`: `[N, C]`; `targets`: `[N]` int64. `entropy`: `None` computes
     /// none, `Some(false)` one through which nothing flows back.
     pub fn scores(&self, hidden: &Tensor, targets: &Tensor, entropy: Option<bool>) -> Scores {
-        let distribution = self.distribution(hidden);
+        let logits = self.net.logits(hidden);
+        if kernels::take(&logits) {
+            let (logprobs, entropies) = logprob::scores(&logits, targets, self.temperature);
+            let entropy = entropy.map(|differentiable| if differentiable { entropies } else { entropies.detach() });
+            return Scores { logprobs, entropy };
+        }
+        let distribution = self.distribution(&logits);
         Scores {
             logprobs: pick(&distribution, targets),
             entropy: entropy.map(|differentiable| match differentiable {
@@ -80,7 +87,7 @@ impl<'a> Head<'a> {
     pub fn judged(&self, hidden: &Tensor, targets: &Tensor) -> (Tensor, Tensor) {
         let _no_grad = tch::no_grad_guard();
         let judge = |(hidden, targets): (Tensor, Tensor)| {
-            let distribution = self.distribution(&hidden);
+            let distribution = self.distribution(&self.net.logits(&hidden));
             (pick(&distribution, &targets), distribution.argmax(-1, false).eq_tensor(&targets))
         };
         let (logprobs, right): (Vec<Tensor>, Vec<Tensor>) = self.chunks(hidden, targets).map(judge).unzip();

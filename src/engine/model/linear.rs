@@ -1,6 +1,11 @@
 //! A bias-free linear map, with a low-rank adapter on top where one was added.
 
+use std::cell::RefCell;
+
 use tch::{Kind, Tensor};
+
+use crate::engine::native::kernels::{self, Kernels};
+use crate::engine::native::linear::{self as native, Factors, Packed};
 
 /// `y = x Wᵀ + s · dropout(x) Aᵀ Bᵀ` (Hu et al. 2021, as PEFT's `lora/layer.py` computes it).
 #[derive(Debug)]
@@ -8,6 +13,8 @@ pub struct Linear {
     /// `[out, in]`
     pub weight: Tensor,
     pub adapter: Option<Adapter>,
+    /// The weight once more, as decoding reads it fastest.
+    packed: RefCell<Option<Packed>>,
 }
 
 /// The factors of a low-rank update; float32 whatever the base's dtype, as PEFT keeps them.
@@ -27,16 +34,34 @@ pub struct Adapter {
 
 impl Linear {
     pub fn new(weight: Tensor) -> Self {
-        Linear { weight, adapter: None }
+        Linear { weight, adapter: None, packed: RefCell::new(None) }
     }
 
     /// `x`: `[.., in]` → `[.., out]` in the base's dtype.
     pub fn forward(&self, x: &Tensor, training: bool) -> Tensor {
-        let base = x.linear::<Tensor>(&self.weight, None);
         match &self.adapter {
-            None => base,
-            Some(adapter) => adapter.add_to(&base, x, &self.weight, training),
+            None => self.product(x, None),
+            Some(adapter) if adapter.is_plain(training) && kernels::chosen() != Kernels::Libtorch => {
+                self.product(x, Some((&adapter.a, &adapter.b, adapter.scale)))
+            }
+            Some(adapter) => adapter.add_to(&native::linear(x, &self.weight, None), x, &self.weight, training),
         }
+    }
+
+    fn product(&self, x: &Tensor, adapter: Option<Factors>) -> Tensor {
+        match self.packed.borrow().as_ref().filter(|packed| is_decoding(x) && packed.is_of(&self.weight)) {
+            Some(packed) => packed.linear(x, adapter),
+            None => native::linear(x, &self.weight, adapter),
+        }
+    }
+
+    /// Whether the weight gains from being packed for decoding, and is not packed.
+    pub fn can_pack(&self) -> bool {
+        can_pack(&self.weight) && !self.packed.borrow().as_ref().is_some_and(|packed| packed.is_of(&self.weight))
+    }
+
+    pub fn pack(&self) {
+        *self.packed.borrow_mut() = Some(Packed::new(&self.weight));
     }
 
     /// Folds the adapter into the weight: `W ← W + s · B A`, with DoRA each row then brought to its magnitude;
@@ -51,6 +76,7 @@ impl Linear {
                 Some(stretch) => merged * stretch.unsqueeze(-1),
             };
             self.weight = merged.to_kind(kind);
+            self.packed.take();
         }
     }
 
@@ -65,11 +91,33 @@ impl Linear {
                 scale: adapter.scale,
                 dropout: adapter.dropout,
             }),
+            packed: RefCell::new(None),
         }
     }
 }
 
+/// Whether a weight gains from being packed for decoding: frozen bfloat16 on the CPU, and too large for a cache.
+pub fn can_pack(weight: &Tensor) -> bool {
+    const LARGE: usize = 1 << 18;
+    kernels::take(weight) && weight.kind() == Kind::BFloat16 && !weight.requires_grad() && weight.numel() >= LARGE
+}
+
+/// Above so many rows a product waits for arithmetic, not for memory.
+const MOST_ROWS: i64 = 64;
+
+/// One new token of a few rows: what a packed weight is for. Longer inputs never go through it, so that no number depends
+/// on what was decoded before.
+pub fn is_decoding(x: &Tensor) -> bool {
+    let size = x.size();
+    size.len() == 3 && size[1] == 1 && size[0] <= MOST_ROWS && kernels::take(x) && !native::records_gradients()
+}
+
 impl Adapter {
+    /// Whether it adds `s · x Aᵀ Bᵀ` and nothing else.
+    fn is_plain(&self, training: bool) -> bool {
+        self.magnitude.is_none() && !(training && self.dropout > 0.0)
+    }
+
     /// `base + s · dropout(x) Aᵀ Bᵀ`, in float32 and then in the base's dtype. The scale goes onto the `[.., r]` product
     /// and the sum into the second matrix product: two passes over `[.., out]` fewer.
     fn add_to(&self, base: &Tensor, x: &Tensor, weight: &Tensor, training: bool) -> Tensor {

@@ -2,14 +2,18 @@
 //!
 //! Shapes: B rows, T positions, H heads, K key/value heads, D head_dim, C hidden_size, V vocab_size.
 
+use std::cell::RefCell;
+
 use tch::{Device, Kind, Tensor};
 
 use super::cache::{Cache, Span};
 use super::config::ModelConfig;
-use super::linear::{Linear, snapshot};
+use super::linear::{Linear, can_pack, is_decoding, snapshot};
 use super::rope::{Rope, Rotation};
 use super::weights::Weights;
-use crate::engine::Result;
+use crate::engine::native::linear::{self as native, Packed};
+use crate::engine::native::{attention, blocks, kernels};
+use crate::engine::{Result, machine};
 
 /// Whether a forward pass drops inputs of adapters, and from which random stream.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -57,6 +61,9 @@ pub struct RmsNorm {
 
 impl RmsNorm {
     fn forward(&self, x: &Tensor) -> Tensor {
+        if kernels::take(x) {
+            return blocks::rms_norm(x, &self.weight, self.eps);
+        }
         let wide = x.to_kind(Kind::Float);
         let mean_square = wide.square().mean_dim(-1, true, Kind::Float);
         (wide * (mean_square + self.eps).rsqrt()).to_kind(x.kind()) * &self.weight
@@ -80,23 +87,23 @@ impl Attention {
     fn forward(&self, x: &Tensor, rotation: &Rotation, attend: &mut Attend, layer: usize, training: bool) -> Tensor {
         let (rows, length, _) = x.size3().expect("hidden states have three dimensions");
         let heads = |projected: Tensor| projected.view([rows, length, -1, self.head_dim]);
-        let q = self.q_norm.forward(&heads(self.q_proj.forward(x, training))).transpose(1, 2);
-        let k = self.k_norm.forward(&heads(self.k_proj.forward(x, training))).transpose(1, 2);
+        let q = rotation.apply(&self.q_norm.forward(&heads(self.q_proj.forward(x, training)))).transpose(1, 2);
+        let k = rotation.apply(&self.k_norm.forward(&heads(self.k_proj.forward(x, training)))).transpose(1, 2);
         let v = heads(self.v_proj.forward(x, training)).transpose(1, 2);
-        let (q, k) = (rotation.apply(&q), rotation.apply(&k));
 
         let attended = match attend {
-            Attend::Causal => Tensor::scaled_dot_product_attention::<Tensor>(&q, &k, &v, None, 0.0, true, None, true),
+            Attend::Causal => causal_attention(&q, &k, &v),
             Attend::Packed(lengths) => {
                 // A sequence at a time: no mask of T × T, and no work on pairs that never attend.
                 let mut start = 0;
                 let sequence = |&length: &i64| {
                     let [q, k, v] = [&q, &k, &v].map(|heads| heads.narrow(2, start, length));
                     start += length;
-                    Tensor::scaled_dot_product_attention::<Tensor>(&q, &k, &v, None, 0.0, true, None, true)
+                    causal_attention(&q, &k, &v)
                 };
                 Tensor::cat(&lengths.iter().map(sequence).collect::<Vec<_>>(), 2)
             }
+            Attend::Cached(cache, span) if length == 1 && kernels::take(&q) => cache.decode(layer, &q, &k, &v, span),
             Attend::Cached(cache, span) => {
                 let (k, v) = cache.extend(layer, &k, &v, span);
                 Tensor::scaled_dot_product_attention(&q, &k, &v, Some(&span.mask), 0.0, false, None, true)
@@ -104,6 +111,14 @@ impl Attention {
         };
         self.o_proj.forward(&attended.transpose(1, 2).reshape([rows, length, -1]), training)
     }
+}
+
+/// Whole sequences, each position to itself and those before it. `q`: `[B, H, T, D]`; `k`, `v`: `[B, K, T, D]`.
+fn causal_attention(q: &Tensor, k: &Tensor, v: &Tensor) -> Tensor {
+    if kernels::take_attention(q) {
+        return attention::causal(q, k, v);
+    }
+    Tensor::scaled_dot_product_attention::<Tensor>(q, k, v, None, 0.0, true, None, true)
 }
 
 /// SwiGLU.
@@ -116,7 +131,8 @@ pub struct Mlp {
 
 impl Mlp {
     fn forward(&self, x: &Tensor, training: bool) -> Tensor {
-        let gated = self.gate_proj.forward(x, training).silu() * self.up_proj.forward(x, training);
+        let (gate, up) = (self.gate_proj.forward(x, training), self.up_proj.forward(x, training));
+        let gated = if kernels::take(&gate) { blocks::swiglu(&gate, &up) } else { gate.silu() * up };
         self.down_proj.forward(&gated, training)
     }
 }
@@ -194,6 +210,8 @@ pub struct Qwen3 {
     pub norm: RmsNorm,
     /// `[V, C]`; `None` when the embedding is the head.
     pub head: Option<Tensor>,
+    /// The head's weight once more, as decoding reads it fastest.
+    packed_head: RefCell<Option<Packed>>,
     rope: Rope,
 }
 
@@ -245,7 +263,7 @@ impl Qwen3 {
             false => Some(weights.take("lm_head.weight", &[c.vocab_size, hidden])?),
         };
         let rope = Rope::new(c.max_position_embeddings, c.head_dim, c.rope_theta, embedding.kind(), embedding.device());
-        Ok(Qwen3 { config, embedding, layers, norm, head, rope })
+        Ok(Qwen3 { config, embedding, layers, norm, head, packed_head: RefCell::new(None), rope })
     }
 
     pub fn device(&self) -> Device {
@@ -336,7 +354,40 @@ impl Qwen3 {
 
     /// `[.., C]` → `[.., V]` in the model's dtype. Give it two dimensions: libtorch is slow on a sliced batch.
     pub fn logits(&self, hidden: &Tensor) -> Tensor {
-        hidden.linear::<Tensor>(self.head.as_ref().unwrap_or(&self.embedding), None)
+        native::linear(hidden, self.head_weight(), None)
+    }
+
+    /// The logits of decoded tokens, `[B, 1, C]` → `[B, V]`.
+    pub fn next_logits(&self, hidden: &Tensor) -> Tensor {
+        let weight = self.head_weight();
+        match self.packed_head.borrow().as_ref().filter(|packed| is_decoding(hidden) && packed.is_of(weight)) {
+            Some(packed) => packed.linear(hidden, None).squeeze_dim(1),
+            None => self.logits(&hidden.squeeze_dim(1)),
+        }
+    }
+
+    fn head_weight(&self) -> &Tensor {
+        self.head.as_ref().unwrap_or(&self.embedding)
+    }
+
+    /// Packs the weights that gain from it for decoding, which takes their memory once more. Does nothing where they are
+    /// packed, or where memory is short.
+    pub fn pack(&self) {
+        let linears: Vec<&Linear> =
+            self.layers.iter().flat_map(Layer::linears).map(|(_, linear)| linear).filter(|l| l.can_pack()).collect();
+        let head = Some(self.head_weight()).filter(|weight| can_pack(weight));
+        let packed_head = self.packed_head.borrow().as_ref().zip(head).is_some_and(|(packed, w)| packed.is_of(w));
+        let head = head.filter(|_| !packed_head);
+        let bytes = |weight: &Tensor| (weight.numel() * weight.kind().elt_size_in_bytes()) as u64;
+        let needed = linears.iter().map(|linear| bytes(&linear.weight)).sum::<u64>() + head.map_or(0, bytes);
+        // Half of what is free stays free.
+        if needed == 0 || machine::memory().is_some_and(|memory| needed > memory.available / 2) {
+            return;
+        }
+        linears.iter().for_each(|linear| linear.pack());
+        if let Some(weight) = head {
+            *self.packed_head.borrow_mut() = Some(Packed::new(weight));
+        }
     }
 
     pub fn empty_cache(&self, rows: i64, capacity: i64) -> Cache {
@@ -372,6 +423,7 @@ impl Qwen3 {
             layers: self.layers.iter().map(layer).collect(),
             norm: norm(&self.norm),
             head: self.head.as_ref().map(snapshot),
+            packed_head: RefCell::new(None),
             rope: Rope::new(c.max_position_embeddings, c.head_dim, c.rope_theta, self.kind(), self.device()),
         }
     }

@@ -2,6 +2,8 @@
 
 use tch::{Device, Kind, Tensor};
 
+use crate::engine::native::{blocks, kernels};
+
 /// cos and sin for every position, `[positions, head_dim]`, computed in float32 and kept in the model's dtype.
 #[derive(Debug)]
 pub struct Rope {
@@ -9,7 +11,7 @@ pub struct Rope {
     sin: Tensor,
 }
 
-/// cos and sin of one forward pass, `[B or 1, 1, T, head_dim]`: computed once, used by every layer.
+/// cos and sin of one forward pass, `[B or 1, T, head_dim]`: computed once, used by every layer.
 pub struct Rotation {
     cos: Tensor,
     sin: Tensor,
@@ -29,23 +31,27 @@ impl Rope {
     pub fn at(&self, positions: &Tensor) -> Rotation {
         let pick = |table: &Tensor| {
             let size = positions.size();
-            table.index_select(0, &positions.flatten(0, -1)).view([size[0], 1, size[1], -1])
+            table.index_select(0, &positions.flatten(0, -1)).view([size[0], size[1], -1])
         };
         Rotation { cos: pick(&self.cos), sin: pick(&self.sin) }
     }
 
     /// Positions `0..length`, the same for every row.
     pub fn from_start(&self, length: i64) -> Rotation {
-        let pick = |table: &Tensor| table.narrow(0, 0, length).unsqueeze(0).unsqueeze(0);
+        let pick = |table: &Tensor| table.narrow(0, 0, length).unsqueeze(0);
         Rotation { cos: pick(&self.cos), sin: pick(&self.sin) }
     }
 }
 
 impl Rotation {
-    /// `x`: `[B, heads, T, head_dim]`, turned by its position.
+    /// `x`: `[B, T, heads, head_dim]`, turned by its position.
     pub fn apply(&self, x: &Tensor) -> Tensor {
+        if kernels::take(x) {
+            return blocks::rotary(x, &self.cos, &self.sin);
+        }
+        let (cos, sin) = (self.cos.unsqueeze(2), self.sin.unsqueeze(2));
         let halves = x.chunk(2, -1);
         let rotated = Tensor::cat(&[&halves[1].neg(), &halves[0]], -1);
-        x * &self.cos + rotated * &self.sin
+        x * cos + rotated * sin
     }
 }

@@ -1,4 +1,10 @@
 //! The little C++ that tch lacks: one file per reason, each behind a safe Rust function. build.rs compiles it against
 //! libtorch's own headers.
 
+pub mod attention;
+pub mod blocks;
+mod call;
+pub mod kernels;
+pub mod linear;
+pub mod logprob;
 pub mod storage;

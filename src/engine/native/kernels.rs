@@ -1,0 +1,119 @@
+//! Which operations compute on the CPU: our own kernels beside libtorch's, oneDNN beside MKL. A fast path and the plain one
+//! give the same numbers but for rounding; the choice holds for the whole process.
+
+use std::cell::Cell;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::{Duration, Instant};
+
+use tch::{Device, Kind, Tensor};
+
+use super::attention;
+use super::linear::product;
+use crate::engine::{Error, Result};
+
+/// What may be chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kernels {
+    /// Our own, and for float32 products the library that was found faster here.
+    Auto,
+    /// Our own, and oneDNN for float32 products.
+    OneDnn,
+    /// Our own, and what libtorch uses (MKL) for float32 products.
+    Mkl,
+    /// libtorch's operations alone.
+    Libtorch,
+}
+
+const ALL: [(&str, Kernels); 4] =
+    [("auto", Kernels::Auto), ("onednn", Kernels::OneDnn), ("mkl", Kernels::Mkl), ("libtorch", Kernels::Libtorch)];
+
+static CHOSEN: AtomicU8 = AtomicU8::new(0);
+
+thread_local! {
+    /// Of this thread alone, see [`with`].
+    static HERE: Cell<Option<Kernels>> = const { Cell::new(None) };
+}
+
+impl Kernels {
+    pub fn named(name: &str) -> Result<Self> {
+        ALL.iter().find(|(known, _)| *known == name).map(|(_, kernels)| *kernels).ok_or_else(|| {
+            Error::option("kernels", "\"auto\", \"onednn\", \"mkl\" or \"libtorch\"", format!("\"{name}\""))
+        })
+    }
+
+    pub fn name(self) -> &'static str {
+        ALL.iter().find(|(_, kernels)| *kernels == self).map_or("auto", |(name, _)| name)
+    }
+}
+
+/// The choice of the process, from now on.
+pub fn choose(kernels: Kernels) {
+    let index = ALL.iter().position(|(_, known)| *known == kernels).unwrap_or(0);
+    CHOSEN.store(index as u8, Ordering::SeqCst);
+}
+
+pub fn chosen() -> Kernels {
+    HERE.get().unwrap_or_else(|| ALL[CHOSEN.load(Ordering::SeqCst) as usize].1)
+}
+
+/// What [`Kernels::Auto`] comes to on this machine: what a resumed run must be told to compute the same.
+pub fn resolved() -> Kernels {
+    match chosen() {
+        Kernels::Auto if onednn_is_faster() => Kernels::OneDnn,
+        Kernels::Auto => Kernels::Mkl,
+        named => named,
+    }
+}
+
+/// Runs `f` with another choice on this thread.
+pub fn with<T>(kernels: Kernels, f: impl FnOnce() -> T) -> T {
+    struct Restore(Option<Kernels>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            HERE.set(self.0);
+        }
+    }
+    let _restore = Restore(HERE.replace(Some(kernels)));
+    f()
+}
+
+/// Whether our own kernels take tensors like this one.
+pub fn take(x: &Tensor) -> bool {
+    chosen() != Kernels::Libtorch && x.device() == Device::Cpu && matches!(x.kind(), Kind::Float | Kind::BFloat16)
+}
+
+/// Whether our own attention takes queries like these: in float32 and where there is AMX, libtorch's is as fast.
+pub fn take_attention(q: &Tensor) -> bool {
+    take(q) && q.kind() == Kind::BFloat16 && !attention::has_amx()
+}
+
+/// Whether float32 products on the CPU go through oneDNN.
+pub fn onednn() -> bool {
+    resolved() == Kernels::OneDnn
+}
+
+/// Found by timing, once: MKL computes at less than half of oneDNN's rate on AMD's processors.
+fn onednn_is_faster() -> bool {
+    /// No switch for less than this: the libraries differ in rounding.
+    const WORTH: f64 = 1.25;
+    static FASTER: OnceLock<bool> = OnceLock::new();
+    *FASTER.get_or_init(|| {
+        let _no_grad = tch::no_grad_guard();
+        let ones = |rows: i64| Tensor::ones([rows, 512], (Kind::Float, Device::Cpu));
+        let (x, weight) = (ones(256), ones(1024));
+        let shortest = |onednn: bool| {
+            let time = |_| {
+                let begun = Instant::now();
+                let _ = product(&x, &weight, onednn);
+                begun.elapsed()
+            };
+            (0..7).map(time).min().unwrap_or(Duration::MAX)
+        };
+        let (mkl, onednn) = (shortest(false), shortest(true));
+        let faster = mkl.as_secs_f64() > WORTH * onednn.as_secs_f64();
+        let library = if faster { "oneDNN" } else { "MKL" };
+        tracing::debug!("float32 products go through {library}: oneDNN took {onednn:.1?} where MKL took {mkl:.1?}");
+        faster
+    })
+}
