@@ -38,6 +38,8 @@ mod generator;
 mod golden;
 /// Ctrl-C and SIGTERM.
 mod interruption;
+/// Our own kernels beside libtorch's operations.
+mod kernels;
 /// Models in one file and in shards.
 mod loading;
 mod lora_golden;

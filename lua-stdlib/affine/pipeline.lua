@@ -232,8 +232,9 @@ end
 --- The stage record of a folder when that stage is done, from inputs as they are now; else nil.
 pipeline.done = fingerprint.done
 
---- Opens the run folder of a script.
+--- Opens the run folder of a script, whose models all use the configured kernels.
 function pipeline.open(settings, script)
+  model.kernels(settings.model.kernels)
   local name = settings.tracking.run_name
   local run = track.run(name ~= "" and name or ("%s-%s"):format(script, settings.preset), settings)
   log.info(("preset %s, seed %d, run folder %s"):format(settings.preset, settings.seed, run:path()))

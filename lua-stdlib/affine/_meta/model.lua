@@ -39,6 +39,14 @@ function model.load(path, options) end
 ---@return affine.model.Model
 function model.create(options) end
 
+---@alias affine.model.Kernels "auto"|"onednn"|"mkl"|"libtorch"
+
+--- What computes on the CPU, in the whole process: affine's own kernels with oneDNN or MKL for float32 products (`auto`: the
+--- faster one, found by timing once), or `libtorch`'s operations alone. They differ in rounding and speed.
+---@param name? affine.model.Kernels
+---@return "onednn"|"mkl"|"libtorch" used
+function model.kernels(name) end
+
 ---@class affine.model.Model
 local Model = {}
 

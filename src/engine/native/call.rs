@@ -18,22 +18,21 @@ pub fn pointer(tensor: &Tensor) -> *const c_void {
 /// # Safety
 /// `call` returns a new `at::Tensor`, or null and a C string that is ours to free.
 pub unsafe fn tensor(call: impl FnOnce(*mut *mut c_char) -> *mut c_void) -> Tensor {
-    let mut refusal = std::ptr::null_mut();
-    let made = call(&mut refusal);
-    if made.is_null() {
-        // SAFETY: as the caller promised.
-        let refused: Result<Tensor, _> = Err(unsafe { taken(refusal) });
-        return refused.unwrap();
-    }
-    // SAFETY: as the caller promised, and what tch's own functions do.
-    unsafe { Tensor::from_ptr(made.cast()) }
+    // SAFETY: as the caller promised.
+    unsafe { f_tensor(call) }.unwrap()
 }
 
-unsafe fn taken(text: *mut c_char) -> TchError {
+unsafe fn f_tensor(call: impl FnOnce(*mut *mut c_char) -> *mut c_void) -> Result<Tensor, TchError> {
+    let mut refusal = std::ptr::null_mut();
+    let made = call(&mut refusal);
+    if !made.is_null() {
+        // SAFETY: a new tensor, ours from here on, as what tch's own functions return.
+        return Ok(unsafe { Tensor::from_ptr(made.cast()) });
+    }
     // SAFETY: a C string that nobody else holds.
     unsafe {
-        let error = TchError::Torch(CStr::from_ptr(text).to_string_lossy().into_owned());
-        free(text.cast());
-        error
+        let text = CStr::from_ptr(refusal).to_string_lossy().into_owned();
+        free(refusal.cast());
+        Err(TchError::Torch(text))
     }
 }

@@ -10,6 +10,7 @@ use tch::{Device, Tensor};
 use super::adamw::AdamW;
 use crate::engine::error::Context;
 use crate::engine::model::Model;
+use crate::engine::native::kernels::{self, Kernels};
 use crate::engine::tensor::safetensors;
 use crate::engine::{Error, Result, file};
 
@@ -29,6 +30,9 @@ pub struct TrainerState {
     pub model: String,
     /// The options and data that decide the steps; resuming with others would not continue this run.
     pub identity: Value,
+    /// The kernels that computed it on the CPU, [`kernels::resolved`]: a resumed run takes the same ones.
+    #[serde(default)]
+    pub kernels: Option<String>,
     /// The best evaluation so far, and the name of its checkpoint's folder beside this one, where one was kept.
     #[serde(default)]
     pub best_metric: Option<f64>,
@@ -55,6 +59,7 @@ impl TrainerState {
             trainer: trainer.to_string(),
             model: fingerprint(model),
             identity,
+            kernels: Some(kernels::resolved().name().to_string()),
             best_metric: None,
             best_model_checkpoint: None,
             evaluations_without_gain: 0,
@@ -216,7 +221,11 @@ pub fn open(path: &Path, expected: &TrainerState, force: bool) -> Result<Trainer
             return Err(Error::hinted(format!("{}: {text}", path.display()), hint));
         }
     }
-    Ok(TrainerState { identity: expected.identity.clone(), model: expected.model.clone(), ..state })
+    if let (Kernels::Auto, Some(recorded)) = (kernels::chosen(), &state.kernels) {
+        kernels::choose(Kernels::named(recorded).map_err(|e| Error::file(&file, e))?);
+    }
+    let kernels = Some(kernels::resolved().name().to_string());
+    Ok(TrainerState { identity: expected.identity.clone(), model: expected.model.clone(), kernels, ..state })
 }
 
 /// `key = was, this run has is` for everything that differs.

@@ -11,6 +11,7 @@ use tch::Kind;
 use super::tokenizer::{TokenizerHandle, messages};
 use crate::engine::generate::{GenerateOptions, Generation, generate};
 use crate::engine::model::{LoraOptions, Model, ModelShape, SaveOptions, lora};
+use crate::engine::native::kernels::{self, Kernels};
 use crate::engine::text::Conversation;
 use crate::engine::{Error, Result, device, hub, plan};
 use crate::lua::args::Args;
@@ -22,7 +23,21 @@ pub fn module(lua: &Lua) -> mlua::Result<Table> {
     let table = lua.create_table()?;
     table.set("load", lua.create_function(load)?)?;
     table.set("create", lua.create_function(create)?)?;
+    table.set("kernels", lua.create_function(use_kernels)?)?;
     Ok(table)
+}
+
+/// `model.kernels([name])`: chooses where a name is given, and says what is used.
+fn use_kernels(_: &Lua, values: MultiValue) -> mlua::Result<&'static str> {
+    let mut args = Args::new("model.kernels", values);
+    let name = args.optional_string("name")?;
+    args.finish()?;
+    report::guard_in("model.kernels", || {
+        if let Some(name) = &name {
+            kernels::choose(Kernels::named(name)?);
+        }
+        Ok(kernels::resolved().name())
+    })
 }
 
 /// A model in Lua's hands, shared with the trainers that work on it; empty once it is closed.
