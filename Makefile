@@ -18,7 +18,7 @@ BINARY := $(TARGET)/release/affine
 # reading of t[i] as perhaps nil.
 TYPE_CHECK := .tools/bin/emmylua_check --config .emmyrc.json --warnings-as-errors
 
-.PHONY: build demo test check peer-check install libtorch clean ready compilers
+.PHONY: build demo test check peer-check gpu-check install libtorch clean ready compilers
 
 build: ready
 	cargo build --release --locked
@@ -41,6 +41,19 @@ check: ready .tools/bin/stylua .tools/bin/emmylua_check
 # obtains the originals with pip. `make peer-check CHECKS="babyai sciworld"` runs some alone.
 peer-check: build
 	@PYTHON=$(PYTHON) scripts/peer/run.sh $(abspath $(BINARY)) $(CHECKS)
+
+# What a GPU machine with a PyTorch 2.11.0 of its own needs, in one folder: the binary without its symbols, the checks, the
+# recorded models. Where there is a GPU here, runs it.
+gpu-check: build
+	@folder=$(TARGET)/gpu-check
+	rm -rf "$$folder" && mkdir -p "$$folder"
+	strip -o "$$folder/affine" $(BINARY)
+	cp -r scripts/gpu/* scripts/bench/make_model.py tests/golden/parity "$$folder"
+	if [ -e /dev/nvidia0 ]; then
+	  "$$folder/run.sh" $(PYTHON)
+	else
+	  echo "There is no GPU here. Carry $$folder ($$(du -sh "$$folder" | cut -f1)) to a machine with one and start ./run.sh there."
+	fi
 
 install: build
 	@install -D -m 755 $(BINARY) "$(DESTDIR)$(PREFIX)/bin/affine"

@@ -36,6 +36,8 @@ mod generation;
 mod generator;
 /// Reads recorded data for the other tests.
 mod golden;
+/// The checks for a GPU machine.
+mod gpu;
 /// Ctrl-C and SIGTERM.
 mod interruption;
 /// Our own kernels beside libtorch's operations.
