@@ -51,14 +51,12 @@ for _, rows in ipairs { 1, 32, 128 } do
     steps[round] = (seconds(33) - seconds(1)) / 32
   end
   local step = median(steps)
-  print(
-    json.encode {
-      decode_batch = rows,
-      step_ms = 1e3 * step,
-      tokens_per_second = rows / step,
-      peak_bytes = peak(),
-    }
-  )
+  print(json.encode {
+    decode_batch = rows,
+    step_ms = 1e3 * step,
+    tokens_per_second = rows / step,
+    peak_bytes = peak(),
+  })
 end
 
 m:add_lora { lora_r = 16, lora_alpha = 32 }
