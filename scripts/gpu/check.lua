@@ -23,7 +23,7 @@ end
 
 -- Reference and device side by side, as the largest difference over the largest number.
 local function near(name, wanted, got, tolerance)
-  local apart, size = 0, 1e-12
+  local apart, size = 0.0, 1e-12
   for i, number in ipairs(wanted) do
     apart = math.max(apart, math.abs(number - got[i]))
     size = math.max(size, math.abs(number))
