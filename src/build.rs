@@ -16,7 +16,7 @@ fn main() {
 
 /// The C++ of `engine/native`, against the headers beside libtorch.
 fn compile_native(lib: &Path) {
-    const SOURCES: [&str; 1] = ["src/engine/native/storage.cpp"];
+    const SOURCES: [&str; 2] = ["src/engine/native/storage.cpp", "src/engine/native/quant.cpp"];
     let include = lib.join("../include");
     cc::Build::new()
         .cpp(true)

@@ -2,12 +2,61 @@
 
 use tch::{Kind, Tensor};
 
+use super::quant::Quantized;
+
 /// `y = x Wᵀ + s · dropout(x) Aᵀ Bᵀ` (Hu et al. 2021, as PEFT's `lora/layer.py` computes it).
 #[derive(Debug)]
 pub struct Linear {
-    /// `[out, in]`
-    pub weight: Tensor,
+    pub weight: Weight,
     pub adapter: Option<Adapter>,
+}
+
+/// `[out, in]`, as it is or in few bits.
+#[derive(Debug)]
+pub enum Weight {
+    Plain(Tensor),
+    Quantized(Quantized),
+}
+
+impl Weight {
+    /// `x Wᵀ` in the dtype of `x`.
+    fn linear(&self, x: &Tensor) -> Tensor {
+        match self {
+            Weight::Plain(weight) => x.linear::<Tensor>(weight, None),
+            Weight::Quantized(weight) => weight.linear(x),
+        }
+    }
+
+    /// The numbers that are computed with, in the base's dtype.
+    pub fn plain(&self) -> Tensor {
+        match self {
+            Weight::Plain(weight) => weight.shallow_clone(),
+            Weight::Quantized(weight) => weight.dequantized(),
+        }
+    }
+
+    /// `(out, in)`
+    pub fn size(&self) -> (i64, i64) {
+        match self {
+            Weight::Plain(weight) => weight.size2().expect("a linear's weight has two dimensions"),
+            Weight::Quantized(weight) => weight.size(),
+        }
+    }
+
+    pub fn quantized(&self) -> Option<&Quantized> {
+        match self {
+            Weight::Plain(_) => None,
+            Weight::Quantized(weight) => Some(weight),
+        }
+    }
+
+    /// The tensors that it is kept as, with what their names add to the weight's.
+    pub fn tensors(&self) -> Vec<(&'static str, &Tensor)> {
+        match self {
+            Weight::Plain(weight) => vec![("", weight)],
+            Weight::Quantized(weight) => weight.tensors(),
+        }
+    }
 }
 
 /// The factors of a low-rank update; float32 whatever the base's dtype, as PEFT keeps them.
@@ -27,12 +76,12 @@ pub struct Adapter {
 
 impl Linear {
     pub fn new(weight: Tensor) -> Self {
-        Linear { weight, adapter: None }
+        Linear { weight: Weight::Plain(weight), adapter: None }
     }
 
     /// `x`: `[.., in]` → `[.., out]` in the base's dtype.
     pub fn forward(&self, x: &Tensor, training: bool) -> Tensor {
-        let base = x.linear::<Tensor>(&self.weight, None);
+        let base = self.weight.linear(x);
         match &self.adapter {
             None => base,
             Some(adapter) => adapter.add_to(&base, x, &self.weight, training),
@@ -40,24 +89,27 @@ impl Linear {
     }
 
     /// Folds the adapter into the weight: `W ← W + s · B A`, with DoRA each row then brought to its magnitude;
-    /// computed in float32.
+    /// computed in float32. The weight is plain then.
     pub fn merge(&mut self) {
         if let Some(adapter) = self.adapter.take() {
             let _no_grad = tch::no_grad_guard();
-            let kind = self.weight.kind();
-            let merged = self.weight.to_kind(Kind::Float) + adapter.delta();
+            let weight = self.weight.plain();
+            let merged = weight.to_kind(Kind::Float) + adapter.delta();
             let merged = match adapter.stretch(&self.weight) {
                 None => merged,
                 Some(stretch) => merged * stretch.unsqueeze(-1),
             };
-            self.weight = merged.to_kind(kind);
+            self.weight = Weight::Plain(merged.to_kind(weight.kind()));
         }
     }
 
     /// The same map with the frozen weight shared and the trained factors copied.
     pub fn snapshot(&self) -> Self {
         Linear {
-            weight: snapshot(&self.weight),
+            weight: match &self.weight {
+                Weight::Plain(weight) => Weight::Plain(snapshot(weight)),
+                Weight::Quantized(weight) => Weight::Quantized(weight.share()),
+            },
             adapter: self.adapter.as_ref().map(|adapter| Adapter {
                 a: snapshot(&adapter.a),
                 b: snapshot(&adapter.b),
@@ -72,7 +124,7 @@ impl Linear {
 impl Adapter {
     /// `base + s · dropout(x) Aᵀ Bᵀ`, in float32 and then in the base's dtype. The scale goes onto the `[.., r]` product
     /// and the sum into the second matrix product: two passes over `[.., out]` fewer.
-    fn add_to(&self, base: &Tensor, x: &Tensor, weight: &Tensor, training: bool) -> Tensor {
+    fn add_to(&self, base: &Tensor, x: &Tensor, weight: &Weight, training: bool) -> Tensor {
         let drops = training && self.dropout > 0.0;
         let wide = x.to_kind(Kind::Float);
         let wide = if drops { wide.dropout(self.dropout, true) } else { wide };
@@ -82,8 +134,7 @@ impl Adapter {
             None => rows(&base.to_kind(Kind::Float)).addmm(&rows(&low), &self.b.tr()),
             Some(stretch) => {
                 // As PEFT: what the stretch adds to the base's part sees the dropped input, the base's part itself does not.
-                let seen =
-                    if drops { wide.to_kind(x.kind()).linear::<Tensor>(weight, None) } else { base.shallow_clone() };
+                let seen = if drops { weight.linear(&wide.to_kind(x.kind())) } else { base.shallow_clone() };
                 let update = rows(&low).matmul(&self.b.tr());
                 let seen = rows(&seen.to_kind(Kind::Float));
                 rows(&base.to_kind(Kind::Float)) + (&stretch - 1.0) * seen + &stretch * update
@@ -94,14 +145,14 @@ impl Adapter {
 
     /// DoRA's factor per output row, `magnitude / ‖W + s · B A‖`, `[out]` in float32; `None` for plain LoRA. The norm is
     /// a constant for the gradient (section 4.3 of the paper).
-    fn stretch(&self, weight: &Tensor) -> Option<Tensor> {
+    fn stretch(&self, weight: &Weight) -> Option<Tensor> {
         self.magnitude.as_ref().map(|magnitude| magnitude / self.row_norms(weight))
     }
 
     /// `‖W + s · B A‖` per output row, `[out]` in float32, without a gradient.
-    pub fn row_norms(&self, weight: &Tensor) -> Tensor {
+    pub fn row_norms(&self, weight: &Weight) -> Tensor {
         let _no_grad = tch::no_grad_guard();
-        (weight.to_kind(Kind::Float) + self.delta()).square().sum_dim_intlist(-1, false, Kind::Float).sqrt()
+        (weight.plain().to_kind(Kind::Float) + self.delta()).square().sum_dim_intlist(-1, false, Kind::Float).sqrt()
     }
 
     /// `s · B A`, `[out, in]` in float32.

@@ -180,7 +180,7 @@ impl Qwen3 {
         let mut layers = Vec::with_capacity(c.num_hidden_layers as usize);
         for i in 0..c.num_hidden_layers {
             let mut linear = |name: &str, out: i64, input: i64| {
-                weights.take(&format!("model.layers.{i}.{name}.weight"), &[out, input]).map(Linear::new)
+                weights.linear(&format!("model.layers.{i}.{name}.weight"), &[out, input])
             };
             let [q_proj, k_proj, v_proj, o_proj] = [
                 linear("self_attn.q_proj", q_size, hidden)?,
@@ -228,13 +228,15 @@ impl Qwen3 {
         self.embedding.kind()
     }
 
-    /// Every weight of the base by transformers' name; adapters are not among them.
+    /// Every weight of the base by transformers' name, a quantised one in parts; adapters are not among them.
     pub fn weights(&self) -> Vec<(String, &Tensor)> {
         let mut all = vec![("model.embed_tokens.weight".to_string(), &self.embedding)];
         for (i, layer) in self.layers.iter().enumerate() {
-            let mut push = |name: &str, tensor| all.push((format!("model.layers.{i}.{name}.weight"), tensor));
-            layer.linears().iter().for_each(|(name, linear)| push(name, &linear.weight));
-            layer.norms().iter().for_each(|(name, norm)| push(name, &norm.weight));
+            let mut push = |name: &str, tensor| all.push((format!("model.layers.{i}.{name}"), tensor));
+            for (name, linear) in layer.linears() {
+                linear.weight.tensors().iter().for_each(|(part, tensor)| push(&format!("{name}.weight{part}"), tensor));
+            }
+            layer.norms().iter().for_each(|(name, norm)| push(&format!("{name}.weight"), &norm.weight));
         }
         all.push(("model.norm.weight".to_string(), &self.norm.weight));
         if let Some(head) = &self.head {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
 
+use super::linear::Linear;
 use crate::engine::tensor::safetensors;
 use crate::engine::{Error, Result};
 
@@ -13,6 +14,11 @@ use crate::engine::{Error, Result};
 pub trait Weights {
     /// The tensor called `name`, which must have `shape`.
     fn take(&mut self, name: &str, shape: &[i64]) -> Result<Tensor>;
+
+    /// A projection with the weight of that name.
+    fn linear(&mut self, name: &str, shape: &[i64]) -> Result<Linear> {
+        self.take(name, shape).map(Linear::new)
+    }
 }
 
 /// A model's safetensors files: `model.safetensors`, or the shards that `model.safetensors.index.json` names.

@@ -1,4 +1,5 @@
 //! The little C++ that tch lacks: one file per reason, each behind a safe Rust function. build.rs compiles it against
 //! libtorch's own headers.
 
+pub mod quant;
 pub mod storage;

@@ -1,0 +1,93 @@
+// A linear map whose frozen weight is stored in few bits. tch has no custom autograd function, and `linear` would keep
+// the dequantised weight until the backward pass; here it is computed again there and never kept.
+
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <ATen/ATen.h>
+
+#include <cstdint>
+#include <exception>
+#include <string>
+
+namespace {
+
+// The tensors of engine/model/quant.rs `Quantized`. Undefined: `table` for int8, `book`, `nested` and `offset` where
+// the scales are floats themselves.
+struct Stored {
+  at::Tensor codes, scales, table, book, nested, offset;
+  int64_t out, in;
+};
+
+constexpr int64_t BLOCK = 64;
+constexpr int64_t NESTED_BLOCK = 256;
+
+// The float32 scale of every block.
+at::Tensor scales(const Stored &w) {
+  if (!w.book.defined()) {
+    return w.scales;
+  }
+  const auto blocks = w.scales.numel();
+  const auto each = w.nested.repeat_interleave(NESTED_BLOCK).narrow(0, 0, blocks);
+  return w.book.index_select(0, w.scales.to(at::kInt)).mul_(each).add_(w.offset);
+}
+
+// `[out, in]`; computed in float32, then rounded to `kind`, as bitsandbytes does.
+at::Tensor dequantized(const Stored &w, at::ScalarType kind) {
+  const at::NoGradGuard no_grad;
+  // Two numbers a byte: a table of all 256 pairs reads both at once.
+  auto wide = w.table.defined() ? w.table.index_select(0, w.codes.to(at::kInt)) : w.codes.to(at::kFloat);
+  wide = wide.view({-1, BLOCK}).mul_(scales(w).unsqueeze(-1));
+  return wide.view({-1}).narrow(0, 0, w.out * w.in).view({w.out, w.in}).to(kind);
+}
+
+struct Linear : torch::autograd::Function<Linear> {
+  static at::Tensor forward(torch::autograd::AutogradContext *ctx, const at::Tensor &x, const Stored &w) {
+    ctx->save_for_backward({w.codes, w.scales, w.table, w.book, w.nested, w.offset});
+    ctx->saved_data["out"] = w.out;
+    ctx->saved_data["in"] = w.in;
+    return at::linear(x, dequantized(w, x.scalar_type()));
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext *ctx,
+                                                 torch::autograd::variable_list gradients) {
+    const auto s = ctx->get_saved_variables();
+    const Stored w{s[0], s[1], s[2], s[3], s[4], s[5], ctx->saved_data["out"].toInt(), ctx->saved_data["in"].toInt()};
+    const auto &gradient = gradients[0];
+    return {gradient.matmul(dequantized(w, gradient.scalar_type())), at::Tensor()};
+  }
+};
+
+Stored stored(const at::Tensor *const *parts, int64_t out, int64_t in) {
+  const auto part = [&](int i) { return parts[i] ? *parts[i] : at::Tensor(); };
+  return {part(0), part(1), part(2), part(3), part(4), part(5), out, in};
+}
+
+thread_local std::string problem;
+
+template <typename F> at::Tensor *guarded(F compute) {
+  try {
+    return new at::Tensor(compute());
+  } catch (const std::exception &e) {
+    problem = e.what();
+  } catch (...) {
+    problem = "an unknown C++ exception";
+  }
+  return nullptr;
+}
+} // namespace
+
+extern "C" {
+
+// `x Wᵀ`, differentiable in x; null where libtorch throws (see affine_quantized_problem).
+at::Tensor *affine_quantized_linear(const at::Tensor *x, const at::Tensor *const *parts, int64_t out, int64_t in) {
+  return guarded([&] { return Linear::apply(*x, stored(parts, out, in)); });
+}
+
+// The weight in the dtype of `like`; null where libtorch throws.
+at::Tensor *affine_dequantized(const at::Tensor *like, const at::Tensor *const *parts, int64_t out, int64_t in) {
+  return guarded([&] { return dequantized(stored(parts, out, in), like->scalar_type()); });
+}
+
+// What this thread's last null meant; good until the next one.
+const char *affine_quantized_problem() { return problem.c_str(); }
+}

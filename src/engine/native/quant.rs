@@ -1,0 +1,74 @@
+//! Linear maps over a stored weight that is dequantised when it is used (`quant.cpp`).
+
+use std::ffi::{CStr, c_char, c_void};
+
+use tch::Tensor;
+
+type Parts = [*const c_void; 6];
+
+unsafe extern "C" {
+    fn affine_quantized_linear(x: *const c_void, parts: *const *const c_void, out: i64, input: i64) -> *mut c_void;
+    fn affine_dequantized(like: *const c_void, parts: *const *const c_void, out: i64, input: i64) -> *mut c_void;
+    fn affine_quantized_problem() -> *const c_char;
+}
+
+/// What a quantised weight `[out, in]` is stored as; [`crate::engine::model::quant`] makes it.
+#[derive(Debug)]
+pub struct Stored {
+    /// int8: a number each. NF4: uint8, two numbers each, the first in the high bits. Flat, in whole blocks of 64.
+    pub codes: Tensor,
+    /// A float32 per block, or, with `nested`, a uint8 code of it.
+    pub scales: Tensor,
+    /// NF4: `[256, 2]`, the two numbers of each byte.
+    pub table: Option<Tensor>,
+    pub nested: Option<Nested>,
+    pub out: i64,
+    pub input: i64,
+}
+
+/// How the scales were quantised: `scale = book[code] * scales[block of 256] + offset`.
+#[derive(Debug)]
+pub struct Nested {
+    pub book: Tensor,
+    pub scales: Tensor,
+    pub offset: Tensor,
+}
+
+impl Stored {
+    /// `x Wᵀ` in the dtype of `x`, differentiable in `x`. What libtorch throws becomes a panic, as tch's own functions
+    /// make it one.
+    pub fn linear(&self, x: &Tensor) -> Tensor {
+        // SAFETY: the pointers are tensors that outlive the call; the result is a new tensor or null.
+        taken(unsafe { affine_quantized_linear(x.as_ptr().cast(), self.parts().as_ptr(), self.out, self.input) })
+    }
+
+    /// The weight, `[out, in]` in the dtype of `like`.
+    pub fn dequantized(&self, like: &Tensor) -> Tensor {
+        // SAFETY: as above.
+        taken(unsafe { affine_dequantized(like.as_ptr().cast(), self.parts().as_ptr(), self.out, self.input) })
+    }
+
+    fn parts(&self) -> Parts {
+        let pointer = |tensor: &Tensor| tensor.as_ptr().cast::<c_void>();
+        let maybe = |tensor: Option<&Tensor>| tensor.map_or(std::ptr::null(), pointer);
+        let nested = self.nested.as_ref();
+        [
+            pointer(&self.codes),
+            pointer(&self.scales),
+            maybe(self.table.as_ref()),
+            maybe(nested.map(|nested| &nested.book)),
+            maybe(nested.map(|nested| &nested.scales)),
+            maybe(nested.map(|nested| &nested.offset)),
+        ]
+    }
+}
+
+fn taken(result: *mut c_void) -> Tensor {
+    if result.is_null() {
+        // SAFETY: after a null the problem is a string of this thread.
+        let problem = unsafe { CStr::from_ptr(affine_quantized_problem()) };
+        panic!("{}", problem.to_string_lossy());
+    }
+    // SAFETY: a new at::Tensor, which tch's Tensor now owns.
+    unsafe { Tensor::from_ptr(result.cast()) }
+}
