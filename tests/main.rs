@@ -34,8 +34,9 @@ mod generation;
 mod golden;
 /// Ctrl-C and SIGTERM.
 mod interruption;
-/// Every script under tests/lua.
+/// Adapters against PEFT.
 mod lora_golden;
+/// Every script under tests/lua.
 mod lua;
 /// Error messages, word by word.
 mod messages;
@@ -47,6 +48,8 @@ mod parity;
 mod plan;
 /// PPO on toy models.
 mod ppo;
+/// Bases in few bits, against bitsandbytes.
+mod quant;
 /// Everything that the README shows, run.
 mod readme;
 /// Records in files.
