@@ -37,11 +37,10 @@ check: ready .tools/bin/stylua .tools/bin/emmylua_check
 	$(TYPE_CHECK) lua-stdlib
 	echo "Formatting, lints and types are as they should be."
 
-# Against Python where Python is the reference; a plain Python of at least 3.11 will do.
+# Against Python where Python is the reference. Wants a Python of at least 3.11, and Java for ScienceWorld and WebShop;
+# obtains the originals with pip. `make peer-check CHECKS="babyai sciworld"` runs some alone.
 peer-check: build
-	@$(PYTHON) scripts/peer/textcraft.py $(BINARY)
-	$(PYTHON) scripts/peer/agentgym_client.py $(BINARY)
-	$(PYTHON) scripts/peer/adapters.py $(BINARY)
+	@PYTHON=$(PYTHON) scripts/peer/run.sh $(abspath $(BINARY)) $(CHECKS)
 
 install: build
 	@install -D -m 755 $(BINARY) "$(DESTDIR)$(PREFIX)/bin/affine"

@@ -173,8 +173,9 @@ return {
     -- The original pipeline: Qwen3-4B with the sections' own values.
     ["affine-0004"] = {
       model = { base_model_path = "kiwikiw/Affine-0004" },
-      -- abd, ded and sciworld join here when they are there.
-      data = { environments = { "sat", "webshop", "alfworld", "babyai", "textcraft" } },
+      data = {
+        environments = { "sat", "abd", "ded", "webshop", "alfworld", "babyai", "sciworld", "textcraft" },
+      },
     },
   },
 }

@@ -4,8 +4,8 @@
 --
 -- Leaves in data_cache/: held_out.json (SHA-256 of every prompt that the evaluation will use), base.jsonl (uniformly
 -- random play, only when a new model is made), sft.jsonl (the experts' episodes) and validation.jsonl (the rest of
--- those). Every record names its environment, task id, policy, instructions, version and score. A task whose prompt is held out is skipped,
--- whatever its id: two ids can give the same prompt.
+-- those). Every record names its environment, task id, policy, instructions, version and score. A task whose prompt is
+-- held out is skipped, whatever its id: two ids can give the same prompt.
 
 local affine = require("affine")
 local collect = require("affine.collect")
@@ -35,6 +35,16 @@ local function hold_out(environments, evaluation)
   return set, list
 end
 
+--- How often which reason left something out, in words.
+local function in_words(left_out)
+  local reasons = {}
+  for reason, count in pairs(left_out) do
+    reasons[#reasons + 1] = ("%d %s"):format(count, reason)
+  end
+  table.sort(reasons)
+  return #reasons > 0 and table.concat(reasons, ", ") or "none"
+end
+
 --- A player as a source: its episodes of tasks that are not held out.
 local function source_of(stage, e, player, held_out, about)
   local failed = 0
@@ -58,6 +68,7 @@ local function source_of(stage, e, player, held_out, about)
         end
         return nil, "failed"
       end
+      ---@cast episode affine.env.Episode
       local score = (episode.score - about.score_low) / (about.score_high - about.score_low)
       if score < player.min_score then
         return nil, "score below data.min_score"
@@ -93,24 +104,12 @@ local function play(stage, e, held_out, player)
       stage:say("%s: %d/%d", source.name, count, player.count)
     end
   end)
-  local reasons = {}
-  for reason, count in pairs(left_out) do
-    reasons[#reasons + 1] = ("%d %s"):format(count, reason)
-  end
-  table.sort(reasons)
   for _, record in ipairs(records) do
     successes = successes + (record.success and 1 or 0)
   end
   local share = 100 * successes / math.max(1, #records)
   local text = "%-10s %-20s %5d episodes, %5.1f %% succeed; left out: %s"
-  stage:say(
-    text,
-    about.name,
-    player.policy,
-    #records,
-    share,
-    #reasons > 0 and table.concat(reasons, ", ") or "none"
-  )
+  stage:say(text, about.name, player.policy, #records, share, in_words(left_out))
   if #records == 0 then
     pipeline.fail("%s: %s gave no record", about.name, player.policy)
   end
@@ -181,13 +180,7 @@ end
 local function read_file(stage, path, settings, held_out)
   local min_score = type(settings.data.min_score) == "number" and settings.data.min_score or 0.5
   local records, left_out = collect.read(path, min_score, held_out)
-  local reasons = {}
-  for reason, count in pairs(left_out) do
-    reasons[#reasons + 1] = ("%d %s"):format(count, reason)
-  end
-  table.sort(reasons)
-  local rest = #reasons > 0 and table.concat(reasons, ", ") or "none"
-  stage:say("%s: %d records; left out: %s", path, #records, rest)
+  stage:say("%s: %d records; left out: %s", path, #records, in_words(left_out))
   return records
 end
 

@@ -31,12 +31,14 @@ local function adapter_of(source, settings)
     or pipeline.fail("--adapter: %s was not made by a stage, so its adapter is not known", source)
 end
 
---- Token ids of a few validation conversations of all environments, to compare models on.
-local function probes(tokenizer)
+--- Token ids of a few validation conversations of all environments, as far as they fit, to compare models on.
+local function probes(m)
   local records = pipeline.read_records("data_cache/validation.jsonl")
+  local tokenizer, context = m:tokenizer(), m:info().config.max_position_embeddings
   local ids = {}
   for index = 1, #records, math.max(1, #records // 4) do
-    ids[#ids + 1] = tokenizer:encode(tokenizer:chat(records[index].messages))
+    local whole = tokenizer:encode(tokenizer:chat(records[index].messages))
+    ids[#ids + 1] = table.move(whole, 1, math.min(#whole, context), 1, {})
   end
   return ids
 end
@@ -106,7 +108,7 @@ local function deploy(settings, stage)
   if adapter then
     again:load_adapter(folder)
   end
-  local ids = probes(again:tokenizer())
+  local ids = probes(again)
   local difference = largest_difference(live, again, ids)
   if not (difference <= TOLERANCE) then
     local text = "%s computes other log-probabilities than %s: they differ by %g"

@@ -6,7 +6,7 @@
 //! main → cli → lua → engine
 //!
 //! engine:  rl, eval → rollout, train → generate, env → model, text, data → tensor, device, error, cancel
-//!          hub, track are leaves
+//!          hub, sandbox, track are leaves
 //! ```
 //!
 //! [`engine`] trains, samples and judges, and knows no Lua. [`lua`] is the only folder that names mlua: it turns

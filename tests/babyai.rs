@@ -9,7 +9,9 @@ use crate::golden;
 
 /// The recorded rows, and those of the same name in the folder that `AFFINE_GOLDEN` names.
 fn rows(name: &str) -> Vec<Value> {
-    let more = std::env::var_os("AFFINE_GOLDEN").map(|folder| std::path::Path::new(&folder).join(name));
+    let more = std::env::var_os("AFFINE_GOLDEN")
+        .filter(|folder| !folder.is_empty())
+        .map(|folder| std::path::Path::new(&folder).join(name));
     let more = more.filter(|path| path.exists()).map(|path| golden::rows_of(&path));
     [golden::rows(&format!("babyai/{name}")), more.unwrap_or_default()].concat()
 }

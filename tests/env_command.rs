@@ -143,3 +143,62 @@ fn a_wrong_command_line_is_refused_in_one_sentence() {
     let output = run(&["check", "textcraft", "--set", "novalue"]);
     assert!(stderr(&output).contains("--set: expected KEY=VALUE, got `novalue`"), "{}", stderr(&output));
 }
+
+/// A folder with a `python3` in it that is a script of the shell.
+fn python(body: &str) -> tempfile::TempDir {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("python3");
+    std::fs::write(&path, format!("#!/bin/sh\n{body}\n")).unwrap();
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+    folder
+}
+
+#[test]
+fn a_set_up_that_fails_says_why_and_what_to_try() {
+    let set_up = |python: &tempfile::TempDir| {
+        let home = tempfile::tempdir().unwrap();
+        affine()
+            .args(["env", "setup", "sciworld"])
+            .env("PATH", python.path())
+            .env("XDG_CACHE_HOME", home.path())
+            .output()
+            .unwrap()
+    };
+    let output = set_up(&python("echo 'ERROR: No matching distribution found' >&2; exit 1"));
+    assert_eq!(code(&output), 1);
+    let said = stderr(&output);
+    assert!(said.contains("pip could not obtain ScienceWorld: ERROR: No matching distribution found"), "{said}");
+    assert!(said.contains("try it by hand: python3 -m pip install --no-deps scienceworld==1.2.3"), "{said}");
+
+    let said = stderr(&set_up(&python("exit 0")));
+    assert!(said.contains("pip installed something else than ScienceWorld 1.2.3"), "{said}");
+    let said = stderr(&set_up(&tempfile::tempdir().unwrap()));
+    assert!(said.contains("there is no python3"), "{said}");
+    let output = run(&["setup", "grid"]);
+    assert_eq!(code(&output), 1);
+    assert!(stderr(&output).contains("there is nothing to set up for `grid`"), "{}", stderr(&output));
+}
+
+#[test]
+fn sciworld_without_java_says_what_to_do_and_names_what_needs_none() {
+    let nothing = tempfile::tempdir().unwrap();
+    let output = affine()
+        .args(["env", "play", "sciworld"])
+        .env("PATH", nothing.path())
+        .env_remove("JAVA_HOME")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert_eq!(code(&output), 1);
+    let said = stderr(&output);
+    assert!(said.contains("ScienceWorld runs on Java, and there is no `java` here"), "{said}");
+    assert!(said.contains("sciworld-mini") && said.contains("which is not ScienceWorld"), "{said}");
+    let output = affine()
+        .args(["env", "play", "sciworld-mini", "--task", "5"])
+        .env("PATH", nothing.path())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(stdout(&output).contains("Task: melt the butter."), "{}", stdout(&output));
+}

@@ -22,6 +22,8 @@ mod check;
 mod cli;
 /// `affine repl`, `test` and `types`.
 mod commands;
+/// What may change memory and speed and must not change a training step.
+mod depth;
 /// `affine doctor`.
 mod doctor;
 /// `affine env` as a user meets it.
@@ -30,10 +32,14 @@ mod env_command;
 mod eval;
 /// Sampling: batches, seeds, log-probs, ends.
 mod generation;
+/// Programs that are made, run and told apart.
+mod generator;
 /// Reads recorded data for the other tests.
 mod golden;
 /// Ctrl-C and SIGTERM.
 mod interruption;
+/// Models in one file and in shards.
+mod loading;
 /// Adapters against PEFT.
 mod lora_golden;
 /// Every script under tests/lua.
@@ -48,6 +54,8 @@ mod parity;
 mod plan;
 /// PPO on toy models.
 mod ppo;
+/// ABD and DED against upstream's verdicts.
+mod programs;
 /// Bases in few bits, against bitsandbytes.
 mod quant;
 /// Everything that the README shows, run.
@@ -66,6 +74,10 @@ mod sat;
 mod sciworld;
 /// The small simulator of our own.
 mod sciworld_mini;
+/// What `affine env setup` downloads.
+mod setup;
+/// SFT beyond the plain run: resuming, evaluation, preflight, bad numbers.
+mod sft_depth;
 /// The five stages over every environment.
 mod stages;
 /// The LuaCATS stubs and the live modules name the same functions.

@@ -44,7 +44,7 @@ fn group(params: &[(&str, &Tensor)], learning_rate: f64, weight_decay: f64) -> G
 
 fn options(case: &Value) -> AdamWOptions {
     let betas = flat(&case["betas"]);
-    AdamWOptions { beta1: betas[0], beta2: betas[1], epsilon: case["eps"].as_f64().unwrap() }
+    AdamWOptions { beta1: betas[0], beta2: betas[1], epsilon: case["eps"].as_f64().unwrap(), ..AdamWOptions::default() }
 }
 
 /// One entry of an optimizer's state.

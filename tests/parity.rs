@@ -21,7 +21,7 @@ use affine::engine::model::value_head::ValueHead;
 use affine::engine::model::{Mode, Model};
 use affine::engine::tensor::safetensors;
 use affine::engine::train::adamw::{AdamW, AdamWOptions, Group};
-use affine::engine::train::batch::{Batch, Sequence};
+use affine::engine::train::batch::{Batch, Batching, Sequence, Shape};
 use affine::engine::train::step::{Loss, Policy, StepSettings};
 use serde_json::Value;
 use tch::{Device, Kind, Tensor};
@@ -185,11 +185,12 @@ fn three_steps(name: &str, gradient_checkpointing: bool, batch_size: usize) {
         AdamWOptions::default(),
         vec![Group { params: model.trainable(), learning_rate: 1e-3, weight_decay: 0.0 }],
     );
-    let policy = Policy { model: &model, value_head: None, temperature: 1.0, gradient_checkpointing };
+    let policy = Policy { gradient_checkpointing, ..Policy::new(&model) };
     for step in 0..3 {
         // Without clipping first, to see the gradients themselves.
-        let max_grad_norm = if step == 0 { f64::INFINITY } else { 1.0 };
-        let settings = StepSettings { batch_size, learning_rate_factor: 0.0, max_grad_norm, seed: 0 };
+        let max_grad_norm = (step > 0).then_some(1.0);
+        let batching = Batching::Sequences(batch_size, Shape::Padded);
+        let settings = StepSettings { batching, learning_rate_factor: 0.0, max_grad_norm, ..StepSettings::default() };
         if step == 0 {
             let mut idle = AdamW::new(
                 AdamWOptions::default(),
@@ -200,7 +201,7 @@ fn three_steps(name: &str, gradient_checkpointing: bool, batch_size: usize) {
                 close(key, &parameter.grad(), &reference[&format!("grad.base_model.model.{key}")]);
             }
         }
-        let settings = StepSettings { learning_rate_factor: 1.0, max_grad_norm: 1.0, ..settings };
+        let settings = StepSettings { learning_rate_factor: 1.0, max_grad_norm: Some(1.0), ..settings };
         let report = policy.step(&mut optimizer, &sequences, &settings, &nll).unwrap();
         assert_eq!(report.tokens as i64, facts["batch"]["loss_tokens"].as_i64().unwrap());
         let loss = report.sum("nll") / report.tokens as f64;
@@ -227,8 +228,10 @@ fn full_parameter_gradients_do_not_depend_on_checkpointing_or_splitting() {
         let params = model.trainable();
         let group = Group { params: model.trainable(), learning_rate: 0.0, weight_decay: 0.0 };
         let mut idle = AdamW::new(AdamWOptions::default(), vec![group]);
-        let policy = Policy { model: &model, value_head: Some(&value_head), temperature: 0.7, gradient_checkpointing };
-        let settings = StepSettings { batch_size, learning_rate_factor: 1.0, max_grad_norm: f64::INFINITY, seed: 0 };
+        let policy =
+            Policy { value_head: Some(&value_head), temperature: 0.7, gradient_checkpointing, ..Policy::new(&model) };
+        let batching = Batching::Sequences(batch_size, Shape::Padded);
+        let settings = StepSettings { batching, ..StepSettings::default() };
         policy.step(&mut idle, &sequences, &settings, &nll).unwrap();
         params.iter().map(|(_, parameter)| parameter.grad()).collect()
     };

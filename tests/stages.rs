@@ -6,8 +6,8 @@ use std::process::Command;
 
 const AFFINE: &str = env!("CARGO_BIN_EXE_affine");
 
-/// An environment that joins the pipeline joins here.
-const ENVIRONMENTS: [&str; 5] = ["sat", "babyai", "textcraft", "alfworld", "webshop"];
+/// An environment that joins the pipeline joins here; so does ScienceWorld where there is Java and its jar.
+const ENVIRONMENTS: [&str; 8] = ["sat", "abd", "ded", "babyai", "textcraft", "alfworld", "webshop", "sciworld-mini"];
 
 const SMALL: &str = "data.num_samples=6 data.base.num_samples=4 training.base.max_steps=2 training.max_steps=2 \
     training.batch_size=2 training.gradient_accumulation_steps=1 training.base.batch_size=2 \
@@ -43,18 +43,27 @@ fn records(folder: &Path, name: &str) -> Vec<serde_json::Value> {
 #[test]
 fn every_environment_goes_through_all_stages_beside_its_baselines() {
     let folder = folder();
-    let names: Vec<String> = ENVIRONMENTS.iter().map(|name| format!("\"{name}\"")).collect();
+    let sciworld = crate::sciworld::is_playable().then_some("sciworld");
+    let environments: Vec<&str> = ENVIRONMENTS.into_iter().chain(sciworld).collect();
+    let names: Vec<String> = environments.iter().map(|name| format!("\"{name}\"")).collect();
     run(folder.path(), "full", &[format!("data.environments={{{}}}", names.join(","))]);
     let collected = [records(folder.path(), "sft.jsonl"), records(folder.path(), "validation.jsonl")].concat();
     let summary = std::fs::read_to_string(folder.path().join("models/evaluation/summary.json")).unwrap();
     let summary: serde_json::Value = serde_json::from_str(&summary).unwrap();
-    for name in ENVIRONMENTS {
+    for name in environments {
         let own: Vec<_> = collected.iter().filter(|record| record["env"] == name).collect();
         assert_eq!(own.len(), 6, "{name}");
         for record in own {
-            let replies = record["messages"].as_array().unwrap().iter().filter(|m| m["role"] == "assistant");
-            let last = replies.last().unwrap()["content"].as_str().unwrap();
-            let form = if name == "sat" { "\n\nx1=" } else { "Thought:\n" };
+            let mut turns = record["messages"].as_array().unwrap().iter();
+            let last = turns.rfind(|turn| turn["role"] == "assistant").unwrap()["content"].as_str().unwrap();
+            let form = match name {
+                "sat" => "\n\nx1=",
+                // Their experts know no reasons.
+                "abd" => "<INPUT>\n",
+                "ded" => "```python\n",
+                "sciworld" | "sciworld-mini" => "Action:\n",
+                _ => "Thought:\n",
+            };
             assert!(last.contains(form), "{name}: {last}");
             assert!(record["score"].as_f64().unwrap() >= 0.1 && record["source"].is_string(), "{record}");
         }

@@ -5,6 +5,7 @@
 -- read first and goes on, so num_samples can grow.
 
 local config = require("affine.config")
+local env = require("affine.env")
 local fs = require("affine.fs")
 local json = require("affine.json")
 local log = require("affine.log")
@@ -175,6 +176,7 @@ end
 local function whole_json(path, text)
   local ok, value = pcall(json.decode, text)
   if not ok then
+    ---@cast value affine.Error
     error(
       ("%s: is no whole JSON file, perhaps half downloaded; nothing of it was taken"):format(
         path,
@@ -201,11 +203,10 @@ end
 
 --- Whether a conversation begins with a prompt that is held out, by `env:prompt_hash`.
 local function is_held_out(messages, held_out)
-  local parts = {}
+  local prompt = {}
   for index, message in ipairs(messages) do
-    local role, content = json.encode(message.role), json.encode(message.content)
-    parts[index] = ('{"role":%s,"content":%s}'):format(role, content)
-    if held_out[fs.sha256("[" .. table.concat(parts, ",") .. "]")] then
+    prompt[index] = message
+    if held_out[env.prompt_hash(prompt)] then
       return true
     end
   end

@@ -1,7 +1,7 @@
 -- Programs per second in the sandbox: cold, which is a new interpreter's first run, and warm, one after the other.
 -- affine scripts/bench/sandbox.lua [programs]
-local sandbox = require "affine.sandbox"
-local time = require "affine.time"
+local sandbox = require("affine.sandbox")
+local time = require("affine.time")
 
 local count = tonumber(arg[1]) or 500
 local program = { code = "print(sum(map(int, input().split())))", stdin = "1 2 3" }

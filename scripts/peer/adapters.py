@@ -5,20 +5,18 @@ log-probabilities of the two agree within 1e-5. Without the packages it says so 
 """
 
 import json
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 try:
     import torch
+    from model import affine, logprobs_of_affine, logprobs_of_transformers
     from peft import LoraConfig, PeftModel, get_peft_model
     from transformers import AutoModelForCausalLM
 except ImportError as missing:
     sys.exit(print(f"adapters: skipped, {missing}"))
 
-AFFINE = sys.argv[1]
-IDS = [5, 17, 40, 99, 3, 120, 8]
 KINDS = {
     "plain": {},
     "rsLoRA": {"use_rslora": True},
@@ -30,12 +28,12 @@ KINDS = {
 
 MAKE = """
 local affine, json = require "affine", require "affine.json"
-local folder, ids = arg[1], json.decode(arg[2])
+local folder = arg[1]
 local texts = {}
 for i = 1, 40 do texts[i] = "red blue green one two three" end
 local m = affine.model.create { preset = "tiny", tokenizer = affine.tokenizer.train(texts, { vocab_size = 290 }), seed = 3 }
 m:save(folder .. "/base")
-for name, options in pairs(json.decode(arg[3])) do
+for name, options in pairs(json.decode(arg[2])) do
   local m <close> = affine.model.load(folder .. "/base", { device = "cpu" })
   options.lora_r, options.lora_alpha = 4, 8
   m:add_lora(options)
@@ -51,25 +49,6 @@ local m <close> = affine.model.load(arg[1], { device = "cpu" })
 m:load_adapter(arg[2])
 io.write("\\n", json.encode(m:logprobs(json.decode(arg[3]))), "\\n")
 """
-
-
-def affine(folder, script, *args):
-    path = folder / "script.lua"
-    path.write_text(script)
-    done = subprocess.run([AFFINE, path, *map(str, args)], cwd=folder, capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(done.stderr)
-    return done.stdout
-
-
-def logprobs_of_affine(folder, adapter):
-    return torch.tensor(json.loads(affine(folder, READ, folder / "base", adapter, json.dumps(IDS)).splitlines()[-1]))
-
-
-def logprobs_of_peft(model):
-    with torch.no_grad():
-        logits = model.eval()(torch.tensor([IDS])).logits[0, :-1].float()
-    return logits.log_softmax(-1).gather(-1, torch.tensor(IDS[1:])[:, None])[:, 0]
 
 
 def base(folder):
@@ -89,20 +68,20 @@ def from_peft(folder, name, options):
             if "magnitude" in key:
                 parameter.mul_(1 + 0.3 * torch.rand_like(parameter))
     model.save_pretrained(folder / f"peft_{name}")
-    return logprobs_of_peft(model)
+    return logprobs_of_transformers(model)
 
 
 def main():
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        affine(folder, MAKE, folder, json.dumps(IDS), json.dumps(KINDS))
+        affine(folder, MAKE, folder, json.dumps(KINDS))
         worst = 0.0
-        plain = logprobs_of_peft(base(folder))
+        plain = logprobs_of_transformers(base(folder))
         for kind, options in KINDS.items():
             ours = folder / f"affine_{kind}"
-            peft = logprobs_of_peft(PeftModel.from_pretrained(base(folder), ours))
+            peft = logprobs_of_transformers(PeftModel.from_pretrained(base(folder), ours))
             theirs = from_peft(folder, kind, options)
-            pairs = [(logprobs_of_affine(folder, ours), peft), (logprobs_of_affine(folder, folder / f"peft_{kind}"), theirs)]
+            pairs = [(logprobs_of_affine(folder, READ, folder / "base", ours), peft), (logprobs_of_affine(folder, READ, folder / "base", folder / f"peft_{kind}"), theirs)]
             for one, (got, wanted) in zip(["to PEFT", "from PEFT"], pairs):
                 apart = (got - wanted).abs().max().item()
                 if (wanted - plain).abs().max().item() < 1e-3:

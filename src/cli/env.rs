@@ -44,9 +44,9 @@ enum Action {
         #[arg(long, default_value_t = 8000)]
         port: u16,
     },
-    /// Obtain what an environment needs and what does not ship here: the simulator of sciworld
+    /// Obtain what does not ship here: the simulator of sciworld, and instructions in their originals' own words
     Setup {
-        /// The environment: sciworld
+        /// sciworld; affine, for ABD and DED; or agentgym, for AgentGym's environments
         name: String,
         /// Install into this folder, in place of one below ~/.cache/affine
         #[arg(long)]

@@ -5,7 +5,8 @@ use std::io::Write;
 use std::panic::PanicHookInfo;
 use std::path::PathBuf;
 
-use crate::lua::report::{is_refusal, panic_text};
+use crate::engine::refusal::panic_text;
+use crate::lua::report::is_refusal;
 
 /// Replaces Rust's panic hook.
 pub fn install() {

@@ -58,18 +58,14 @@ pub fn name(device: Device) -> String {
     }
 }
 
-/// `"float32"`, `"bfloat16"`, `"float16"` or `"float64"`, as transformers' `torch_dtype` names them.
-pub fn dtype(name: &str) -> Result<Kind> {
+/// `"float32"`, `"bfloat16"`, `"float16"` or `"float64"`, as transformers names them; `option` is whose value it is.
+pub fn dtype(option: &str, name: &str) -> Result<Kind> {
     match name {
         "float32" => Ok(Kind::Float),
         "bfloat16" => Ok(Kind::BFloat16),
         "float16" => Ok(Kind::Half),
         "float64" => Ok(Kind::Double),
-        _ => Err(Error::option(
-            "torch_dtype",
-            "\"float32\", \"bfloat16\", \"float16\" or \"float64\"",
-            format!("\"{name}\""),
-        )),
+        _ => Err(Error::option(option, "\"float32\", \"bfloat16\", \"float16\" or \"float64\"", format!("\"{name}\""))),
     }
 }
 

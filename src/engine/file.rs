@@ -5,7 +5,7 @@
 use std::fs::Permissions;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
@@ -20,23 +20,61 @@ pub fn write_atomic(path: impl AsRef<Path>, bytes: &[u8]) -> Result<()> {
 
 /// As [`write_atomic`], with the content written by `fill`.
 pub fn replace(path: impl AsRef<Path>, fill: impl FnOnce(&mut NamedTempFile) -> io::Result<()>) -> Result<()> {
-    let path = path.as_ref();
-    let failed = |e: io::Error| Error::file(path, format!("cannot be written: {}", reason(&e)));
-    let folder = folder(path);
-    // tempfile's default of 0600 is for secrets; these files get what the umask leaves, like any other.
-    let mut file = tempfile::Builder::new()
-        .permissions(Permissions::from_mode(0o666))
-        .prefix(".writing-")
-        .tempfile_in(folder)
-        .map_err(failed)?;
-    fill(&mut file).map_err(failed)?;
-    file.as_file().sync_all().map_err(failed)?;
-    file.persist(path).map_err(|e| failed(e.error))?;
-    // The rename itself is durable once the folder is. Some file systems refuse to sync a folder: nothing is lost then.
-    if let Ok(folder) = std::fs::File::open(folder) {
-        let _ = folder.sync_all();
+    Staged::write(path, fill)?.commit()
+}
+
+/// A file that is whole and on the disk, but not under its name yet. Dropped, it is gone.
+///
+/// Files that belong together are all staged before the first is committed, so that what can fail (a full disk) fails
+/// while the old ones still stand.
+pub struct Staged {
+    file: NamedTempFile,
+    path: PathBuf,
+}
+
+impl Staged {
+    /// Writes what will be at `path` under a temporary name beside it and flushes it to the disk.
+    pub fn write(path: impl AsRef<Path>, fill: impl FnOnce(&mut NamedTempFile) -> io::Result<()>) -> Result<Self> {
+        let path = path.as_ref().to_path_buf();
+        let write = || {
+            // tempfile's default of 0600 is for secrets; these files get what the umask leaves, like any other.
+            let mut file = tempfile::Builder::new()
+                .permissions(Permissions::from_mode(0o666))
+                .prefix(".writing-")
+                .tempfile_in(folder(&path))?;
+            fill(&mut file)?;
+            file.as_file().sync_all()?;
+            Ok(file)
+        };
+        let file = write().map_err(|error| unwritable(&path, &error))?;
+        Ok(Staged { file, path })
     }
-    Ok(())
+
+    /// Gives the file its name, in place of what was there.
+    pub fn commit(self) -> Result<()> {
+        self.file.persist(&self.path).map_err(|e| unwritable(&self.path, &e.error))?;
+        // The rename itself is durable once the folder is. Some file systems refuse to sync a folder: nothing is lost
+        // then.
+        if let Ok(folder) = std::fs::File::open(folder(&self.path)) {
+            let _ = folder.sync_all();
+        }
+        Ok(())
+    }
+}
+
+/// Removes a file; one that is not there is fine.
+pub fn remove(path: impl AsRef<Path>) -> Result<()> {
+    let path = path.as_ref();
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => {
+            Err(Error::file(path, format!("cannot be removed: {}", reason(&e))))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> Error {
+    Error::file(path, format!("cannot be written: {}", reason(error)))
 }
 
 /// Makes `link` point at `target`, in place of whatever link was there.
@@ -46,7 +84,7 @@ pub fn symlink_atomic(target: &Path, link: &Path) -> Result<()> {
         tempfile::Builder::new().prefix(".writing-").make_in(folder(link), make)?.into_temp_path().persist(link)?;
         Ok(())
     };
-    replace().map_err(|e| Error::file(link, format!("cannot be written: {}", reason(&e))))
+    replace().map_err(|error| unwritable(link, &error))
 }
 
 /// SHA-256 in hex.
@@ -83,6 +121,13 @@ fn folder(path: &Path) -> &Path {
 pub fn create_folder(path: impl AsRef<Path>) -> Result<()> {
     let path = path.as_ref();
     std::fs::create_dir_all(path).map_err(|e| Error::file(path, format!("cannot be created: {}", reason(&e))))
+}
+
+/// `~/.cache/affine/<name>`, or below `XDG_CACHE_HOME`; nothing where there is no home folder.
+pub fn cache_folder(name: &str) -> Option<PathBuf> {
+    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let cache = variable("XDG_CACHE_HOME").or_else(|| Some(variable("HOME")?.join(".cache")))?;
+    Some(cache.join("affine").join(name))
 }
 
 /// The error of a file that cannot be read.

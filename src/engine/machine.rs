@@ -51,6 +51,11 @@ pub fn resident_bytes(process: u32) -> Option<u64> {
     kilobytes(&text, "VmRSS:")
 }
 
+/// The most memory that this process has used at once, since the mark was last set back.
+pub fn high_water_mark() -> Option<u64> {
+    kilobytes(&std::fs::read_to_string("/proc/self/status").ok()?, "VmHWM:")
+}
+
 /// A line of /proc/meminfo such as `MemTotal:  24624772 kB`, in bytes.
 fn kilobytes(text: &str, name: &str) -> Option<u64> {
     let rest = text.lines().find_map(|line| line.strip_prefix(name))?;

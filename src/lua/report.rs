@@ -7,8 +7,8 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
+use crate::engine::refusal::{self, refused};
 use crate::engine::{self, Error};
 
 /// An error as the user reads it.
@@ -215,29 +215,9 @@ pub fn attempt<T>(f: impl FnOnce() -> engine::Result<T>) -> engine::Result<T> {
     }
     GUARDED.set(GUARDED.get() + 1);
     let depth = Depth;
-    let outcome = catch_unwind(AssertUnwindSafe(f));
+    let outcome = refusal::attempt(f);
     drop(depth);
-    outcome.unwrap_or_else(|payload| match refused(&panic_text(payload.as_ref())) {
-        Some(text) => Err(Error::torch(&text)),
-        None => resume_unwind(payload),
-    })
-}
-
-/// The text of a panic's payload.
-pub fn panic_text(payload: &(dyn std::any::Any + Send)) -> String {
-    match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
-        (Some(text), _) => text.to_string(),
-        (_, Some(text)) => text.clone(),
-        _ => "a panic without a text".to_string(),
-    }
-}
-
-/// libtorch's text in a panic of tch, which unwraps: `called `Result::unwrap()` on an `Err` value: Torch("the text,
-/// escaped")`.
-fn refused(text: &str) -> Option<String> {
-    let (_, value) = text.split_once("on an `Err` value: Torch(\"")?;
-    let (quoted, _) = value.rsplit_once("\")")?;
-    Some(quoted.replace("\\n", "\n").replace("\\\"", "\"").replace("\\'", "'").replace("\\\\", "\\"))
+    outcome
 }
 
 /// The sentence for an error that did not come from Lua code, and its hint.
@@ -324,6 +304,8 @@ fn located(frames: &[String], message: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::panic::catch_unwind;
+
     use super::*;
 
     #[test]

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 /// The recordings' folders, each with a game and a transcript; none when AFFINE_GOLDEN is not set.
 fn recordings() -> Vec<PathBuf> {
-    let Some(golden) = std::env::var_os("AFFINE_GOLDEN") else {
+    let Some(golden) = std::env::var_os("AFFINE_GOLDEN").filter(|folder| !folder.is_empty()) else {
         eprintln!("skipped: AFFINE_GOLDEN does not name a folder of recordings");
         return Vec::new();
     };

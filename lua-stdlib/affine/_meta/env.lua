@@ -13,6 +13,8 @@ local env = {}
 ---@class affine.env.Info
 ---@field score? number The score so far on the environment's own scale; without it the last reward counts.
 ---@field truncated? boolean `done` came from a limit, not from the task's end.
+---@field moves? integer `sciworld`: the moves so far; looking takes none, waiting several.
+---@field admissible? string[] The actions that are possible now, where the environment tells them.
 ---@field [string] any Whatever else the environment tells.
 
 --- An environment written in Lua. Every function gets `self`, a new table per instance, with `self.options`.
@@ -102,6 +104,50 @@ function env.built_in() end
 ---@field max_turns? integer (10)
 ---@field instructions? string A text, or the path of a file, in place of the built-in instructions.
 
+--- Options of `env.make("sciworld")`: ScienceWorld on its own simulator, a Java process per instance that plays. Task ids 0
+--- to 4638 are AgentGym's.
+---@class affine.env.SciWorldOptions
+---@field task? string One of ScienceWorld's 30 tasks; ids are then its variations.
+---@field variation? integer The one variation of `task`, counted from 0; its id is 0.
+---@field simplifications? string Names out of teleportAction, selfWateringFlowerPots, openContainers, openDoors and noElectricalAction, or easy, with commas between (none).
+---@field step_limit? integer Moves after which an episode ends (100).
+---@field max_turns? integer (30)
+---@field instructions? string A text, or the path of a file, in place of the built-in instructions.
+---@field admissible? boolean Whether `info.admissible` holds the valid actions after each step, as the Python wrapper asks for them: takes far longer than the step (false).
+---@field jar? string `scienceworld.jar`; by default SCIENCEWORLD_JAR, what `affine env setup sciworld` left, or a Python package's.
+---@field java? string Java's `java`; by default that of JAVA_HOME, or the one on the path.
+---@field heap_mb? integer The largest heap of a Java process in MiB, 48 to 8192 (64); it takes up to 84 MiB more.
+---@field deterministic? boolean Whether a task is the same episode every time (true).
+---@field timeout? integer Seconds that any answer of the simulator may take (120).
+
+--- Options of `env.make("sciworld-mini")`: experiments in a house of affine's own. Not ScienceWorld. Any integer is a task.
+---@class affine.env.SciWorldMiniOptions
+---@field topic? "change"|"find"|"measure" What all tasks are about; by default the number decides.
+---@field max_turns? integer (40)
+---@field instructions? string A text, or the path of a file, in place of the built-in instructions.
+
+--- A task of `sciworld` by its name.
+---@class affine.env.SciWorldTask
+---@field task string
+---@field variation integer Counted from 0.
+---@field simplifications? string In place of those of the options.
+
+--- Options of `env.make("abd")` and `env.make("ded")`: find an input that makes a program print an output; write a program
+--- that passes tests. A task id is a row of `data`, counted from 0; without `data` every id is a program of the generator's. Programs run in the sandbox of `affine.sandbox`.
+---@class affine.env.ProgramOptions
+---@field data? string Rows of `satpalsr/rl-python`'s form: a .jsonl, .json or .parquet file, a folder of these, an index.json of shards, the address of one of these, or a data set's name on the Hub.
+---@field generator? { seed?: integer, difficulty?: integer, split?: "train"|"validation"|"test" } Which programs are made where there is no `data`: what they are drawn from (0), one difficulty from 1 to 5 (all), the part that they are of ("train"); no program is in two parts.
+---@field limits? affine.sandbox.Limits What each program may use up.
+---@field instructions? string A text with `{program}` and `{output}` (abd) or `{prompt}` (ded) in it, or the path of a text file.
+---@field upstream_quirks? boolean Judge as upstream does where that is odd (true).
+---@field python? string The interpreter, in place of the `python3` on the path.
+---@field accept_risk? boolean Run programs even where the kernel lacks the sandbox's walls (false).
+
+--- Options of `env.make("abd")`.
+---@class affine.env.AbdOptions: affine.env.ProgramOptions
+---@field build? "v1"|"v2" What a task's output comes from: an input that `invent` gives ("v1"), or the row's own ("v2", the default).
+---@field invent? fun(program: string, inputs: string, output: string, attempt: integer): string A text, such as a model's reply, with another input between INPUT tags; called again, most often for another row, while the input is not one that the program takes.
+
 --- Options of `env.make("http://host:port")`: an environment on an AgentGym server.
 ---@class affine.env.AgentGymOptions
 ---@field kind? "webshop"|"alfworld"|"babyai"|"sciworld"|"textcraft" Without it the server is asked.
@@ -111,12 +157,43 @@ function env.built_in() end
 ---@field num_tasks? integer How many tasks the server has, where the kind does not fix it.
 ---@field instructions? string A text, or the path of a file, in place of the built-in instructions.
 
---- An environment: by name (`sat`, `babyai`, `textcraft`, `alfworld`, `webshop`, `grid`; `affine.env.built_in` has all), `custom:my_env` (a module on the path), a `.lua`
+--- An environment: by name (`sat`, `abd`, `ded`, `babyai`, `textcraft`, `alfworld`, `webshop`, `grid`; `affine.env.built_in` has all), `custom:my_env` (a module on the path), a `.lua`
 --- file, `http://host:port` (an AgentGym server), or a definition.
 ---@param name string|affine.env.Definition
 ---@param options? table<string, any>
 ---@return affine.env.Environment
 function env.make(name, options) end
+
+--- SHA-256 (hex) of messages as JSON, as `Environment:prompt_hash` gives it for a task's opening ones.
+---@param messages affine.model.Message[]
+---@return string
+function env.prompt_hash(messages) end
+
+---@class affine.env.Spread
+---@field least integer
+---@field tenth integer
+---@field median integer
+---@field nine_tenths integer
+---@field most integer
+
+--- What some ids of the generator of programs hold.
+---@class affine.env.Generated
+---@field programs integer
+---@field distinct integer Programs that differ in more than names and constants.
+---@field difficulties table<string, integer> Programs by difficulty, "1" to "5".
+---@field topics table<string, integer>
+---@field families table<string, integer>
+---@field code_lines affine.env.Spread
+---@field code_characters affine.env.Spread
+---@field description_characters affine.env.Spread
+---@field rejected table<string, integer> Empty: nothing was run.
+
+--- What the ids 0 to `count` - 1 of the generator behind `abd` and `ded` hold: how many programs, of which families, how
+--- long, how hard. Some 10,000 a second; nothing is run.
+---@param count integer
+---@param options? { seed?: integer, difficulty?: integer, split?: "train"|"validation"|"test" }
+---@return affine.env.Generated
+function env.generated(count, options) end
 
 ---@class affine.env.ServeOptions
 ---@field host? string The address to listen on ("127.0.0.1"); "0.0.0.0" for every network of this machine.
@@ -152,14 +229,14 @@ function env.play(e, task_id, choose) end
 
 --- Which instructions a conversation begins with.
 ---@class affine.env.Instructions
----@field source "affine"|"agentgym"|"custom" Our own words, the original's text, or another.
+---@field source "affine"|"agentgym"|"upstream"|"custom" Our own words, AgentGym's or the Affine subnet's own text, or another.
 ---@field sha256 string Of the text, in hex.
 
 ---@class affine.env.Environment
 local Environment = {}
 
---- Begins the episode of a task and gives the first observation.
----@param task_id integer
+--- Begins the episode of a task and gives the first observation. `sciworld` also takes its tasks by name.
+---@param task_id integer|affine.env.SciWorldTask
 ---@return string observation
 function Environment:reset(task_id) end
 

@@ -9,12 +9,13 @@ local model = {}
 ---@field content string
 
 ---@class affine.model.LoadOptions
----@field torch_dtype? "float32"|"bfloat16"|"float16" Without it the folder's own.
+---@field dtype? "float32"|"bfloat16"|"float16"|"float64" Without it the one that config.json names, else the stored one.
+---@field torch_dtype? "float32"|"bfloat16"|"float16"|"float64" transformers 4's name for `dtype`.
 ---@field device? string `auto` (CUDA where there is one), `cpu`, `cuda` or `cuda:N`.
 ---@field quantize? "int8"|"nf4" Store the projections in few bits, frozen; embeddings, norms and head keep the dtype. Train an adapter on top.
 ---@field double_quantize? boolean With "nf4": quantise the scales too.
 
---- Loads a Hugging Face folder: config.json, safetensors, tokenizer.json.
+--- Loads a Hugging Face folder: config.json, safetensors (one file, or shards with an index), tokenizer.json.
 ---@param path string
 ---@param options? affine.model.LoadOptions
 ---@return affine.model.Model
@@ -62,9 +63,13 @@ function Model:add_lora(options) end
 --- Adds the adapter that is on to the weights and takes it off. Refused on a quantised base: call `dequantize` first.
 function Model:merge_lora() end
 
+---@class affine.model.SaveOptions
+---@field max_shard_size? integer The largest file in bytes; weights of more become shards with an index. 5e9 without it.
+
 --- Writes config.json, safetensors and the tokenizer into a folder.
 ---@param folder string
-function Model:save(folder) end
+---@param options? affine.model.SaveOptions
+function Model:save(folder, options) end
 
 --- Brings a quantised base back to the model's dtype, rounded as it is: it can then be merged into, saved and trained.
 function Model:dequantize() end

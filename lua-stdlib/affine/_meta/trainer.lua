@@ -9,6 +9,12 @@ local trainer = {}
 ---@field messages? affine.model.Message[]
 ---@field text? string
 
+--- AdamW with decoupled weight decay: with float32 state, or with its two means in 8 bits.
+---@alias affine.trainer.Optim "adamw_torch"|"adamw_8bit"
+
+--- What a step whose loss or gradient is not finite leads to. It is not taken, and bad-step-N holds what it was made of.
+---@alias affine.trainer.NonFinite "stop"|"skip"
+
 ---@alias affine.trainer.Schedule "constant"|"constant_with_warmup"|"linear"|"cosine"
 
 ---@class affine.trainer.SftOptions
@@ -35,6 +41,18 @@ local trainer = {}
 ---@field gradient_checkpointing? boolean
 ---@field max_length? integer Tokens after which a record is cut.
 ---@field train_on? "assistant"|"all"
+---@field packing? boolean Joins records by best fit into rows of at most max_length tokens, which batch_size then counts.
+---@field padding_free? boolean Lays sequences end to end in place of padding them. Changes nothing but rounding.
+---@field neftune_noise_alpha? number α of NEFTune's noise on the embeddings.
+---@field optim? affine.trainer.Optim
+---@field eval_data? string|affine.trainer.Record[] A JSON-lines file or a list: what eval_steps evaluates on.
+---@field eval_steps? integer Optimizer steps between evaluations, and one after the last; 0 evaluates none.
+---@field metric_for_best_model? "eval_loss"|"eval_accuracy"
+---@field load_best_model_at_end? boolean Keeps the checkpoint of the best evaluation and ends with its weights.
+---@field early_stopping_patience? integer Evaluations without a better one after which the run ends; 0 never ends it.
+---@field early_stopping_threshold? number By how much an evaluation must be better to count.
+---@field nonfinite? affine.trainer.NonFinite
+---@field resume? boolean|"force" As resume_from_checkpoint = true; "force" goes on although data or settings changed.
 ---@field on_step? fun(step: affine.trainer.SftStep) Hears of every step; may use the trainer.
 
 ---@param m affine.model.Model
@@ -53,9 +71,23 @@ local Sft = {}
 ---@field grad_norm number
 ---@field tokens integer Trained tokens in this step.
 ---@field seconds number
+---@field eval_loss? number After a step at which an evaluation is due.
+---@field eval_accuracy? number The share of trained tokens that the model finds likeliest.
+---@field spike? boolean The loss is far above those of the steps before.
+---@field skipped? boolean Not taken, because its numbers were not finite.
+
+---@class affine.trainer.SftResult
+---@field steps integer
+---@field train_loss number Mean over the steps, less those that were skipped.
+---@field final_loss number
+---@field tokens integer
+---@field seconds number
+---@field records integer
+---@field best_metric? number
+---@field stopped_early boolean
 
 --- Takes all remaining steps. Ctrl-C finishes the step, saves a checkpoint and stops.
----@return { steps: integer, train_loss: number, final_loss: number, tokens: integer, seconds: number, records: integer }
+---@return affine.trainer.SftResult
 function Sft:run() end
 
 --- An iterator over the remaining steps, each taken when it is asked for. Ctrl-C saves a checkpoint, in a step and in
@@ -63,10 +95,32 @@ function Sft:run() end
 ---@return fun(): affine.trainer.SftStep?
 function Sft:steps() end
 
---- Mean negative log-likelihood per trained token of other records, in nats.
----@param records affine.trainer.Record[]
----@return number
+--- Mean negative log-likelihood per trained token of other records, in nats, and the share of trained tokens that the
+--- model finds likeliest.
+---@param records string|affine.trainer.Record[]
+---@return number loss
+---@return number accuracy
 function Sft:evaluate(records) end
+
+--- What a run will need. Bytes and seconds.
+---@class affine.trainer.Preflight
+---@field device string
+---@field sequences integer Of the largest batch.
+---@field tokens integer Of the largest batch, padding included.
+---@field longest integer
+---@field split boolean Whether memory ran out and the batch was split.
+---@field peak_memory? integer Measured while the batch went forward and back.
+---@field memory? integer
+---@field tokens_per_second number
+---@field steps integer
+---@field seconds_to_finish number
+---@field checkpoint_bytes integer
+---@field disk_needed integer
+---@field disk_free? integer
+
+--- Takes the largest batch of the run once, without an update, and says what the run will need.
+---@return affine.trainer.Preflight
+function Sft:preflight() end
 
 --- Writes a checkpoint of the state after the last step and gives its folder.
 ---@return string
@@ -103,7 +157,11 @@ function Sft:save() end
 ---@field save_steps? integer Iterations between checkpoints.
 ---@field save_total_limit? integer
 ---@field resume_from_checkpoint? boolean|string
+---@field resume? boolean|"force"
 ---@field gradient_checkpointing? boolean
+---@field padding_free? boolean
+---@field optim? affine.trainer.Optim
+---@field nonfinite? affine.trainer.NonFinite
 ---@field first_task_id? integer Tasks are drawn from here,
 ---@field last_task_id? integer up to here.
 ---@field exclude_prompts? string[] Prompt hashes that must not be trained on.
@@ -168,6 +226,21 @@ function Ppo:update(batch) end
 --- Writes a checkpoint of the state after the last iteration and gives its folder.
 ---@return string
 function Ppo:save() end
+
+--- A step that was kept because its numbers were not finite. Numbers that are not finite are text.
+---@class affine.trainer.Replay
+---@field step integer
+---@field sums table<string, number|string>
+---@field grad_norm number|string
+---@field tokens integer
+---@field batches { sequences: integer[], activation_norms: (number|string)[] }[] One per forward pass.
+---@field parameters { name: string, weight_norm: number|string, grad_norm: number|string }[]
+
+--- Takes such a step once more, alone and without an update. The model has the bundle's weights afterwards.
+---@param m affine.model.Model
+---@param folder string A folder bad-step-N.
+---@return affine.trainer.Replay
+function trainer.replay(m, folder) end
 
 --- Episodes as they were played, and what the update trains on: their samples. Failed episodes are no samples.
 ---@class affine.trainer.Batch

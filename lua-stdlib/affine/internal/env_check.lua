@@ -38,8 +38,7 @@ local function play(e, about, choose)
     score, turns, done = info.score or reward, turns + 1, over
     -- A penalty below the range is allowed, and counts as the lowest score.
     if not (score <= about.score_high) then
-      local text = "action %q: the score %g is above %g, the highest"
-      error(text:format(action:sub(1, 80), score, about.score_high), 0)
+      error(("action %q: the score %g is above %g"):format(action:sub(1, 80), score, about.score_high), 0)
     end
   end
   return score, done

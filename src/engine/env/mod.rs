@@ -2,11 +2,15 @@
 //!
 //! The engine knows an environment only as the [`Environment`] trait; `lua/bind/env.rs` implements it for a Lua table.
 
+pub mod abd;
 pub mod agentgym;
 pub mod alfworld;
 pub mod babyai;
+pub mod ded;
 pub mod mersenne;
 pub mod numpy_random;
+mod one_turn;
+pub mod programs;
 pub mod python;
 pub mod sat;
 pub mod sciworld;
@@ -14,6 +18,8 @@ pub mod sciworld_mini;
 pub mod setup;
 pub mod textcraft;
 pub mod webshop;
+
+use std::path::Path;
 
 use serde::Serialize;
 
@@ -46,10 +52,24 @@ impl Description {
 /// Which instructions a conversation begins with: an evaluation says so.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Instructions {
-    /// `affine` for our own words, the original's name for its text (`agentgym`), else `custom`.
+    /// `affine` for our own words, the original's name for its text (`agentgym`; `upstream` for the Affine subnet's),
+    /// else `custom`.
     pub source: &'static str,
     /// Of the text, in hex.
     pub sha256: String,
+}
+
+impl Instructions {
+    /// The text that an option `instructions` gives: it, or that in the file which it names. One line that ends like a
+    /// text file's name, or is one, is read.
+    pub fn given(option: &str) -> Result<String> {
+        let path = Path::new(option);
+        let looks_like_a_file = path.extension().is_some_and(|extension| extension == "txt" || extension == "md");
+        if option.contains('\n') || !(looks_like_a_file || path.is_file()) {
+            return Ok(option.to_string());
+        }
+        std::fs::read_to_string(path).map_err(|error| Error::file(path, format!("instructions: {error}")))
+    }
 }
 
 /// What an environment reads out of a model's reply.

@@ -17,6 +17,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::mersenne::Mersenne;
+use super::one_turn::{self, OneTurn};
+use super::python::text::decimal;
 use super::{Description, Environment, Explained, Step};
 use crate::engine::text::Message;
 use crate::engine::{Error, Result};
@@ -73,61 +75,35 @@ pub struct Sat {
     num_vars: usize,
     clause_size: usize,
     num_clauses: usize,
-    episode: Option<Episode>,
-}
-
-#[derive(Debug, Clone)]
-struct Episode {
-    formula: Formula,
-    done: bool,
+    turn: OneTurn<Formula>,
 }
 
 impl Sat {
     pub fn new(options: &SatOptions) -> Result<Self> {
         options.validate()?;
         let num_clauses = options.num_clauses();
-        Ok(Sat { num_vars: options.n, clause_size: options.k, num_clauses, episode: None })
+        Ok(Sat { num_vars: options.n, clause_size: options.k, num_clauses, turn: OneTurn::new(NAME) })
     }
-
-    fn episode(&self) -> Result<&Episode> {
-        self.episode.as_ref().ok_or_else(not_begun)
-    }
-}
-
-fn not_begun() -> Error {
-    Error::environment(NAME, "no episode has begun; call reset first")
 }
 
 impl Environment for Sat {
     fn describe(&self) -> Description {
-        Description {
-            name: NAME.to_string(),
-            num_tasks: None,
-            score_range: (0.0, 1.0),
-            success_threshold: 1.0,
-            max_turns: 1,
-        }
+        self.turn.describe(None)
     }
 
     fn reset(&mut self, task_id: u64) -> Result<String> {
         let formula = Formula::planted(task_id, self.num_vars, self.clause_size, self.num_clauses);
         let prompt = formula.prompt();
-        self.episode = Some(Episode { formula, done: false });
-        Ok(prompt)
+        Ok(self.turn.begin(formula, prompt))
     }
 
     fn messages(&self) -> Result<Vec<Message>> {
-        Ok(vec![Message::user(self.episode()?.formula.prompt())])
+        self.turn.messages()
     }
 
     fn step(&mut self, action: &str) -> Result<Step> {
-        let episode = self.episode.as_mut().ok_or_else(not_begun)?;
-        if episode.done {
-            return Err(Error::environment(NAME, "the episode is over; call reset first"));
-        }
-        episode.done = true;
+        let formula = self.turn.waiting()?;
         let assignment = read_assignment(action);
-        let formula = &episode.formula;
         let total = formula.clauses.len();
         let satisfied = formula.clauses.iter().filter(|clause| holds(clause, &assignment)).count();
         let score = if satisfied == total { 1.0 } else { 0.0 };
@@ -138,25 +114,17 @@ impl Environment for Sat {
         } else {
             format!("Not satisfied: {satisfied} of {total} clauses are true.")
         };
-        let info = [("satisfied".to_string(), json!(satisfied)), ("clauses".to_string(), json!(total))];
-        Ok(Step {
-            observation,
-            reward: score,
-            done: true,
-            score: Some(score),
-            truncated: false,
-            info: info.into_iter().collect(),
-        })
+        Ok(self.turn.end(score, observation, json!({ "satisfied": satisfied, "clauses": total })))
     }
 
     /// The planted solution.
     fn expert(&mut self) -> Result<Option<String>> {
-        Ok(Some(answer(&self.episode()?.formula.plant)))
+        Ok(Some(answer(&self.turn.task()?.plant)))
     }
 
     /// The solution that a search finds, with the search told; where that gets long, the planted solution alone.
     fn explain(&mut self) -> Result<Option<Explained>> {
-        let formula = &self.episode()?.formula;
+        let formula = self.turn.task()?;
         Ok(Some(match solver::solve(&formula.clauses, self.num_vars) {
             Some(found) => Explained { action: answer(&found.values), thought: Some(found.told) },
             None => Explained { action: answer(&formula.plant), thought: None },
@@ -165,7 +133,7 @@ impl Environment for Sat {
 
     /// Of the assignments in a reply the last of each variable counts, so a thought before the answer does no harm.
     fn reply(&self, action: &str, thought: Option<&str>) -> String {
-        thought.map_or_else(|| action.to_string(), |thought| format!("{thought}\n\n{action}"))
+        one_turn::reply(action, thought)
     }
 
     fn random_action(&mut self, random: &mut dyn FnMut(u64) -> u64) -> Result<Option<String>> {
@@ -184,7 +152,7 @@ impl Environment for Sat {
 
     /// The majority-sign rule: each variable gets the sign in which it occurs more often; True when both are equal.
     fn rule(&mut self) -> Result<Option<String>> {
-        let formula = &self.episode()?.formula;
+        let formula = self.turn.task()?;
         let mut surplus = vec![0i64; self.num_vars];
         for literal in formula.clauses.iter().flatten() {
             surplus[literal.variable - 1] += if literal.positive { 1 } else { -1 };
@@ -194,7 +162,7 @@ impl Environment for Sat {
     }
 
     fn fresh(&self) -> Result<Box<dyn Environment>> {
-        Ok(Box::new(Sat { episode: None, ..self.clone() }))
+        Ok(Box::new(Sat { turn: OneTurn::new(NAME), ..self.clone() }))
     }
 }
 
@@ -275,23 +243,6 @@ fn read_assignment(reply: &str) -> HashMap<usize, bool> {
         .collect()
 }
 
-/// The number in a run of decimal digits of any script, which is what Python's `\d` and `int` read; `None` when it is
-/// too large to be a variable.
-fn decimal(digits: &str) -> Option<usize> {
-    digits.chars().try_fold(0usize, |number, c| number.checked_mul(10)?.checked_add(digit_value(c)))
-}
-
-/// Unicode keeps the ten decimal digits of a script together, zero first, and runs of such tens begin with a zero.
-/// So the digits in an unbroken row before `c` tell its value.
-fn digit_value(c: char) -> usize {
-    static DIGIT: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"^\d$").expect("the pattern is valid"));
-    if let Some(value) = c.to_digit(10) {
-        return value as usize;
-    }
-    let is_digit = |code: &u32| char::from_u32(*code).is_some_and(|c| DIGIT.is_match(c.encode_utf8(&mut [0; 4])));
-    (0..c as u32).rev().take_while(is_digit).count() % 10
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -306,15 +257,6 @@ mod tests {
         assert!(refusal(1_000_000, 5, None).starts_with("m: expected from 1 to 200000 clauses"));
         assert!(serde_json::from_str::<SatOptions>(r#"{"vars": 4}"#).is_err());
         assert_eq!(serde_json::from_str::<SatOptions>("{}").unwrap(), SatOptions::default());
-    }
-
-    #[test]
-    fn digits_of_every_script_have_their_value() {
-        for (text, number) in [("10", 10), ("０９", 9), ("٣", 3), ("०१२", 12), ("𝟘𝟡", 9), ("𝟬𝟯", 3), ("𝟿", 9)]
-        {
-            assert_eq!(decimal(text), Some(number), "{text}");
-        }
-        assert_eq!(decimal("99999999999999999999999"), None);
     }
 
     #[test]

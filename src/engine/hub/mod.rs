@@ -1,4 +1,4 @@
-//! The Hugging Face Hub: a model's files into the local cache that Python's `huggingface_hub` shares.
+//! The Hugging Face Hub: the files of models and data sets into the local cache that Python's `huggingface_hub` shares.
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::channel;
@@ -8,7 +8,31 @@ use hf_hub::HFClientSync;
 use super::{Error, Result, cancel};
 
 /// What a model is made of; a repository's other files stay where they are.
-const MODEL_FILES: [&str; 3] = ["*.json", "*.safetensors", "*.jinja"];
+const MODEL_FILES: &[&str] = &["*.json", "*.safetensors", "*.jinja"];
+
+/// What rows of a data set are stored in.
+const DATA_FILES: &[&str] = &["*.parquet", "*.jsonl", "*.json"];
+
+/// What a repository holds.
+#[derive(Debug, Clone, Copy)]
+enum Holds {
+    Model,
+    DataSet,
+}
+
+impl Holds {
+    /// The Hub had nothing of that name either.
+    fn not_found(self, id: &str, problem: &str) -> Error {
+        let (here, there, wanted) = match self {
+            Holds::Model => ("folder", "model", "a folder with config.json"),
+            Holds::DataSet => ("file", "data set", "a file or a folder of rows"),
+        };
+        Error::hinted(
+            format!("{id}: no such {here}, and the Hub did not give a {there} of that name: {problem}"),
+            format!("give {wanted}, or check the id, the network and HF_TOKEN"),
+        )
+    }
+}
 
 /// The folder of a model named by a path or by a Hub id (`Qwen/Qwen3-4B`), downloaded first where the cache lacks it.
 ///
@@ -19,39 +43,50 @@ pub fn folder(path_or_id: &str) -> Result<PathBuf> {
         return Ok(PathBuf::from(path_or_id));
     }
     tracing::info!("{path_or_id} is no folder here; asking the Hub");
-    download(path_or_id)
+    download(Holds::Model, path_or_id)
+}
+
+/// The folder of a data set named by its Hub id, downloaded first where the cache lacks it.
+pub fn data_set(id: &str) -> Result<PathBuf> {
+    tracing::info!("{id} is no file here; asking the Hub");
+    download(Holds::DataSet, id)
 }
 
 /// The folder of a model that the cache holds already. The network is not asked.
 pub fn cached(id: &str) -> Option<PathBuf> {
-    snapshot(id, true).ok()
+    snapshot(Holds::Model, id, true).ok()
 }
 
 /// Downloads on a thread of its own, because hf-hub hears nothing of Ctrl-C. What it has written by then stays in the
 /// cache, and the thread ends with the process.
-fn download(id: &str) -> Result<PathBuf> {
+fn download(holds: Holds, id: &str) -> Result<PathBuf> {
     let offline = std::env::var("HF_HUB_OFFLINE").is_ok_and(|value| value == "1" || value == "true");
     let (done, result) = channel();
     let wanted = id.to_string();
-    let work = move || done.send(snapshot(&wanted, offline).map_err(|error| error.to_string()));
+    let work = move || done.send(snapshot(holds, &wanted, offline).map_err(|error| error.to_string()));
     std::thread::Builder::new().name("download".to_string()).spawn(work).map_err(|error| Error::file(id, error))?;
     let result = cancel::receive(&result)?.unwrap_or_else(|| Err("the download broke off".to_string()));
-    result.map_err(|problem| {
-        Error::hinted(
-            format!("{id}: no such folder, and the Hub did not give a model of that name: {problem}"),
-            "give a folder with config.json, or check the id, the network and HF_TOKEN",
-        )
-    })
+    result.map_err(|problem| holds.not_found(id, &problem))
 }
 
-fn snapshot(id: &str, cache_alone: bool) -> hf_hub::HFResult<PathBuf> {
+fn snapshot(holds: Holds, id: &str, cache_alone: bool) -> hf_hub::HFResult<PathBuf> {
     let (owner, name) = id.split_once('/').unwrap_or(("", id));
-    HFClientSync::new()?
-        .model(owner, name)
-        .snapshot_download()
-        .allow_patterns(MODEL_FILES.map(str::to_string).to_vec())
-        .local_files_only(cache_alone)
-        .send()
+    let patterns = |names: &[&str]| names.iter().map(|name| name.to_string()).collect::<Vec<_>>();
+    let client = HFClientSync::new()?;
+    match holds {
+        Holds::Model => client
+            .model(owner, name)
+            .snapshot_download()
+            .allow_patterns(patterns(MODEL_FILES))
+            .local_files_only(cache_alone)
+            .send(),
+        Holds::DataSet => client
+            .dataset(owner, name)
+            .snapshot_download()
+            .allow_patterns(patterns(DATA_FILES))
+            .local_files_only(cache_alone)
+            .send(),
+    }
 }
 
 /// `owner/name` of the characters that the Hub allows, and no path.

@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
+use tch::Kind;
 
-use crate::engine::{Error, Result};
+use crate::engine::{Error, Result, device};
 
 /// The shape of a Qwen3 model. Names are those of `config.json`.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,8 +22,10 @@ pub struct ModelConfig {
     pub rope_theta: f64,
     /// The context: the longest sequence, prompt and reply together.
     pub max_position_embeddings: i64,
-    /// The output head is the embedding itself, and the file has no `lm_head.weight`.
+    /// The output head is the embedding itself; most files then have no `lm_head.weight`.
     pub tie_word_embeddings: bool,
+    /// The dtype that the document names, which is the model's own whatever its files hold.
+    pub dtype: Option<Kind>,
     /// The document as it was read, so that saving keeps keys that affine does not know.
     pub document: Map<String, Value>,
 }
@@ -44,8 +47,8 @@ impl ModelConfig {
         Self::from_document(document).map_err(|e| Error::file(path, e))
     }
 
-    /// Reads and checks a `config.json` document. Both `rope_theta` (transformers 4) and
-    /// `rope_parameters.rope_theta` (transformers 5) are understood.
+    /// Reads and checks a `config.json` document, in the spelling of transformers 4 (`torch_dtype`, `rope_theta`,
+    /// `rope_scaling`) or 5 (`dtype`, `rope_parameters`).
     pub fn from_document(document: Map<String, Value>) -> Result<Self> {
         require_qwen3(&document)?;
         require_plain_attention(&document)?;
@@ -65,7 +68,8 @@ impl ModelConfig {
             rms_norm_eps: number(&document, "rms_norm_eps")?.unwrap_or(1e-6),
             rope_theta: rope_theta(&document)?,
             max_position_embeddings: integer("max_position_embeddings")?,
-            tie_word_embeddings: document.get("tie_word_embeddings").and_then(Value::as_bool).unwrap_or(false),
+            tie_word_embeddings: boolean(&document, "tie_word_embeddings")?,
+            dtype: dtype(&document)?,
             document,
         };
         config.check()?;
@@ -199,12 +203,20 @@ fn require_qwen3(document: &Map<String, Value>) -> Result<()> {
 
 /// Refuses what would silently change the result: biases, other activations, stretched or windowed positions.
 fn require_plain_attention(document: &Map<String, Value>) -> Result<()> {
-    let truthy = |key: &str| document.get(key).and_then(Value::as_bool) == Some(true);
-    if truthy("attention_bias") {
+    if boolean(document, "attention_bias")? {
         return Err(Error::option("attention_bias", "false (affine has no biased attention)", "true"));
     }
-    if truthy("use_sliding_window") {
+    if boolean(document, "use_sliding_window")? {
         return Err(Error::option("use_sliding_window", "false (affine attends to the whole context)", "true"));
+    }
+    let layers = document.get("layer_types").and_then(Value::as_array).into_iter().flatten();
+    if let Some(other) = layers.into_iter().find(|kind| *kind != "full_attention") {
+        return Err(Error::option("layer_types", "\"full_attention\" in every layer", other));
+    }
+    if let Some(how) = document.get("quantization_config").filter(|value| !value.is_null()) {
+        let method = how.get("quant_method").and_then(Value::as_str).unwrap_or("a method that is not named");
+        let expected = "none (weights as float32, bfloat16 or float16)";
+        return Err(Error::option("quantization_config", expected, method));
     }
     match document.get("hidden_act").and_then(Value::as_str) {
         None | Some("silu") => {}
@@ -223,16 +235,38 @@ fn require_plain_attention(document: &Map<String, Value>) -> Result<()> {
     Ok(())
 }
 
+/// transformers 4 keeps `rope_theta` beside `rope_scaling`, transformers 5 inside `rope_parameters`; transformers 5 also
+/// reads it out of a `rope_scaling`.
 fn rope_theta(document: &Map<String, Value>) -> Result<f64> {
-    let nested = document.get("rope_parameters").and_then(Value::as_object);
-    let theta = match nested {
-        Some(parameters) => number(parameters, "rope_theta")?,
-        None => None,
-    };
+    let mut theta = None;
+    for key in ["rope_parameters", "rope_scaling"] {
+        if let (None, Some(parameters)) = (theta, document.get(key).and_then(Value::as_object)) {
+            theta = number(parameters, "rope_theta").map_err(|e| e.within(key))?;
+        }
+    }
     match theta.or(number(document, "rope_theta")?) {
         Some(theta) if theta > 0.0 => Ok(theta),
         Some(theta) => Err(Error::option("rope_theta", "a positive number", theta)),
         None => Ok(10_000.0),
+    }
+}
+
+/// `dtype` (transformers 5) or `torch_dtype` (transformers 4); of both the former counts, as there.
+fn dtype(document: &Map<String, Value>) -> Result<Option<Kind>> {
+    for key in ["dtype", "torch_dtype"] {
+        match document.get(key) {
+            None | Some(Value::Null) => {}
+            Some(Value::String(name)) => return device::dtype(key, name).map(Some),
+            Some(other) => return Err(Error::option(key, "the name of a dtype", other)),
+        }
+    }
+    Ok(None)
+}
+
+fn boolean(document: &Map<String, Value>, key: &str) -> Result<bool> {
+    match document.get(key) {
+        None | Some(Value::Null) => Ok(false),
+        Some(value) => value.as_bool().ok_or_else(|| Error::option(key, "true or false", value)),
     }
 }
 

@@ -383,7 +383,7 @@ pub fn read(model: &Qwen3, source: &str, folder: &Path) -> Result<(LoraConfig, V
         };
         adapters.push((name, adapter));
     }
-    if let Some(extra) = file.names()?.iter().find(|name| !known.contains(name)) {
+    if let Some(extra) = file.names().iter().find(|name| !known.contains(name)) {
         return Err(Error::file(file.path(), format!("tensor {extra} belongs to no targeted projection of this base")));
     }
     Ok((config, adapters))

@@ -3,6 +3,7 @@
 pub mod adapters;
 pub mod cache;
 pub mod config;
+pub mod head;
 pub mod linear;
 pub mod lora;
 pub mod quant;
@@ -24,7 +25,8 @@ use linear::Weight;
 pub use lora::{LoraConfig, LoraOptions};
 pub use quant::{Quantization, Scheme};
 use quant::{Quantized, Quantizing};
-pub use qwen3::{Mode, Qwen3};
+pub use qwen3::{Layout, Mode, Qwen3};
+pub use weights::SaveOptions;
 
 pub struct Model {
     pub net: Qwen3,
@@ -38,7 +40,8 @@ pub struct Model {
 
 impl Model {
     /// Loads a Hugging Face folder: `config.json`, safetensors, and `tokenizer.json` where there is one. A folder with
-    /// an adapter alone loads the base that it names, then the adapter. `kind`: `None` keeps the stored dtype.
+    /// an adapter alone loads the base that it names, then the adapter. `kind`: `None` is the dtype that `config.json`
+    /// names, else the stored one.
     pub fn load(folder: impl AsRef<Path>, kind: Option<Kind>, device: Device) -> Result<Self> {
         Self::load_quantized(folder, kind, device, None)
     }
@@ -63,11 +66,15 @@ impl Model {
             return Ok(model);
         }
         let config = ModelConfig::read(folder.join("config.json"))?;
-        let mut weights = weights::Folder::open(folder, kind, device)?;
+        let mut weights = weights::Folder::open(folder, kind.or(config.dtype), device)?.with_progress();
+        if config.tie_word_embeddings {
+            weights.tie()?;
+        }
         let net = match quantization {
             None => Qwen3::build(config, &mut weights)?,
             Some(quantization) => Qwen3::build(config, &mut Quantizing { from: &mut weights, quantization })?,
         };
+        weights.finish();
         let tokenizer = match folder.join("tokenizer.json").exists() {
             true => Some(Rc::new(Tokenizer::load(folder)?)),
             false => None,
@@ -168,6 +175,10 @@ impl Model {
     /// Writes the model as it was read: `config.json`, safetensors, tokenizer. An adapter must be merged or saved on
     /// its own first.
     pub fn save(&self, folder: impl AsRef<Path>) -> Result<()> {
+        self.save_with(folder, &SaveOptions::default())
+    }
+
+    pub fn save_with(&self, folder: impl AsRef<Path>, options: &SaveOptions) -> Result<()> {
         let folder = folder.as_ref();
         if let Some(quantization) = self.quantization {
             return Err(Error::hinted(
@@ -182,8 +193,9 @@ impl Model {
                 "call merge_lora() first, or save_adapter(dir)",
             ));
         }
+        options.validate()?;
         file::create_folder(folder)?;
-        weights::save(folder, &self.net.weights())?;
+        weights::save(folder, &self.net.weights(), options)?;
         let mut document = self.net.config.document.clone();
         for key in ["torch_dtype", "dtype"] {
             if document.contains_key(key) {
@@ -252,10 +264,10 @@ impl Model {
         let _no_grad = tch::no_grad_guard();
         let row = Tensor::from_slice(ids).to_device(self.net.device());
         let hidden = self.net.hidden(&row.unsqueeze(0), Mode::Inference).squeeze_dim(0);
-        let logits = self.net.logits(&hidden.narrow(0, 0, ids.len() as i64 - 1)).to_kind(Kind::Float);
-        let logprobs = (logits / temperature).log_softmax(-1, Kind::Float);
-        let targets = row.narrow(0, 1, ids.len() as i64 - 1).unsqueeze(-1);
-        let picked = logprobs.gather(-1, &targets, false).squeeze_dim(-1).to_device(Device::Cpu);
+        let predicting = hidden.narrow(0, 0, ids.len() as i64 - 1);
+        let targets = row.narrow(0, 1, ids.len() as i64 - 1);
+        let scores = head::Head::new(&self.net, temperature).scores_in_chunks(&predicting, &targets, false);
+        let picked = scores.logprobs.to_device(Device::Cpu);
         Ok(Vec::<f32>::try_from(&picked)?)
     }
 

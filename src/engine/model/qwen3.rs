@@ -21,10 +21,28 @@ pub enum Mode {
     },
 }
 
+/// What a pass over whole sequences may have beside their ids.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Layout<'a> {
+    /// The lengths of sequences that lie end to end in one row, which together are its length: positions begin anew with
+    /// each, and none attends to another. `None`: a row per sequence.
+    pub packed: Option<&'a [i64]>,
+    /// Added to the embeddings, `[B, T, C]`.
+    pub noise: Option<&'a Tensor>,
+}
+
+impl Layout<'_> {
+    fn attend(&self) -> Attend<'_> {
+        self.packed.map_or(Attend::Causal, Attend::Packed)
+    }
+}
+
 /// What the queries of a pass attend to.
 enum Attend<'a> {
     /// Whole sequences from position 0, each position to itself and those before it. Padding belongs at the end.
     Causal,
+    /// One row of sequences of these lengths, end to end: each position to itself and those before it in its sequence.
+    Packed(&'a [i64]),
     /// The rows' cache, extended by this pass.
     Cached(&'a mut Cache, Span),
 }
@@ -69,6 +87,16 @@ impl Attention {
 
         let attended = match attend {
             Attend::Causal => Tensor::scaled_dot_product_attention::<Tensor>(&q, &k, &v, None, 0.0, true, None, true),
+            Attend::Packed(lengths) => {
+                // A sequence at a time: no mask of T × T, and no work on pairs that never attend.
+                let mut start = 0;
+                let sequence = |&length: &i64| {
+                    let [q, k, v] = [&q, &k, &v].map(|heads| heads.narrow(2, start, length));
+                    start += length;
+                    Tensor::scaled_dot_product_attention::<Tensor>(&q, &k, &v, None, 0.0, true, None, true)
+                };
+                Tensor::cat(&lengths.iter().map(sequence).collect::<Vec<_>>(), 2)
+            }
             Attend::Cached(cache, span) => {
                 let (k, v) = cache.extend(layer, &k, &v, span);
                 Tensor::scaled_dot_product_attention(&q, &k, &v, Some(&span.mask), 0.0, false, None, true)
@@ -247,12 +275,34 @@ impl Qwen3 {
 
     /// Final hidden states of whole sequences. `ids`: `[B, T]` int64, padded at the end → `[B, T, C]`.
     pub fn hidden(&self, ids: &Tensor, mode: Mode) -> Tensor {
-        let rotation = self.rope.from_start(ids.size()[1]);
-        let mut x = self.embed(ids);
+        self.hidden_of(ids, Layout::default(), mode)
+    }
+
+    /// As [`Qwen3::hidden`], for sequences that are laid out otherwise.
+    pub fn hidden_of(&self, ids: &Tensor, layout: Layout, mode: Mode) -> Tensor {
+        let rotation = self.rotation(ids, &layout);
+        let mut x = self.embed_with(ids, &layout);
         for (i, layer) in self.layers.iter().enumerate() {
-            x = layer.forward(&x, &rotation, &mut Attend::Causal, i, mode);
+            x = layer.forward(&x, &rotation, &mut layout.attend(), i, mode);
         }
         self.norm.forward(&x)
+    }
+
+    fn rotation(&self, ids: &Tensor, layout: &Layout) -> Rotation {
+        match layout.packed {
+            None => self.rope.from_start(ids.size()[1]),
+            Some(lengths) => {
+                let positions: Vec<i64> = lengths.iter().flat_map(|&length| 0..length).collect();
+                self.rope.at(&Tensor::from_slice(&positions).to_device(ids.device()).unsqueeze(0))
+            }
+        }
+    }
+
+    fn embed_with(&self, ids: &Tensor, layout: &Layout) -> Tensor {
+        match layout.noise {
+            None => self.embed(ids),
+            Some(noise) => self.embed(ids) + noise,
+        }
     }
 
     /// Final hidden states of the next tokens of rows whose past is in `cache`. `ids`, `positions`: `[B, T]` int64;
@@ -270,20 +320,20 @@ impl Qwen3 {
 
     /// As [`Qwen3::hidden`], keeping only the layers' inputs: [`Checkpointed::backward`] computes each layer again
     /// when its gradient is needed. Memory falls from all activations to one layer's; the work grows by a forward.
-    pub fn hidden_checkpointed(&self, ids: &Tensor, mode: Mode) -> Checkpointed<'_> {
-        let rotation = self.rope.from_start(ids.size()[1]);
-        let embedded = self.embed(ids);
+    pub fn hidden_checkpointed<'a>(&'a self, ids: &Tensor, layout: Layout<'a>, mode: Mode) -> Checkpointed<'a> {
+        let rotation = self.rotation(ids, &layout);
+        let embedded = self.embed_with(ids, &layout);
         let mut inputs = Vec::with_capacity(self.layers.len());
         let no_grad = tch::no_grad_guard();
         let mut x = embedded.detach();
         for (i, layer) in self.layers.iter().enumerate() {
-            let next = layer.forward(&x, &rotation, &mut Attend::Causal, i, mode);
+            let next = layer.forward(&x, &rotation, &mut layout.attend(), i, mode);
             inputs.push(std::mem::replace(&mut x, next));
         }
         drop(no_grad);
         let last = x.set_requires_grad(true);
         let hidden = self.norm.forward(&last);
-        Checkpointed { model: self, mode, rotation, embedded, inputs, last, hidden }
+        Checkpointed { model: self, layout, mode, rotation, embedded, inputs, last, hidden }
     }
 
     /// `[.., C]` → `[.., V]` in the model's dtype. Give it two dimensions: libtorch is slow on a sliced batch.
@@ -337,6 +387,7 @@ impl Qwen3 {
 /// that loss, then [`Checkpointed::backward`] carries the gradient through the layers.
 pub struct Checkpointed<'a> {
     model: &'a Qwen3,
+    layout: Layout<'a>,
     mode: Mode,
     rotation: Rotation,
     embedded: Tensor,
@@ -346,12 +397,17 @@ pub struct Checkpointed<'a> {
 }
 
 impl Checkpointed<'_> {
+    /// What goes into each layer and, last, into the final norm: `[B, T, C]` each, without gradients.
+    pub fn inputs(&self) -> impl Iterator<Item = Tensor> {
+        self.inputs.iter().chain([&self.last]).map(Tensor::detach)
+    }
+
     pub fn backward(self) {
         let mut gradient = self.last.grad();
         let layers = self.model.layers.iter().enumerate().zip(self.inputs);
         for ((i, layer), input) in layers.rev() {
             let input = input.set_requires_grad(true);
-            let output = layer.forward(&input, &self.rotation, &mut Attend::Causal, i, self.mode);
+            let output = layer.forward(&input, &self.rotation, &mut self.layout.attend(), i, self.mode);
             pull_back(&output, &gradient);
             gradient = input.grad();
         }
@@ -362,6 +418,6 @@ impl Checkpointed<'_> {
 }
 
 /// tch has no `backward` with an output gradient; the gradient of `sum(output * g)` is the same thing.
-fn pull_back(output: &Tensor, gradient: &Tensor) {
+pub fn pull_back(output: &Tensor, gradient: &Tensor) {
     (output * gradient).sum(output.kind()).backward();
 }

@@ -107,7 +107,7 @@ fn from_folder(path: &str, folder: &Path, kind: Option<Kind>, device: Device) ->
         return Model::load(folder, kind, device);
     }
     let config = ModelConfig::read(folder.join("config.json"))?;
-    let stored = weights::Folder::open(folder, kind, Device::Cpu)?.stored_kind()?;
+    let kind = weights::Folder::open(folder, kind.or(config.dtype), Device::Cpu)?.kind();
     let tokenizer = match folder.join("tokenizer.json").exists() {
         true => Some(Rc::new(Tokenizer::load(folder)?)),
         false => None,
@@ -115,7 +115,7 @@ fn from_folder(path: &str, folder: &Path, kind: Option<Kind>, device: Device) ->
     note(format!("model: {path} ({}); here a random one", gigabytes(weight_bytes(folder))));
     let rows = tokenizer.as_ref().map_or(config.vocab_size, |tokenizer| tokenizer.vocab_size());
     let shape = ModelShape { rope_theta: config.rope_theta, ..tiny(config.max_position_embeddings) };
-    stand_in(path, &shape, rows.max(config.vocab_size), tokenizer, kind.unwrap_or(stored), device)
+    stand_in(path, &shape, rows.max(config.vocab_size), tokenizer, kind, device)
 }
 
 /// Nothing of the model is here.

@@ -8,10 +8,11 @@ use tch::{Device, Kind, Tensor};
 
 use super::options::PpoOptions;
 use crate::engine::env::Environment;
+use crate::engine::model::head::Head;
 use crate::engine::model::value_head::ValueHead;
 use crate::engine::model::{Mode, Model, Qwen3};
 use crate::engine::rollout::{self, Ending, Episode, PlayOptions, Seat, check_failures, prompt_hash};
-use crate::engine::train::batch::{Batch, Sequence, split};
+use crate::engine::train::batch::{Batch, Sequence};
 use crate::engine::{Error, Result, cancel, random};
 
 /// One iteration's episodes. Failed ones are counted and are no samples.
@@ -92,10 +93,10 @@ impl Sample {
         let narrow = |column: &[f64]| column.iter().map(|&value| value as f32).collect::<Vec<_>>();
         let mut sequence = Sequence::new(self.ids.clone(), self.mask.clone());
         sequence.columns = [
-            ("old_logprobs", narrow(&self.logprobs)),
-            ("old_values", narrow(&self.values)),
-            ("advantages", narrow(&self.advantages)),
-            ("returns", narrow(&self.returns)),
+            ("old_logprobs".into(), narrow(&self.logprobs)),
+            ("old_values".into(), narrow(&self.values)),
+            ("advantages".into(), narrow(&self.advantages)),
+            ("returns".into(), narrow(&self.returns)),
         ]
         .into();
         sequence
@@ -220,7 +221,11 @@ impl Collector<'_> {
         let end = about.num_tasks.map_or(u64::MAX, |tasks| tasks.saturating_sub(1));
         let last = end.min(self.options.last_task_id);
         // An environment that has no such ids is drawn from as a whole; what is held out stays out by its prompt.
-        let first = if last < self.options.first_task_id { 0 } else { self.options.first_task_id };
+        let asked = self.options.first_task_id;
+        let first = if last < asked { 0 } else { asked };
+        if first != asked && self.iteration == 0 {
+            tracing::warn!("{name} has no task {asked} (first_task_id): tasks are drawn from 0 to {last}");
+        }
         let count = match episodes {
             Some(count) => count,
             None => self.options.episodes(&name)?,
@@ -267,9 +272,10 @@ impl Collector<'_> {
         let sequences: Vec<Sequence> =
             played.iter().map(|episode| Sequence::new(episode.ids.clone(), episode.mask.clone())).collect();
         let sequences: Vec<&Sequence> = sequences.iter().collect();
-        for places in split(&sequences, self.options.batch_size) {
+        let batching = self.options.batching();
+        for places in batching.split(&sequences) {
             cancel::check()?;
-            let batch = Batch::new(&sequences, &places, self.model.net.device());
+            let batch = Batch::new(&sequences, &places, batching.shape(), self.model.net.device());
             let (policy, values, ends) = self.pass(&self.model.net, &batch);
             let (reference, _, _) = self.pass(self.reference, &batch);
             let mut token = 0;
@@ -291,13 +297,12 @@ impl Collector<'_> {
 
     /// Log-probs and values of the trained tokens, and the value after each sequence's last token.
     fn pass(&self, net: &Qwen3, batch: &Batch) -> (Vec<f64>, Vec<f64>, Vec<f64>) {
-        let hidden = net.hidden(&batch.ids, Mode::Inference).flatten(0, 1);
+        let hidden = net.hidden_of(&batch.ids, batch.layout(None), Mode::Inference).flatten(0, 1);
         let at_tokens = hidden.index_select(0, &batch.at);
-        let logits = net.logits(&at_tokens).to_kind(Kind::Float) / self.options.temperature;
-        let logprobs = logits.log_softmax(-1, Kind::Float).gather(-1, &batch.targets.unsqueeze(-1), false);
+        let scores = Head::new(net, self.options.temperature).scores_in_chunks(&at_tokens, &batch.targets, false);
         let values = self.value_head.forward(&at_tokens);
         let ends = self.value_head.forward(&hidden.index_select(0, &batch.last));
-        (to_vec(&logprobs), to_vec(&values), to_vec(&ends))
+        (to_vec(&scores.logprobs), to_vec(&values), to_vec(&ends))
     }
 }
 

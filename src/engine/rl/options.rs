@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::engine::generate::Sampling;
-use crate::engine::train::checkpoint::Resume;
+use crate::engine::train::batch::{Batching, Shape};
+use crate::engine::train::checkpoint::{Continue, Resume};
 use crate::engine::train::schedule::ScheduleKind;
-use crate::engine::train::sft::in_range;
+use crate::engine::train::sft::{NonFinite, Optim, in_range};
 use crate::engine::{Error, Result};
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -65,12 +66,28 @@ pub struct PpoOptions {
     /// Checkpoints kept; 0 keeps all.
     pub save_total_limit: usize,
     pub resume_from_checkpoint: Resume,
+    /// `true` as `resume_from_checkpoint = true`; `"force"` goes on although settings have changed.
+    pub resume: Continue,
     pub gradient_checkpointing: bool,
+    /// Lays the episodes of a forward pass end to end in place of padding them. Changes nothing but rounding.
+    pub padding_free: bool,
+    pub optim: Optim,
+    pub nonfinite: NonFinite,
     /// Tasks are drawn from `first_task_id..=last_task_id`, without repetition within an iteration.
     pub first_task_id: u64,
     pub last_task_id: u64,
     /// Prompt hashes ([`crate::engine::rollout::prompt_hash`]) that must not be trained on: the held-out tasks.
     pub exclude_prompts: Vec<String>,
+}
+
+/// The numbers in PPO's loss.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Coefficients {
+    pub clip_range: f64,
+    /// `None` does not clip.
+    pub value_clip_range: Option<f64>,
+    pub vf_coef: f64,
+    pub entropy_coef: f64,
 }
 
 /// The same number for every environment, or one by name.
@@ -121,7 +138,11 @@ impl Default for PpoOptions {
             save_steps: 10,
             save_total_limit: 2,
             resume_from_checkpoint: Resume::default(),
+            resume: Continue::default(),
             gradient_checkpointing: false,
+            padding_free: false,
+            optim: Optim::AdamwTorch,
+            nonfinite: NonFinite::Stop,
             first_task_id: 0,
             last_task_id: u32::MAX as u64,
             exclude_prompts: Vec::new(),
@@ -186,8 +207,19 @@ impl PpoOptions {
         Sampling { temperature: self.temperature, top_k: 0, top_p: 1.0 }
     }
 
-    pub fn value_clip(&self) -> Option<f64> {
-        (self.value_clip_range > 0.0).then_some(self.value_clip_range)
+    /// What the loss takes of these options.
+    pub fn coefficients(&self) -> Coefficients {
+        Coefficients {
+            clip_range: self.clip_range,
+            value_clip_range: (self.value_clip_range > 0.0).then_some(self.value_clip_range),
+            vf_coef: self.vf_coef,
+            entropy_coef: self.entropy_coef,
+        }
+    }
+
+    /// How episodes share forward passes.
+    pub fn batching(&self) -> Batching {
+        Batching::Sequences(self.batch_size, if self.padding_free { Shape::OneRow } else { Shape::Padded })
     }
 
     /// Episodes of one environment per iteration.

@@ -4,7 +4,7 @@
 //! exists twice.
 
 use std::cell::RefCell;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use serde_json::{Map, Value, json};
@@ -14,7 +14,7 @@ use super::advantage::{gae_tokens, gae_turns, whiten};
 use super::collect::{Collector, Rollout, Sample};
 use super::kl::{KlEstimator, rewards_with_kl};
 use super::loss::{policy_loss, value_loss};
-use super::options::{DiscountUnit, PpoOptions};
+use super::options::{Coefficients, DiscountUnit, PpoOptions};
 use crate::engine::env::Environment;
 use crate::engine::model::value_head::ValueHead;
 use crate::engine::model::{Model, Qwen3};
@@ -22,11 +22,12 @@ use crate::engine::tensor::safetensors;
 use crate::engine::track::progress::Progress;
 use crate::engine::train::adamw::{AdamW, AdamWOptions, Group};
 use crate::engine::train::batch::{Batch, Sequence};
+use crate::engine::train::bundle::{Bundle, Replay};
 use crate::engine::train::checkpoint::{self, TrainerState};
-use crate::engine::train::schedule::{Scheduler, warmup_steps};
-use crate::engine::train::sft::clip_at;
-use crate::engine::train::step::{Loss, Outputs, Policy, StepReport, StepSettings};
-use crate::engine::train::{changing, reading};
+use crate::engine::train::schedule::{ScheduleKind, Scheduler, warmup_steps};
+use crate::engine::train::sft::{Optim, clip_at};
+use crate::engine::train::step::{Entropy, Loss, Outputs, Policy, StepReport, StepSettings};
+use crate::engine::train::{changing, check_parameters, reading};
 use crate::engine::{Error, Result, cancel, file, random};
 
 const REFERENCE: &str = "reference.safetensors";
@@ -41,6 +42,8 @@ pub struct Ppo {
     optimizer: AdamW,
     schedule: Scheduler,
     state: TrainerState,
+    /// What memory was found to hold, in tokens of one forward pass.
+    fits: usize,
 }
 
 /// One iteration's report. Keys are those of `metrics.jsonl`.
@@ -64,23 +67,18 @@ impl Ppo {
             },
             Group { params: value_head.parameters(), learning_rate: options.value_learning_rate, weight_decay: 0.0 },
         ];
-        let mut optimizer = AdamW::new(AdamWOptions::default(), groups);
+        let adam = AdamWOptions { eight_bit: options.optim == Optim::Adamw8bit, ..AdamWOptions::default() };
+        let mut optimizer = AdamW::new(adam, groups);
         let schedule = Scheduler {
             kind: options.lr_scheduler_type,
             warmup_steps: warmup_steps(options.warmup_ratio, options.iterations * TICKS),
             total_steps: options.iterations * TICKS,
             min_lr_ratio: options.min_lr_ratio,
         };
-        let mut state = TrainerState {
-            global_step: 0,
-            max_steps: options.iterations,
-            log_history: Vec::new(),
-            trainer: "ppo".to_string(),
-            model: checkpoint::fingerprint(model),
-            identity: json!({ "seed": options.seed }),
-        };
-        if let Some(path) = options.resume_from_checkpoint.find(&options.output_dir)? {
-            state = TrainerState { max_steps: options.iterations, ..checkpoint::open(&path, &state)? };
+        let mut state = TrainerState::new("ppo", model, options.iterations, identity(&options));
+        if let Some(path) = options.resume.find(&options.resume_from_checkpoint, &options.output_dir)? {
+            let saved = checkpoint::open(&path, &state, options.resume.forced())?;
+            state = TrainerState { max_steps: options.iterations, ..saved };
             checkpoint::restore(&path, model, &mut optimizer)?;
             value_head.load(&path)?;
             let saved = safetensors::read(path.join(REFERENCE))?;
@@ -89,7 +87,7 @@ impl Ppo {
             }
             tracing::info!("resumed from {} at iteration {}", path.display(), state.global_step);
         }
-        Ok(Ppo { options, value_head, reference, optimizer, schedule, state })
+        Ok(Ppo { options, value_head, reference, optimizer, schedule, state, fits: usize::MAX })
     }
 
     /// Iterations done.
@@ -211,6 +209,7 @@ impl Ppo {
 
     /// `ppo_epochs` passes over the rollout in shuffled minibatches; ends the iteration.
     pub fn update(&mut self, model: &Model, rollout: &Rollout) -> Result<Stats> {
+        check_parameters(&self.optimizer, model)?;
         rollout.check_credit()?;
         let sequences: Vec<Sequence> = rollout.samples.iter().map(Sample::sequence).collect();
         let iteration = self.iteration();
@@ -224,10 +223,12 @@ impl Ppo {
                 let part: Vec<&Sequence> = minibatch.iter().map(|&index| &sequences[index]).collect();
                 let tick = iteration * TICKS + reports.len() as u64 * TICKS / steps;
                 let settings = StepSettings {
-                    batch_size: self.options.batch_size,
+                    batching: self.options.batching(),
+                    fits: self.fits,
                     learning_rate_factor: self.schedule.factor(tick),
                     max_grad_norm: clip_at(self.options.max_grad_norm),
                     seed: random::torch_seed(self.options.seed, "ppo dropout", pass * 10_000 + i as u64),
+                    neftune_noise_alpha: None,
                 };
                 reports.push(self.step(model, &part, &settings)?);
             }
@@ -244,13 +245,50 @@ impl Ppo {
     fn step(&mut self, model: &Model, part: &[&Sequence], settings: &StepSettings) -> Result<StepReport> {
         let options = &self.options;
         let policy = Policy {
-            model,
             value_head: Some(&self.value_head),
             temperature: options.temperature,
             gradient_checkpointing: options.gradient_checkpointing,
+            entropy: if options.entropy_coef == 0.0 { Entropy::Reported } else { Entropy::Trained },
+            ..Policy::new(model)
         };
-        policy.step(&mut self.optimizer, part, settings, &|outputs, batch, denominator| {
-            clipped_loss(options, outputs, batch, denominator)
+        let coefficients = options.coefficients();
+        let report = policy.step(&mut self.optimizer, part, settings, &|outputs, batch, denominator| {
+            clipped_loss(&coefficients, outputs, batch, denominator)
+        })?;
+        self.fits = report.fits;
+        if !report.taken {
+            self.keep_bad_numbers(&policy, &report, part, settings)?;
+        }
+        Ok(report)
+    }
+
+    /// Writes what a step was made of whose numbers are not finite; an error unless such steps are skipped.
+    fn keep_bad_numbers(
+        &self,
+        policy: &Policy,
+        report: &StepReport,
+        sequences: &[&Sequence],
+        settings: &StepSettings,
+    ) -> Result<()> {
+        let iteration = self.iteration() + 1;
+        let settings = StepSettings { fits: report.fits, ..*settings };
+        let options = json!(self.options.coefficients());
+        let bundle =
+            Bundle { trainer: "ppo", step: iteration, policy, sequences, settings: &settings, report, options };
+        let folder = bundle.write(&self.options.output_dir)?;
+        self.options.nonfinite.decide(&format!("ppo iteration {iteration}"), report, &folder)
+    }
+
+    /// Takes the step that `folder` holds (see [`Bundle`]) once more, without an update: what it comes to.
+    pub fn replay(model: &Model, folder: &Path) -> Result<Replay> {
+        let mut value_head = ValueHead::new(model.net.config.hidden_size, model.net.device());
+        value_head.load(folder)?;
+        Replay::take(folder, "ppo", model, Some(&value_head), &|options| {
+            let coefficients: Coefficients = serde_json::from_value(options.clone())
+                .map_err(|e| Error::file(folder, format!("not PPO's options: {e}")))?;
+            Ok(Box::new(move |outputs: &Outputs, batch: &Batch, denominator| {
+                clipped_loss(&coefficients, outputs, batch, denominator)
+            }))
         })
     }
 
@@ -299,16 +337,12 @@ impl Ppo {
 }
 
 /// The rule: `[Σ policy + vf_coef · Σ value − entropy_coef · Σ entropy] / N`.
-fn clipped_loss(options: &PpoOptions, outputs: &Outputs, batch: &Batch, denominator: f64) -> Loss {
+fn clipped_loss(options: &Coefficients, outputs: &Outputs, batch: &Batch, denominator: f64) -> Loss {
     let policy =
         policy_loss(&outputs.logprobs, batch.column("old_logprobs"), batch.column("advantages"), options.clip_range);
     let values = outputs.values.as_ref().expect("PPO's policy has a value head");
-    let value = value_loss(values, batch.column("old_values"), batch.column("returns"), options.value_clip());
-    let entropy = match options.entropy_coef {
-        0.0 => outputs.detached_entropy(),
-        _ => outputs.entropy(),
-    }
-    .sum(Kind::Float);
+    let value = value_loss(values, batch.column("old_values"), batch.column("returns"), options.value_clip_range);
+    let entropy = outputs.entropy.as_ref().expect("PPO reports the entropy").sum(Kind::Float);
     let total = &policy.sum + &value * options.vf_coef - &entropy * options.entropy_coef;
     Loss {
         value: total / denominator,
@@ -320,6 +354,30 @@ fn clipped_loss(options: &PpoOptions, outputs: &Outputs, batch: &Batch, denomina
             ("approx_kl", policy.approx_kl_sum),
         ],
     }
+}
+
+/// What decides an iteration's steps. How long the run is decides them only where the rate falls with it.
+fn identity(options: &PpoOptions) -> Value {
+    let mut identity = json!({
+        "seed": options.seed,
+        "learning_rate": options.learning_rate,
+        "value_learning_rate": options.value_learning_rate,
+        "lr_scheduler_type": options.lr_scheduler_type,
+        "minibatch_size": options.minibatch_size,
+        "ppo_epochs": options.ppo_epochs,
+        "max_grad_norm": options.max_grad_norm,
+        "weight_decay": options.weight_decay,
+        "gamma": options.gamma,
+        "gae_lambda": options.gae_lambda,
+        "kl_coef": options.kl_coef,
+        "temperature": options.temperature,
+        "loss": options.coefficients(),
+        "optim": options.optim,
+    });
+    if matches!(options.lr_scheduler_type, ScheduleKind::Linear | ScheduleKind::Cosine) {
+        identity["iterations"] = json!(options.iterations);
+    }
+    identity
 }
 
 /// Token-weighted means over an iteration's optimizer steps.

@@ -58,8 +58,8 @@ impl Folder {
     }
 
     pub fn clear(&self) -> io::Result<()> {
-        let left = entries(self.path()).filter(|entry| entry.file_name() != SOURCE);
-        left.map(|entry| fs::remove_file(entry.path())).collect()
+        let mut left = entries(self.path()).filter(|entry| entry.file_name() != SOURCE);
+        left.try_for_each(|entry| fs::remove_file(entry.path()))
     }
 }
 

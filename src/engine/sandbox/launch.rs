@@ -34,7 +34,8 @@ impl Walls {
     /// An error where Landlock or seccomp is missing, unless the risk is accepted.
     pub fn of_this_kernel(accept_risk: bool) -> Result<Self> {
         let (landlock, seccomp) = (landlock::version() > 0, has_seccomp());
-        if !accept_risk && !(landlock && seccomp) {
+        let is_confined = landlock && seccomp;
+        if !accept_risk && !is_confined {
             let lacking = [("Landlock", landlock), ("seccomp", seccomp)];
             let lacking: Vec<&str> = lacking.iter().filter(|(_, there)| !there).map(|(name, _)| *name).collect();
             return Err(Error::hinted(

@@ -53,7 +53,7 @@ pub fn run(server: &mut Server, program: &Program) -> Result<End> {
         stderr: Stream::new(stderr),
         end: None,
     };
-    let end = run.to_its_end(server);
+    let end = run.until_its_end(server);
     if !matches!(end, Ok(Stop::Ended)) {
         server.kill();
     }
@@ -94,7 +94,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn to_its_end(&mut self, server: &mut Server) -> Result<Stop> {
+    fn until_its_end(&mut self, server: &mut Server) -> Result<Stop> {
         let wall = Duration::from_secs_f64(self.limits.wall);
         loop {
             if self.end.is_some() && self.stdout.is_over() && self.stderr.is_over() {
@@ -179,8 +179,7 @@ impl Run<'_> {
 
 /// Whether a traceback's last line is that of a `MemoryError`.
 fn says_memory_error(stderr: &[u8]) -> bool {
-    let lines = stderr.split(|&byte| byte == b'\n');
-    let last = lines.filter(|line| !line.is_empty()).next_back();
+    let last = stderr.split(|&byte| byte == b'\n').rfind(|line| !line.is_empty());
     last.is_some_and(|line| line == b"MemoryError" || line.starts_with(b"MemoryError:"))
 }
 

@@ -15,6 +15,7 @@ use std::collections::HashMap;
 
 use tch::{Kind, Tensor};
 
+use super::blockwise::{self, Blocks};
 use crate::engine::{Error, Result};
 
 /// What all groups share. The defaults are PyTorch's and transformers'.
@@ -23,11 +24,13 @@ pub struct AdamWOptions {
     pub beta1: f64,
     pub beta2: f64,
     pub epsilon: f64,
+    /// Keeps m and v in 8 bits ([`super::blockwise`]), the update itself stays in float32.
+    pub eight_bit: bool,
 }
 
 impl Default for AdamWOptions {
     fn default() -> Self {
-        AdamWOptions { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 }
+        AdamWOptions { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, eight_bit: false }
     }
 }
 
@@ -57,11 +60,18 @@ struct State {
     /// Updates made so far.
     step: i64,
     /// The running mean of gradients (m).
-    exp_avg: Tensor,
+    exp_avg: Moment,
     /// The running mean of squared gradients (v).
-    exp_avg_sq: Tensor,
+    exp_avg_sq: Moment,
     /// The parameter at full precision, where the parameter itself is float16 or bfloat16.
     master: Option<Tensor>,
+}
+
+/// A running mean.
+#[derive(Debug)]
+enum Moment {
+    Full(Tensor),
+    EightBit(Blocks),
 }
 
 impl AdamW {
@@ -69,7 +79,7 @@ impl AdamW {
     pub fn new(options: AdamWOptions, groups: Vec<Group>) -> Self {
         let _no_grad = tch::no_grad_guard();
         let with_state = |group: Group| {
-            let states = group.params.iter().map(|(_, param)| State::new(param)).collect();
+            let states = group.params.iter().map(|(_, param)| State::new(param, options.eight_bit)).collect();
             (group, states)
         };
         AdamW { options, groups: groups.into_iter().map(with_state).collect() }
@@ -103,14 +113,20 @@ impl AdamW {
     }
 
     /// Everything that decides the next step: per parameter `<name>.step` (int64, no dimensions), `<name>.exp_avg`,
-    /// `<name>.exp_avg_sq` and, for half precision, `<name>.master`, the last three in the parameter's shape. The
-    /// tensors are the live ones: write them out before the next step.
+    /// `<name>.exp_avg_sq` and, for half precision, `<name>.master`, the last three in the parameter's shape. In 8 bits the
+    /// two means are codes without a shape, and `<name>.exp_avg.absmax` and its like are their scales. The tensors are the
+    /// live ones: write them out before the next step.
     pub fn state(&self) -> Vec<(String, Tensor)> {
         let mut all = Vec::new();
         for (group, states) in &self.groups {
             for ((name, _), state) in group.params.iter().zip(states) {
                 all.push((format!("{name}.step"), Tensor::from(state.step)));
-                all.extend(state.tensors().map(|(part, tensor)| (format!("{name}.{part}"), tensor.shallow_clone())));
+                all.extend(
+                    state
+                        .tensors()
+                        .into_iter()
+                        .map(|(part, tensor)| (format!("{name}.{part}"), tensor.shallow_clone())),
+                );
             }
         }
         all
@@ -163,38 +179,71 @@ fn take<'a>(saved: &mut HashMap<&str, &'a Tensor>, name: &str, shape: &[i64]) ->
 
 impl State {
     /// Zero state for one parameter; the caller has switched gradients off.
-    fn new(param: &Tensor) -> Self {
+    fn new(param: &Tensor, eight_bit: bool) -> Self {
         let kind = full_precision(param.kind());
         let master = (kind != param.kind()).then(|| param.to_kind(kind));
-        let zeros = || param.zeros_like().to_kind(kind);
-        State { step: 0, exp_avg: zeros(), exp_avg_sq: zeros(), master }
+        let eight_bit = eight_bit && param.numel() >= blockwise::LEAST;
+        let zeros = |signed| match eight_bit {
+            true => Moment::EightBit(Blocks::zeros_like(param, signed)),
+            false => Moment::Full(param.zeros_like().to_kind(kind)),
+        };
+        State { step: 0, exp_avg: zeros(true), exp_avg_sq: zeros(false), master }
     }
 
     /// The tensors under the names they are saved by.
-    fn tensors(&self) -> impl Iterator<Item = (&'static str, &Tensor)> {
-        let master = self.master.iter().map(|master| ("master", master));
-        [("exp_avg", &self.exp_avg), ("exp_avg_sq", &self.exp_avg_sq)].into_iter().chain(master)
+    fn tensors(&self) -> Vec<(&'static str, &Tensor)> {
+        let mut tensors = Vec::new();
+        let moments =
+            [("exp_avg", "exp_avg.absmax", &self.exp_avg), ("exp_avg_sq", "exp_avg_sq.absmax", &self.exp_avg_sq)];
+        for (name, scales, moment) in moments {
+            match moment {
+                Moment::Full(tensor) => tensors.push((name, tensor)),
+                Moment::EightBit(blocks) => tensors.extend([(name, &blocks.codes), (scales, &blocks.absmax)]),
+            }
+        }
+        tensors.extend(self.master.iter().map(|master| ("master", master)));
+        tensors
     }
 
     /// PyTorch's order of operations, so that results agree to the last bits. Where tch's addcmul and addcdiv lack
     /// PyTorch's `value`, the factor goes onto their first operand, which is where libtorch applies it.
     fn update(&mut self, options: &AdamWOptions, param: &mut Tensor, grad: &Tensor, lr: f64, weight_decay: f64) {
-        let AdamWOptions { beta1, beta2, epsilon } = *options;
+        let AdamWOptions { beta1, beta2, epsilon, .. } = *options;
         self.step += 1;
         let correction1 = 1.0 - beta1.powf(self.step as f64);
         let correction2 = 1.0 - beta2.powf(self.step as f64);
 
-        let grad = grad.to_kind(self.exp_avg.kind());
+        let (mut exp_avg, mut exp_avg_sq) = (self.exp_avg.get(), self.exp_avg_sq.get());
+        let grad = grad.to_kind(exp_avg.kind());
         let mut target = self.master.as_ref().unwrap_or(param).shallow_clone();
         if weight_decay != 0.0 {
             let _ = target.g_mul_scalar_(1.0 - lr * weight_decay);
         }
-        let _ = self.exp_avg.lerp_(&grad, 1.0 - beta1);
-        let _ = self.exp_avg_sq.g_mul_scalar_(beta2).addcmul_(&(&grad * (1.0 - beta2)), &grad);
-        let denominator = (self.exp_avg_sq.sqrt().g_div_scalar_(correction2.sqrt())).g_add_scalar_(epsilon);
-        let _ = target.addcdiv_(&(&self.exp_avg * (-lr / correction1)), &denominator);
+        let _ = exp_avg.lerp_(&grad, 1.0 - beta1);
+        let _ = exp_avg_sq.g_mul_scalar_(beta2).addcmul_(&(&grad * (1.0 - beta2)), &grad);
+        let denominator = (exp_avg_sq.sqrt().g_div_scalar_(correction2.sqrt())).g_add_scalar_(epsilon);
+        let _ = target.addcdiv_(&(&exp_avg * (-lr / correction1)), &denominator);
         if self.master.is_some() {
             param.copy_(&target);
+        }
+        self.exp_avg.set(&exp_avg);
+        self.exp_avg_sq.set(&exp_avg_sq);
+    }
+}
+
+impl Moment {
+    /// The live tensor, or a copy out of 8 bits.
+    fn get(&self) -> Tensor {
+        match self {
+            Moment::Full(tensor) => tensor.shallow_clone(),
+            Moment::EightBit(blocks) => blocks.get(),
+        }
+    }
+
+    /// Keeps what was made of [`Moment::get`]'s tensor in place.
+    fn set(&mut self, tensor: &Tensor) {
+        if let Moment::EightBit(blocks) = self {
+            blocks.set(tensor);
         }
     }
 }
@@ -207,23 +256,25 @@ pub(super) fn full_precision(kind: Kind) -> Kind {
     }
 }
 
-/// Scales all gradients by `min(1, max_norm / (norm + 1e-6))` and returns the norm before that: the 2-norm of all
-/// gradients as one vector (`torch/nn/utils/clip_grad.py`), summed in float32 or better.
+/// The 2-norm of all gradients as one vector (`torch/nn/utils/clip_grad.py`), summed in float32 or better. Parameters
+/// without a gradient count as 0; none at all gives 0.
+pub fn grad_norm<'a>(params: impl IntoIterator<Item = &'a Tensor>) -> f64 {
+    let _no_grad = tch::no_grad_guard();
+    let norm = |grad: Tensor| grad.norm_scalaropt_dtype(2, full_precision(grad.kind()));
+    let norms: Vec<Tensor> = params.into_iter().map(Tensor::grad).filter(Tensor::defined).map(norm).collect();
+    if norms.is_empty() { 0.0 } else { Tensor::stack(&norms, 0).norm().double_value(&[]) }
+}
+
+/// Scales all gradients by `min(1, max_norm / (norm + 1e-6))` and returns the [`grad_norm`] before that.
 ///
 /// A norm that is not finite is returned with the gradients untouched: the caller decides whether to skip the step.
-/// Parameters without a gradient count as 0; none at all gives 0.
 pub fn clip_grad_norm<'a>(params: impl IntoIterator<Item = &'a Tensor>, max_norm: f64) -> f64 {
-    let _no_grad = tch::no_grad_guard();
-    let mut grads: Vec<Tensor> = params.into_iter().map(Tensor::grad).filter(Tensor::defined).collect();
-    if grads.is_empty() {
-        return 0.0;
-    }
-    let norms: Vec<Tensor> =
-        grads.iter().map(|grad| grad.norm_scalaropt_dtype(2, full_precision(grad.kind()))).collect();
-    let norm = Tensor::stack(&norms, 0).norm().double_value(&[]);
+    let params: Vec<&Tensor> = params.into_iter().collect();
+    let norm = grad_norm(params.iter().copied());
     let coefficient = max_norm / (norm + 1e-6);
     if norm.is_finite() && coefficient < 1.0 {
-        for grad in &mut grads {
+        let _no_grad = tch::no_grad_guard();
+        for mut grad in params.into_iter().map(Tensor::grad).filter(Tensor::defined) {
             let _ = grad.g_mul_scalar_(coefficient);
         }
     }

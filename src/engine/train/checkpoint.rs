@@ -27,8 +27,41 @@ pub struct TrainerState {
     pub trainer: String,
     /// [`fingerprint`] of the model that was trained.
     pub model: String,
-    /// The options and data that decide the order of the steps; resuming with others would not continue this run.
+    /// The options and data that decide the steps; resuming with others would not continue this run.
     pub identity: Value,
+    /// The best evaluation so far, and the name of its checkpoint's folder beside this one, where one was kept.
+    #[serde(default)]
+    pub best_metric: Option<f64>,
+    #[serde(default)]
+    pub best_model_checkpoint: Option<String>,
+    /// Evaluations since the best one.
+    #[serde(default)]
+    pub evaluations_without_gain: u64,
+    /// Whether early stopping has ended the run.
+    #[serde(default)]
+    pub stopped_early: bool,
+    /// What a loss spike is told from: the losses of the last steps.
+    #[serde(default)]
+    pub recent_losses: Vec<f64>,
+}
+
+impl TrainerState {
+    /// The state before the first step.
+    pub fn new(trainer: &str, model: &Model, max_steps: u64, identity: Value) -> Self {
+        TrainerState {
+            global_step: 0,
+            max_steps,
+            log_history: Vec::new(),
+            trainer: trainer.to_string(),
+            model: fingerprint(model),
+            identity,
+            best_metric: None,
+            best_model_checkpoint: None,
+            evaluations_without_gain: 0,
+            stopped_early: false,
+            recent_losses: Vec::new(),
+        }
+    }
 }
 
 /// Whether to continue a run: `true` from the newest checkpoint of the output folder, or a checkpoint's path.
@@ -42,6 +75,43 @@ pub enum Resume {
 impl Default for Resume {
     fn default() -> Self {
         Resume::Newest(false)
+    }
+}
+
+/// Whether to continue a run, and whether although something has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(untagged, expecting = "expected true, false or \"force\"")]
+pub enum Continue {
+    Unchanged(bool),
+    Although(Force),
+}
+
+/// The word for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Force {
+    Force,
+}
+
+impl Default for Continue {
+    fn default() -> Self {
+        Continue::Unchanged(false)
+    }
+}
+
+impl Continue {
+    pub fn forced(self) -> bool {
+        self == Continue::Although(Force::Force)
+    }
+
+    /// The checkpoint to continue from, if any: the one that `from` names, else with `true` or `"force"` the newest.
+    pub fn find(self, from: &Resume, output_dir: &Path) -> Result<Option<PathBuf>> {
+        match (self, from) {
+            (Continue::Unchanged(true) | Continue::Although(_), Resume::Newest(_)) => {
+                Resume::Newest(true).find(output_dir)
+            }
+            _ => from.find(output_dir),
+        }
     }
 }
 
@@ -63,7 +133,10 @@ impl Resume {
 
 /// Writes `checkpoint-{step}` under `output_dir`: model or adapter, optimizer, state and whatever `more` adds. The
 /// folder is filled under another name and renamed, so that a checkpoint that exists is whole. Beyond `limit`
-/// checkpoints (0: no limit) the oldest are removed, never the one just written.
+/// checkpoints (0: no limit) the oldest are removed, never the one just written nor the best.
+///
+/// Steps only rise, so a checkpoint of a later step is of a run that went on from here before, or of another one. It is
+/// renamed: resuming from the newest must not go back to it.
 pub fn save(
     output_dir: &Path,
     model: &Model,
@@ -72,23 +145,42 @@ pub fn save(
     limit: usize,
     more: &dyn Fn(&Path) -> Result<()>,
 ) -> Result<PathBuf> {
-    let path = output_dir.join(format!("checkpoint-{}", state.global_step));
-    let unfinished = output_dir.join(format!(".unfinished-checkpoint-{}", state.global_step));
-    remove(&unfinished)?;
-    file::create_folder(&unfinished)?;
-    save_model(model, &unfinished)?;
-    safetensors::write(unfinished.join(OPTIMIZER), &optimizer.state())?;
-    more(&unfinished)?;
-    let text = serde_json::to_string_pretty(state).map_err(|e| Error::file(&path, e))?;
-    file::write_atomic(unfinished.join(STATE), text.as_bytes())?;
-    remove(&path)?;
-    std::fs::rename(&unfinished, &path).map_err(|e| Error::file(&path, e))?;
+    let path = write_folder(output_dir, &name(state.global_step), &|folder| {
+        save_model(model, folder)?;
+        safetensors::write(folder.join(OPTIMIZER), &optimizer.state())?;
+        more(folder)?;
+        let text = serde_json::to_string_pretty(state).map_err(|e| Error::file(folder, e))?;
+        file::write_atomic(folder.join(STATE), text.as_bytes())
+    })?;
+    for (step, later) in all(output_dir)?.into_iter().filter(|(step, _)| *step > state.global_step) {
+        let aside = output_dir.join(format!("abandoned-{}", name(step)));
+        remove(&aside)?;
+        std::fs::rename(&later, &aside).map_err(|e| Error::file(&later, e))?;
+        tracing::warn!("{} belongs to a run that was left: it is {} now", later.display(), aside.display());
+    }
     if limit > 0 {
         let mut others = all(output_dir)?;
-        others.retain(|(_, other)| *other != path);
+        let best = state.best_model_checkpoint.as_ref().map(|name| output_dir.join(name));
+        others.retain(|(_, other)| *other != path && Some(other) != best.as_ref());
         others.truncate(others.len().saturating_sub(limit - 1));
         others.iter().try_for_each(|(_, old)| remove(old))?;
     }
+    Ok(path)
+}
+
+/// The name of the folder of the checkpoint after `step`.
+pub fn name(step: u64) -> String {
+    format!("checkpoint-{step}")
+}
+
+/// A folder below `output_dir` that `fill` fills under another name first, so that whoever finds it finds it whole.
+pub fn write_folder(output_dir: &Path, name: &str, fill: &dyn Fn(&Path) -> Result<()>) -> Result<PathBuf> {
+    let (path, unfinished) = (output_dir.join(name), output_dir.join(format!(".unfinished-{name}")));
+    remove(&unfinished)?;
+    file::create_folder(&unfinished)?;
+    fill(&unfinished)?;
+    remove(&path)?;
+    std::fs::rename(&unfinished, &path).map_err(|e| Error::file(&path, e))?;
     Ok(path)
 }
 
@@ -97,8 +189,9 @@ pub fn save_model(model: &Model, folder: &Path) -> Result<()> {
     if model.lora().is_some() { model.save_adapter(folder) } else { model.save(folder) }
 }
 
-/// Reads a checkpoint's state and checks that it belongs to this trainer, model and run.
-pub fn open(path: &Path, expected: &TrainerState) -> Result<TrainerState> {
+/// Reads a checkpoint's state and checks that it belongs to this trainer, model and run. `force` goes on although model,
+/// data or settings have changed, and says which.
+pub fn open(path: &Path, expected: &TrainerState, force: bool) -> Result<TrainerState> {
     let file = path.join(STATE);
     let text = std::fs::read_to_string(&file).map_err(|e| file::unreadable(&file, &e))?;
     let state: TrainerState =
@@ -107,27 +200,48 @@ pub fn open(path: &Path, expected: &TrainerState) -> Result<TrainerState> {
         let problem = format!("is a checkpoint of trainer.{}, not of trainer.{}", state.trainer, expected.trainer);
         return Err(Error::file(path, problem));
     }
+    let mut changes = Vec::new();
     if state.model != expected.model {
-        return Err(Error::File {
-            path: path.to_path_buf(),
-            problem: "is a checkpoint of another model (base weights, shape or adapter differ)".to_string(),
-        });
+        changes.push("is a checkpoint of another model (base weights, shape or adapter differ)".to_string());
     }
-    if let Some(key) = difference(&state.identity, &expected.identity) {
-        let was = state.identity.get(&key).unwrap_or(&Value::Null);
-        let is = expected.identity.get(&key).unwrap_or(&Value::Null);
-        return Err(Error::file(path, format!("was made with {key} = {was}, this run has {is}")));
+    let changed = changes_between(&state.identity, &expected.identity);
+    if !changed.is_empty() {
+        changes.push(format!("was made with {}", changed.join("; with ")));
     }
-    Ok(state)
+    match changes.join(", and ") {
+        none if none.is_empty() => {}
+        text if force => tracing::warn!("{} {text}; going on all the same, as resume = \"force\" asks", path.display()),
+        text => {
+            let hint = "resume = \"force\" goes on all the same; it is not the same run any more";
+            return Err(Error::hinted(format!("{}: {text}", path.display()), hint));
+        }
+    }
+    Ok(TrainerState { identity: expected.identity.clone(), model: expected.model.clone(), ..state })
+}
+
+/// `key = was, this run has is` for everything that differs.
+fn changes_between(was: &Value, is: &Value) -> Vec<String> {
+    let (Some(was), Some(is)) = (was.as_object(), is.as_object()) else { return Vec::new() };
+    let missing = Value::Null;
+    let value = |of: &serde_json::Map<String, Value>, key: &String| of.get(key).unwrap_or(&missing).clone();
+    let new = is.keys().filter(|key| !was.contains_key(*key));
+    let differing = was.keys().chain(new).filter(|key| value(was, key) != value(is, key));
+    differing.map(|key| format!("{key} = {}, this run has {}", value(was, key), value(is, key))).collect()
 }
 
 /// Puts the saved weights into the model's own tensors, and the saved state into the optimizer.
 pub fn restore(path: &Path, model: &Model, optimizer: &mut AdamW) -> Result<()> {
+    restore_weights(path, model)?;
+    optimizer.load_state(&safetensors::read(path.join(OPTIMIZER))?).context(format!("resume from {}", path.display()))
+}
+
+/// Puts the saved weights into the model's own tensors.
+pub fn restore_weights(path: &Path, model: &Model) -> Result<()> {
     let saved = saved_weights(path)?;
     for (name, parameter) in model.trainable() {
-        copy_into(&saved, &name, parameter).context(format!("resume from {}", path.display()))?;
+        copy_into(&saved, &name, parameter).context(format!("take the weights of {}", path.display()))?;
     }
-    optimizer.load_state(&safetensors::read(path.join(OPTIMIZER))?).context(format!("resume from {}", path.display()))
+    Ok(())
 }
 
 /// Copies the saved tensor of that name into `parameter`.
@@ -208,10 +322,4 @@ fn remove(path: &Path) -> Result<()> {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::file(path, e)),
         _ => Ok(()),
     }
-}
-
-/// The first key whose value differs.
-fn difference(a: &Value, b: &Value) -> Option<String> {
-    let (a, b) = (a.as_object()?, b.as_object()?);
-    a.keys().chain(b.keys()).find(|key| a.get(*key) != b.get(*key)).cloned()
 }

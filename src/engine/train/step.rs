@@ -1,13 +1,20 @@
 //! The one step loop. It is blind to the algorithm: a rule turns log-probs, entropies and values of the trained tokens
 //! into a loss, and everything else is the same for SFT and PPO.
+//!
+//! A step is the gradient of all its sequences, batch by batch, and then one update. A batch for which there is no
+//! memory is split and the gradient begun anew, so that the result is that of any other split.
 
+use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
 use super::adamw::{AdamW, clip_grad_norm};
-use super::batch::{Batch, Sequence, split};
+use super::batch::{Batch, Batching, Sequence, Shape};
+use super::neftune;
+use crate::engine::model::head::{Head, LOGITS_AT_ONCE, Scores};
+use crate::engine::model::qwen3::pull_back;
 use crate::engine::model::value_head::ValueHead;
 use crate::engine::model::{Mode, Model};
-use crate::engine::{Error, Result};
+use crate::engine::{Error, Result, refusal};
 
 /// What is trained, and how its forward pass runs.
 pub struct Policy<'a> {
@@ -16,32 +23,29 @@ pub struct Policy<'a> {
     /// Log-probs are those of `log_softmax(logits / temperature)`.
     pub temperature: f64,
     pub gradient_checkpointing: bool,
+    pub entropy: Entropy,
+    /// Decides memory, and nothing else but rounding: see [`Head`].
+    pub logits_at_once: i64,
+}
+
+/// What a rule asks of the entropy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Entropy {
+    Unused,
+    /// Nothing flows back through it.
+    Reported,
+    Trained,
 }
 
 /// What the policy says of a batch's N trained tokens.
 pub struct Outputs {
     /// `[N]` float32
     pub logprobs: Tensor,
+    /// `[N]` float32, in nats, unless it is [`Entropy::Unused`].
+    pub entropy: Option<Tensor>,
     /// `[N]` float32, where there is a value head: the value of the state before each token.
     pub values: Option<Tensor>,
-    /// `[N, V]` float32
-    distribution: Tensor,
-}
-
-impl Outputs {
-    /// Per token, in nats, `[N]`.
-    pub fn entropy(&self) -> Tensor {
-        entropy(&self.distribution)
-    }
-
-    /// As [`Outputs::entropy`], but nothing flows back through it.
-    pub fn detached_entropy(&self) -> Tensor {
-        entropy(&self.distribution.detach())
-    }
-}
-
-fn entropy(log_softmax: &Tensor) -> Tensor {
-    -(log_softmax.exp() * log_softmax).sum_dim_intlist(-1, false, Kind::Float)
 }
 
 /// A batch's part of the step's loss, and named sums for the report.
@@ -50,6 +54,44 @@ pub struct Loss {
     pub value: Tensor,
     /// Scalar tensors, summed over the step's batches.
     pub sums: Vec<(&'static str, Tensor)>,
+}
+
+/// Turns outputs into a loss; the number is the step's denominator.
+pub type Rule<'a> = &'a dyn Fn(&Outputs, &Batch, f64) -> Loss;
+
+/// How one optimizer step is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct StepSettings {
+    pub batching: Batching,
+    /// No batch of more tokens than this, padding included: what memory was found to hold.
+    pub fits: usize,
+    /// The schedule's factor on every group's rate.
+    pub learning_rate_factor: f64,
+    /// Where gradients are clipped; `None` does not clip.
+    pub max_grad_norm: Option<f64>,
+    /// Decides dropout and noise.
+    pub seed: i64,
+    /// α of the noise on embeddings, where there is one.
+    pub neftune_noise_alpha: Option<f64>,
+}
+
+impl Default for StepSettings {
+    fn default() -> Self {
+        StepSettings {
+            batching: Batching::Sequences(8, Shape::Padded),
+            fits: usize::MAX,
+            learning_rate_factor: 1.0,
+            max_grad_norm: None,
+            seed: 0,
+            neftune_noise_alpha: None,
+        }
+    }
+}
+
+impl StepSettings {
+    fn batch_seed(&self, batch: usize) -> i64 {
+        self.seed.wrapping_add(1000 * batch as i64)
+    }
 }
 
 /// What an optimizer step reports.
@@ -61,6 +103,10 @@ pub struct StepReport {
     pub grad_norm: f64,
     /// The denominator: trained tokens over all batches of the step.
     pub tokens: usize,
+    /// Whether parameters were updated: not where a sum or the gradient is not finite. The gradient is then still there.
+    pub taken: bool,
+    /// [`StepSettings::fits`], or less where memory ran out on the way.
+    pub fits: usize,
 }
 
 impl StepReport {
@@ -69,96 +115,237 @@ impl StepReport {
     }
 }
 
-impl Policy<'_> {
-    /// A forward pass without gradients.
-    pub fn look(&self, batch: &Batch) -> Outputs {
+impl<'a> Policy<'a> {
+    /// A policy without a value head, at temperature 1.
+    pub fn new(model: &'a Model) -> Self {
+        Policy {
+            model,
+            value_head: None,
+            temperature: 1.0,
+            gradient_checkpointing: false,
+            entropy: Entropy::Unused,
+            logits_at_once: LOGITS_AT_ONCE,
+        }
+    }
+
+    pub fn head(&self) -> Head<'_> {
+        Head { net: &self.model.net, temperature: self.temperature, logits_at_once: self.logits_at_once }
+    }
+
+    /// Hidden states at the positions that predict trained tokens, `[N, C]`, without gradients.
+    pub fn look(&self, batch: &Batch) -> Tensor {
         let _no_grad = tch::no_grad_guard();
-        self.outputs(&self.model.net.hidden(&batch.ids, Mode::Inference), batch)
+        let hidden = self.model.net.hidden_of(&batch.ids, batch.layout(None), Mode::Inference);
+        hidden.flatten(0, 1).index_select(0, &batch.at)
     }
 
-    /// `hidden`: `[B, T, C]`. The head works on the trained tokens alone.
-    pub fn outputs(&self, hidden: &Tensor, batch: &Batch) -> Outputs {
-        let picked = hidden.flatten(0, 1).index_select(0, &batch.at);
-        let logits = self.model.net.logits(&picked).to_kind(Kind::Float);
-        let logits = if self.temperature == 1.0 { logits } else { logits / self.temperature };
-        let distribution = logits.log_softmax(-1, Kind::Float);
-        Outputs {
-            logprobs: distribution.gather(-1, &batch.targets.unsqueeze(-1), false).squeeze_dim(-1),
-            values: self.value_head.map(|head| head.forward(&picked)),
-            distribution,
-        }
-    }
-
-    /// Adds a batch's gradient to what the parameters hold. `seed` decides dropout.
-    fn accumulate(
-        &self,
-        batch: &Batch,
-        seed: i64,
-        rule: &dyn Fn(&Outputs, &Batch) -> Loss,
-    ) -> Vec<(&'static str, Tensor)> {
-        let mode = Mode::Training { seed };
+    /// Adds a batch's gradient to what the parameters hold. `seed` decides dropout and noise.
+    fn accumulate(&self, batch: &Batch, noise: Option<&Tensor>, seed: i64, rule: &dyn Fn(&Outputs) -> Loss) -> Sums {
+        let (mode, layout) = (Mode::Training { seed }, batch.layout(noise));
         if self.gradient_checkpointing {
-            let pass = self.model.net.hidden_checkpointed(&batch.ids, mode);
-            let loss = rule(&self.outputs(&pass.hidden, batch), batch);
-            loss.value.backward();
+            let pass = self.model.net.hidden_checkpointed(&batch.ids, layout, mode);
+            let sums = self.backward(&pass.hidden, batch, rule);
             pass.backward();
-            loss.sums
+            sums
         } else {
-            let loss = rule(&self.outputs(&self.model.net.hidden(&batch.ids, mode), batch), batch);
-            loss.value.backward();
-            loss.sums
+            self.backward(&self.model.net.hidden_of(&batch.ids, layout, mode), batch, rule)
         }
     }
 
-    /// One optimizer step over `sequences`, in batches of at most `batch_size`.
+    /// The rule's loss and its gradient down to `hidden`, `[B, T, C]`, and on through its graph. The head works on the
+    /// trained tokens alone.
+    fn backward(&self, hidden: &Tensor, batch: &Batch, rule: &dyn Fn(&Outputs) -> Loss) -> Sums {
+        let picked = hidden.flatten(0, 1).index_select(0, &batch.at);
+        let head = self.head();
+        if head.at_once(picked.size()[0]) {
+            let entropy = (self.entropy != Entropy::Unused).then_some(self.entropy == Entropy::Trained);
+            let Scores { logprobs, entropy } = head.scores(&picked, &batch.targets, entropy);
+            let loss = rule(&Outputs { logprobs, entropy, values: self.values(&picked) });
+            loss.value.backward();
+            return Sums::of(loss.sums);
+        }
+        // The loss as a function of the scores, then the scores as a function of the hidden states, chunk by chunk.
+        let leaf = picked.detach().set_requires_grad(true);
+        let scores = head.scores_in_chunks(&leaf, &batch.targets, self.entropy != Entropy::Unused);
+        let logprobs = scores.logprobs.set_requires_grad(true);
+        let entropy = scores.entropy.map(|entropy| entropy.set_requires_grad(self.entropy == Entropy::Trained));
+        let outputs = Outputs { logprobs, entropy, values: self.values(&leaf) };
+        let loss = rule(&outputs);
+        loss.value.backward();
+        let entropy_grad = outputs.entropy.as_ref().map(Tensor::grad).filter(Tensor::defined);
+        let mut gradient = head.pull_back(&leaf, &batch.targets, &outputs.logprobs.grad(), entropy_grad.as_ref());
+        if leaf.grad().defined() {
+            gradient += leaf.grad();
+        }
+        pull_back(&picked, &gradient);
+        Sums::of(loss.sums)
+    }
+
+    fn values(&self, picked: &Tensor) -> Option<Tensor> {
+        self.value_head.map(|head| head.forward(picked))
+    }
+
+    /// One optimizer step over `sequences`.
     ///
     /// The rule hears the denominator, the trained tokens of all sequences, before the first batch: splitting the
-    /// sequences differently changes nothing but rounding. A step whose gradient is not finite is not taken.
+    /// sequences differently changes nothing but rounding (and what dropout and noise draw). A step whose numbers are not
+    /// finite is not taken.
     pub fn step(
         &self,
         optimizer: &mut AdamW,
         sequences: &[&Sequence],
         settings: &StepSettings,
-        rule: &dyn Fn(&Outputs, &Batch, f64) -> Loss,
+        rule: Rule,
     ) -> Result<StepReport> {
+        let mut report = self.gradient(optimizer, sequences, settings, rule)?;
+        report.grad_norm = clip_grad_norm(optimizer.params(), settings.max_grad_norm.unwrap_or(f64::INFINITY));
+        report.taken = report.grad_norm.is_finite() && report.sums.iter().all(|(_, sum)| sum.is_finite());
+        if report.taken {
+            optimizer.step(settings.learning_rate_factor);
+        }
+        Ok(report)
+    }
+
+    /// The gradient of a step in the parameters, and its sums, without an update.
+    pub fn gradient(
+        &self,
+        optimizer: &mut AdamW,
+        sequences: &[&Sequence],
+        settings: &StepSettings,
+        rule: Rule,
+    ) -> Result<StepReport> {
+        self.check_lengths(sequences)?;
         let tokens: usize = sequences.iter().map(|sequence| sequence.trained().count()).sum();
-        let denominator = tokens.max(1) as f64;
-        optimizer.zero_grad();
-        let mut sums: Vec<(&'static str, f64)> = Vec::new();
-        for (i, places) in split(sequences, settings.batch_size).iter().enumerate() {
-            let batch = Batch::new(sequences, places, self.model.net.device());
-            if batch.tokens() == 0 {
-                continue;
+        let mut fits = settings.fits;
+        loop {
+            // From zero every time: a batch that failed has left a part of its gradient.
+            optimizer.zero_grad();
+            let batches = within(fits, settings.batching, sequences);
+            match self.accumulate_all(sequences, &batches, settings, tokens.max(1) as f64, rule) {
+                Ok(sums) => return Ok(StepReport { sums: sums.numbers, tokens, fits, ..StepReport::default() }),
+                Err((error, places)) => fits = smaller(error, settings.batching, sequences, &places)?,
             }
-            let seed = settings.seed.wrapping_add(1000 * i as i64);
-            for (name, sum) in self.accumulate(&batch, seed, &|outputs, batch| rule(outputs, batch, denominator)) {
-                let sum = sum.double_value(&[]);
-                match sums.iter_mut().find(|(known, _)| *known == name) {
-                    Some((_, total)) => *total += sum,
-                    None => sums.push((name, sum)),
+        }
+    }
+
+    /// All batches, or the error of one and that batch's places.
+    fn accumulate_all(
+        &self,
+        sequences: &[&Sequence],
+        batches: &[Vec<usize>],
+        settings: &StepSettings,
+        denominator: f64,
+        rule: Rule,
+    ) -> std::result::Result<Sums, (Error, Vec<usize>)> {
+        let mut sums = Sums::default();
+        for (i, places) in batches.iter().enumerate() {
+            let seed = settings.batch_seed(i);
+            // Running out of memory is a panic of tch. What the batch held is dropped on the way out.
+            let outcome = refusal::attempt(|| {
+                let batch = Batch::new(sequences, places, settings.batching.shape(), self.model.net.device());
+                if batch.tokens() == 0 {
+                    return Ok(Sums::default());
                 }
-            }
+                let noise = settings
+                    .neftune_noise_alpha
+                    .map(|alpha| neftune::noise(&self.model.net, sequences, places, &batch, alpha, settings.seed));
+                Ok(self.accumulate(&batch, noise.as_ref(), seed, &|outputs| rule(outputs, &batch, denominator)))
+            });
+            sums.add(outcome.map_err(|error| (error, places.clone()))?);
         }
-        let grad_norm = clip_grad_norm(optimizer.params(), settings.max_grad_norm);
-        if !grad_norm.is_finite() {
-            return Err(Error::hinted(
-                "the gradient is not finite, so this step was not taken",
-                "lower learning_rate, or look at the last records in the data",
-            ));
+        Ok(sums)
+    }
+
+    /// For every batch of a step its sequences' places and the norms of what goes into each layer, and last into the
+    /// final norm.
+    pub fn activations(&self, sequences: &[&Sequence], settings: &StepSettings) -> Result<Vec<(Vec<usize>, Vec<f64>)>> {
+        let _no_grad = tch::no_grad_guard();
+        let batches = within(settings.fits, settings.batching, sequences).into_iter().enumerate();
+        let norms = |(i, places): (usize, Vec<usize>)| {
+            refusal::attempt(|| {
+                let batch = Batch::new(sequences, &places, settings.batching.shape(), self.model.net.device());
+                let seed = settings.batch_seed(i);
+                let noise = settings
+                    .neftune_noise_alpha
+                    .map(|alpha| neftune::noise(&self.model.net, sequences, &places, &batch, alpha, settings.seed));
+                let layout = batch.layout(noise.as_ref());
+                let pass = self.model.net.hidden_checkpointed(&batch.ids, layout, Mode::Training { seed });
+                let norms = pass.inputs().map(|x| x.to_kind(Kind::Float).norm().double_value(&[])).collect();
+                Ok((places, norms))
+            })
+        };
+        batches.map(norms).collect()
+    }
+
+    fn check_lengths(&self, sequences: &[&Sequence]) -> Result<()> {
+        let context = self.model.net.config.max_position_embeddings;
+        match sequences.iter().find(|sequence| sequence.ids.len() as i64 > context) {
+            None => Ok(()),
+            Some(sequence) => Err(Error::message(format!(
+                "a sequence of {} tokens is longer than this model's context of {context} (max_position_embeddings)",
+                sequence.ids.len()
+            ))),
         }
-        optimizer.step(settings.learning_rate_factor);
-        Ok(StepReport { sums, grad_norm, tokens })
     }
 }
 
-/// How one optimizer step is taken.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct StepSettings {
-    /// Sequences per forward pass: decides memory and speed, not results.
-    pub batch_size: usize,
-    /// The schedule's factor on every group's rate.
-    pub learning_rate_factor: f64,
-    pub max_grad_norm: f64,
-    /// Decides dropout.
-    pub seed: i64,
+/// Batches of at most `fits` tokens, padding included: those that are larger are halved until they fit or hold one
+/// sequence.
+fn within(fits: usize, batching: Batching, sequences: &[&Sequence]) -> Vec<Vec<usize>> {
+    let mut whole = batching.split(sequences);
+    whole.reverse();
+    let mut batches = Vec::new();
+    while let Some(batch) = whole.pop() {
+        if batch.len() > 1 && batching.area(sequences, &batch) > fits {
+            let (first, second) = batch.split_at(batch.len().div_ceil(2));
+            whole.extend([second.to_vec(), first.to_vec()]);
+        } else {
+            batches.push(batch);
+        }
+    }
+    batches
+}
+
+/// What fits after `places` did not; any other error, and one that a split cannot help, goes on.
+fn smaller(error: Error, batching: Batching, sequences: &[&Sequence], places: &[usize]) -> Result<usize> {
+    let area = batching.area(sequences, places);
+    if !error.is_out_of_memory() {
+        return Err(error);
+    }
+    if places.len() < 2 {
+        let action =
+            format!("a single sequence of {area} tokens (gradient_checkpointing or a smaller max_length may help)");
+        return Err(error.within(action));
+    }
+    tracing::warn!(
+        "{error}: a batch of {} sequences, {area} tokens, is split in two, now and from now on; the step's result is the same",
+        places.len()
+    );
+    Ok(area - 1)
+}
+
+/// Named numbers, summed over batches.
+#[derive(Default)]
+struct Sums {
+    numbers: Vec<(&'static str, f64)>,
+}
+
+impl Sums {
+    fn of(tensors: Vec<(&'static str, Tensor)>) -> Self {
+        Sums {
+            numbers: tensors
+                .into_iter()
+                .map(|(name, sum)| (name, sum.to_kind(Kind::Double).double_value(&[])))
+                .collect(),
+        }
+    }
+
+    fn add(&mut self, other: Sums) {
+        for (name, sum) in other.numbers {
+            match self.numbers.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, total)) => *total += sum,
+                None => self.numbers.push((name, sum)),
+            }
+        }
+    }
 }

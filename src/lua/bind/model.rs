@@ -6,10 +6,11 @@ use std::rc::Rc;
 use mlua::{AnyUserData, Lua, MultiValue, Table, UserData, UserDataMethods, Value};
 use serde::Deserialize;
 use serde_json::json;
+use tch::Kind;
 
 use super::tokenizer::{TokenizerHandle, messages};
 use crate::engine::generate::{GenerateOptions, Generation, generate};
-use crate::engine::model::{LoraOptions, Model, ModelShape, Quantization, Scheme, lora};
+use crate::engine::model::{LoraOptions, Model, ModelShape, Quantization, SaveOptions, Scheme, lora};
 use crate::engine::text::Conversation;
 use crate::engine::{Error, Result, device, hub, plan};
 use crate::lua::args::Args;
@@ -78,6 +79,9 @@ fn closed() -> mlua::Error {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct LoadOptions {
+    /// As transformers 5 names it.
+    dtype: Option<String>,
+    /// As transformers 4 names it.
     torch_dtype: Option<String>,
     device: String,
     quantize: Option<Scheme>,
@@ -86,11 +90,28 @@ struct LoadOptions {
 
 impl Default for LoadOptions {
     fn default() -> Self {
-        LoadOptions { torch_dtype: None, device: "auto".to_string(), quantize: None, double_quantize: false }
+        LoadOptions {
+            dtype: None,
+            torch_dtype: None,
+            device: "auto".to_string(),
+            quantize: None,
+            double_quantize: false,
+        }
     }
 }
 
 impl LoadOptions {
+    fn kind(&self) -> Result<Option<Kind>> {
+        match (&self.dtype, &self.torch_dtype) {
+            (Some(_), Some(other)) => {
+                Err(Error::option("torch_dtype", "nothing beside dtype, which means the same", format!("\"{other}\"")))
+            }
+            (Some(name), None) => device::dtype("dtype", name).map(Some),
+            (None, Some(name)) => device::dtype("torch_dtype", name).map(Some),
+            (None, None) => Ok(None),
+        }
+    }
+
     fn quantization(&self) -> Result<Option<Quantization>> {
         match (self.quantize, self.double_quantize) {
             (Some(scheme), double) => Quantization::new(scheme, double).map(Some),
@@ -106,7 +127,7 @@ fn load(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
     let options: LoadOptions = options::read("model.load", args.optional_table("options")?)?;
     args.finish()?;
     let loaded = heap::guard(lua, "model.load", || {
-        let kind = options.torch_dtype.as_deref().map(device::dtype).transpose()?;
+        let kind = options.kind()?;
         let device = device::device(&options.device)?;
         let quantization = options.quantization()?;
         if !plan::active() {
@@ -211,9 +232,16 @@ impl UserData for ModelHandle {
                 this.count(lua)
             });
         }
+        methods.add_method("save", |_, this, values: MultiValue| {
+            let mut args = Args::new("model:save", values);
+            let folder = args.string("folder")?;
+            let options: SaveOptions = options::read("model:save", args.optional_table("options")?)?;
+            args.finish()?;
+            let mut model = this.borrow_mut()?;
+            report::guard_in("model:save", || save(&mut model, folder, &options))
+        });
         for (name, argument, act) in [
-            ("save", "folder", save as fn(&mut Model, String) -> Result<()>),
-            ("save_adapter", "folder", |model, folder| model.save_adapter(folder)),
+            ("save_adapter", "folder", (|model, folder| model.save_adapter(folder)) as fn(&mut Model, String) -> Result<()>),
             ("set_adapter", "adapter_name", |model, name| model.set_adapter(&name)),
             ("delete_adapter", "adapter_name", |model, name| model.delete_adapter(&name)),
         ] {
@@ -296,8 +324,8 @@ impl UserData for ModelHandle {
 }
 
 /// Saves the model and remembers where, as the base of adapters to come.
-fn save(model: &mut Model, folder: String) -> Result<()> {
-    model.save(&folder)?;
+fn save(model: &mut Model, folder: String, options: &SaveOptions) -> Result<()> {
+    model.save_with(&folder, options)?;
     model.set_source(folder);
     Ok(())
 }

@@ -14,7 +14,7 @@ use crate::engine::model::Model;
 use crate::engine::rl::options::PpoOptions;
 use crate::engine::rl::ppo::Ppo;
 use crate::engine::train::sft::{Sft, SftOptions, SftStep};
-use crate::engine::train::{changing, reading};
+use crate::engine::train::{bundle, changing, reading};
 use crate::engine::{Error, Result, cancel, plan};
 use crate::lua::args::{Args, kind};
 use crate::lua::options::Options;
@@ -24,6 +24,7 @@ pub fn module(lua: &Lua) -> mlua::Result<Table> {
     let table = lua.create_table()?;
     table.set("sft", lua.create_function(sft)?)?;
     table.set("ppo", lua.create_function(ppo)?)?;
+    table.set("replay", lua.create_function(replay)?)?;
     Ok(table)
 }
 
@@ -45,6 +46,7 @@ fn sft(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
     let mut table = Options::new(lua, "trainer.sft", Some(args.table("options")?))?;
     args.finish()?;
     let (data, on_step) = (table.take("data")?, table.take_function("on_step")?);
+    let eval_data = table.take("eval_data")?;
     let mut options: SftOptions = table.read()?;
     options.validate().map_err(|error| options::reject("trainer.sft", error))?;
     if data.is_nil() {
@@ -52,10 +54,28 @@ fn sft(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
         return Err(options::reject("trainer.sft", error));
     }
     let mut records = records("trainer.sft", "data", &data)?;
+    if options.eval_steps > 0 && eval_data.is_nil() {
+        let error =
+            Error::option("eval_data", "a JSON-lines file or a list of records, because of eval_steps", "nothing");
+        return Err(options::reject("trainer.sft", error));
+    }
+    let mut eval_records = match eval_data.is_nil() {
+        true => Vec::new(),
+        false => self::records("trainer.sft", "eval_data", &eval_data)?,
+    };
+    if !eval_records.is_empty() {
+        plan::cut::records(&mut eval_records);
+    }
     plan::cut::sft(&mut options, &mut records).map_err(|error| options::reject("trainer.sft", error))?;
     let sft = {
         let model = model.borrow()?;
-        report::guard_in("trainer.sft", || Sft::new(&model, &records, options))?
+        report::guard_in("trainer.sft", || {
+            let mut sft = Sft::new(&model, &records, options)?;
+            if !eval_records.is_empty() {
+                sft.evaluate_on(&model, &eval_records)?;
+            }
+            Ok(sft)
+        })?
     };
     with_callback(lua, SftHandle { model, sft: Rc::new(RefCell::new(sft)) }, on_step)
 }
@@ -111,6 +131,20 @@ fn ppo(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
         report::guard_in("trainer.ppo", || Ppo::new(&model, options))?
     };
     with_callback(lua, PpoHandle { model, ppo: Rc::new(RefCell::new(ppo)) }, on_iteration)
+}
+
+/// Takes a step that was kept because its numbers were not finite, once more.
+fn replay(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
+    let mut args = Args::new("trainer.replay", values);
+    let model = args.userdata::<ModelHandle>("model")?.clone();
+    let folder = PathBuf::from(args.string("folder")?);
+    args.finish()?;
+    let model = model.borrow()?;
+    let replay = report::guard(|| match bundle::trainer(&folder)?.as_str() {
+        "ppo" => Ppo::replay(&model, &folder),
+        _ => Sft::replay(&model, &folder),
+    })?;
+    to_table(lua, &replay)
 }
 
 /// A struct or map of numbers as a Lua table.
@@ -190,7 +224,13 @@ impl UserData for SftHandle {
             let mut records = records("sft:evaluate", "records", &data)?;
             plan::cut::records(&mut records);
             let model = this.model.borrow()?;
-            report::guard(|| reading(&this.sft)?.evaluate(&model, &records))
+            let evaluation = report::guard(|| reading(&this.sft)?.evaluate(&model, &records))?;
+            Ok((evaluation.eval_loss, evaluation.eval_accuracy))
+        });
+        methods.add_method("preflight", |lua, this, values: MultiValue| {
+            Args::new("sft:preflight", values).finish()?;
+            let model = this.model.borrow()?;
+            to_table(lua, &report::guard(|| changing(&this.sft)?.preflight(&model))?)
         });
         methods.add_method("save", |_, this, values: MultiValue| {
             Args::new("sft:save", values).finish()?;

@@ -1,12 +1,10 @@
 //! The five environments of AgentGym and each one's conventions.
 
-use std::path::Path;
-
 use serde::{Deserialize, Serialize};
 
 use super::extract;
 use crate::engine::env::{Instructions, Parsed};
-use crate::engine::{Error, Result, file};
+use crate::engine::{Result, file};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -79,17 +77,12 @@ impl Kind {
         }
     }
 
-    /// The instructions: our own, or the user's. One line that ends like a text file's name, or is one, is read.
+    /// The instructions: our own, or the user's text or file.
     pub fn instructions(self, replacement: Option<&str>) -> Result<String> {
-        let Some(text) = replacement else {
-            return Ok(self.built_in_instructions().trim_end().to_string());
-        };
-        let path = Path::new(text);
-        let looks_like_a_file = path.extension().is_some_and(|extension| extension == "txt" || extension == "md");
-        if text.contains('\n') || !(looks_like_a_file || path.is_file()) {
-            return Ok(text.to_string());
+        match replacement {
+            None => Ok(self.built_in_instructions().trim_end().to_string()),
+            Some(given) => Instructions::given(given),
         }
-        std::fs::read_to_string(path).map_err(|error| Error::file(path, format!("instructions: {error}")))
     }
 
     /// What an evaluation records of them.

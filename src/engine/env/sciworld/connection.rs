@@ -37,11 +37,17 @@ impl Connection {
         Ok(Connection { reader: BufReader::new(stream), timeout })
     }
 
-    /// Sends commands at once and returns the reply line of each. After an error the connection is of no more use.
+    /// Sends commands and returns the reply line of each. After an error the connection is of no more use.
+    ///
+    /// One command at a time: py4j leaves Nagle's algorithm on, so a second reply would wait for the acknowledgement of
+    /// the first, which this end delays by 40 ms unless a command carries it.
     pub fn exchange(&mut self, commands: &[String]) -> Result<Vec<String>, Silence> {
-        self.reader.get_mut().write_all(commands.concat().as_bytes()).map_err(|e| self.write_failed(&e))?;
         let deadline = Instant::now() + self.timeout;
-        commands.iter().map(|_| self.line(deadline)).collect()
+        let reply = |command: &String| {
+            self.reader.get_mut().write_all(command.as_bytes()).map_err(|e| self.write_failed(&e))?;
+            self.line(deadline)
+        };
+        commands.iter().map(reply).collect()
     }
 
     fn line(&mut self, deadline: Instant) -> Result<String, Silence> {

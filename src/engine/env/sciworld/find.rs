@@ -51,8 +51,7 @@ pub fn jar(option: Option<&str>) -> Result<PathBuf> {
 
 /// Where `affine env setup sciworld` installs to: `~/.cache/affine/sciworld`, or below `XDG_CACHE_HOME`.
 pub fn setup_folder() -> Option<PathBuf> {
-    let cache = variable("XDG_CACHE_HOME").or_else(|| Some(variable("HOME")?.join(".cache")))?;
-    Some(cache.join("affine/sciworld"))
+    file::cache_folder("sciworld")
 }
 
 /// The jar inside a folder of Python packages.

@@ -34,7 +34,7 @@ use self::options::check_simplifications;
 use self::pool::{Instance, Lent};
 use self::tasks::Named;
 use super::agentgym::{Kind, opening};
-use super::{Description, Environment, Parsed, Step};
+use super::{Description, Environment, Instructions, Parsed, Step};
 use crate::engine::text::Message;
 use crate::engine::{Error, Result};
 
@@ -200,8 +200,16 @@ impl Environment for SciWorld {
         Ok(opening(Kind::SciWorld, &self.instructions, &self.episode()?.observation))
     }
 
+    fn instructions(&self) -> Option<Instructions> {
+        Some(Kind::SciWorld.which_instructions(&self.instructions))
+    }
+
     fn parse(&self, reply: &str) -> Result<Parsed> {
         Ok(Kind::SciWorld.parse(reply))
+    }
+
+    fn reply(&self, action: &str, thought: Option<&str>) -> String {
+        Kind::SciWorld.reply(action, thought)
     }
 
     /// The reward is what the score gained. A Java process that breaks ends the episode with an error.

@@ -1,5 +1,6 @@
 //! The options of ScienceWorld.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -37,7 +38,7 @@ pub struct SciWorldOptions {
     pub jar: Option<String>,
     /// Java's `java`; by default that of JAVA_HOME, or the one on the path.
     pub java: Option<String>,
-    /// The largest heap of the Java process in MiB, from 48 to 8192. A process takes up to 64 MiB more.
+    /// The largest heap of the Java process in MiB, from 48 to 8192. A process takes up to 84 MiB more.
     pub heap_mb: u32,
     /// Whether a task is the same episode every time. The simulator lets Java's identity hashes decide the order of
     /// things here and there; with this (`-XX:hashCode=2`) they are constant. Off is what upstream's processes do.
@@ -58,7 +59,7 @@ impl Default for SciWorldOptions {
             admissible: false,
             jar: None,
             java: None,
-            heap_mb: 96,
+            heap_mb: 64,
             deterministic: true,
             timeout: 120,
         }
@@ -97,13 +98,18 @@ impl SciWorldOptions {
     /// How to start the Java process; looks for Java and the jar.
     pub fn launch(&self) -> Result<Launch> {
         Ok(Launch {
-            java: find::java(self.java.as_deref())?,
-            jar: find::jar(self.jar.as_deref())?,
+            java: absolute(find::java(self.java.as_deref())?),
+            jar: absolute(find::jar(self.jar.as_deref())?),
             heap_mb: self.heap_mb,
             deterministic: self.deterministic,
             timeout: Duration::from_secs(self.timeout.into()),
         })
     }
+}
+
+/// The process runs in a folder of its own, where relative paths would lead elsewhere.
+fn absolute(path: PathBuf) -> PathBuf {
+    std::path::absolute(&path).unwrap_or(path)
 }
 
 /// Whether the simulator knows these simplifications; and, as in the Python wrapper, the electrical tasks refuse to be

@@ -12,7 +12,7 @@ use crate::engine::error::size_text;
 use crate::engine::{Error, Result, machine};
 
 /// What a Java process takes beside its heap, in MiB: classes, compiled code, stacks (measured with Java 17).
-const BESIDE_HEAP_MB: u64 = 64;
+const BESIDE_HEAP_MB: u64 = 84;
 
 /// Processes that are kept though no instance could need them at the moment.
 const MAX_IDLE: usize = 16;

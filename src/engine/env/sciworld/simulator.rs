@@ -192,7 +192,7 @@ impl Simulator {
         Ok(self.ask(&[command])?.pop().unwrap_or(Value::Nothing))
     }
 
-    /// The values of several calls, sent at once. All replies are read before the first exception among them is told.
+    /// The values of several calls. All replies are read before the first exception among them is told.
     fn ask(&mut self, commands: &[String]) -> Result<Vec<Value>> {
         if !self.usable {
             return Err(broken("the Java process is of no more use; call reset".to_string()));

@@ -41,6 +41,9 @@ pub const THERMOMETER: &str = "thermometer";
 
 const NOT_UNDERSTOOD: &str = "That is not an action.";
 
+/// An action with the one thing that it is done to.
+type WithOne = fn(Id) -> Action;
+
 /// Reads an action; the error is the observation. Case and spaces do not matter.
 pub fn read(world: &World, text: &str) -> Result<Action, String> {
     let words = text.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ");
@@ -82,7 +85,7 @@ pub fn read(world: &World, text: &str) -> Result<Action, String> {
             return named(name).map(Action::LookAt);
         }
     }
-    let simple: [(&str, fn(Id) -> Action); 5] = [
+    let simple: [(&str, WithOne); 5] = [
         ("pick up ", Action::PickUp),
         ("put down ", Action::PutDown),
         ("activate ", |id| Action::Switch(id, true)),

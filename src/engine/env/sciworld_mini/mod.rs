@@ -119,6 +119,10 @@ impl Environment for SciWorldMini {
         Ok(Kind::SciWorld.parse(reply))
     }
 
+    fn reply(&self, action: &str, thought: Option<&str>) -> String {
+        Kind::SciWorld.reply(action, thought)
+    }
+
     /// The reward is what the score gained.
     fn step(&mut self, action: &str) -> Result<Step> {
         let episode = self.episode.as_mut().ok_or_else(not_begun)?;
@@ -128,7 +132,7 @@ impl Environment for SciWorldMini {
         let observation = episode.act(action);
         let score = episode.task.score(&episode.world, &episode.progress);
         let reward = score - std::mem::replace(&mut episode.score, score);
-        episode.done = score < 0 || score >= 100;
+        episode.done = !(0..100).contains(&score);
         let mut info = Map::new();
         info.insert("moves".to_string(), json!(episode.moves));
         info.insert("admissible".to_string(), json!(actions::admissible(&episode.world)));

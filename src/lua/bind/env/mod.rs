@@ -1,5 +1,6 @@
 //! `affine.env`: environments by name, and the handle that a script plays with.
 
+mod abd;
 mod handle;
 mod native;
 mod serve;
@@ -8,10 +9,13 @@ use std::path::Path;
 
 use mlua::{AnyUserData, Function, Lua, MultiValue, Table, Value};
 
+use crate::engine::env::programs::generator::{Generator, GeneratorOptions};
+use crate::engine::rollout::prompt_hash;
+use crate::engine::text::Message;
 use crate::engine::{Error, file};
 use crate::lua::args::{Args, kind};
 use crate::lua::environment::LuaEnvironment;
-use crate::lua::{self, options, report, require};
+use crate::lua::{self, convert, options, report, require};
 pub use handle::{EnvironmentHandle, environments};
 
 /// The environments of the standard library that are written in Lua, and where each comes from.
@@ -22,6 +26,8 @@ pub fn module(lua: &Lua) -> mlua::Result<Table> {
     table.set("make", lua.create_function(make)?)?;
     table.set("built_in", lua.create_function(built_in)?)?;
     table.set("serve", lua.create_function(serve::serve)?)?;
+    table.set("prompt_hash", lua.create_function(hash)?)?;
+    table.set("generated", lua.create_function(generated)?)?;
     Ok(table)
 }
 
@@ -56,6 +62,28 @@ fn built_in(lua: &Lua, values: MultiValue) -> mlua::Result<Table> {
         rows.push(lua.create_table_from([("name", name), ("origin", origin)])?)?;
     }
     Ok(rows)
+}
+
+/// `env:prompt_hash` of messages that are at hand.
+fn hash(_: &Lua, values: MultiValue) -> mlua::Result<String> {
+    let mut args = Args::new("env.prompt_hash", values);
+    let messages = args.table("messages")?;
+    args.finish()?;
+    let messages: Vec<Message> = options::read_value("env.prompt_hash", "messages", &Value::Table(messages))?;
+    Ok(prompt_hash(&messages))
+}
+
+/// What ids 0 to count - 1 of the generator of programs hold; nothing is run.
+fn generated(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
+    let mut args = Args::new("env.generated", values);
+    let count = args.integer("count")?;
+    let options: GeneratorOptions = options::read("env.generated", args.optional_table("options")?)?;
+    args.finish()?;
+    let count = u64::try_from(count)
+        .map_err(|_| options::reject("env.generated", Error::option("count", "an integer of at least 0", count)))?;
+    let report = Generator::new(&options).map_err(|error| options::reject("env.generated", error))?;
+    let report = report::guard(|| report.report(0..count, None))?;
+    convert::to_lua(lua, &serde_json::to_value(report).map_err(mlua::Error::external)?)
 }
 
 /// The definition behind a name: a Lua file, a module of the user's, or one that ships here.

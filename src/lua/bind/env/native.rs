@@ -8,6 +8,7 @@ use crate::engine::env::Environment;
 use crate::engine::env::agentgym::client::{AgentGymClient, AgentGymOptions};
 use crate::engine::env::alfworld::AlfWorld;
 use crate::engine::env::babyai::BabyAi;
+use crate::engine::env::ded::Ded;
 use crate::engine::env::sat::Sat;
 use crate::engine::env::sciworld::SciWorld;
 use crate::engine::env::sciworld_mini::SciWorldMini;
@@ -22,6 +23,8 @@ type Make = fn(&str, Option<Table>) -> mlua::Result<Box<dyn Environment>>;
 #[rustfmt::skip]
 pub const ALL: &[(&str, &str, Make)] = &[
     ("sat",           "the Affine subnet's SAT",               |function, table| built(function, table, Sat::new)),
+    ("abd",           "the Affine subnet's ABD, on Python",    super::abd::make),
+    ("ded",           "the Affine subnet's DED, on Python",    |function, table| built(function, table, Ded::new)),
     ("alfworld",      "AgentGym's ALFWorld",                   |function, table| built(function, table, AlfWorld::new)),
     ("babyai",        "AgentGym's BabyAI",                     |function, table| built(function, table, BabyAi::new)),
     ("sciworld",      "AgentGym's ScienceWorld, on Java",      |function, table| built(function, table, SciWorld::new)),

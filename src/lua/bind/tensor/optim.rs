@@ -69,7 +69,7 @@ fn adamw(lua: &Lua, function: &str, mut args: Args) -> mlua::Result<Value> {
         let &[beta1, beta2] = betas.as_slice() else {
             return Err(Error::option("betas", "two numbers", betas.len()));
         };
-        let options = AdamWOptions { beta1, beta2, epsilon: eps };
+        let options = AdamWOptions { beta1, beta2, epsilon: eps, ..AdamWOptions::default() };
         optimizer::Optimizer::adamw(parameters(&params)?, options, weight_decay, learning_rate)
     })
 }

@@ -241,6 +241,10 @@ impl Environment for AgentGymClient {
         Ok(opening(*kind, instructions, observation))
     }
 
+    fn reply(&self, action: &str, thought: Option<&str>) -> String {
+        self.shared.kind.reply(action, thought)
+    }
+
     fn instructions(&self) -> Option<Instructions> {
         Some(self.shared.kind.which_instructions(&self.shared.instructions))
     }

@@ -1,19 +1,8 @@
-//! What of CPython shows through in the texts of environments that were written in it: the order of a set of strings,
-//! `repr`, and which characters `strip` takes away.
+//! Python's `repr` of a string, and the order in which it walks a set of strings.
 
 use std::sync::LazyLock;
 
 use regex::Regex;
-
-/// `str.strip()`.
-pub fn strip(text: &str) -> &str {
-    text.trim_matches(is_space)
-}
-
-/// `str.isspace()` of one character, which is also `\s` of a pattern: Unicode's white space and four separators.
-pub fn is_space(c: char) -> bool {
-    c.is_whitespace() || ('\x1c'..='\x1f').contains(&c)
-}
 
 /// `repr(text)` of a string.
 pub fn repr(text: &str) -> String {
@@ -188,11 +177,5 @@ mod tests {
         assert_eq!(repr("a'b\"c"), r#"'a\'b"c'"#);
         let odd = "é\u{200b}\x7f\u{ad}\u{e0001} \u{3000}\u{e000}\t\\";
         assert_eq!(repr(odd), r"'é\u200b\x7f\xad\U000e0001 \u3000\ue000\t\\'");
-    }
-
-    #[test]
-    fn strip_takes_separators_and_white_space() {
-        assert_eq!(strip("\x1c\u{a0}\u{2028} a b \x1f\u{85}"), "a b");
-        assert_eq!(strip("\u{200b}a"), "\u{200b}a");
     }
 }

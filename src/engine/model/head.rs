@@ -1,0 +1,127 @@
+//! The output head over the positions that count, in chunks: the logits of all positions never exist at once.
+//!
+//! A vocabulary of 152 000 costs 608 KB of float32 logits per token, four times over in a backward pass. So where they
+//! would be many, the head runs twice: a first pass without a graph gives every number that a loss needs, and
+//! [`Head::pull_back`] computes each chunk's logits again when the loss's gradient is known.
+
+use tch::{Kind, Tensor};
+
+use super::Qwen3;
+
+/// The logits that exist at once, as many as make 256 MiB of float32.
+pub const LOGITS_AT_ONCE: i64 = 1 << 26;
+
+/// The head of a network, at a sampling temperature.
+#[derive(Clone, Copy)]
+pub struct Head<'a> {
+    pub net: &'a Qwen3,
+    /// Log-probs are those of `log_softmax(logits / temperature)`.
+    pub temperature: f64,
+    /// Decides memory, and nothing else but rounding.
+    pub logits_at_once: i64,
+}
+
+/// What the head says of N positions.
+pub struct Scores {
+    /// Of the targets, `[N]` float32.
+    pub logprobs: Tensor,
+    /// In nats, `[N]` float32, where it was asked for.
+    pub entropy: Option<Tensor>,
+}
+
+impl<'a> Head<'a> {
+    pub fn new(net: &'a Qwen3, temperature: f64) -> Self {
+        Head { net, temperature, logits_at_once: LOGITS_AT_ONCE }
+    }
+
+    /// Positions per chunk.
+    fn rows(&self) -> i64 {
+        (self.logits_at_once / self.net.config.vocab_size).max(1)
+    }
+
+    /// Whether `positions` are few enough to be computed at once, with a graph.
+    pub fn at_once(&self, positions: i64) -> bool {
+        positions <= self.rows()
+    }
+
+    /// `[N, C]` → `[N, V]` float32.
+    fn distribution(&self, hidden: &Tensor) -> Tensor {
+        let logits = self.net.logits(hidden).to_kind(Kind::Float);
+        let logits = if self.temperature == 1.0 { logits } else { logits / self.temperature };
+        logits.log_softmax(-1, Kind::Float)
+    }
+
+    /// All positions at once, differentiable. `hidden`: `[N, C]`; `targets`: `[N]` int64. `entropy`: `None` computes
+    /// none, `Some(false)` one through which nothing flows back.
+    pub fn scores(&self, hidden: &Tensor, targets: &Tensor, entropy: Option<bool>) -> Scores {
+        let distribution = self.distribution(hidden);
+        Scores {
+            logprobs: pick(&distribution, targets),
+            entropy: entropy.map(|differentiable| match differentiable {
+                true => entropy_of(&distribution),
+                false => entropy_of(&distribution.detach()),
+            }),
+        }
+    }
+
+    /// As [`Head::scores`], chunk by chunk and without a graph.
+    pub fn scores_in_chunks(&self, hidden: &Tensor, targets: &Tensor, entropy: bool) -> Scores {
+        let _no_grad = tch::no_grad_guard();
+        let (mut logprobs, mut entropies) = (Vec::new(), Vec::new());
+        for (hidden, targets) in self.chunks(hidden, targets) {
+            let scores = self.scores(&hidden, &targets, entropy.then_some(false));
+            logprobs.push(scores.logprobs);
+            entropies.extend(scores.entropy);
+        }
+        Scores { logprobs: Tensor::cat(&logprobs, 0), entropy: entropy.then(|| Tensor::cat(&entropies, 0)) }
+    }
+
+    /// Log-probs of the targets and whether each target is the likeliest token, `[N]` each, without a graph.
+    pub fn judged(&self, hidden: &Tensor, targets: &Tensor) -> (Tensor, Tensor) {
+        let _no_grad = tch::no_grad_guard();
+        let judge = |(hidden, targets): (Tensor, Tensor)| {
+            let distribution = self.distribution(&hidden);
+            (pick(&distribution, &targets), distribution.argmax(-1, false).eq_tensor(&targets))
+        };
+        let (logprobs, right): (Vec<Tensor>, Vec<Tensor>) = self.chunks(hidden, targets).map(judge).unzip();
+        (Tensor::cat(&logprobs, 0), Tensor::cat(&right, 0))
+    }
+
+    /// The gradient of a loss with respect to `hidden`, given its gradients with respect to the scores; the head's
+    /// own weight gets its gradient too where it is trained. An entropy without a gradient costs nothing.
+    pub fn pull_back(
+        &self,
+        hidden: &Tensor,
+        targets: &Tensor,
+        logprobs_grad: &Tensor,
+        entropy_grad: Option<&Tensor>,
+    ) -> Tensor {
+        let mut start = 0;
+        let mut gradients = Vec::new();
+        for (hidden, targets) in self.chunks(hidden, targets) {
+            let rows = hidden.size()[0];
+            let hidden = hidden.detach().set_requires_grad(true);
+            let scores = self.scores(&hidden, &targets, entropy_grad.map(|_| true));
+            let mut sum = (scores.logprobs * logprobs_grad.narrow(0, start, rows)).sum(Kind::Float);
+            if let (Some(entropy), Some(gradient)) = (scores.entropy, entropy_grad) {
+                sum += (entropy * gradient.narrow(0, start, rows)).sum(Kind::Float);
+            }
+            sum.backward();
+            gradients.push(hidden.grad());
+            start += rows;
+        }
+        Tensor::cat(&gradients, 0)
+    }
+
+    fn chunks(&self, hidden: &Tensor, targets: &Tensor) -> impl Iterator<Item = (Tensor, Tensor)> {
+        hidden.split(self.rows(), 0).into_iter().zip(targets.split(self.rows(), 0))
+    }
+}
+
+fn pick(distribution: &Tensor, targets: &Tensor) -> Tensor {
+    distribution.gather(-1, &targets.unsqueeze(-1), false).squeeze_dim(-1)
+}
+
+fn entropy_of(log_softmax: &Tensor) -> Tensor {
+    -(log_softmax.exp() * log_softmax).sum_dim_intlist(-1, false, Kind::Float)
+}

@@ -1,0 +1,354 @@
+//! Supervised fine-tuning: the negative log-likelihood of the assistant's tokens, averaged over all of a step's trained
+//! tokens.
+
+mod evaluation;
+pub mod options;
+mod preflight;
+mod records;
+
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+use tch::Kind;
+
+use super::adamw::{AdamW, AdamWOptions, Group};
+use super::batch::{Batch, Sequence};
+use super::bundle::{Bundle, Replay};
+use super::checkpoint::{self, TrainerState};
+use super::schedule::{ScheduleKind, Scheduler, warmup_steps};
+use super::step::{Loss, Outputs, Policy, StepReport, StepSettings};
+use super::{changing, check_parameters, reading, spike};
+use crate::engine::data::Record;
+use crate::engine::model::Model;
+use crate::engine::track::progress::Progress;
+use crate::engine::{Error, Result, cancel, file, random};
+pub use evaluation::Evaluation;
+pub use options::{Metric, NonFinite, Optim, SftOptions, TrainOn, clip_at, in_range};
+pub use preflight::Preflight;
+use records::Rows;
+
+/// One optimizer step's report.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct SftStep {
+    /// Counted from 1.
+    pub step: u64,
+    pub epoch: f64,
+    /// Mean negative log-likelihood per trained token, in nats.
+    pub loss: f64,
+    pub learning_rate: f64,
+    pub grad_norm: f64,
+    /// Trained tokens in this step.
+    pub tokens: usize,
+    pub seconds: f64,
+    /// On the evaluation data, after a step at which it is due.
+    #[serde(flatten)]
+    pub evaluation: Option<Evaluation>,
+    /// The loss is far above those of the steps before.
+    #[serde(skip_serializing_if = "is_false")]
+    pub spike: bool,
+    /// Not taken, because its numbers were not finite.
+    #[serde(skip_serializing_if = "is_false")]
+    pub skipped: bool,
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+/// What a whole run came to.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SftResult {
+    pub steps: u64,
+    /// Mean over the run's steps, less those that were skipped.
+    pub train_loss: f64,
+    pub final_loss: f64,
+    /// Trained tokens in the steps of this process.
+    pub tokens: usize,
+    pub seconds: f64,
+    pub records: usize,
+    /// The best metric, where there were evaluations.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub best_metric: Option<f64>,
+    /// Whether early stopping ended the run.
+    pub stopped_early: bool,
+}
+
+pub struct Sft {
+    options: SftOptions,
+    rows: Rows,
+    /// Tokens after which a record is cut, and what a packed row holds.
+    limit: usize,
+    evaluation_data: Vec<Sequence>,
+    optimizer: AdamW,
+    schedule: Scheduler,
+    state: TrainerState,
+    /// What memory was found to hold, in tokens of one forward pass.
+    fits: usize,
+    /// Steps of this process.
+    reports: Vec<SftStep>,
+}
+
+impl Sft {
+    /// Encodes the records and, where asked, takes up a checkpoint.
+    pub fn new(model: &Model, records: &[Record], options: SftOptions) -> Result<Self> {
+        options.validate()?;
+        file::create_folder(&options.output_dir)?;
+        let limit = records::limit(model, &options);
+        let rows = Rows::new(records::encode(model, records, options.train_on, limit)?, &options, limit);
+        let total_steps = options.max_steps.unwrap_or(options.num_epochs * rows.steps_per_epoch());
+        let schedule = Scheduler {
+            kind: options.lr_scheduler_type,
+            warmup_steps: warmup_steps(options.warmup_ratio, total_steps),
+            total_steps,
+            min_lr_ratio: options.min_lr_ratio,
+        };
+        model.check_trainable()?;
+        let group = Group {
+            params: model.trainable(),
+            learning_rate: options.learning_rate,
+            weight_decay: options.weight_decay,
+        };
+        let adam = AdamWOptions {
+            beta1: options.adam_beta1,
+            beta2: options.adam_beta2,
+            epsilon: options.adam_epsilon,
+            eight_bit: options.optim == Optim::Adamw8bit,
+        };
+        let mut optimizer = AdamW::new(adam, vec![group]);
+        let mut state = TrainerState::new("sft", model, total_steps, identity(&options, &schedule, &rows, limit));
+        if let Some(path) = options.resume.find(&options.resume_from_checkpoint, &options.output_dir)? {
+            let saved = checkpoint::open(&path, &state, options.resume.forced())?;
+            state = TrainerState { max_steps: total_steps, ..saved };
+            checkpoint::restore(&path, model, &mut optimizer)?;
+            tracing::info!("resumed from {} at step {}", path.display(), state.global_step);
+        }
+        let (evaluation_data, reports) = (Vec::new(), Vec::new());
+        Ok(Sft { options, rows, limit, evaluation_data, optimizer, schedule, state, fits: usize::MAX, reports })
+    }
+
+    pub fn total_steps(&self) -> u64 {
+        self.schedule.total_steps
+    }
+
+    pub fn global_step(&self) -> u64 {
+        self.state.global_step
+    }
+
+    /// Takes all remaining steps and writes the result to `output_dir`. `on_step` hears of each and may use the trainer;
+    /// Ctrl-C in it saves a checkpoint too.
+    pub fn run(
+        this: &RefCell<Self>,
+        model: &Model,
+        on_step: &mut dyn FnMut(&SftStep) -> Result<()>,
+    ) -> Result<SftResult> {
+        let total = reading(this)?.total_steps();
+        let mut progress = Progress::new("sft", total.saturating_sub(reading(this)?.global_step()));
+        loop {
+            let Some(step) = changing(this)?.step(model)? else { break };
+            progress.message(format!("loss {:.4}", step.loss));
+            progress.tick(1);
+            on_step(&step).or_else(|error| reading(this)?.leave(model, error))?;
+        }
+        progress.finish();
+        changing(this)?.finish(model)
+    }
+
+    /// Saves what was reached where Ctrl-C stopped the work; hands the error on.
+    fn leave<T>(&self, model: &Model, error: Error) -> Result<T> {
+        if error.is_interrupted() {
+            let path = self.save(model)?;
+            tracing::info!("interrupted; step {} is saved in {}", self.global_step(), path.display());
+        }
+        Err(error)
+    }
+
+    /// The next optimizer step, or `None` after the last. After Ctrl-C: a checkpoint, then `Error::Interrupted`.
+    pub fn step(&mut self, model: &Model) -> Result<Option<SftStep>> {
+        let step = self.state.global_step;
+        if step >= self.total_steps() || self.state.stopped_early {
+            return Ok(None);
+        }
+        cancel::check().or_else(|error| self.leave(model, error))?;
+        check_parameters(&self.optimizer, model)?;
+        let started = Instant::now();
+        let settings = self.settings(step);
+        let sequences = self.rows.of_step(step);
+        let policy = policy(model, &self.options);
+        let report = policy.step(&mut self.optimizer, &sequences, &settings, &negative_log_likelihood)?;
+        self.fits = report.fits;
+        if !report.taken {
+            self.keep_bad_numbers(&policy, &report, &sequences, &settings)?;
+        }
+
+        self.state.global_step += 1;
+        let loss = report.sum("nll") / report.tokens.max(1) as f64;
+        let mut done = SftStep {
+            step: step + 1,
+            epoch: (step + 1) as f64 / self.rows.steps_per_epoch() as f64,
+            loss,
+            learning_rate: self.options.learning_rate * settings.learning_rate_factor,
+            grad_norm: report.grad_norm,
+            tokens: report.tokens,
+            seconds: started.elapsed().as_secs_f64(),
+            evaluation: None,
+            spike: spike::is_one(&mut self.state.recent_losses, loss),
+            skipped: !report.taken,
+        };
+        if done.spike {
+            tracing::warn!("sft step {}: the loss {loss:.4} is far above those of the steps before", done.step);
+        }
+        if self.due(self.options.eval_steps, done.step) {
+            done.evaluation = Some(self.judge(model, done.step)?);
+        }
+        self.record(model, &done)?;
+        Ok(Some(done))
+    }
+
+    fn settings(&self, step: u64) -> StepSettings {
+        StepSettings {
+            batching: self.options.batching(self.limit),
+            fits: self.fits,
+            learning_rate_factor: self.schedule.factor(step),
+            max_grad_norm: clip_at(self.options.max_grad_norm),
+            seed: random::torch_seed(self.options.seed, "sft dropout", step),
+            neftune_noise_alpha: self.options.neftune_noise_alpha.filter(|&alpha| alpha > 0.0),
+        }
+    }
+
+    /// Writes what a step was made of whose numbers are not finite; an error unless such steps are skipped.
+    fn keep_bad_numbers(
+        &self,
+        policy: &Policy,
+        report: &StepReport,
+        sequences: &[&Sequence],
+        settings: &StepSettings,
+    ) -> Result<()> {
+        let step = self.state.global_step + 1;
+        let settings = StepSettings { fits: report.fits, ..*settings };
+        let bundle =
+            Bundle { trainer: "sft", step, policy, sequences, settings: &settings, report, options: Value::Null };
+        let folder = bundle.write(&self.options.output_dir)?;
+        self.options.nonfinite.decide(&format!("sft step {step}"), report, &folder)
+    }
+
+    /// Takes the step that `folder` holds (see [`Bundle`]) once more, without an update: what it comes to.
+    pub fn replay(model: &Model, folder: &Path) -> Result<Replay> {
+        Replay::take(folder, "sft", model, None, &|_| Ok(Box::new(negative_log_likelihood)))
+    }
+
+    /// Writes the adapter or the model to `output_dir`, as transformers' Trainer leaves it. Where the best was asked for,
+    /// the model has its weights from here on.
+    pub fn finish(&mut self, model: &Model) -> Result<SftResult> {
+        if let (true, Some(best)) = (self.options.load_best_model_at_end, &self.state.best_model_checkpoint) {
+            let folder = self.options.output_dir.join(best);
+            if folder.exists() {
+                checkpoint::restore_weights(&folder, model)?;
+                tracing::info!("the weights are those of {best}, the best evaluation");
+            } else {
+                tracing::warn!("{} is not there any more: the weights are those of the last step", folder.display());
+            }
+        }
+        checkpoint::save_model(model, &self.options.output_dir)?;
+        let taken: Vec<&SftStep> = self.reports.iter().filter(|step| !step.skipped).collect();
+        Ok(SftResult {
+            steps: self.state.global_step,
+            train_loss: taken.iter().map(|step| step.loss).sum::<f64>() / taken.len().max(1) as f64,
+            final_loss: taken.last().map_or(f64::NAN, |step| step.loss),
+            tokens: taken.iter().map(|step| step.tokens).sum(),
+            seconds: self.reports.iter().map(|step| step.seconds).sum(),
+            records: self.rows.records(),
+            best_metric: self.state.best_metric,
+            stopped_early: self.state.stopped_early,
+        })
+    }
+
+    /// Writes a checkpoint of the state after the last step.
+    pub fn save(&self, model: &Model) -> Result<PathBuf> {
+        let options = &self.options;
+        checkpoint::save(
+            &options.output_dir,
+            model,
+            &self.optimizer,
+            &self.state,
+            options.save_total_limit,
+            &|_| Ok(()),
+        )
+    }
+
+    /// Whether something that happens `every` so many steps, and after the last one, happens after `step`.
+    fn due(&self, every: u64, step: u64) -> bool {
+        let last = step == self.total_steps() || self.state.stopped_early;
+        every > 0 && (step.is_multiple_of(every) || last)
+    }
+
+    fn record(&mut self, model: &Model, step: &SftStep) -> Result<()> {
+        self.reports.push(step.clone());
+        let logging = self.due(self.options.logging_steps, step.step);
+        if logging {
+            tracing::info!(
+                "sft step {}/{}  loss {:.4}  grad norm {:.3}  learning rate {:.2e}  {:.0} tokens/s",
+                step.step,
+                self.total_steps(),
+                step.loss,
+                step.grad_norm,
+                step.learning_rate,
+                step.tokens as f64 / step.seconds
+            );
+        }
+        if logging || step.evaluation.is_some() {
+            self.state.log_history.push(serde_json::to_value(step).unwrap_or(Value::Null));
+        }
+        if self.due(self.options.save_steps, step.step) || self.keeps_best(step.step) {
+            self.save(model)?;
+        }
+        Ok(())
+    }
+
+    /// Whether `step` is the best so far and its checkpoint is asked for.
+    fn keeps_best(&self, step: u64) -> bool {
+        self.state.best_model_checkpoint.as_deref() == Some(&checkpoint::name(step))
+    }
+}
+
+fn policy<'a>(model: &'a Model, options: &SftOptions) -> Policy<'a> {
+    Policy { gradient_checkpointing: options.gradient_checkpointing, ..Policy::new(model) }
+}
+
+/// The rule: `−Σ logprob / N`.
+pub fn negative_log_likelihood(outputs: &Outputs, _batch: &Batch, denominator: f64) -> Loss {
+    let nll = -outputs.logprobs.sum(Kind::Float);
+    Loss { sums: vec![("nll", nll.detach())], value: nll / denominator }
+}
+
+/// What decides the steps. How long the run is decides them only where the rate falls with it.
+fn identity(options: &SftOptions, schedule: &Scheduler, rows: &Rows, limit: usize) -> Value {
+    let mut identity = json!({
+        "seed": options.seed,
+        "sequences per step": options.window(),
+        "train_on": options.train_on,
+        "data": rows.fingerprint(),
+        "learning_rate": options.learning_rate,
+        "lr_scheduler_type": options.lr_scheduler_type,
+        "warmup_steps": schedule.warmup_steps,
+        "weight_decay": options.weight_decay,
+        "max_grad_norm": options.max_grad_norm,
+        "adam_betas": [options.adam_beta1, options.adam_beta2],
+        "adam_epsilon": options.adam_epsilon,
+        "optim": options.optim,
+        "neftune_noise_alpha": options.neftune_noise_alpha,
+    });
+    if matches!(options.lr_scheduler_type, ScheduleKind::Linear | ScheduleKind::Cosine) {
+        identity["steps"] = json!(schedule.total_steps);
+        identity["min_lr_ratio"] = json!(options.min_lr_ratio);
+    }
+    if options.lr_scheduler_type == ScheduleKind::Constant {
+        identity["warmup_steps"] = Value::Null;
+    }
+    if options.packing {
+        identity["packed rows of"] = json!(limit);
+    }
+    identity
+}
