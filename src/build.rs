@@ -22,11 +22,13 @@ fn compile_native(lib: &Path) {
         .cpp(true)
         .std("c++17")
         .warnings(false)
+        // Kernels, in every profile.
+        .opt_level(3)
         .include(&include)
         .include(include.join("torch/csrc/api/include"))
         .files(SOURCES)
         .compile("affine_native");
-    SOURCES.iter().for_each(|source| println!("cargo:rerun-if-changed={source}"));
+    println!("cargo:rerun-if-changed=src/engine/native");
 }
 
 /// The folder that holds libtorch_cpu.so itself. torch-sys may have been given a folder of links; the wheel's

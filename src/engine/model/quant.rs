@@ -5,17 +5,15 @@
 //! dequantised each time it is used, forward and backward; only its input keeps a gradient.
 
 use serde::{Deserialize, Serialize};
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::linear::{Linear, Weight};
 use super::weights::Weights;
-use crate::engine::native::quant::{Nested, Stored};
+use crate::engine::native::quant::{BLOCK, NESTED_BLOCK, Nested, Stored};
 use crate::engine::{Error, Result};
 
-/// Numbers that share a scale, counted along the rows.
-const BLOCK: i64 = 64;
-/// Scales that share a scale, where they are quantised too.
-const NESTED_BLOCK: i64 = 256;
+/// Numbers that are quantised at a time: whole blocks of scales.
+const PIECE: i64 = BLOCK * NESTED_BLOCK * 16;
 /// bitsandbytes divides by no less.
 const SMALLEST: f64 = 1e-38;
 
@@ -82,29 +80,14 @@ pub struct Quantized {
 }
 
 impl Quantized {
-    /// `weight`: `[out, in]`.
+    /// `weight`: `[out, in]`. Beside the result no more than a few megabytes are taken.
     pub fn new(weight: &Tensor, quantization: Quantization) -> Self {
         let _no_grad = tch::no_grad_guard();
         let (out, input) = weight.size2().expect("a linear's weight has two dimensions");
-        let blocks = in_blocks(&weight.to_kind(Kind::Float), BLOCK);
-        let largest = largest(&blocks);
-        let (codes, scales, table) = match quantization.scheme {
-            Scheme::Int8 => {
-                let scales: Tensor = &largest / 127.0;
-                let codes = (&blocks / scales.clamp_min(SMALLEST).unsqueeze(-1)).round().clamp(-127.0, 127.0);
-                (codes.to_kind(Kind::Int8).flatten(0, -1), scales, None)
-            }
-            Scheme::Nf4 => {
-                let book = Tensor::from_slice(&NF4).to_device(weight.device());
-                let codes = nearest(&blocks, &largest, &book);
-                let pairs = codes.view([-1, 2]);
-                let packed = pairs.select(1, 0) * 16 + pairs.select(1, 1);
-                // Row b: the numbers of b's high and low bits.
-                let high = book.repeat_interleave_self_int(16, 0, None);
-                let table = Tensor::stack(&[high, book.repeat([16])], -1);
-                (packed.to_kind(Kind::Uint8), largest, Some(table))
-            }
-        };
+        let pieces = weight.flatten(0, -1).split(PIECE, 0);
+        let coder = Coder::new(quantization.scheme, weight.device());
+        let (codes, scales): (Vec<_>, Vec<_>) = pieces.iter().map(|piece| coder.encode(piece)).unzip();
+        let (codes, scales) = (Tensor::cat(&codes, 0), Tensor::cat(&scales, 0));
         let (scales, nested) = match quantization.double {
             true => {
                 let (codes, nested) = nest(&scales);
@@ -112,10 +95,8 @@ impl Quantized {
             }
             false => (scales, None),
         };
-        let stored = Stored { codes, scales, table, nested, out, input };
-        let wide = weight.to_kind(Kind::Float);
-        let apart = (stored.dequantized(&wide) - &wide).norm().double_value(&[]);
-        let error = apart / wide.norm().double_value(&[]).max(f64::MIN_POSITIVE);
+        let stored = Stored { codes, scales, table: coder.table(), nested, out, input };
+        let error = error(&stored, &pieces);
         Quantized { stored, kind: weight.kind(), error }
     }
 
@@ -192,6 +173,68 @@ impl Weights for Quantizing<'_> {
         let weight = self.from.take(name, shape)?;
         Ok(Linear { weight: Weight::Quantized(Quantized::new(&weight, self.quantization)), adapter: None })
     }
+}
+
+/// Makes codes of numbers.
+enum Coder {
+    Int8,
+    /// The sixteen numbers.
+    Nf4(Tensor),
+}
+
+impl Coder {
+    fn new(scheme: Scheme, device: Device) -> Self {
+        match scheme {
+            Scheme::Int8 => Coder::Int8,
+            Scheme::Nf4 => Coder::Nf4(Tensor::from_slice(&NF4).to_device(device)),
+        }
+    }
+
+    /// The codes of `numbers`, flat, and a scale for each block.
+    fn encode(&self, numbers: &Tensor) -> (Tensor, Tensor) {
+        let blocks = in_blocks(&numbers.to_kind(Kind::Float), BLOCK);
+        let largest = largest(&blocks);
+        match self {
+            Coder::Int8 => {
+                let scales: Tensor = largest / 127.0;
+                let codes = (blocks / scales.clamp_min(SMALLEST).unsqueeze(-1)).round().clamp(-127.0, 127.0);
+                (codes.to_kind(Kind::Int8).flatten(0, -1), scales)
+            }
+            Coder::Nf4(book) => {
+                let codes = nearest(&blocks, &largest, book);
+                let pairs = codes.view([-1, 2]);
+                let packed = pairs.select(1, 0) * 16 + pairs.select(1, 1);
+                (packed.to_kind(Kind::Uint8), largest)
+            }
+        }
+    }
+
+    /// Row b: the numbers of b's high and low bits.
+    fn table(&self) -> Option<Tensor> {
+        match self {
+            Coder::Int8 => None,
+            Coder::Nf4(book) => {
+                let high = book.repeat_interleave_self_int(16, 0, None);
+                Some(Tensor::stack(&[high, book.repeat([16])], -1))
+            }
+        }
+    }
+}
+
+/// ‖W − dequantised‖ / ‖W‖ of a weight in `pieces`.
+fn error(stored: &Stored, pieces: &[Tensor]) -> f64 {
+    let square = |tensor: &Tensor| tensor.square().sum(Kind::Double).double_value(&[]);
+    let (mut apart, mut whole, mut block) = (0.0, 0.0, 0);
+    for piece in pieces {
+        let wide = piece.to_kind(Kind::Float);
+        let count = wide.numel() as i64;
+        let blocks = (count + BLOCK - 1) / BLOCK;
+        let back = stored.blocks(block, blocks).dequantized(&wide).flatten(0, -1).narrow(0, 0, count);
+        apart += square(&(back - &wide));
+        whole += square(&wide);
+        block += blocks;
+    }
+    (apart / whole.max(f64::MIN_POSITIVE)).sqrt()
 }
 
 /// `[blocks, block]`, the last one filled up with zeros.

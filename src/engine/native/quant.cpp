@@ -9,6 +9,8 @@
 #include <exception>
 #include <string>
 
+#include "quant_cpu.h"
+
 namespace {
 
 // The tensors of engine/model/quant.rs `Quantized`. Undefined: `table` for int8, `book`, `nested` and `offset` where
@@ -18,8 +20,10 @@ struct Stored {
   int64_t out, in;
 };
 
-constexpr int64_t BLOCK = 64;
+constexpr int64_t BLOCK = affine::cpu::BLOCK;
 constexpr int64_t NESTED_BLOCK = 256;
+// Up to so many rows of x a CPU multiplies as it decodes; from then on libtorch's product over the whole weight is faster.
+constexpr int64_t FEW_ROWS = 8;
 
 // The float32 scale of every block.
 at::Tensor scales(const Stored &w) {
@@ -31,13 +35,53 @@ at::Tensor scales(const Stored &w) {
   return w.book.index_select(0, w.scales.to(at::kInt)).mul_(each).add_(w.offset);
 }
 
+affine::cpu::Parts parts(const Stored &w, const at::Tensor &scales) {
+  const float *table = w.table.defined() ? w.table.const_data_ptr<float>() : nullptr;
+  return {static_cast<const uint8_t *>(w.codes.const_data_ptr()), table, scales.const_data_ptr<float>()};
+}
+
+bool has_kernels(const Stored &w, at::ScalarType kind) {
+  return w.codes.is_cpu() && (kind == at::kFloat || kind == at::kBFloat16);
+}
+
 // `[out, in]`; computed in float32, then rounded to `kind`, as bitsandbytes does.
 at::Tensor dequantized(const Stored &w, at::ScalarType kind) {
   const at::NoGradGuard no_grad;
+  if (has_kernels(w, kind)) {
+    const auto wide = scales(w).contiguous();
+    const auto result = at::empty({w.out, w.in}, w.codes.options().dtype(kind));
+    if (kind == at::kFloat) {
+      affine::cpu::dequantize_all(parts(w, wide), w.out * w.in, result.data_ptr<float>());
+    } else {
+      affine::cpu::dequantize_all(parts(w, wide), w.out * w.in, result.data_ptr<at::BFloat16>());
+    }
+    return result;
+  }
   // Two numbers a byte: a table of all 256 pairs reads both at once.
   auto wide = w.table.defined() ? w.table.index_select(0, w.codes.to(at::kInt)) : w.codes.to(at::kFloat);
   wide = wide.view({-1, BLOCK}).mul_(scales(w).unsqueeze(-1));
   return wide.view({-1}).narrow(0, 0, w.out * w.in).view({w.out, w.in}).to(kind);
+}
+
+// `x Wᵀ`. For a few rows, as in decoding, the weight is never written to memory.
+at::Tensor product(const at::Tensor &x, const Stored &w) {
+  const auto kind = x.scalar_type();
+  const auto rows = x.numel() / w.in;
+  if (!has_kernels(w, kind) || rows > FEW_ROWS || w.in % BLOCK != 0 || x.size(-1) != w.in) {
+    return at::linear(x, dequantized(w, kind));
+  }
+  auto shape = x.sizes().vec();
+  shape.back() = w.out;
+  const auto y = at::empty(shape, x.options());
+  const auto wide = scales(w).contiguous();
+  const auto x_wide = x.to(at::kFloat).contiguous();
+  const auto *numbers = x_wide.const_data_ptr<float>();
+  if (kind == at::kFloat) {
+    affine::cpu::multiply_all(parts(w, wide), w.in, w.out, rows, numbers, y.data_ptr<float>());
+  } else {
+    affine::cpu::multiply_all(parts(w, wide), w.in, w.out, rows, numbers, y.data_ptr<at::BFloat16>());
+  }
+  return y;
 }
 
 struct Linear : torch::autograd::Function<Linear> {
@@ -45,7 +89,7 @@ struct Linear : torch::autograd::Function<Linear> {
     ctx->save_for_backward({w.codes, w.scales, w.table, w.book, w.nested, w.offset});
     ctx->saved_data["out"] = w.out;
     ctx->saved_data["in"] = w.in;
-    return at::linear(x, dequantized(w, x.scalar_type()));
+    return product(x, w);
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext *ctx,

@@ -4,6 +4,11 @@ use std::ffi::{CStr, c_char, c_void};
 
 use tch::Tensor;
 
+/// Numbers that share a scale, counted along the rows.
+pub const BLOCK: i64 = 64;
+/// Scales that share a scale, where they are quantised too.
+pub const NESTED_BLOCK: i64 = 256;
+
 type Parts = [*const c_void; 6];
 
 unsafe extern "C" {
@@ -46,6 +51,24 @@ impl Stored {
     pub fn dequantized(&self, like: &Tensor) -> Tensor {
         // SAFETY: as above.
         taken(unsafe { affine_dequantized(like.as_ptr().cast(), self.parts().as_ptr(), self.out, self.input) })
+    }
+
+    /// Blocks `first` to `first + count` of it, `[count, 64]`, sharing its memory. `first` counts whole blocks of scales.
+    pub fn blocks(&self, first: i64, count: i64) -> Self {
+        let bytes = self.codes.numel() as i64 / self.scales.numel() as i64;
+        let nested = self.nested.as_ref().map(|nested| Nested {
+            book: nested.book.shallow_clone(),
+            scales: nested.scales.narrow(0, first / NESTED_BLOCK, (count + NESTED_BLOCK - 1) / NESTED_BLOCK),
+            offset: nested.offset.shallow_clone(),
+        });
+        Stored {
+            codes: self.codes.narrow(0, first * bytes, count * bytes),
+            scales: self.scales.narrow(0, first, count),
+            table: self.table.as_ref().map(Tensor::shallow_clone),
+            nested,
+            out: count,
+            input: BLOCK,
+        }
     }
 
     fn parts(&self) -> Parts {
