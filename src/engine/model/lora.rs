@@ -242,12 +242,23 @@ impl LoraConfig {
             Some("LORA") => {}
             other => return Err(Error::option("peft_type", "\"LORA\"", other.unwrap_or("nothing"))),
         }
-        for key in ["lora_bias", "fan_in_fan_out"] {
+        for key in ["lora_bias", "fan_in_fan_out", "use_qalora", "use_bdlora"] {
             if flag(key) {
                 return Err(Error::option(key, "false", "true"));
             }
         }
-        for key in ["modules_to_save", "layers_to_transform", "exclude_modules"] {
+        for key in [
+            "modules_to_save",
+            "layers_to_transform",
+            "exclude_modules",
+            "layer_replication",
+            "target_parameters",
+            "trainable_token_indices",
+            "alora_invocation_tokens",
+            "arrow_config",
+            "kasa_config",
+            "monteclora_config",
+        ] {
             let empty = match document.get(key) {
                 None | Some(Value::Null) => true,
                 Some(Value::Object(map)) => map.is_empty(),
@@ -363,12 +374,18 @@ pub fn read(model: &Qwen3, source: &str, folder: &Path) -> Result<(LoraConfig, V
         let mut take = |part: &str, shape: &[i64]| -> Result<Tensor> {
             let key = format!("base_model.model.{name}.{part}");
             let tensor = file.tensor(&key, device)?.to_kind(Kind::Float);
-            if tensor.size() != shape {
-                let problem = format!(
-                    "tensor {key} has the shape {:?}, this base asks for {shape:?}; the adapter was made for \
-                     {made_for}, this base is {source}",
-                    tensor.size()
-                );
+            let stored = tensor.size();
+            if stored != shape {
+                let rank = if part == "lora_B.weight" { stored.get(1) } else { stored.first() };
+                let problem = match rank {
+                    Some(&rank) if part != MAGNITUDE && rank != r => {
+                        format!("tensor {key} has the shape {stored:?}, so rank {rank}; {CONFIG} says rank {r}")
+                    }
+                    _ => format!(
+                        "tensor {key} has the shape {stored:?}, this base asks for {shape:?}; the adapter was made for \
+                         {made_for}, this base is {source}"
+                    ),
+                };
                 return Err(Error::file(file.path(), problem));
             }
             known.push(key);

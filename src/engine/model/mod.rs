@@ -79,7 +79,9 @@ impl Model {
             true => Some(Rc::new(Tokenizer::load(folder)?)),
             false => None,
         };
-        Ok(Model { quantization, ..Self::new(net, tokenizer, folder.display().to_string())? })
+        let model = Model { quantization, ..Self::new(net, tokenizer, folder.display().to_string())? };
+        model.tell_quantization();
+        Ok(model)
     }
 
     /// A new random model whose vocabulary is the tokenizer's, in float32.
@@ -154,6 +156,26 @@ impl Model {
             .collect()
     }
 
+    /// Logs what quantising saved, and what it cost.
+    fn tell_quantization(&self) {
+        let Some(quantization) = self.quantization else { return };
+        let weights = self.quantized();
+        let megabytes = |bytes: fn(&Quantized) -> usize| {
+            weights.iter().map(|(_, weight)| bytes(weight)).sum::<usize>() as f64 / 1e6
+        };
+        let mean = weights.iter().map(|(_, weight)| weight.error).sum::<f64>() / weights.len().max(1) as f64;
+        if let Some((worst, weight)) = weights.iter().max_by(|(_, a), (_, b)| a.error.total_cmp(&b.error)) {
+            tracing::info!(
+                "projections in {}: {:.1} MB in place of {:.1} MB; relative error {mean:.4} in the mean, at most {:.4} \
+                 ({worst})",
+                quantization.name(),
+                megabytes(Quantized::bytes),
+                megabytes(Quantized::plain_bytes),
+                weight.error
+            );
+        }
+    }
+
     /// Stores the projections in few bits.
     pub fn quantize(&mut self, quantization: Quantization) {
         for (_, linear) in self.net.layers.iter_mut().flat_map(|layer| layer.linears_mut()) {
@@ -210,9 +232,9 @@ impl Model {
         }
     }
 
-    /// What training changes: the adapter where there is one, else every weight.
+    /// What training changes: the adapter where there is one, else every weight, of a quantised base none.
     pub fn trainable(&self) -> Vec<(String, Tensor)> {
-        if self.lora().is_some() {
+        if self.lora().is_some() || self.quantization.is_some() {
             return lora::parameters(&self.net);
         }
         let weights = self.net.weights();
@@ -231,17 +253,17 @@ impl Model {
 
     /// How many of them training changes.
     pub fn trainable_parameters(&self) -> usize {
-        match self.lora() {
-            Some(_) => lora::parameters(&self.net).iter().map(|(_, tensor)| tensor.numel()).sum(),
-            None => self.parameters(),
+        match self.lora().is_some() || self.quantization.is_some() {
+            true => lora::parameters(&self.net).iter().map(|(_, tensor)| tensor.numel()).sum(),
+            false => self.parameters(),
         }
     }
 
     /// The tensors of [`Model::trainable`] in another network of the same shape: a snapshot's copies of them.
     pub fn trained_part_of(&self, net: &Qwen3) -> Vec<(String, Tensor)> {
-        match self.lora() {
-            Some(_) => lora::parameters(net),
-            None => net.weights().into_iter().map(|(name, tensor)| (name, tensor.shallow_clone())).collect(),
+        match self.lora().is_some() || self.quantization.is_some() {
+            true => lora::parameters(net),
+            false => net.weights().into_iter().map(|(name, tensor)| (name, tensor.shallow_clone())).collect(),
         }
     }
 

@@ -241,7 +241,11 @@ impl UserData for ModelHandle {
             report::guard_in("model:save", || save(&mut model, folder, &options))
         });
         for (name, argument, act) in [
-            ("save_adapter", "folder", (|model, folder| model.save_adapter(folder)) as fn(&mut Model, String) -> Result<()>),
+            (
+                "save_adapter",
+                "folder",
+                (|model, folder| model.save_adapter(folder)) as fn(&mut Model, String) -> Result<()>,
+            ),
             ("set_adapter", "adapter_name", |model, name| model.set_adapter(&name)),
             ("delete_adapter", "adapter_name", |model, name| model.delete_adapter(&name)),
         ] {

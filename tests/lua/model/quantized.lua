@@ -1,5 +1,6 @@
 -- Quantised bases, and several adapters on one base.
 local fs = require("affine.fs")
+local json = require("affine.json")
 local model = require("affine.model")
 local path = require("affine.path")
 local test = require("affine.test")
@@ -41,6 +42,7 @@ describe("a quantised base", function()
     expect(q.quantize):equals("nf4")
     expect(q.double_quantize):equals(true)
     expect(q.errors["model.layers.0.self_attn.q_proj"] < 0.15):equals(true)
+    expect(m:info().trainable_parameters):equals(0)
     m:add_lora { lora_r = 8, lora_alpha = 16 }
     local losses = train(m, 30)
     expect(losses[#losses] < 0.8 * losses[1]):equals(true)
@@ -108,6 +110,18 @@ describe("adapters on one base", function()
     expect(function()
       m:load_adapter(path.join(folder, "two"))
     end):raises("the adapter was made for " .. base)
+  end)
+
+  it("of another rank than their files say are refused with both ranks", function()
+    local m <close> = model.load(base, { device = "cpu" })
+    local file = path.join(folder, "two", "adapter_config.json")
+    local config = json.decode(fs.read(file))
+    config.r = 3
+    fs.write(file, json.encode(config))
+    expect(function()
+      m:load_adapter(path.join(folder, "two"))
+    end):raises("so rank 4; adapter_config.json says rank 3")
+    expect(m:info().adapters):equals {}
   end)
 end)
 
