@@ -16,8 +16,7 @@ fn main() {
 
 /// The C++ of `engine/native`, against the headers beside libtorch.
 fn compile_native(lib: &Path) {
-    const SOURCES: [&str; 5] = ["attention", "blocks", "linear", "logprob", "storage"];
-    const HEADERS: [&str; 2] = ["src/engine/native/call.h", "src/engine/native/rows.h"];
+    const SOURCES: [&str; 6] = ["attention", "blocks", "linear", "logprob", "quant", "storage"];
     let sources = SOURCES.map(|name| format!("src/engine/native/{name}.cpp"));
     let include = lib.join("../include");
     cc::Build::new()
@@ -33,9 +32,7 @@ fn compile_native(lib: &Path) {
         .include(include.join("torch/csrc/api/include"))
         .files(&sources)
         .compile("affine_native");
-    let watch = |file: &str| println!("cargo:rerun-if-changed={file}");
-    sources.iter().for_each(|source| watch(source));
-    HEADERS.iter().for_each(|header| watch(header));
+    println!("cargo:rerun-if-changed=src/engine/native");
 }
 
 /// The folder that holds libtorch_cpu.so itself. torch-sys may have been given a folder of links; the wheel's

@@ -44,6 +44,7 @@ mod interruption;
 mod kernels;
 /// Models in one file and in shards.
 mod loading;
+/// Adapters against PEFT.
 mod lora_golden;
 /// Every script under tests/lua.
 mod lua;
@@ -59,6 +60,8 @@ mod plan;
 mod ppo;
 /// ABD and DED against upstream's verdicts.
 mod programs;
+/// Bases in few bits, against bitsandbytes.
+mod quant;
 /// Everything that the README shows, run.
 mod readme;
 /// Records in files.

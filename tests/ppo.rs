@@ -372,7 +372,7 @@ fn a_model_that_sft_trained_goes_on_with_ppo() {
     let mut policy = adapted();
     let sft = SftOptions { output_dir: folder.path().join("sft"), num_epochs: 1, ..SftOptions::default() };
     Sft::run(&RefCell::new(Sft::new(&policy, &records(), sft).unwrap()), &policy, &mut |_| Ok(())).unwrap();
-    policy.merge_lora();
+    policy.merge_lora().unwrap();
     let policy = with_lora(policy);
     let before = numbers(&policy);
     let ppo = Ppo::new(&policy, PpoOptions { iterations: 1, ..options(&folder.path().join("rl")) }).unwrap();

@@ -246,7 +246,7 @@ fn a_trainer_refuses_a_model_whose_adapter_was_replaced() {
     let mut model = adapted();
     let mut sft = Sft::new(&model, &records(), options(folder.path())).unwrap();
     steps(&mut sft, &model, 1);
-    model.merge_lora();
+    model.merge_lora().unwrap();
     let model = with_lora(model);
     let error = sft.step(&model).unwrap_err().to_string();
     assert!(error.starts_with("the model's parameters are not those that this trainer was made for"), "{error}");

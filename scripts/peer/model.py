@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import torch
 
@@ -13,7 +14,8 @@ def affine(folder, script, *args):
     """Runs a Lua script with the binary that the command line names, in `folder`, and gives what it prints."""
     path = folder / "script.lua"
     path.write_text(script)
-    done = subprocess.run([sys.argv[1], path, *map(str, args)], cwd=folder, capture_output=True, text=True, check=False)
+    binary = Path(sys.argv[1]).resolve()
+    done = subprocess.run([binary, path, *map(str, args)], cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(done.stderr)
     return done.stdout

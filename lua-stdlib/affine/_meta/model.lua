@@ -12,6 +12,8 @@ local model = {}
 ---@field dtype? "float32"|"bfloat16"|"float16"|"float64" Without it the one that config.json names, else the stored one.
 ---@field torch_dtype? "float32"|"bfloat16"|"float16"|"float64" transformers 4's name for `dtype`.
 ---@field device? string `auto` (CUDA where there is one), `cpu`, `cuda` or `cuda:N`.
+---@field quantize? "int8"|"nf4" Store the projections in few bits, frozen; embeddings, norms and head keep the dtype. Train an adapter on top.
+---@field double_quantize? boolean With "nf4": quantise the scales too.
 
 --- Loads a Hugging Face folder: config.json, safetensors (one file, or shards with an index), tokenizer.json.
 ---@param path string
@@ -60,12 +62,13 @@ local Model = {}
 ---@field rank_pattern? table<string, integer> Other ranks for modules whose name ends with the key, a regular expression.
 ---@field alpha_pattern? table<string, number> Other alphas, likewise.
 ---@field seed? integer
+---@field adapter_name? string Without it "default".
 
---- Adds an adapter that changes nothing yet; from now on only it is trained.
+--- Adds an adapter that changes nothing yet and turns it on; from now on only it is trained.
 ---@param options? affine.model.LoraOptions
 function Model:add_lora(options) end
 
---- Adds the adapter to the weights and takes it off.
+--- Adds the adapter that is on to the weights and takes it off. Refused on a quantised base: call `dequantize` first.
 function Model:merge_lora() end
 
 ---@class affine.model.SaveOptions
@@ -76,13 +79,28 @@ function Model:merge_lora() end
 ---@param options? affine.model.SaveOptions
 function Model:save(folder, options) end
 
---- Writes the adapter as PEFT reads it.
+--- Brings a quantised base back to the model's dtype, rounded as it is: it can then be merged into, saved and trained.
+function Model:dequantize() end
+
+--- Turns the adapter of that name on and the one that was on off.
+---@param adapter_name string
+function Model:set_adapter(adapter_name) end
+
+--- Turns the adapter off until `set_adapter`.
+function Model:disable_adapter() end
+
+---@param adapter_name string
+function Model:delete_adapter(adapter_name) end
+
+--- Writes the adapter that is on as PEFT reads it.
 ---@param folder string
 function Model:save_adapter(folder) end
 
---- Takes up an adapter that PEFT or `save_adapter` wrote.
+--- Takes up an adapter that PEFT or `save_adapter` wrote and turns it on, in place of the one of that name; without a
+--- name in place of the one that is on.
 ---@param folder string
-function Model:load_adapter(folder) end
+---@param options? { adapter_name?: string }
+function Model:load_adapter(folder, options) end
 
 --- log p(ids[t] | ids[<t]) for t = 2 .. #ids.
 ---@param ids integer[]
@@ -120,7 +138,14 @@ function Model:chat(messages, options) end
 ---@return affine.tokenizer.Tokenizer
 function Model:tokenizer() end
 
----@return { parameters: integer, trainable_parameters: integer, config: table }
+---@class affine.model.Quantization
+---@field quantize "int8"|"nf4"
+---@field double_quantize boolean
+---@field bytes integer What the projections take.
+---@field plain_bytes integer What they would take in the model's dtype.
+---@field errors table<string, number> Per projection: how far it is from what was read, relative to its size (Frobenius).
+
+---@return { parameters: integer, trainable_parameters: integer, config: table, adapters: string[], active_adapter?: string, quantization?: affine.model.Quantization }
 function Model:info() end
 
 --- Frees the weights now instead of at the next garbage collection.

@@ -215,7 +215,8 @@ fn require_plain_attention(document: &Map<String, Value>) -> Result<()> {
     }
     if let Some(how) = document.get("quantization_config").filter(|value| !value.is_null()) {
         let method = how.get("quant_method").and_then(Value::as_str).unwrap_or("a method that is not named");
-        let expected = "none (weights as float32, bfloat16 or float16)";
+        let expected =
+            "none (weights as float32, bfloat16 or float16; load the plain model with quantize = \"nf4\" or \"int8\")";
         return Err(Error::option("quantization_config", expected, method));
     }
     match document.get("hidden_act").and_then(Value::as_str) {

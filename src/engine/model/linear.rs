@@ -4,17 +4,71 @@ use std::cell::RefCell;
 
 use tch::{Kind, Tensor};
 
+use super::quant::Quantized;
 use crate::engine::native::kernels::{self, Kernels};
 use crate::engine::native::linear::{self as native, Factors, Packed};
 
 /// `y = x Wᵀ + s · dropout(x) Aᵀ Bᵀ` (Hu et al. 2021, as PEFT's `lora/layer.py` computes it).
 #[derive(Debug)]
 pub struct Linear {
-    /// `[out, in]`
-    pub weight: Tensor,
+    pub weight: Weight,
     pub adapter: Option<Adapter>,
     /// The weight once more, as decoding reads it fastest.
     packed: RefCell<Option<Packed>>,
+}
+
+/// `[out, in]`, as it is or in few bits.
+#[derive(Debug)]
+pub enum Weight {
+    Plain(Tensor),
+    Quantized(Quantized),
+}
+
+impl From<Tensor> for Weight {
+    fn from(weight: Tensor) -> Self {
+        Weight::Plain(weight)
+    }
+}
+
+impl Weight {
+    /// `x Wᵀ` in the dtype of `x`.
+    fn linear(&self, x: &Tensor) -> Tensor {
+        match self {
+            Weight::Plain(weight) => native::linear(x, weight, None),
+            Weight::Quantized(weight) => weight.linear(x),
+        }
+    }
+
+    /// The numbers that are computed with, in the base's dtype.
+    pub fn plain(&self) -> Tensor {
+        match self {
+            Weight::Plain(weight) => weight.shallow_clone(),
+            Weight::Quantized(weight) => weight.dequantized(),
+        }
+    }
+
+    /// `(out, in)`
+    pub fn size(&self) -> (i64, i64) {
+        match self {
+            Weight::Plain(weight) => weight.size2().expect("a linear's weight has two dimensions"),
+            Weight::Quantized(weight) => weight.size(),
+        }
+    }
+
+    pub fn quantized(&self) -> Option<&Quantized> {
+        match self {
+            Weight::Plain(_) => None,
+            Weight::Quantized(weight) => Some(weight),
+        }
+    }
+
+    /// The tensors that it is kept as, with what their names add to the weight's.
+    pub fn tensors(&self) -> Vec<(&'static str, &Tensor)> {
+        match self {
+            Weight::Plain(weight) => vec![("", weight)],
+            Weight::Quantized(weight) => weight.tensors(),
+        }
+    }
 }
 
 /// The factors of a low-rank update; float32 whatever the base's dtype, as PEFT keeps them.
@@ -33,49 +87,56 @@ pub struct Adapter {
 }
 
 impl Linear {
-    pub fn new(weight: Tensor) -> Self {
-        Linear { weight, adapter: None, packed: RefCell::new(None) }
+    pub fn new(weight: impl Into<Weight>) -> Self {
+        Linear { weight: weight.into(), adapter: None, packed: RefCell::new(None) }
     }
 
     /// `x`: `[.., in]` → `[.., out]` in the base's dtype.
     pub fn forward(&self, x: &Tensor, training: bool) -> Tensor {
-        match &self.adapter {
-            None => self.product(x, None),
-            Some(adapter) if adapter.is_plain(training) && kernels::chosen() != Kernels::Libtorch => {
-                self.product(x, Some((&adapter.a, &adapter.b, adapter.scale)))
+        match (&self.adapter, &self.weight) {
+            (None, Weight::Plain(weight)) => self.product(x, weight, None),
+            (None, Weight::Quantized(weight)) => weight.linear(x),
+            (Some(adapter), Weight::Plain(weight)) if adapter.is_one_operation(training) => {
+                self.product(x, weight, Some((&adapter.a, &adapter.b, adapter.scale)))
             }
-            Some(adapter) => adapter.add_to(&native::linear(x, &self.weight, None), x, &self.weight, training),
+            (Some(adapter), weight) => adapter.add_to(&weight.linear(x), x, weight, training),
         }
     }
 
-    fn product(&self, x: &Tensor, adapter: Option<Factors>) -> Tensor {
-        match self.packed.borrow().as_ref().filter(|packed| is_decoding(x) && packed.is_of(&self.weight)) {
+    fn product(&self, x: &Tensor, weight: &Tensor, adapter: Option<Factors>) -> Tensor {
+        match self.packed.borrow().as_ref().filter(|packed| is_decoding(x) && packed.is_of(weight)) {
             Some(packed) => packed.linear(x, adapter),
-            None => native::linear(x, &self.weight, adapter),
+            None => native::linear(x, weight, adapter),
         }
     }
 
-    /// Whether the weight gains from being packed for decoding, and is not packed.
-    pub fn can_pack(&self) -> bool {
-        can_pack(&self.weight) && !self.packed.borrow().as_ref().is_some_and(|packed| packed.is_of(&self.weight))
+    /// The weight, where it gains from being packed for decoding and is not packed.
+    pub fn to_pack(&self) -> Option<&Tensor> {
+        let is_packed = |weight: &Tensor| self.packed.borrow().as_ref().is_some_and(|packed| packed.is_of(weight));
+        match &self.weight {
+            Weight::Plain(weight) if can_pack(weight) && !is_packed(weight) => Some(weight),
+            _ => None,
+        }
     }
 
     pub fn pack(&self) {
-        *self.packed.borrow_mut() = Some(Packed::new(&self.weight));
+        if let Some(weight) = self.to_pack() {
+            *self.packed.borrow_mut() = Some(Packed::new(weight));
+        }
     }
 
     /// Folds the adapter into the weight: `W ← W + s · B A`, with DoRA each row then brought to its magnitude;
-    /// computed in float32.
+    /// computed in float32. The weight is plain then.
     pub fn merge(&mut self) {
         if let Some(adapter) = self.adapter.take() {
             let _no_grad = tch::no_grad_guard();
-            let kind = self.weight.kind();
-            let merged = self.weight.to_kind(Kind::Float) + adapter.delta();
+            let weight = self.weight.plain();
+            let merged = weight.to_kind(Kind::Float) + adapter.delta();
             let merged = match adapter.stretch(&self.weight) {
                 None => merged,
                 Some(stretch) => merged * stretch.unsqueeze(-1),
             };
-            self.weight = merged.to_kind(kind);
+            self.weight = Weight::Plain(merged.to_kind(weight.kind()));
             self.packed.take();
         }
     }
@@ -83,7 +144,10 @@ impl Linear {
     /// The same map with the frozen weight shared and the trained factors copied.
     pub fn snapshot(&self) -> Self {
         Linear {
-            weight: snapshot(&self.weight),
+            weight: match &self.weight {
+                Weight::Plain(weight) => Weight::Plain(snapshot(weight)),
+                Weight::Quantized(weight) => Weight::Quantized(weight.share()),
+            },
             adapter: self.adapter.as_ref().map(|adapter| Adapter {
                 a: snapshot(&adapter.a),
                 b: snapshot(&adapter.b),
@@ -113,14 +177,14 @@ pub fn is_decoding(x: &Tensor) -> bool {
 }
 
 impl Adapter {
-    /// Whether it adds `s · x Aᵀ Bᵀ` and nothing else.
-    fn is_plain(&self, training: bool) -> bool {
-        self.magnitude.is_none() && !(training && self.dropout > 0.0)
+    /// Whether our own operation computes it: it adds `s · x Aᵀ Bᵀ` and nothing else.
+    fn is_one_operation(&self, training: bool) -> bool {
+        self.magnitude.is_none() && !(training && self.dropout > 0.0) && kernels::chosen() != Kernels::Libtorch
     }
 
     /// `base + s · dropout(x) Aᵀ Bᵀ`, in float32 and then in the base's dtype. The scale goes onto the `[.., r]` product
     /// and the sum into the second matrix product: two passes over `[.., out]` fewer.
-    fn add_to(&self, base: &Tensor, x: &Tensor, weight: &Tensor, training: bool) -> Tensor {
+    fn add_to(&self, base: &Tensor, x: &Tensor, weight: &Weight, training: bool) -> Tensor {
         let drops = training && self.dropout > 0.0;
         let wide = x.to_kind(Kind::Float);
         let wide = if drops { wide.dropout(self.dropout, true) } else { wide };
@@ -130,8 +194,7 @@ impl Adapter {
             None => rows(&base.to_kind(Kind::Float)).addmm(&rows(&low), &self.b.tr()),
             Some(stretch) => {
                 // As PEFT: what the stretch adds to the base's part sees the dropped input, the base's part itself does not.
-                let seen =
-                    if drops { wide.to_kind(x.kind()).linear::<Tensor>(weight, None) } else { base.shallow_clone() };
+                let seen = if drops { weight.linear(&wide.to_kind(x.kind())) } else { base.shallow_clone() };
                 let update = rows(&low).matmul(&self.b.tr());
                 let seen = rows(&seen.to_kind(Kind::Float));
                 rows(&base.to_kind(Kind::Float)) + (&stretch - 1.0) * seen + &stretch * update
@@ -142,14 +205,14 @@ impl Adapter {
 
     /// DoRA's factor per output row, `magnitude / ‖W + s · B A‖`, `[out]` in float32; `None` for plain LoRA. The norm is
     /// a constant for the gradient (section 4.3 of the paper).
-    fn stretch(&self, weight: &Tensor) -> Option<Tensor> {
+    fn stretch(&self, weight: &Weight) -> Option<Tensor> {
         self.magnitude.as_ref().map(|magnitude| magnitude / self.row_norms(weight))
     }
 
     /// `‖W + s · B A‖` per output row, `[out]` in float32, without a gradient.
-    pub fn row_norms(&self, weight: &Tensor) -> Tensor {
+    pub fn row_norms(&self, weight: &Weight) -> Tensor {
         let _no_grad = tch::no_grad_guard();
-        (weight.to_kind(Kind::Float) + self.delta()).square().sum_dim_intlist(-1, false, Kind::Float).sqrt()
+        (weight.plain().to_kind(Kind::Float) + self.delta()).square().sum_dim_intlist(-1, false, Kind::Float).sqrt()
     }
 
     /// `s · B A`, `[out, in]` in float32.

@@ -1,6 +1,7 @@
 //! Low-rank adapters (LoRA, rsLoRA, DoRA) on the seven projections, in PEFT's file format: `adapter_config.json` and
 //! `adapter_model.safetensors`.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use regex::Regex;
@@ -8,8 +9,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tch::{Device, Kind, Tensor};
 
+use super::adapters::DEFAULT;
 use super::linear::{Adapter, Linear};
-use super::qwen3::{Layer, Qwen3};
+use super::qwen3::Qwen3;
 use crate::engine::tensor::safetensors;
 use crate::engine::{Error, Result, file, random};
 
@@ -40,6 +42,8 @@ pub struct LoraOptions {
     /// Other alphas, likewise.
     pub alpha_pattern: Map<String, Value>,
     pub seed: u64,
+    /// What the model calls it; files do not hold the name.
+    pub adapter_name: String,
 }
 
 impl Default for LoraOptions {
@@ -54,6 +58,7 @@ impl Default for LoraOptions {
             rank_pattern: Map::new(),
             alpha_pattern: Map::new(),
             seed: 0,
+            adapter_name: DEFAULT.to_string(),
         }
     }
 }
@@ -169,7 +174,15 @@ impl LoraOptions {
         validate_patterns("rank_pattern", &self.rank_pattern, "an integer of at least 1", is_rank)?;
         let is_alpha = |value: &Value| value.as_f64().is_some_and(|alpha| alpha > 0.0);
         validate_patterns("alpha_pattern", &self.alpha_pattern, "a positive number", is_alpha)?;
+        validate_name(&self.adapter_name)?;
         self.target_modules.validate()
+    }
+}
+
+pub fn validate_name(adapter_name: &str) -> Result<()> {
+    match adapter_name.is_empty() {
+        true => Err(Error::option("adapter_name", "a name", "an empty string")),
+        false => Ok(()),
     }
 }
 
@@ -229,12 +242,23 @@ impl LoraConfig {
             Some("LORA") => {}
             other => return Err(Error::option("peft_type", "\"LORA\"", other.unwrap_or("nothing"))),
         }
-        for key in ["lora_bias", "fan_in_fan_out"] {
+        for key in ["lora_bias", "fan_in_fan_out", "use_qalora", "use_bdlora"] {
             if flag(key) {
                 return Err(Error::option(key, "false", "true"));
             }
         }
-        for key in ["modules_to_save", "layers_to_transform", "exclude_modules"] {
+        for key in [
+            "modules_to_save",
+            "layers_to_transform",
+            "exclude_modules",
+            "layer_replication",
+            "target_parameters",
+            "trainable_token_indices",
+            "alora_invocation_tokens",
+            "arrow_config",
+            "kasa_config",
+            "monteclora_config",
+        ] {
             let empty = match document.get(key) {
                 None | Some(Value::Null) => true,
                 Some(Value::Object(map)) => map.is_empty(),
@@ -261,6 +285,7 @@ impl LoraConfig {
             rank_pattern: patterns("rank_pattern"),
             alpha_pattern: patterns("alpha_pattern"),
             seed: 0,
+            adapter_name: DEFAULT.to_string(),
         };
         Self::new(&options)
     }
@@ -312,65 +337,73 @@ pub fn base_of(folder: &Path) -> Result<String> {
     }
 }
 
-/// Adds a fresh adapter: A from U(±1/√in) (PEFT's kaiming_uniform with a = √5), B zero, so that the model computes
-/// what it computed before. Everything but the adapter is frozen.
-pub fn add(model: &mut Qwen3, config: &LoraConfig, seed: u64) -> Result<()> {
-    config.target_modules.check(&modules(model))?;
+/// The factors of a fresh adapter: A from U(±1/√in) (PEFT's kaiming_uniform with a = √5), B zero, so that the model
+/// computes what it computed before.
+pub fn fresh(model: &Qwen3, config: &LoraConfig, seed: u64) -> Result<Vec<(String, Adapter)>> {
+    config.target_modules.check(&names(model))?;
     let device = model.device();
     let mut stream = random::stream(seed, "lora", 0);
-    for (name, linear) in targeted(model, config) {
-        let (out, input) = linear.weight.size2().expect("a linear's weight has two dimensions");
-        let r = config.rank(&name);
+    let mut adapter = |name: &str, linear: &Linear| {
+        let (out, input) = linear.weight.size();
+        let r = config.rank(name);
         let bound = 1.0 / (input as f64).sqrt();
         let values: Vec<f32> =
             (0..r * input).map(|_| ((2.0 * random::unit(&mut stream) - 1.0) * bound) as f32).collect();
         let a = Tensor::from_slice(&values).view([r, input]).to_device(device);
         let b = Tensor::zeros([out, r], (Kind::Float, device));
-        let mut adapter = Adapter { a, b, magnitude: None, scale: config.scale(&name), dropout: config.dropout };
+        let mut adapter = Adapter { a, b, magnitude: None, scale: config.scale(name), dropout: config.dropout };
         adapter.magnitude = config.use_dora.then(|| adapter.row_norms(&linear.weight));
-        attach(linear, adapter);
-    }
-    Ok(())
+        adapter
+    };
+    Ok(targeted(model, config).map(|(name, linear)| (name.clone(), adapter(&name, linear))).collect())
 }
 
-/// Reads an adapter that PEFT or affine saved onto `model`, in place of the one it carries. Where that fails, the model
-/// is as it was.
-pub fn load(model: &mut Qwen3, folder: &Path) -> Result<LoraConfig> {
+/// The factors of an adapter that PEFT or affine saved, fit for `model`, which came from `source`.
+pub fn read(model: &Qwen3, source: &str, folder: &Path) -> Result<(LoraConfig, Vec<(String, Adapter)>)> {
     let config_file = folder.join(CONFIG);
-    let config = LoraConfig::read(&config_file)?;
-    config.target_modules.check(&modules(model)).map_err(|e| Error::file(&config_file, e))?;
+    let document = read_document(&config_file)?;
+    let config = LoraConfig::from_document(&document).map_err(|e| Error::file(&config_file, e))?;
+    config.target_modules.check(&names(model)).map_err(|e| Error::file(&config_file, e))?;
+    let made_for = document.get("base_model_name_or_path").and_then(Value::as_str).unwrap_or("an unnamed base");
     let file = safetensors::File::open(folder.join(WEIGHTS))?;
     let device = model.device();
     let (mut adapters, mut known) = (Vec::new(), Vec::new());
     for (name, linear) in targeted(model, &config) {
-        let (out, input) = linear.weight.size2().expect("a linear's weight has two dimensions");
+        let (out, input) = linear.weight.size();
         let r = config.rank(&name);
         let mut take = |part: &str, shape: &[i64]| -> Result<Tensor> {
             let key = format!("base_model.model.{name}.{part}");
             let tensor = file.tensor(&key, device)?.to_kind(Kind::Float);
-            if tensor.size() != shape {
-                let problem = format!("tensor {key} has the shape {:?}, this base asks for {shape:?}", tensor.size());
+            let stored = tensor.size();
+            if stored != shape {
+                let rank = if part == "lora_B.weight" { stored.get(1) } else { stored.first() };
+                let problem = match rank {
+                    Some(&rank) if part != MAGNITUDE && rank != r => {
+                        format!("tensor {key} has the shape {stored:?}, so rank {rank}; {CONFIG} says rank {r}")
+                    }
+                    _ => format!(
+                        "tensor {key} has the shape {stored:?}, this base asks for {shape:?}; the adapter was made for \
+                         {made_for}, this base is {source}"
+                    ),
+                };
                 return Err(Error::file(file.path(), problem));
             }
             known.push(key);
             Ok(tensor)
         };
-        adapters.push(Adapter {
+        let adapter = Adapter {
             a: take("lora_A.weight", &[r, input])?,
             b: take("lora_B.weight", &[out, r])?,
             magnitude: if config.use_dora { Some(take(MAGNITUDE, &[out])?) } else { None },
             scale: config.scale(&name),
             dropout: config.dropout,
-        });
+        };
+        adapters.push((name, adapter));
     }
     if let Some(extra) = file.names().iter().find(|name| !known.contains(name)) {
         return Err(Error::file(file.path(), format!("tensor {extra} belongs to no targeted projection of this base")));
     }
-    remove(model);
-    for ((_, linear), adapter) in targeted(model, &config).zip(adapters) {
-        attach(linear, adapter);
-    }
-    Ok(config)
+    Ok((config, adapters))
 }
 
 /// Writes the adapter as PEFT does. `base`: what `base_model_name_or_path` names.
@@ -410,12 +443,22 @@ pub fn merge(model: &mut Qwen3) {
     }
 }
 
-/// Removes the adapter and leaves the base as it was.
-pub fn remove(model: &mut Qwen3) {
-    for layer in &mut model.layers {
-        for (_, linear) in layer.linears_mut() {
-            linear.adapter = None;
-        }
+/// Takes the adapter off; the base is left as it was.
+pub fn take(model: &mut Qwen3) -> Vec<(String, Adapter)> {
+    let linears = linears_mut(model);
+    linears.filter_map(|(name, linear)| linear.adapter.take().map(|adapter| (name, adapter))).collect()
+}
+
+/// Puts an adapter on whose factors are trained from now on.
+pub fn put(model: &mut Qwen3, factors: Vec<(String, Adapter)>) {
+    let mut factors: BTreeMap<String, Adapter> = factors.into_iter().collect();
+    for (name, linear) in linears_mut(model) {
+        linear.adapter = factors.remove(&name).map(|adapter| Adapter {
+            a: adapter.a.set_requires_grad(true),
+            b: adapter.b.set_requires_grad(true),
+            magnitude: adapter.magnitude.map(|magnitude| magnitude.set_requires_grad(true)),
+            ..adapter
+        });
     }
 }
 
@@ -424,27 +467,23 @@ fn read_document(path: &Path) -> Result<Value> {
     serde_json::from_str(&text).map_err(|e| Error::file(path, format!("not JSON: {e}")))
 }
 
-/// The whole names of the linears that can carry an adapter.
-fn modules(model: &Qwen3) -> Vec<String> {
-    let of_layer = |(i, layer): (usize, &Layer)| layer.linears().map(|(name, _)| format!("model.layers.{i}.{name}"));
-    model.layers.iter().enumerate().flat_map(of_layer).collect()
+fn names(model: &Qwen3) -> Vec<String> {
+    linears(model).map(|(name, _)| name).collect()
 }
 
-fn targeted<'a>(model: &'a mut Qwen3, config: &'a LoraConfig) -> impl Iterator<Item = (String, &'a mut Linear)> {
-    model.layers.iter_mut().enumerate().flat_map(move |(i, layer)| {
-        layer
-            .linears_mut()
-            .into_iter()
-            .map(move |(name, linear)| (format!("model.layers.{i}.{name}"), linear))
-            .filter(|(name, _)| config.targets(name))
+fn targeted<'a>(model: &'a Qwen3, config: &'a LoraConfig) -> impl Iterator<Item = (String, &'a Linear)> {
+    linears(model).filter(|(name, _)| config.targets(name))
+}
+
+/// The linears that can carry an adapter by their whole names.
+pub fn linears(model: &Qwen3) -> impl Iterator<Item = (String, &Linear)> {
+    model.layers.iter().enumerate().flat_map(|(i, layer)| {
+        layer.linears().into_iter().map(move |(name, linear)| (format!("model.layers.{i}.{name}"), linear))
     })
 }
 
-fn attach(linear: &mut Linear, adapter: Adapter) {
-    linear.adapter = Some(Adapter {
-        a: adapter.a.set_requires_grad(true),
-        b: adapter.b.set_requires_grad(true),
-        magnitude: adapter.magnitude.map(|magnitude| magnitude.set_requires_grad(true)),
-        ..adapter
-    });
+fn linears_mut(model: &mut Qwen3) -> impl Iterator<Item = (String, &mut Linear)> {
+    model.layers.iter_mut().enumerate().flat_map(|(i, layer)| {
+        layer.linears_mut().into_iter().map(move |(name, linear)| (format!("model.layers.{i}.{name}"), linear))
+    })
 }

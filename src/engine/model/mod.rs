@@ -1,10 +1,12 @@
 //! A model: the network, its tokenizer, its adapter, and the folder they live in.
 
+pub mod adapters;
 pub mod cache;
 pub mod config;
 pub mod head;
 pub mod linear;
 pub mod lora;
+pub mod quant;
 pub mod qwen3;
 pub mod rope;
 pub mod value_head;
@@ -17,15 +19,20 @@ use tch::{Device, Kind, Tensor};
 
 use super::text::Tokenizer;
 use super::{Error, Result, file, random};
+use adapters::Adapters;
 pub use config::{ModelConfig, ModelShape};
+use linear::Weight;
 pub use lora::{LoraConfig, LoraOptions};
+pub use quant::{Quantization, Scheme};
+use quant::{Quantized, Quantizing};
 pub use qwen3::{Layout, Mode, Qwen3};
 pub use weights::SaveOptions;
 
 pub struct Model {
     pub net: Qwen3,
     pub tokenizer: Option<Rc<Tokenizer>>,
-    lora: Option<LoraConfig>,
+    adapters: Adapters,
+    quantization: Option<Quantization>,
     /// The folder or Hub id it came from: what a saved adapter names as its base.
     source: String,
     eos_ids: Vec<i64>,
@@ -36,6 +43,16 @@ impl Model {
     /// an adapter alone loads the base that it names, then the adapter. `kind`: `None` is the dtype that `config.json`
     /// names, else the stored one.
     pub fn load(folder: impl AsRef<Path>, kind: Option<Kind>, device: Device) -> Result<Self> {
+        Self::load_quantized(folder, kind, device, None)
+    }
+
+    /// As [`Model::load`], each projection in few bits as soon as it is read.
+    pub fn load_quantized(
+        folder: impl AsRef<Path>,
+        kind: Option<Kind>,
+        device: Device,
+        quantization: Option<Quantization>,
+    ) -> Result<Self> {
         let folder = folder.as_ref();
         if !folder.is_dir() {
             return Err(Error::hinted(
@@ -44,7 +61,7 @@ impl Model {
             ));
         }
         if lora::is_adapter(folder) {
-            let mut model = Self::load(lora::base_of(folder)?, kind, device)?;
+            let mut model = Self::load_quantized(lora::base_of(folder)?, kind, device, quantization)?;
             model.load_adapter(folder)?;
             return Ok(model);
         }
@@ -53,13 +70,18 @@ impl Model {
         if config.tie_word_embeddings {
             weights.tie()?;
         }
-        let net = Qwen3::build(config, &mut weights)?;
+        let net = match quantization {
+            None => Qwen3::build(config, &mut weights)?,
+            Some(quantization) => Qwen3::build(config, &mut Quantizing { from: &mut weights, quantization })?,
+        };
         weights.finish();
         let tokenizer = match folder.join("tokenizer.json").exists() {
             true => Some(Rc::new(Tokenizer::load(folder)?)),
             false => None,
         };
-        Self::new(net, tokenizer, folder.display().to_string())
+        let model = Model { quantization, ..Self::new(net, tokenizer, folder.display().to_string())? };
+        model.tell_quantization();
+        Ok(model)
     }
 
     /// A new random model whose vocabulary is the tokenizer's, in float32.
@@ -95,7 +117,7 @@ impl Model {
             Some(tokenizer) => end_ids(tokenizer),
             None => net.config.eos_ids(),
         };
-        Ok(Model { net, tokenizer, lora: None, source, eos_ids })
+        Ok(Model { net, tokenizer, adapters: Adapters::default(), quantization: None, source, eos_ids })
     }
 
     /// The token ids that end a reply.
@@ -113,10 +135,6 @@ impl Model {
         })
     }
 
-    pub fn lora(&self) -> Option<&LoraConfig> {
-        self.lora.as_ref()
-    }
-
     pub fn source(&self) -> &str {
         &self.source
     }
@@ -126,35 +144,53 @@ impl Model {
         self.source = folder.into();
     }
 
-    /// Adds a fresh adapter and freezes everything else.
-    pub fn add_lora(&mut self, options: &LoraOptions) -> Result<()> {
-        if self.lora.is_some() {
-            return Err(Error::hinted("this model carries an adapter already", "call merge_lora() first"));
+    /// How the projections are stored, where not in the model's dtype.
+    pub fn quantization(&self) -> Option<Quantization> {
+        self.quantization
+    }
+
+    /// The quantised weights by their modules' names.
+    pub fn quantized(&self) -> Vec<(String, &Quantized)> {
+        lora::linears(&self.net)
+            .filter_map(|(name, linear)| linear.weight.quantized().map(|weight| (name, weight)))
+            .collect()
+    }
+
+    /// Logs what quantising saved, and what it cost.
+    fn tell_quantization(&self) {
+        let Some(quantization) = self.quantization else { return };
+        let weights = self.quantized();
+        let megabytes = |bytes: fn(&Quantized) -> usize| {
+            weights.iter().map(|(_, weight)| bytes(weight)).sum::<usize>() as f64 / 1e6
+        };
+        let mean = weights.iter().map(|(_, weight)| weight.error).sum::<f64>() / weights.len().max(1) as f64;
+        if let Some((worst, weight)) = weights.iter().max_by(|(_, a), (_, b)| a.error.total_cmp(&b.error)) {
+            tracing::info!(
+                "projections in {}: {:.1} MB in place of {:.1} MB; relative error {mean:.4} in the mean, at most {:.4} \
+                 ({worst})",
+                quantization.name(),
+                megabytes(Quantized::bytes),
+                megabytes(Quantized::plain_bytes),
+                weight.error
+            );
         }
-        let config = LoraConfig::new(options)?;
-        lora::add(&mut self.net, &config, options.seed)?;
-        self.freeze();
-        self.lora = Some(config);
-        Ok(())
     }
 
-    /// Reads an adapter that PEFT or affine saved, in place of the one it carries.
-    pub fn load_adapter(&mut self, folder: impl AsRef<Path>) -> Result<()> {
-        self.lora = Some(lora::load(&mut self.net, folder.as_ref())?);
-        self.freeze();
-        Ok(())
+    /// Stores the projections in few bits.
+    pub fn quantize(&mut self, quantization: Quantization) {
+        for (_, linear) in self.net.layers.iter_mut().flat_map(|layer| layer.linears_mut()) {
+            linear.weight = Weight::Quantized(Quantized::new(&linear.weight.plain(), quantization));
+        }
+        self.quantization = Some(quantization);
     }
 
-    pub fn save_adapter(&self, folder: impl AsRef<Path>) -> Result<()> {
-        let config = self.lora.as_ref().ok_or_else(|| Error::message("this model carries no adapter to save"))?;
-        lora::save(&self.net, config, &self.source, folder.as_ref())
-    }
-
-    /// Folds the adapter into the weights; without one nothing changes.
-    pub fn merge_lora(&mut self) {
-        lora::merge(&mut self.net);
-        if self.lora.take().is_some() {
-            self.source = format!("{} with an adapter merged into it", self.source);
+    /// Brings the projections to the model's dtype again, rounded as they are.
+    pub fn dequantize(&mut self) {
+        if let Some(quantization) = self.quantization.take() {
+            for (_, linear) in self.net.layers.iter_mut().flat_map(|layer| layer.linears_mut()) {
+                linear.weight = Weight::Plain(linear.weight.plain());
+            }
+            self.source = format!("{} rounded to {}", self.source, quantization.name());
         }
     }
 
@@ -166,7 +202,14 @@ impl Model {
 
     pub fn save_with(&self, folder: impl AsRef<Path>, options: &SaveOptions) -> Result<()> {
         let folder = folder.as_ref();
-        if self.lora.is_some() {
+        if let Some(quantization) = self.quantization {
+            return Err(Error::hinted(
+                format!("this model's base is in {}, which a model folder cannot hold", quantization.name()),
+                "save the adapter alone with save_adapter(dir), or call dequantize() first: the folder then holds the \
+                 rounded weights in the model's dtype",
+            ));
+        }
+        if self.lora().is_some() {
             return Err(Error::hinted(
                 "this model carries an adapter, which a model folder cannot hold",
                 "call merge_lora() first, or save_adapter(dir)",
@@ -189,9 +232,9 @@ impl Model {
         }
     }
 
-    /// What training changes: the adapter where there is one, else every weight.
+    /// What training changes: the adapter where there is one, else every weight, of a quantised base none.
     pub fn trainable(&self) -> Vec<(String, Tensor)> {
-        if self.lora.is_some() {
+        if self.lora().is_some() || self.quantization.is_some() {
             return lora::parameters(&self.net);
         }
         let weights = self.net.weights();
@@ -200,23 +243,27 @@ impl Model {
 
     /// How many numbers the model has, adapter included.
     pub fn parameters(&self) -> usize {
-        let base: usize = self.net.weights().iter().map(|(_, tensor)| tensor.numel()).sum();
+        let stored: usize = self.net.weights().iter().map(|(_, tensor)| tensor.numel()).sum();
+        let base = self.quantized().iter().fold(stored, |sum, (_, weight)| {
+            let parts: usize = weight.tensors().iter().map(|(_, tensor)| tensor.numel()).sum();
+            sum - parts + (weight.size().0 * weight.size().1) as usize
+        });
         base + lora::parameters(&self.net).iter().map(|(_, tensor)| tensor.numel()).sum::<usize>()
     }
 
     /// How many of them training changes.
     pub fn trainable_parameters(&self) -> usize {
-        match self.lora {
-            Some(_) => lora::parameters(&self.net).iter().map(|(_, tensor)| tensor.numel()).sum(),
-            None => self.parameters(),
+        match self.lora().is_some() || self.quantization.is_some() {
+            true => lora::parameters(&self.net).iter().map(|(_, tensor)| tensor.numel()).sum(),
+            false => self.parameters(),
         }
     }
 
     /// The tensors of [`Model::trainable`] in another network of the same shape: a snapshot's copies of them.
     pub fn trained_part_of(&self, net: &Qwen3) -> Vec<(String, Tensor)> {
-        match self.lora {
-            Some(_) => lora::parameters(net),
-            None => net.weights().into_iter().map(|(name, tensor)| (name, tensor.shallow_clone())).collect(),
+        match self.lora().is_some() || self.quantization.is_some() {
+            true => lora::parameters(net),
+            false => net.weights().into_iter().map(|(name, tensor)| (name, tensor.shallow_clone())).collect(),
         }
     }
 

@@ -226,7 +226,7 @@ impl Qwen3 {
         let mut layers = Vec::with_capacity(c.num_hidden_layers as usize);
         for i in 0..c.num_hidden_layers {
             let mut linear = |name: &str, out: i64, input: i64| {
-                weights.take(&format!("model.layers.{i}.{name}.weight"), &[out, input]).map(Linear::new)
+                weights.linear(&format!("model.layers.{i}.{name}.weight"), &[out, input])
             };
             let [q_proj, k_proj, v_proj, o_proj] = [
                 linear("self_attn.q_proj", q_size, hidden)?,
@@ -274,13 +274,15 @@ impl Qwen3 {
         self.embedding.kind()
     }
 
-    /// Every weight of the base by transformers' name; adapters are not among them.
+    /// Every weight of the base by transformers' name, a quantised one in parts; adapters are not among them.
     pub fn weights(&self) -> Vec<(String, &Tensor)> {
         let mut all = vec![("model.embed_tokens.weight".to_string(), &self.embedding)];
         for (i, layer) in self.layers.iter().enumerate() {
-            let mut push = |name: &str, tensor| all.push((format!("model.layers.{i}.{name}.weight"), tensor));
-            layer.linears().iter().for_each(|(name, linear)| push(name, &linear.weight));
-            layer.norms().iter().for_each(|(name, norm)| push(name, &norm.weight));
+            let mut push = |name: &str, tensor| all.push((format!("model.layers.{i}.{name}"), tensor));
+            for (name, linear) in layer.linears() {
+                linear.weight.tensors().iter().for_each(|(part, tensor)| push(&format!("{name}.weight{part}"), tensor));
+            }
+            layer.norms().iter().for_each(|(name, norm)| push(&format!("{name}.weight"), &norm.weight));
         }
         all.push(("model.norm.weight".to_string(), &self.norm.weight));
         if let Some(head) = &self.head {
@@ -373,13 +375,13 @@ impl Qwen3 {
     /// Packs the weights that gain from it for decoding, which takes their memory once more. Does nothing where they are
     /// packed, or where memory is short.
     pub fn pack(&self) {
-        let linears: Vec<&Linear> =
-            self.layers.iter().flat_map(Layer::linears).map(|(_, linear)| linear).filter(|l| l.can_pack()).collect();
+        let linears: Vec<&Linear> = self.layers.iter().flat_map(Layer::linears).map(|(_, linear)| linear).collect();
         let head = Some(self.head_weight()).filter(|weight| can_pack(weight));
         let packed_head = self.packed_head.borrow().as_ref().zip(head).is_some_and(|(packed, w)| packed.is_of(w));
         let head = head.filter(|_| !packed_head);
         let bytes = |weight: &Tensor| (weight.numel() * weight.kind().elt_size_in_bytes()) as u64;
-        let needed = linears.iter().map(|linear| bytes(&linear.weight)).sum::<u64>() + head.map_or(0, bytes);
+        let needed =
+            linears.iter().filter_map(|linear| linear.to_pack()).map(bytes).sum::<u64>() + head.map_or(0, bytes);
         // Half of what is free stays free.
         if needed == 0 || machine::memory().is_some_and(|memory| needed > memory.available / 2) {
             return;

@@ -7,4 +7,5 @@ mod call;
 pub mod kernels;
 pub mod linear;
 pub mod logprob;
+pub mod quant;
 pub mod storage;

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tch::{Device, Kind};
 
 use super::note;
+use crate::engine::model::adapters::DEFAULT;
 use crate::engine::model::{LoraOptions, Model, ModelConfig, ModelShape, lora, weights};
 use crate::engine::text::Tokenizer;
 use crate::engine::{Result, hub};
@@ -81,12 +82,15 @@ pub fn shape(shape: ModelShape, vocab_size: i64) -> ModelShape {
 
 /// What `Model::load_adapter` does in a real run. A real model's adapter does not fit a stand-in; one that is whole is
 /// replaced by a new one.
-pub fn load_adapter(model: &mut Model, folder: &Path) -> Result<()> {
-    match model.load_adapter(folder) {
+pub fn load_adapter(model: &mut Model, name: Option<&str>, folder: &Path) -> Result<()> {
+    let name = name.or(model.active_adapter()).unwrap_or(DEFAULT).to_string();
+    match model.load_adapter_as(&name, folder) {
         Err(_) if super::active() && lora::is_whole(folder) => {
             note(format!("adapter: the one in {}; here a new one", folder.display()));
-            model.merge_lora();
-            model.add_lora(&LoraOptions::default())
+            if model.adapter_names().contains(&name.as_str()) {
+                model.delete_adapter(&name)?;
+            }
+            model.add_lora(&LoraOptions { adapter_name: name, ..LoraOptions::default() })
         }
         loaded => loaded,
     }
@@ -96,7 +100,7 @@ fn from_folder(path: &str, folder: &Path, kind: Option<Kind>, device: Device) ->
     if lora::is_adapter(folder) {
         let base = lora::base_of(folder)?;
         let mut model = from_folder(&base, Path::new(&base), kind, device)?;
-        load_adapter(&mut model, folder)?;
+        load_adapter(&mut model, None, folder)?;
         return Ok(model);
     }
     if weight_bytes(folder) <= SMALL_BYTES {

@@ -55,6 +55,7 @@ impl Ppo {
         options.validate()?;
         options.warn_of_vanishing_discount();
         file::create_folder(&options.output_dir)?;
+        model.check_trainable()?;
         let policy_parameters = model.trainable();
         let reference = model.net.snapshot();
         let mut value_head = ValueHead::new(model.net.config.hidden_size, model.net.device());

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tch::{Device, Tensor};
 
@@ -50,8 +50,12 @@ pub struct TrainerState {
 }
 
 impl TrainerState {
-    /// The state before the first step.
-    pub fn new(trainer: &str, model: &Model, max_steps: u64, identity: Value) -> Self {
+    /// The state before the first step. `identity` is an object; how the model's base is stored joins it.
+    pub fn new(trainer: &str, model: &Model, max_steps: u64, mut identity: Value) -> Self {
+        if let Some(quantization) = model.quantization() {
+            identity["quantize"] = json!(quantization.name());
+            identity["double_quantize"] = json!(quantization.double);
+        }
         TrainerState {
             global_step: 0,
             max_steps,
@@ -206,7 +210,10 @@ pub fn open(path: &Path, expected: &TrainerState, force: bool) -> Result<Trainer
         return Err(Error::file(path, problem));
     }
     let mut changes = Vec::new();
-    if state.model != expected.model {
+    // Another quantisation is told by its name below; the stored numbers are others then, whatever the base.
+    let requantized = state.identity.get("quantize") != expected.identity.get("quantize")
+        || state.identity.get("double_quantize") != expected.identity.get("double_quantize");
+    if state.model != expected.model && !requantized {
         changes.push("is a checkpoint of another model (base weights, shape or adapter differ)".to_string());
     }
     let changed = changes_between(&state.identity, &expected.identity);

@@ -10,7 +10,7 @@ use tch::Kind;
 
 use super::tokenizer::{TokenizerHandle, messages};
 use crate::engine::generate::{GenerateOptions, Generation, generate};
-use crate::engine::model::{LoraOptions, Model, ModelShape, SaveOptions, lora};
+use crate::engine::model::{LoraOptions, Model, ModelShape, Quantization, SaveOptions, Scheme, lora};
 use crate::engine::native::kernels::{self, Kernels};
 use crate::engine::text::Conversation;
 use crate::engine::{Error, Result, device, hub, plan};
@@ -99,11 +99,19 @@ struct LoadOptions {
     /// As transformers 4 names it.
     torch_dtype: Option<String>,
     device: String,
+    quantize: Option<Scheme>,
+    double_quantize: bool,
 }
 
 impl Default for LoadOptions {
     fn default() -> Self {
-        LoadOptions { dtype: None, torch_dtype: None, device: "auto".to_string() }
+        LoadOptions {
+            dtype: None,
+            torch_dtype: None,
+            device: "auto".to_string(),
+            quantize: None,
+            double_quantize: false,
+        }
     }
 }
 
@@ -118,6 +126,14 @@ impl LoadOptions {
             (None, None) => Ok(None),
         }
     }
+
+    fn quantization(&self) -> Result<Option<Quantization>> {
+        match (self.quantize, self.double_quantize) {
+            (Some(scheme), double) => Quantization::new(scheme, double).map(Some),
+            (None, true) => Err(Error::option("double_quantize", "true only with quantize = \"nf4\"", "true")),
+            (None, false) => Ok(None),
+        }
+    }
 }
 
 fn load(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
@@ -128,10 +144,13 @@ fn load(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
     let loaded = heap::guard(lua, "model.load", || {
         let kind = options.kind()?;
         let device = device::device(&options.device)?;
-        match plan::active() {
-            true => plan::model::load(&path, kind, device),
-            false => Model::load(hub::folder(&path)?, kind, device),
+        let quantization = options.quantization()?;
+        if !plan::active() {
+            return Model::load_quantized(hub::folder(&path)?, kind, device, quantization);
         }
+        let mut model = plan::model::load(&path, kind, device)?;
+        quantization.into_iter().for_each(|quantization| model.quantize(quantization));
+        Ok(model)
     })?;
     ModelHandle::in_lua(lua, loaded)
 }
@@ -181,6 +200,12 @@ fn preset(lua: &Lua, name: &str) -> mlua::Result<Table> {
     }
 }
 
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct AdapterOptions {
+    adapter_name: Option<String>,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct LogprobOptions {
@@ -205,14 +230,23 @@ impl UserData for ModelHandle {
             }
             this.count(lua)
         });
-        methods.add_method("merge_lora", |lua, this, values: MultiValue| {
-            Args::new("model:merge_lora", values).finish()?;
-            report::guard(|| {
-                this.borrow_mut().map_err(|error| report::lower(&error))?.merge_lora();
+        for (name, act) in [
+            ("merge_lora", (|model| model.merge_lora()) as fn(&mut Model) -> Result<()>),
+            ("disable_adapter", |model| {
+                model.disable_adapter();
                 Ok(())
-            })?;
-            this.count(lua)
-        });
+            }),
+            ("dequantize", |model| {
+                model.dequantize();
+                Ok(())
+            }),
+        ] {
+            methods.add_method(name, move |lua, this, values: MultiValue| {
+                Args::new(format!("model:{name}"), values).finish()?;
+                report::guard(|| act(&mut *this.borrow_mut().map_err(|error| report::lower(&error))?))?;
+                this.count(lua)
+            });
+        }
         methods.add_method("save", |_, this, values: MultiValue| {
             let mut args = Args::new("model:save", values);
             let folder = args.string("folder")?;
@@ -221,21 +255,40 @@ impl UserData for ModelHandle {
             let mut model = this.borrow_mut()?;
             report::guard_in("model:save", || save(&mut model, folder, &options))
         });
-        for (name, act) in [
-            ("save_adapter", (|model, folder| model.save_adapter(folder)) as fn(&mut Model, String) -> Result<()>),
-            ("load_adapter", |model, folder| plan::model::load_adapter(model, folder.as_ref())),
+        for (name, argument, act) in [
+            (
+                "save_adapter",
+                "folder",
+                (|model, folder| model.save_adapter(folder)) as fn(&mut Model, String) -> Result<()>,
+            ),
+            ("set_adapter", "adapter_name", |model, name| model.set_adapter(&name)),
+            ("delete_adapter", "adapter_name", |model, name| model.delete_adapter(&name)),
         ] {
             methods.add_method(name, move |lua, this, values: MultiValue| {
                 let mut args = Args::new(format!("model:{name}"), values);
-                let folder = args.string("folder")?;
+                let argument = args.string(argument)?;
                 args.finish()?;
                 {
                     let mut model = this.borrow_mut()?;
-                    report::guard_in(&format!("model:{name}"), || act(&mut model, folder))?;
+                    report::guard_in(&format!("model:{name}"), || act(&mut model, argument))?;
                 }
                 this.count(lua)
             });
         }
+        methods.add_method("load_adapter", |lua, this, values: MultiValue| {
+            let mut args = Args::new("model:load_adapter", values);
+            let folder = args.string("folder")?;
+            let options: AdapterOptions = options::read("model:load_adapter", args.optional_table("options")?)?;
+            args.finish()?;
+            {
+                let mut model = this.borrow_mut()?;
+                let name = options.adapter_name.as_deref();
+                report::guard_in("model:load_adapter", || {
+                    plan::model::load_adapter(&mut model, name, folder.as_ref())
+                })?;
+            }
+            this.count(lua)
+        });
         methods.add_method("logprobs", |lua, this, values: MultiValue| {
             let mut args = Args::new("model:logprobs", values);
             let ids = args.table("ids")?;
@@ -328,6 +381,27 @@ fn info(model: &Model) -> serde_json::Value {
         "source": model.source(),
         "torch_dtype": device::dtype_name(model.net.kind()),
         "device": device::name(model.net.device()),
+        "active_adapter": model.active_adapter(),
+        "adapters": model.adapter_names(),
+        "quantization": quantization(model),
         "config": model.net.config.document,
     })
+}
+
+/// How a quantised base is stored, and how far each projection is from what was read.
+fn quantization(model: &Model) -> Option<serde_json::Value> {
+    let quantization = model.quantization()?;
+    let (mut bytes, mut plain_bytes, mut errors) = (0, 0, serde_json::Map::new());
+    for (name, weight) in model.quantized() {
+        bytes += weight.bytes();
+        plain_bytes += weight.plain_bytes();
+        errors.insert(name, json!(weight.error));
+    }
+    Some(json!({
+        "quantize": quantization.name(),
+        "double_quantize": quantization.double,
+        "bytes": bytes,
+        "plain_bytes": plain_bytes,
+        "errors": errors,
+    }))
 }

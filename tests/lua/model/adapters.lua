@@ -151,7 +151,7 @@ describe("a model", function()
     m:add_lora {}
     expect(function()
       m:add_lora {}
-    end):raises("carries an adapter already\nhint: call merge_lora() first")
+    end):raises('carries an adapter "default" already\nhint: call merge_lora()')
     expect(function()
       m:save(path.join(folder, "none"))
     end):raises("a model folder cannot hold")

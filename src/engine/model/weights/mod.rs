@@ -5,6 +5,7 @@ mod save;
 
 use tch::{Device, Kind, Tensor};
 
+use super::linear::Linear;
 use crate::engine::Result;
 pub use folder::Folder;
 pub use save::{SaveOptions, save};
@@ -18,6 +19,11 @@ const INDEX: &str = "model.safetensors.index.json";
 pub trait Weights {
     /// The tensor called `name`, which must have `shape`.
     fn take(&mut self, name: &str, shape: &[i64]) -> Result<Tensor>;
+
+    /// A projection with the weight of that name.
+    fn linear(&mut self, name: &str, shape: &[i64]) -> Result<Linear> {
+        self.take(name, shape).map(Linear::new)
+    }
 }
 
 /// New random weights: linears and head from N(0, 0.5/√in), the embedding from N(0, 0.02), norms 1.

@@ -105,6 +105,7 @@ impl Sft {
             total_steps,
             min_lr_ratio: options.min_lr_ratio,
         };
+        model.check_trainable()?;
         let group = Group {
             params: model.trainable(),
             learning_rate: options.learning_rate,
