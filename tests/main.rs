@@ -22,6 +22,8 @@ mod check;
 mod cli;
 /// `affine repl`, `test` and `types`.
 mod commands;
+/// `affine data show`.
+mod data_command;
 /// What may change memory and speed and must not change a training step.
 mod depth;
 /// `affine doctor`.

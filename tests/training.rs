@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use affine::engine::data::{Record, write_jsonl};
+use affine::engine::data::{Record, write as write_records};
 use affine::engine::model::{LoraOptions, Model};
 use affine::engine::rl::options::PpoOptions;
 use affine::engine::rl::ppo::Ppo;
@@ -376,7 +376,7 @@ affine.trainer.sft(m, {
 fn ctrl_c_saves_a_checkpoint_that_goes_on_as_if_nothing_had_happened() {
     let folder = tempfile::tempdir().unwrap();
     model().save(folder.path().join("base")).unwrap();
-    write_jsonl(folder.path().join("train.jsonl"), &records()).unwrap();
+    write_records(folder.path().join("train.jsonl"), &records()).unwrap();
     std::fs::write(folder.path().join("train.lua"), INTERRUPTED).unwrap();
     let train = |output: &str, max_steps: u64| -> Command {
         let mut command = affine();

@@ -3,6 +3,7 @@
 //! 0 success · 1 the script failed · 2 the command line is wrong (a missing script is part of it) · 130 interrupted.
 
 mod check;
+mod data;
 mod doctor;
 mod env;
 mod files;
@@ -50,6 +51,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Check(check::Options),
+    Data(data::Options),
     Doctor(doctor::Options),
     Env(env::Options),
     Repl(repl::Options),
@@ -110,6 +112,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         (None, Some(Command::Script(words))) => run::script(words, mode),
         (None, _) if cli.plan => Err(Failure::Usage("--plan is for a script: affine --plan SCRIPT".to_string())),
         (None, Some(Command::Check(options))) => check::run(&options),
+        (None, Some(Command::Data(options))) => data::run(options),
         (None, Some(Command::Doctor(options))) => doctor::run(&options),
         (None, Some(Command::Env(options))) => env::run(options),
         (None, Some(Command::Repl(_))) => repl::run(),

@@ -65,7 +65,7 @@ describe("an option", function()
     expect(function()
       ---@diagnostic disable-next-line: missing-fields, param-type-mismatch
       trainer.sft(m, {})
-    end):raises("trainer.sft: data: expected a JSON-lines file or a list of records, got nothing")
+    end):raises("trainer.sft: data: expected a file of records or a list of them, got nothing")
     expect(function()
       ---@diagnostic disable-next-line: missing-fields, param-type-mismatch
       trainer.sft("model", {})
