@@ -91,5 +91,7 @@ mod tokenizer;
 mod track;
 /// Supervised fine-tuning on toy models.
 mod training;
+/// `affine verify`.
+mod verify;
 /// WebShop against recordings of the original.
 mod webshop;

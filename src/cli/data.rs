@@ -92,32 +92,30 @@ fn context(folder: &Path) -> Result<Option<usize>> {
 }
 
 fn summary(file: &Path, found: &RecordFile, survey: &Survey, limit: usize) -> String {
-    let mut lines = vec![format!("{}: {}", file.display(), count(found.records.len(), "record"))];
-    lines.extend(survey.kinds.iter().map(|(kind, n)| format!("  {n} {kind}")));
+    let mut lines: Vec<String> = survey.kinds.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
     if !survey.keys.is_empty() {
         let keys: Vec<String> = survey.keys.iter().map(|(key, n)| format!("{key} ({n})")).collect();
-        lines.push(format!("  other keys: {}", keys.join(", ")));
+        lines.push(format!("other keys: {}", keys.join(", ")));
     }
     if let Some(tokens) = &survey.tokens {
-        lines.extend(lengths(tokens, limit).into_iter().map(|line| format!("  {line}")));
+        lengths(&mut lines, tokens, limit);
     }
     if !found.broken.is_empty() {
-        lines.push(format!("  no records: {}", count(found.broken.len(), "row")));
+        lines.push(format!("no records: {}", count(found.broken.len(), "row")));
         named(&mut lines, found.broken.iter().map(|row| row.within(file)));
     }
-    lines.join("\n") + "\n"
+    let lines: String = lines.iter().map(|line| format!("  {line}\n")).collect();
+    format!("{}: {}\n{lines}", file.display(), count(found.records.len(), "record"))
 }
 
-fn lengths(tokens: &Tokens, limit: usize) -> Vec<String> {
+fn lengths(lines: &mut Vec<String>, tokens: &Tokens, limit: usize) {
     let [least, median, most_of, nearly_all, most] = [0.0, 0.5, 0.9, 0.99, 1.0].map(|share| tokens.quantile(share));
-    let mut lines = vec![
-        format!(
-            "tokens per record: {least} at least, {median} in the middle, 90 % have at most {most_of}, 99 % {nearly_all}, \
-             all {most}; {} together",
-            tokens.together()
-        ),
-        format!("trained: {}", share(tokens.trained, tokens.kept)),
-    ];
+    lines.push(format!(
+        "tokens per record: {least} at least, {median} in the middle, 90 % have at most {most_of}, 99 % {nearly_all}, all {most}; \
+         {} together",
+        tokens.together()
+    ));
+    lines.push(format!("trained: {}", share(tokens.trained, tokens.kept)));
     if tokens.cut > 0 {
         lines.push(format!("longer than {limit} tokens, so cut there: {}", count(tokens.cut, "record")));
     }
@@ -129,18 +127,17 @@ fn lengths(tokens: &Tokens, limit: usize) -> Vec<String> {
     }
     if !tokens.refused.is_empty() {
         lines.push(format!("cannot be made into tokens: {}", count(tokens.refused.len(), "record")));
-        named(&mut lines, tokens.refused.iter().map(|(n, problem)| format!("record {n}: {problem}")));
+        named(lines, tokens.refused.iter().map(|(n, problem)| format!("record {n}: {problem}")));
     }
-    lines
 }
 
 /// How many of a list of problems are printed.
 const FEW: usize = 5;
 
 fn named(lines: &mut Vec<String>, mut problems: impl ExactSizeIterator<Item = String>) {
-    lines.extend(problems.by_ref().take(FEW).map(|problem| format!("    {problem}")));
+    lines.extend(problems.by_ref().take(FEW).map(|problem| format!("  {problem}")));
     if problems.len() > 0 {
-        lines.push(format!("    and {} more", problems.len()));
+        lines.push(format!("  and {} more", problems.len()));
     }
 }
 

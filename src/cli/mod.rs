@@ -12,6 +12,7 @@ mod repl;
 mod run;
 mod test;
 mod types;
+mod verify;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -57,6 +58,7 @@ enum Command {
     Repl(repl::Options),
     Test(test::Options),
     Types(types::Options),
+    Verify(verify::Options),
     /// A script and its arguments.
     #[command(external_subcommand)]
     Script(Vec<OsString>),
@@ -118,6 +120,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         (None, Some(Command::Repl(_))) => repl::run(),
         (None, Some(Command::Test(options))) => test::run(&options),
         (None, Some(Command::Types(options))) => types::run(&options),
+        (None, Some(Command::Verify(options))) => verify::run(options),
         (None, None) => Err(Failure::Usage("no script given, try `affine --help`".to_string())),
     }
 }

@@ -12,6 +12,7 @@ local model = {}
 ---@field dtype? "float32"|"bfloat16"|"float16"|"float64" Without it the one that config.json names, else the stored one.
 ---@field torch_dtype? "float32"|"bfloat16"|"float16"|"float64" transformers 4's name for `dtype`.
 ---@field device? string `auto` (CUDA where there is one), `cpu`, `cuda` or `cuda:N`.
+---@field use_flash_attention? "auto"|boolean true: an error where device, dtype and head size have no flash kernel; false: matrix products and a softmax; `auto`, the default: the fastest that there is. The numbers agree but for rounding.
 
 --- Loads a Hugging Face folder: config.json, safetensors (one file, or shards with an index), tokenizer.json.
 ---@param path string

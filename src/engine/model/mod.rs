@@ -1,5 +1,6 @@
 //! A model: the network, its tokenizer, its adapter, and the folder they live in.
 
+pub mod attention;
 pub mod cache;
 pub mod config;
 pub mod head;

@@ -259,8 +259,12 @@ fn after_reply(tokenizer: &Tokenizer, messages: &[Message]) -> Result<String> {
 }
 
 fn unusable(text: &str) -> Error {
-    Error::message(format!(
-        "the chat template cannot be used turn by turn: expected each message's content once and unchanged in its output, \
-         got {text:?}"
-    ))
+    Error::hinted(
+        format!(
+            "the chat template cannot be used turn by turn, so which tokens are the assistant's is not known: expected each \
+             message's content once and unchanged in its output, got {text:?}"
+        ),
+        "put a template that prints every message into the model's chat_template.jinja; SFT with train_on = \"all\" needs none \
+         of this",
+    )
 }

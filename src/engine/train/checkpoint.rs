@@ -13,7 +13,7 @@ use crate::engine::model::Model;
 use crate::engine::tensor::safetensors;
 use crate::engine::{Error, Result, file};
 
-const STATE: &str = "trainer_state.json";
+pub(super) const STATE: &str = "trainer_state.json";
 const OPTIMIZER: &str = "optimizer.safetensors";
 
 /// Where a trainer stands. The first keys are those of transformers' file of the same name.

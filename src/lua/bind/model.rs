@@ -84,11 +84,37 @@ struct LoadOptions {
     /// As transformers 4 names it.
     torch_dtype: Option<String>,
     device: String,
+    use_flash_attention: FlashAttention,
 }
 
 impl Default for LoadOptions {
     fn default() -> Self {
-        LoadOptions { dtype: None, torch_dtype: None, device: "auto".to_string() }
+        let use_flash_attention = FlashAttention::WhereThereIsOne(Auto::Auto);
+        LoadOptions { dtype: None, torch_dtype: None, device: "auto".to_string(), use_flash_attention }
+    }
+}
+
+/// Whether attention must, may or must not be computed by a flash kernel.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(untagged, expecting = "expected \"auto\", true or false")]
+enum FlashAttention {
+    WhereThereIsOne(Auto),
+    Asked(bool),
+}
+
+/// The word for it.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Auto {
+    Auto,
+}
+
+impl FlashAttention {
+    fn asked(self) -> Option<bool> {
+        match self {
+            FlashAttention::Asked(asked) => Some(asked),
+            FlashAttention::WhereThereIsOne(Auto::Auto) => None,
+        }
     }
 }
 
@@ -113,10 +139,12 @@ fn load(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
     let loaded = heap::guard(lua, "model.load", || {
         let kind = options.kind()?;
         let device = device::device(&options.device)?;
-        match plan::active() {
-            true => plan::model::load(&path, kind, device),
-            false => Model::load(hub::folder(&path)?, kind, device),
-        }
+        let mut model = match plan::active() {
+            true => plan::model::load(&path, kind, device)?,
+            false => Model::load(hub::folder(&path)?, kind, device)?,
+        };
+        model.net.use_flash_attention(options.use_flash_attention.asked())?;
+        Ok(model)
     })?;
     ModelHandle::in_lua(lua, loaded)
 }
@@ -313,6 +341,7 @@ fn info(model: &Model) -> serde_json::Value {
         "source": model.source(),
         "torch_dtype": device::dtype_name(model.net.kind()),
         "device": device::name(model.net.device()),
+        "attention": model.net.attention_kernel(),
         "config": model.net.config.document,
     })
 }
