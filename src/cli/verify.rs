@@ -134,15 +134,19 @@ fn work_folder(options: &Resume) -> Result<(PathBuf, Option<tempfile::TempDir>)>
 
 /// This program again, on one training run.
 fn process(options: &Resume, folder: &Path, output: &str, wait: bool) -> Result<Child> {
-    let job = json!({
+    let mut job = json!({
         "folder": folder,
         "output": output,
         "steps": options.steps,
         "half": options.steps / 2,
         "wait": wait,
-        "data": options.data,
-        "model": options.model,
     });
+    if let Some(data) = &options.data {
+        job["data"] = json!(data);
+    }
+    if let Some(model) = &options.model {
+        job["model"] = json!(model);
+    }
     let program = std::env::current_exe().map_err(|error| Error::message(format!("this program: {error}")))?;
     let mut command = Command::new(program);
     command.args(["-e", "require('affine.internal.verify_resume').run(...)", &job.to_string()]);

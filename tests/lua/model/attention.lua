@@ -30,7 +30,8 @@ describe("use_flash_attention", function()
   end)
 
   it("changes log-probabilities and replies by rounding alone", function()
-    local with <close>, without <close> = load(true), load(false)
+    local with <close> = load(true)
+    local without <close> = load(false)
     local ids = tiny.tokenizer:encode("red blue green yes no one two three")
     local a, b = with:logprobs(ids), without:logprobs(ids)
     for i = 1, #ids - 1 do
