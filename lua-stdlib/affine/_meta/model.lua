@@ -113,7 +113,17 @@ function Model:chat(messages, options) end
 ---@return affine.tokenizer.Tokenizer
 function Model:tokenizer() end
 
----@return { parameters: integer, trainable_parameters: integer, config: table }
+---@class affine.model.Info
+---@field parameters integer
+---@field trainable_parameters integer
+---@field source string The folder or Hub id that it came from.
+---@field torch_dtype string
+---@field device string
+---@field attention "flash"|"efficient"|"math" The kind of kernel that computes the attention of whole sequences.
+---@field config table config.json.
+
+--- What it is and where.
+---@return affine.model.Info
 function Model:info() end
 
 --- Frees the weights now instead of at the next garbage collection.

@@ -40,6 +40,7 @@ end
 local function small_model(settings, folder)
   local path = folder .. "/model"
   if not fs.exists(path .. "/config.json") then
+    ---@type any
     local create = pipeline.pick(settings.model.create)
     local texts = {}
     for _, record in ipairs(sums()) do
