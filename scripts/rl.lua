@@ -11,16 +11,10 @@ local json = require("affine.json")
 local pipeline = require("affine.pipeline")
 local trainer = require("affine.trainer")
 
-local ADAPTER = "lora_r lora_alpha lora_dropout target_modules use_rslora"
-
 local function train(settings, stage)
   local environments = pipeline.environments(settings)
   local m <close> = pipeline.load_model(settings, "models/sft_final")
-  if settings.training.use_lora then
-    local adapter = pipeline.pick(settings.training, ADAPTER)
-    adapter.seed = settings.seed
-    m:add_lora(adapter)
-  end
+  pipeline.add_adapter(settings, m)
 
   local options = pipeline.pick(settings.rl)
   options.output_dir = stage.checkpoints

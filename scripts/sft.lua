@@ -15,11 +15,6 @@ local ARCHITECTURE = [[
   hidden_size num_hidden_layers num_attention_heads num_key_value_heads head_dim intermediate_size
   tie_word_embeddings rope_theta max_position_embeddings
 ]]
-local ADAPTER = "lora_r lora_alpha lora_dropout target_modules use_rslora"
-local OPTIONS = [[
-  num_epochs batch_size gradient_accumulation_steps learning_rate lr_scheduler_type warmup_ratio min_lr_ratio
-  weight_decay max_grad_norm max_length gradient_checkpointing save_steps save_total_limit logging_steps
-]]
 
 --- Runs a trainer to its end, with every step in metrics.jsonl; the trainer itself logs every `logging_steps`.
 local function train(stage, sft)
@@ -72,21 +67,14 @@ end
 local function fine_tune(settings, stage)
   local training = settings.training
   local m <close> = pipeline.load_model(settings, pipeline.base_path(settings))
-  if training.use_lora then
-    local adapter = pipeline.pick(training, ADAPTER)
-    adapter.seed = settings.seed
-    m:add_lora(adapter)
-  end
+  pipeline.add_adapter(settings, m)
   local info = m:info()
   stage:say("training %d of %d parameters", info.trainable_parameters, info.parameters)
 
   local validation = pipeline.read_records("data_cache/validation.jsonl")
-  local options = pipeline.pick(training, OPTIONS)
-  options.max_steps = training.max_steps > 0 and training.max_steps or nil
+  local options = pipeline.sft_options(settings)
   options.data = "data_cache/sft.jsonl"
   options.output_dir = stage.checkpoints
-  options.train_on = "assistant"
-  options.seed = settings.seed
   options.resume_from_checkpoint = stage:resume_from(training.resume_from_checkpoint)
   local sft = trainer.sft(m, options)
 

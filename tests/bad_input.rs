@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use affine::engine::data::write_jsonl;
+use affine::engine::data::write as write_records;
 use affine::engine::text::Tokenizer;
 use tempfile::TempDir;
 
@@ -14,7 +14,7 @@ use super::tiny::{model, model_with, records};
 fn folder() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     model().save(folder.path().join("base")).unwrap();
-    write_jsonl(folder.path().join("train.jsonl"), &records()).unwrap();
+    write_records(folder.path().join("train.jsonl"), &records()).unwrap();
     folder
 }
 
@@ -154,7 +154,7 @@ fn a_data_file_with_a_broken_line() {
     for (line, words) in [
         ("{\"messages\": [}", "not JSON"),
         ("{\"messages\": [{\"role\": \"user\"}]}", "message 1: missing field `content`"),
-        ("{\"message\": []}", "expected an object with `messages` or `text`"),
+        ("{\"message\": []}", "expected an object with `messages`, `text`, or"),
     ] {
         std::fs::write(folder.path().join("broken.jsonl"), format!("{good}{line}\n{good}")).unwrap();
         let script = format!("{BEGIN}sft(m, {{ data = 'broken.jsonl', output_dir = 'out' }})");

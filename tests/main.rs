@@ -22,6 +22,8 @@ mod check;
 mod cli;
 /// `affine repl`, `test` and `types`.
 mod commands;
+/// `affine data show`.
+mod data_command;
 /// What may change memory and speed and must not change a training step.
 mod depth;
 /// `affine doctor`.
@@ -96,5 +98,7 @@ mod tokenizer;
 mod track;
 /// Supervised fine-tuning on toy models.
 mod training;
+/// `affine verify`.
+mod verify;
 /// WebShop against recordings of the original.
 mod webshop;

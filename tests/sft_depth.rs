@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use affine::engine::data::{Record, write_jsonl};
+use affine::engine::data::{Record, write as write_records};
 use affine::engine::model::{LoraOptions, Model};
 use affine::engine::text::Message;
 use affine::engine::train::bundle::Replay;
@@ -272,7 +272,7 @@ affine.trainer.sft(m, {
 fn half_a_run_killed_and_resumed_is_the_run_that_was_not_killed() {
     let folder = tempfile::tempdir().unwrap();
     model().save(folder.path().join("base")).unwrap();
-    write_jsonl(folder.path().join("train.jsonl"), &records()).unwrap();
+    write_records(folder.path().join("train.jsonl"), &records()).unwrap();
     std::fs::write(folder.path().join("train.lua"), KILLED).unwrap();
     let train = |args: &[&str]| {
         let mut command = affine();

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use affine::engine::data::{Record, write_jsonl};
+use affine::engine::data::{Record, write as write_records};
 use affine::engine::model::{LoraOptions, Model};
 use affine::engine::rl::options::PpoOptions;
 use affine::engine::rl::ppo::Ppo;
@@ -208,6 +208,35 @@ fn records_without_a_trained_token_are_left_out_and_long_ones_are_cut() {
     assert!((90..128).contains(&step.tokens), "{}", step.tokens);
 }
 
+/// Masks come from where each reply stands in the rendered text. A template that leaves replies out, rewrites them or puts
+/// no token at their end would give masks that are empty or wrong, so it trains nothing, packed or not.
+#[test]
+fn a_template_that_hides_what_the_assistant_says_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = folder.path().join("base");
+    model().save(&base).unwrap();
+    let turn = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ CONTENT }}<|im_end|>\n{% endfor %}\
+                {% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
+    let hiding = [
+        turn.replace("CONTENT", "m.content if m.role == 'user' else '...'"),
+        turn.replace("CONTENT", "m.content | upper"),
+        turn.replace("CONTENT", "m.content").replace("<|im_end|>", "."),
+    ];
+    for (packing, template) in [false, true].into_iter().flat_map(|packing| hiding.iter().map(move |t| (packing, t))) {
+        std::fs::write(base.join("chat_template.jinja"), template).unwrap();
+        let model = Model::load(&base, None, Device::Cpu).unwrap();
+        let packed = SftOptions { packing, ..options(folder.path()) };
+        let error = refusal(&model, &records(), packed.clone());
+        assert!(error.starts_with("record 1: the chat template "), "{error}");
+        // Where every token is trained it does not matter who says it.
+        Sft::new(&model, &records(), SftOptions { train_on: TrainOn::All, ..packed }).unwrap();
+    }
+    let whole = turn.replace("CONTENT", "m.content");
+    std::fs::write(base.join("chat_template.jinja"), whole).unwrap();
+    let model = Model::load(&base, None, Device::Cpu).unwrap();
+    Sft::new(&model, &records(), SftOptions { packing: true, ..options(folder.path()) }).unwrap();
+}
+
 #[test]
 fn old_checkpoints_are_removed_and_never_the_one_just_written() {
     let folder = tempfile::tempdir().unwrap();
@@ -376,7 +405,7 @@ affine.trainer.sft(m, {
 fn ctrl_c_saves_a_checkpoint_that_goes_on_as_if_nothing_had_happened() {
     let folder = tempfile::tempdir().unwrap();
     model().save(folder.path().join("base")).unwrap();
-    write_jsonl(folder.path().join("train.jsonl"), &records()).unwrap();
+    write_records(folder.path().join("train.jsonl"), &records()).unwrap();
     std::fs::write(folder.path().join("train.lua"), INTERRUPTED).unwrap();
     let train = |output: &str, max_steps: u64| -> Command {
         let mut command = affine();

@@ -20,6 +20,7 @@ config.by_environment = {
 }
 local LIST = { ["data.files"] = true }
 local NAME_OR_LIST = { ["training.target_modules"] = true }
+local AUTO_OR_BOOLEAN = { ["model.use_flash_attention"] = true }
 local MAY_BE_NEGATIVE = { ["training.max_steps"] = true }
 
 local function fail(text, ...)
@@ -103,6 +104,16 @@ local function check_list_of_strings(path, value)
   return value
 end
 
+--- Written on the command line, true and false come as texts.
+local function check_auto_or_boolean(path, value)
+  local known = { auto = "auto", ["true"] = true, ["false"] = false }
+  local found = known[tostring(value)]
+  if found == nil then
+    fail('%s: expected true, false or "auto", got %s', path, show(value))
+  end
+  return found
+end
+
 --- The value of one setting, with its type checked against the default's.
 local function check(path, value, default)
   if path == "data.environments" then
@@ -115,6 +126,8 @@ local function check(path, value, default)
     return numbers
   elseif (LIST[path] or NAME_OR_LIST[path]) and type(value) == "table" then
     return check_list_of_strings(path, value)
+  elseif AUTO_OR_BOOLEAN[path] then
+    return check_auto_or_boolean(path, value)
   elseif type(default) == "number" then
     return check_number(path, value, default)
   elseif type(value) ~= type(default) then

@@ -18,6 +18,12 @@ local track = require("affine.track")
 
 local pipeline = {}
 
+local ADAPTER = "lora_r lora_alpha lora_dropout target_modules use_rslora"
+local SFT = [[
+  num_epochs batch_size gradient_accumulation_steps learning_rate lr_scheduler_type warmup_ratio min_lr_ratio
+  weight_decay max_grad_norm max_length gradient_checkpointing save_steps save_total_limit logging_steps
+]]
+
 -- Reading settings ------------------------------------------------------------------------------------------------
 
 --- Stops with one sentence.
@@ -87,7 +93,26 @@ end
 
 --- Loads a model in the configured number format, onto the configured device.
 function pipeline.load_model(settings, path)
-  return model.load(path, { torch_dtype = settings.model.torch_dtype, device = settings.model.device })
+  return model.load(path, pipeline.pick(settings.model, "torch_dtype device use_flash_attention"))
+end
+
+--- Gives a model the adapter that the section `training` asks for, if it asks for one.
+function pipeline.add_adapter(settings, m)
+  local training = settings.training
+  if training.use_lora then
+    local adapter = pipeline.pick(training, ADAPTER)
+    adapter.seed = settings.seed
+    m:add_lora(adapter)
+  end
+end
+
+--- The options of trainer.sft that the section `training` holds; its files and folders are the caller's.
+function pipeline.sft_options(settings)
+  local options = pipeline.pick(settings.training, SFT)
+  options.max_steps = settings.training.max_steps > 0 and settings.training.max_steps or nil
+  options.train_on = "assistant"
+  options.seed = settings.seed
+  return options
 end
 
 -- Records ---------------------------------------------------------------------------------------------------------

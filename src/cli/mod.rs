@@ -3,6 +3,7 @@
 //! 0 success · 1 the script failed · 2 the command line is wrong (a missing script is part of it) · 130 interrupted.
 
 mod check;
+mod data;
 mod doctor;
 mod env;
 mod files;
@@ -11,6 +12,7 @@ mod repl;
 mod run;
 mod test;
 mod types;
+mod verify;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -50,11 +52,13 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Check(check::Options),
+    Data(data::Options),
     Doctor(doctor::Options),
     Env(env::Options),
     Repl(repl::Options),
     Test(test::Options),
     Types(types::Options),
+    Verify(verify::Options),
     /// A script and its arguments.
     #[command(external_subcommand)]
     Script(Vec<OsString>),
@@ -110,11 +114,13 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         (None, Some(Command::Script(words))) => run::script(words, mode),
         (None, _) if cli.plan => Err(Failure::Usage("--plan is for a script: affine --plan SCRIPT".to_string())),
         (None, Some(Command::Check(options))) => check::run(&options),
+        (None, Some(Command::Data(options))) => data::run(options),
         (None, Some(Command::Doctor(options))) => doctor::run(&options),
         (None, Some(Command::Env(options))) => env::run(options),
         (None, Some(Command::Repl(_))) => repl::run(),
         (None, Some(Command::Test(options))) => test::run(&options),
         (None, Some(Command::Types(options))) => types::run(&options),
+        (None, Some(Command::Verify(options))) => verify::run(options),
         (None, None) => Err(Failure::Usage("no script given, try `affine --help`".to_string())),
     }
 }

@@ -38,8 +38,8 @@ fn broken_lines_keep_their_number_and_are_named() {
     let name = path.display();
     let report = rows.report(Row::abd_problem).to_string();
     for expected in [
-        format!("{name}: 5 of 7 rows cannot be played: {name}: line 2: no JSON: "),
-        format!("{name}: line 3: a blank line; {name}: line 4: no UTF-8 from byte 13 on; "),
+        format!("{name}: 5 of 7 rows cannot be played: {name}: line 2: not JSON: "),
+        format!("{name}: line 3: a blank line; {name}: line 4: not UTF-8 from byte 14; "),
         format!("{name}: line 5: expected an object, got a list; {name}: line 6: none of the fields program, "),
     ] {
         assert!(report.contains(&expected), "{expected} is not in {report}");

@@ -6,6 +6,7 @@
 ---@field card affine.card
 ---@field collect affine.collect
 ---@field config affine.config
+---@field data affine.data
 ---@field env affine.env
 ---@field eval affine.eval
 ---@field fs affine.fs

@@ -14,6 +14,7 @@ local model = {}
 ---@field device? string `auto` (CUDA where there is one), `cpu`, `cuda` or `cuda:N`.
 ---@field quantize? "int8"|"nf4" Store the projections in few bits, frozen; embeddings, norms and head keep the dtype. Train an adapter on top.
 ---@field double_quantize? boolean With "nf4": quantise the scales too.
+---@field use_flash_attention? "auto"|boolean true: an error where device, dtype and head size have no flash kernel; false: matrix products and a softmax; `auto`, the default: the fastest that there is. The numbers agree but for rounding.
 
 --- Loads a Hugging Face folder: config.json, safetensors (one file, or shards with an index), tokenizer.json.
 ---@param path string
@@ -145,7 +146,20 @@ function Model:tokenizer() end
 ---@field plain_bytes integer What they would take in the model's dtype.
 ---@field errors table<string, number> Per projection: how far it is from what was read, relative to its size (Frobenius).
 
----@return { parameters: integer, trainable_parameters: integer, config: table, adapters: string[], active_adapter?: string, quantization?: affine.model.Quantization }
+---@class affine.model.Info
+---@field parameters integer
+---@field trainable_parameters integer
+---@field source string The folder or Hub id that it came from.
+---@field torch_dtype string
+---@field device string
+---@field attention "flash"|"efficient"|"math" The kind of kernel that computes the attention of whole sequences.
+---@field adapters string[] By name.
+---@field active_adapter? string
+---@field quantization? affine.model.Quantization
+---@field config table config.json.
+
+--- What it is and where.
+---@return affine.model.Info
 function Model:info() end
 
 --- Frees the weights now instead of at the next garbage collection.

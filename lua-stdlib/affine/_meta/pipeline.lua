@@ -112,6 +112,16 @@ function pipeline.base_path(settings) end
 ---@return affine.model.Model
 function pipeline.load_model(settings, path) end
 
+--- Gives a model the adapter that the section `training` asks for, if it asks for one.
+---@param settings table
+---@param m affine.model.Model
+function pipeline.add_adapter(settings, m) end
+
+--- The options of trainer.sft that the section `training` holds; its files and folders are the caller's.
+---@param settings table
+---@return any options
+function pipeline.sft_options(settings) end
+
 --- The records of a JSON-lines file.
 ---@param path string
 ---@return table[]

@@ -4,10 +4,15 @@
 ---@class affine.trainer
 local trainer = {}
 
---- One training example: a conversation, or plain text.
+--- One training example: a conversation, of which the assistant's turns are trained; a prompt and its completion, two texts or
+--- two lists of messages, of which the completion is trained; or plain text, all of which is trained. Other keys mean nothing to
+--- training.
 ---@class affine.trainer.Record
 ---@field messages? affine.model.Message[]
+---@field prompt? string|affine.model.Message[]
+---@field completion? string|affine.model.Message[] A text's end token is added; of messages the assistant's turns are trained.
 ---@field text? string
+---@field [string] any
 
 --- AdamW with decoupled weight decay: with float32 state, or with its two means in 8 bits.
 ---@alias affine.trainer.Optim "adamw_torch"|"adamw_8bit"
@@ -18,7 +23,7 @@ local trainer = {}
 ---@alias affine.trainer.Schedule "constant"|"constant_with_warmup"|"linear"|"cosine"
 
 ---@class affine.trainer.SftOptions
----@field data string|affine.trainer.Record[] A JSON-lines file or a list.
+---@field data string|affine.trainer.Record[] A file or a folder of records as affine.data.read takes it, or a list.
 ---@field output_dir? string Where checkpoints go, and in the end the adapter or the model.
 ---@field num_epochs? integer
 ---@field max_steps? integer Optimizer steps in place of num_epochs.
@@ -45,7 +50,7 @@ local trainer = {}
 ---@field padding_free? boolean Lays sequences end to end in place of padding them. Changes nothing but rounding.
 ---@field neftune_noise_alpha? number α of NEFTune's noise on the embeddings.
 ---@field optim? affine.trainer.Optim
----@field eval_data? string|affine.trainer.Record[] A JSON-lines file or a list: what eval_steps evaluates on.
+---@field eval_data? string|affine.trainer.Record[] As data: what eval_steps evaluates on.
 ---@field eval_steps? integer Optimizer steps between evaluations, and one after the last; 0 evaluates none.
 ---@field metric_for_best_model? "eval_loss"|"eval_accuracy"
 ---@field load_best_model_at_end? boolean Keeps the checkpoint of the best evaluation and ends with its weights.
@@ -82,7 +87,9 @@ local Sft = {}
 ---@field final_loss number
 ---@field tokens integer
 ---@field seconds number
----@field records integer
+---@field records integer Those that are trained on.
+---@field records_cut integer Of these, those that were cut at max_length or the model's context.
+---@field records_left_out integer Others, of which nothing is trained.
 ---@field best_metric? number
 ---@field stopped_early boolean
 

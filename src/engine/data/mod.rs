@@ -1,10 +1,14 @@
 //! Training data: records and the order in which they are seen.
 
 pub mod packing;
+pub mod read;
 pub mod records;
+pub mod rows;
+pub mod survey;
 
 use super::random;
-pub use records::{Body, Record, read_jsonl, write_jsonl};
+pub use read::{RecordFile, read, write};
+pub use records::{Body, Record};
 
 /// The order in which epoch `epoch` visits records `0..n`: a pure function of its three
 /// arguments, so a resumed run finds its place by counting.

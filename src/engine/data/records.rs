@@ -1,26 +1,23 @@
-//! Records: the training examples, one JSON object per line of a file or one Lua table.
+//! Records: the training examples.
 //!
-//! A record is a conversation (`messages`) or plain text (`text`). Other keys (which environment, which task, what
-//! score) travel along untouched and mean nothing to training.
-
-use std::fs;
-use std::path::Path;
+//! A record is a conversation (`messages`), a prompt with its completion (`prompt`, `completion`: two texts, or two lists
+//! of messages), or plain text (`text`), as TRL spells them. Other keys (which environment, which task, what score) travel
+//! along untouched and mean nothing to training.
 
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 use serde_path_to_error::Segment;
 
-use crate::engine::file::{unreadable, write_atomic};
+use crate::engine::Result;
 use crate::engine::text::{Conversation, Message, Tokenizer};
-use crate::engine::{Error, Result};
 
 /// One training example.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(try_from = "Fields")]
 pub struct Record {
     pub body: Body,
-    /// Every key beside `messages` and `text`, in the order given.
+    /// Every key beside those of the body, in the order given.
     pub extra: Map<String, Value>,
 }
 
@@ -28,7 +25,29 @@ pub struct Record {
 pub enum Body {
     /// At least one message, each by `system`, `user` or `assistant`.
     Messages(Vec<Message>),
+    /// A conversation up to where a reply begins, and the reply with what follows it.
+    PromptMessages {
+        prompt: Vec<Message>,
+        completion: Vec<Message>,
+    },
+    /// A text and how it goes on.
+    PromptText {
+        prompt: String,
+        completion: String,
+    },
     Text(String),
+}
+
+impl Body {
+    /// What a count of records calls it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Body::Messages(_) => "messages",
+            Body::PromptMessages { .. } => "prompt/completion as messages",
+            Body::PromptText { .. } => "prompt/completion as text",
+            Body::Text(_) => "text",
+        }
+    }
 }
 
 impl Record {
@@ -40,10 +59,32 @@ impl Record {
         Record { body: Body::Text(text.into()), extra: Map::new() }
     }
 
-    /// Token ids and mask for training: a conversation trains what the assistant says, a text trains all of it.
+    /// A record from an object; a sentence on what is wrong with it, and where, otherwise.
+    pub fn from_json(mut value: Value) -> Result<Self, String> {
+        if !value.is_object() {
+            return Err(format!("expected an object with {KEYS}, got {}", kind(&value)));
+        }
+        for key in ["messages", "prompt", "completion"] {
+            value.get_mut(key).map(drop_absent);
+        }
+        serde_path_to_error::deserialize(value).map_err(|e| {
+            // Paths are short (`messages[1].content`); people count messages from 1.
+            let place: Vec<String> = e.path().iter().filter_map(place).collect();
+            let place = place.join(" ");
+            let problem = e.into_inner();
+            if place.is_empty() { problem.to_string() } else { format!("{place}: {problem}") }
+        })
+    }
+
+    /// Token ids and mask for training: a conversation trains what the assistant says, a prompt with a completion trains
+    /// the completion (of messages, what the assistant says in it), a text trains all of itself.
     pub fn encode(&self, tokenizer: &Tokenizer) -> Result<Conversation> {
         match &self.body {
             Body::Messages(messages) => Conversation::encode_record(tokenizer, messages),
+            Body::PromptMessages { prompt, completion } => {
+                Conversation::encode_completion(tokenizer, prompt, completion)
+            }
+            Body::PromptText { prompt, completion } => Conversation::encode_continuation(tokenizer, prompt, completion),
             Body::Text(text) => Conversation::encode_text(tokenizer, text),
         }
     }
@@ -52,10 +93,35 @@ impl Record {
     pub fn encode_all(&self, tokenizer: &Tokenizer) -> Result<Conversation> {
         match &self.body {
             Body::Messages(messages) => Conversation::encode_all(tokenizer, messages),
+            Body::PromptMessages { prompt, completion } => {
+                Conversation::encode_all(tokenizer, &[prompt.as_slice(), completion].concat())
+            }
+            Body::PromptText { .. } => Ok(self.encode(tokenizer)?.all_trained()),
             Body::Text(text) => Conversation::encode_text(tokenizer, text),
         }
     }
+
+    /// The record's own text for eyes, in pieces that [`Record::encode`] trains or not; messages stand below their roles.
+    pub fn pieces(&self) -> Vec<(String, bool)> {
+        let conversation = |messages: &[Message], trains: bool| {
+            let piece = |message: &Message| {
+                let trained = trains && message.role == "assistant";
+                [(format!("[{}]\n", message.role), false), (message.content.clone(), trained), ("\n".into(), false)]
+            };
+            messages.iter().flat_map(piece).collect::<Vec<_>>()
+        };
+        match &self.body {
+            Body::Messages(messages) => conversation(messages, true),
+            Body::PromptMessages { prompt, completion } => {
+                [conversation(prompt, false), conversation(completion, true)].concat()
+            }
+            Body::PromptText { prompt, completion } => vec![(prompt.clone(), false), (completion.clone(), true)],
+            Body::Text(text) => vec![(text.clone(), true)],
+        }
+    }
 }
+
+const KEYS: &str = "`messages`, `text`, or `prompt` and `completion`";
 
 /// A record as it is written: what serde checks before [`Record`] checks the rest.
 #[derive(Deserialize)]
@@ -70,39 +136,124 @@ impl TryFrom<Fields> for Record {
     type Error = String;
 
     fn try_from(fields: Fields) -> Result<Self, String> {
-        let body = match (fields.messages, fields.text) {
-            (Some(messages), None) => Body::Messages(checked(messages)?),
-            (None, Some(text)) if text.is_empty() => return Err("`text` is empty".into()),
-            (None, Some(text)) => Body::Text(text),
-            (Some(_), Some(_)) => return Err("expected `messages` or `text`, got both".into()),
-            (None, None) => {
-                let keys: Vec<&str> = fields.extra.keys().map(String::as_str).collect();
+        let Fields { messages, text, mut extra } = fields;
+        // A column format writes a null where a row has nothing.
+        let completion = extra.get("completion").is_some_and(|value| !value.is_null());
+        // Beside a conversation or a text, a `prompt` without a completion is a key like any other.
+        let body = match (messages, text, completion) {
+            (Some(messages), None, false) => Body::Messages(checked(messages)?),
+            (None, Some(text), false) if text.is_empty() => return Err("`text` is empty".into()),
+            (None, Some(text), false) => Body::Text(text),
+            (None, None, true) => {
+                let prompt = extra.shift_remove("prompt").filter(|prompt| !prompt.is_null());
+                let prompt = prompt.ok_or("`completion` without a `prompt`")?;
+                prompted(prompt, extra.shift_remove("completion").unwrap_or_default())?
+            }
+            (None, None, false) if extra.contains_key("prompt") => return Err("`prompt` without a `completion`".into()),
+            (None, None, false) => {
+                let keys: Vec<&str> = extra.keys().map(String::as_str).collect();
                 let got = if keys.is_empty() { "no keys".to_string() } else { format!("keys {}", keys.join(", ")) };
-                return Err(format!("expected an object with `messages` or `text`, got one with {got}"));
+                return Err(format!("expected an object with {KEYS}, got one with {got}"));
+            }
+            (messages, text, completion) => {
+                let found = [(messages.is_some(), "messages"), (text.is_some(), "text"), (completion, "completion")];
+                let found: Vec<String> =
+                    found.iter().filter(|(there, _)| *there).map(|(_, key)| format!("`{key}`")).collect();
+                return Err(format!("expected {KEYS}, got {}", found.join(" and ")));
             }
         };
-        Ok(Record { body, extra: fields.extra })
+        Ok(Record { body, extra })
     }
+}
+
+fn prompted(prompt: Value, completion: Value) -> Result<Body, String> {
+    match (prompt, completion) {
+        (Value::String(prompt), Value::String(completion)) => match (prompt.is_empty(), completion.is_empty()) {
+            (true, _) => Err("`prompt` is empty: a text without a prompt is a `text`".into()),
+            (_, true) => Err("`completion` is empty: there is nothing to train on".into()),
+            _ => Ok(Body::PromptText { prompt, completion }),
+        },
+        (prompt @ Value::Array(_), completion @ Value::Array(_)) => {
+            let (prompt, completion) = (turns("prompt", prompt)?, turns("completion", completion)?);
+            if prompt.last().is_some_and(|message| message.role == "assistant") {
+                return Err("`prompt` ends with the assistant: expected the user's turn, or the system's".into());
+            }
+            if completion[0].role != "assistant" {
+                let role = &completion[0].role;
+                return Err(format!("`completion` message 1: expected role `assistant`, got `{role}`"));
+            }
+            something_said("`completion`", &completion)?;
+            Ok(Body::PromptMessages { prompt, completion })
+        }
+        (prompt, completion) => Err(format!(
+            "expected `prompt` and `completion` as two texts or two lists of messages, got {} and {}",
+            kind(&prompt),
+            kind(&completion)
+        )),
+    }
+}
+
+/// The messages in a list under `key`.
+fn turns(key: &str, list: Value) -> Result<Vec<Message>, String> {
+    let messages: Vec<Message> = serde_path_to_error::deserialize(list).map_err(|e| {
+        let place: Vec<String> = e.path().iter().filter_map(place).collect();
+        format!("`{key}` {}: {}", place.join(" "), e.into_inner())
+    })?;
+    if messages.is_empty() {
+        return Err(format!("`{key}` is empty"));
+    }
+    known_roles(&messages).map_err(|problem| format!("`{key}` {problem}"))?;
+    Ok(messages)
 }
 
 fn checked(messages: Vec<Message>) -> Result<Vec<Message>, String> {
     if messages.is_empty() {
         return Err("`messages` is empty".into());
     }
+    known_roles(&messages)?;
+    something_said("`messages`", &messages)?;
+    Ok(messages)
+}
+
+fn known_roles(messages: &[Message]) -> Result<(), String> {
     for (i, message) in messages.iter().enumerate() {
         if !["system", "user", "assistant"].contains(&message.role.as_str()) {
             let role = &message.role;
             return Err(format!("message {}: expected role `system`, `user` or `assistant`, got `{role}`", i + 1));
         }
     }
-    Ok(messages)
+    Ok(())
+}
+
+/// An assistant that never says anything would teach the model to say nothing.
+fn something_said(key: &str, messages: &[Message]) -> Result<(), String> {
+    let mut replies = messages.iter().filter(|message| message.role == "assistant").peekable();
+    if replies.peek().is_some() && replies.all(|reply| reply.content.is_empty()) {
+        return Err(format!("{key}: the assistant says nothing, so there is nothing to train on"));
+    }
+    Ok(())
+}
+
+/// Takes out what a column format adds to messages: nulls under keys that other rows' messages have.
+fn drop_absent(messages: &mut Value) {
+    for message in messages.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
+        message.retain(|key, value| !value.is_null() || ["role", "content"].contains(&key.as_str()));
+    }
 }
 
 impl Serialize for Record {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(1 + self.extra.len()))?;
+        let mut map = serializer.serialize_map(Some(2 + self.extra.len()))?;
         match &self.body {
             Body::Messages(messages) => map.serialize_entry("messages", messages)?,
+            Body::PromptMessages { prompt, completion } => {
+                map.serialize_entry("prompt", prompt)?;
+                map.serialize_entry("completion", completion)?;
+            }
+            Body::PromptText { prompt, completion } => {
+                map.serialize_entry("prompt", prompt)?;
+                map.serialize_entry("completion", completion)?;
+            }
             Body::Text(text) => map.serialize_entry("text", text)?,
         }
         for (key, value) in &self.extra {
@@ -110,46 +261,6 @@ impl Serialize for Record {
         }
         map.end()
     }
-}
-
-/// Reads a file of records, one JSON object per line; blank lines are skipped. The first broken line is an error with
-/// its number, and a file without records is an error too.
-pub fn read_jsonl(path: impl AsRef<Path>) -> Result<Vec<Record>> {
-    let path = path.as_ref();
-    let bytes = fs::read(path).map_err(|e| unreadable(path, &e))?;
-    let mut records = Vec::new();
-    for (i, line) in bytes.split(|&byte| byte == b'\n').enumerate() {
-        if line.iter().all(u8::is_ascii_whitespace) {
-            continue;
-        }
-        let record = parse_line(line).map_err(|problem| Error::file(path, format!("line {}: {problem}", i + 1)))?;
-        records.push(record);
-    }
-    if records.is_empty() {
-        return Err(Error::file(path, "holds no records: expected one JSON object per line, got an empty file"));
-    }
-    Ok(records)
-}
-
-fn parse_line(line: &[u8]) -> Result<Record, String> {
-    let text = std::str::from_utf8(line).map_err(|e| format!("not UTF-8 from byte {}", e.valid_up_to() + 1))?;
-    let value: Value = serde_json::from_str(text).map_err(|e| {
-        let column = e.column();
-        let problem = e.to_string();
-        // serde_json counts lines within this one line.
-        let problem = problem.split(" at line ").next().unwrap_or_default();
-        format!("not JSON: {problem} at column {column}")
-    })?;
-    if !value.is_object() {
-        return Err(format!("expected an object with `messages` or `text`, got {}", kind(&value)));
-    }
-    serde_path_to_error::deserialize(value).map_err(|e| {
-        // Paths are short (`messages[1].content`); people count messages from 1.
-        let place: Vec<String> = e.path().iter().filter_map(place).collect();
-        let place = place.join(" ");
-        let problem = e.into_inner();
-        if place.is_empty() { problem.to_string() } else { format!("{place}: {problem}") }
-    })
 }
 
 fn place(segment: &Segment) -> Option<String> {
@@ -169,15 +280,4 @@ fn kind(value: &Value) -> &'static str {
         Value::Array(_) => "a list",
         Value::Object(_) => "an object",
     }
-}
-
-/// Writes records, one JSON object per line, replacing the file as a whole.
-pub fn write_jsonl(path: impl AsRef<Path>, records: &[Record]) -> Result<()> {
-    let path = path.as_ref();
-    let mut bytes = Vec::new();
-    for record in records {
-        serde_json::to_writer(&mut bytes, record).map_err(|e| Error::file(path, format!("cannot be written: {e}")))?;
-        bytes.push(b'\n');
-    }
-    write_atomic(path, &bytes)
 }

@@ -1,6 +1,7 @@
 //! A model: the network, its tokenizer, its adapter, and the folder they live in.
 
 pub mod adapters;
+pub mod attention;
 pub mod cache;
 pub mod config;
 pub mod head;

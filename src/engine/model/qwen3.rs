@@ -6,13 +6,14 @@ use std::cell::RefCell;
 
 use tch::{Device, Kind, Tensor};
 
+use super::attention::Kernel;
 use super::cache::{Cache, Span};
 use super::config::ModelConfig;
 use super::linear::{Linear, can_pack, is_decoding, snapshot};
 use super::rope::{Rope, Rotation};
 use super::weights::Weights;
 use crate::engine::native::linear::{self as native, Packed};
-use crate::engine::native::{attention, blocks, kernels};
+use crate::engine::native::{blocks, kernels};
 use crate::engine::{Result, machine};
 
 /// Whether a forward pass drops inputs of adapters, and from which random stream.
@@ -80,6 +81,7 @@ pub struct Attention {
     pub q_norm: RmsNorm,
     pub k_norm: RmsNorm,
     head_dim: i64,
+    kernel: Kernel,
 }
 
 impl Attention {
@@ -92,33 +94,27 @@ impl Attention {
         let v = heads(self.v_proj.forward(x, training)).transpose(1, 2);
 
         let attended = match attend {
-            Attend::Causal => causal_attention(&q, &k, &v),
+            Attend::Causal => self.kernel.causal(&q, &k, &v),
             Attend::Packed(lengths) => {
                 // A sequence at a time: no mask of T × T, and no work on pairs that never attend.
                 let mut start = 0;
                 let sequence = |&length: &i64| {
                     let [q, k, v] = [&q, &k, &v].map(|heads| heads.narrow(2, start, length));
                     start += length;
-                    causal_attention(&q, &k, &v)
+                    self.kernel.causal(&q, &k, &v)
                 };
                 Tensor::cat(&lengths.iter().map(sequence).collect::<Vec<_>>(), 2)
             }
-            Attend::Cached(cache, span) if length == 1 && kernels::take(&q) => cache.decode(layer, &q, &k, &v, span),
+            Attend::Cached(cache, span) if length == 1 && self.kernel.decodes(&q) => {
+                cache.decode(layer, &q, &k, &v, span)
+            }
             Attend::Cached(cache, span) => {
                 let (k, v) = cache.extend(layer, &k, &v, span);
-                Tensor::scaled_dot_product_attention(&q, &k, &v, Some(&span.mask), 0.0, false, None, true)
+                self.kernel.masked(&q, &k, &v, &span.mask)
             }
         };
         self.o_proj.forward(&attended.transpose(1, 2).reshape([rows, length, -1]), training)
     }
-}
-
-/// Whole sequences, each position to itself and those before it. `q`: `[B, H, T, D]`; `k`, `v`: `[B, K, T, D]`.
-fn causal_attention(q: &Tensor, k: &Tensor, v: &Tensor) -> Tensor {
-    if kernels::take_attention(q) {
-        return attention::causal(q, k, v);
-    }
-    Tensor::scaled_dot_product_attention::<Tensor>(q, k, v, None, 0.0, true, None, true)
 }
 
 /// SwiGLU.
@@ -252,6 +248,7 @@ impl Qwen3 {
                     q_norm: norm("self_attn.q_norm", c.head_dim)?,
                     k_norm: norm("self_attn.k_norm", c.head_dim)?,
                     head_dim: c.head_dim,
+                    kernel: Kernel::default(),
                 },
                 post_norm: norm("post_attention_layernorm", hidden)?,
                 mlp,
@@ -272,6 +269,22 @@ impl Qwen3 {
 
     pub fn kind(&self) -> Kind {
         self.embedding.kind()
+    }
+
+    /// Computes attention as asked from here on; an error where this device, dtype or shape has no such kernel.
+    pub fn use_flash_attention(&mut self, asked: Option<bool>) -> Result<()> {
+        let c = &self.config;
+        let kernel =
+            Kernel::choose(asked, (c.num_attention_heads, c.num_key_value_heads, c.head_dim), &self.embedding)?;
+        self.layers.iter_mut().for_each(|layer| layer.attention.kernel = kernel);
+        Ok(())
+    }
+
+    /// Which kind of kernel computes the attention of whole sequences here: `flash`, `efficient` or `math`.
+    pub fn attention_kernel(&self) -> &'static str {
+        let c = &self.config;
+        let kernel = self.layers.first().map_or_else(Kernel::default, |layer| layer.attention.kernel);
+        kernel.name((c.num_attention_heads, c.num_key_value_heads, c.head_dim), &self.embedding)
     }
 
     /// Every weight of the base by transformers' name, a quantised one in parts; adapters are not among them.
@@ -410,6 +423,7 @@ impl Qwen3 {
                 q_norm: norm(&layer.attention.q_norm),
                 k_norm: norm(&layer.attention.k_norm),
                 head_dim: layer.attention.head_dim,
+                kernel: layer.attention.kernel,
             },
             post_norm: norm(&layer.post_norm),
             mlp: Mlp {

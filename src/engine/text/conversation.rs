@@ -91,19 +91,51 @@ impl Conversation {
     /// A whole conversation for SFT: every assistant message is trained, with the token that ends its turn. What
     /// follows the last assistant message is left out, because nothing after it is trained.
     pub fn encode_record(tokenizer: &Tokenizer, messages: &[Message]) -> Result<Self> {
-        let mut replies = (0..messages.len()).filter(|&i| messages[i].role == "assistant");
-        let Some(first) = replies.next() else {
-            return Err(Error::message("a record needs an assistant message to train on, got none"));
-        };
+        match messages.iter().position(|message| message.role == "assistant") {
+            Some(first) => Self::encode_replies(tokenizer, messages, first),
+            None => Err(Error::message("a record needs an assistant message to train on, got none")),
+        }
+    }
+
+    /// A conversation that a reply continues: the assistant messages of `completion`, which begins with one, are trained
+    /// as [`Conversation::encode_record`] trains them; those of `prompt` are not.
+    pub fn encode_completion(tokenizer: &Tokenizer, prompt: &[Message], completion: &[Message]) -> Result<Self> {
+        Self::encode_replies(tokenizer, &[prompt, completion].concat(), prompt.len())
+    }
+
+    /// All up to the last assistant message, trained from the one at `first` on.
+    fn encode_replies(tokenizer: &Tokenizer, messages: &[Message], first: usize) -> Result<Self> {
         let mut conversation = Self::open(tokenizer, &messages[..first])?;
         conversation.push_assistant(tokenizer, &messages[first].content)?;
         let mut previous = first;
-        for reply in replies {
+        for reply in (first + 1..messages.len()).filter(|&i| messages[i].role == "assistant") {
             conversation.push_messages(tokenizer, &messages[previous + 1..reply])?;
             conversation.push_assistant(tokenizer, &messages[reply].content)?;
             previous = reply;
         }
         Ok(conversation)
+    }
+
+    /// A text and how it goes on, which is trained with the end token that follows it (added where it is not there). The
+    /// two are tokenised apart, because that is how a model begins to continue a prompt.
+    pub fn encode_continuation(tokenizer: &Tokenizer, prompt: &str, completion: &str) -> Result<Self> {
+        let mut conversation = Conversation::default();
+        conversation.extend(&tokenizer.encode(prompt)?, false);
+        conversation.extend(&tokenizer.encode(completion)?, true);
+        let ends = tokenizer.eos_ids();
+        if !conversation.ids.last().is_some_and(|last| ends.contains(last)) {
+            conversation.extend(&ends[..1], true);
+        }
+        Ok(conversation)
+    }
+
+    /// The same ids, every token after the first trained.
+    pub fn all_trained(mut self) -> Self {
+        self.mask.fill(true);
+        if let Some(first) = self.mask.first_mut() {
+            *first = false;
+        }
+        self
     }
 
     /// The whole rendered text of `messages`, whoever speaks, every token after the first trained: for pre-training a
@@ -117,10 +149,7 @@ impl Conversation {
     pub fn encode_text(tokenizer: &Tokenizer, text: &str) -> Result<Self> {
         let mut conversation = Conversation::default();
         conversation.extend(&tokenizer.encode(text)?, true);
-        if let Some(first) = conversation.mask.first_mut() {
-            *first = false;
-        }
-        Ok(conversation)
+        Ok(conversation.all_trained())
     }
 
     pub fn ids(&self) -> &[i64] {
@@ -149,16 +178,28 @@ impl Conversation {
         self.mask.iter().filter(|&&trained| trained).count()
     }
 
+    /// Leaves out what comes after the first `length` tokens.
+    pub fn truncate(&mut self, length: usize) {
+        self.ids.truncate(length);
+        self.mask.truncate(length);
+    }
+
+    /// The text in pieces, each trained as a whole or not at all.
+    pub fn pieces(&self, tokenizer: &Tokenizer) -> Result<Vec<(String, bool)>> {
+        let mut start = 0;
+        let piece = |span: &[bool]| {
+            let ids = &self.ids[start..start + span.len()];
+            start += span.len();
+            Ok((tokenizer.decode(ids, false)?, span[0]))
+        };
+        self.mask.chunk_by(|a, b| a == b).map(piece).collect()
+    }
+
     /// The text with its trained spans in `⟦…⟧`, and a last line that counts tokens: for eyes.
     pub fn show(&self, tokenizer: &Tokenizer) -> Result<String> {
-        let mut text = String::new();
-        let mut start = 0;
-        for span in self.mask.chunk_by(|a, b| a == b) {
-            let ids = &self.ids[start..start + span.len()];
-            let piece = tokenizer.decode(ids, false)?;
-            text += &if span[0] { format!("⟦{piece}⟧") } else { piece };
-            start += span.len();
-        }
+        let pieces = self.pieces(tokenizer)?;
+        let marked = pieces.into_iter().map(|(piece, trained)| if trained { format!("⟦{piece}⟧") } else { piece });
+        let text: String = marked.collect();
         Ok(format!("{text}\n{} of {} tokens are trained", self.trained(), self.len()))
     }
 }
@@ -218,8 +259,12 @@ fn after_reply(tokenizer: &Tokenizer, messages: &[Message]) -> Result<String> {
 }
 
 fn unusable(text: &str) -> Error {
-    Error::message(format!(
-        "the chat template cannot be used turn by turn: expected each message's content once and unchanged in its output, \
-         got {text:?}"
-    ))
+    Error::hinted(
+        format!(
+            "the chat template cannot be used turn by turn, so which tokens are the assistant's is not known: expected each \
+             message's content once and unchanged in its output, got {text:?}"
+        ),
+        "put a template that prints every message into the model's chat_template.jinja; SFT with train_on = \"all\" needs none \
+         of this",
+    )
 }

@@ -14,7 +14,7 @@ use crate::engine::native::kernels::{self, Kernels};
 use crate::engine::tensor::safetensors;
 use crate::engine::{Error, Result, file};
 
-const STATE: &str = "trainer_state.json";
+pub(super) const STATE: &str = "trainer_state.json";
 const OPTIMIZER: &str = "optimizer.safetensors";
 
 /// Where a trainer stands. The first keys are those of transformers' file of the same name.

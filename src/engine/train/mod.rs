@@ -9,6 +9,7 @@
 //! - [`optimizer`]: either of them over tensors that a script owns
 //! - [`schedule`]: the learning rate's course over a run
 //! - [`checkpoint`]: everything that decides the next step, in a folder
+//! - [`compare`]: two such folders, to the bit
 //! - [`bundle`]: a step whose numbers went wrong, in a folder
 //! - [`spike`]: losses far above the usual
 //! - [`sft`]: supervised fine-tuning
@@ -18,6 +19,7 @@ pub mod batch;
 pub mod blockwise;
 pub mod bundle;
 pub mod checkpoint;
+pub mod compare;
 pub mod neftune;
 pub mod optimizer;
 pub mod schedule;

@@ -1,5 +1,6 @@
 //! The native modules, one file each: convert, call the engine, convert. `ALL` is the table of contents.
 
+mod data;
 mod env;
 mod eval;
 mod fs;
@@ -27,6 +28,7 @@ type Module = fn(&Lua) -> mlua::Result<Table>;
 /// a file of that name.
 #[rustfmt::skip]
 pub const ALL: &[(&str, Module)] = &[
+    ("data",      data::module),
     ("env",       env::module),
     ("eval",      eval::module),
     ("fs",        fs::module),

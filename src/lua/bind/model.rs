@@ -101,6 +101,7 @@ struct LoadOptions {
     device: String,
     quantize: Option<Scheme>,
     double_quantize: bool,
+    use_flash_attention: FlashAttention,
 }
 
 impl Default for LoadOptions {
@@ -111,6 +112,31 @@ impl Default for LoadOptions {
             device: "auto".to_string(),
             quantize: None,
             double_quantize: false,
+            use_flash_attention: FlashAttention::WhereThereIsOne(Auto::Auto),
+        }
+    }
+}
+
+/// Whether attention must, may or must not be computed by a flash kernel.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(untagged, expecting = "expected \"auto\", true or false")]
+enum FlashAttention {
+    WhereThereIsOne(Auto),
+    Asked(bool),
+}
+
+/// The word for it.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Auto {
+    Auto,
+}
+
+impl FlashAttention {
+    fn asked(self) -> Option<bool> {
+        match self {
+            FlashAttention::Asked(asked) => Some(asked),
+            FlashAttention::WhereThereIsOne(Auto::Auto) => None,
         }
     }
 }
@@ -145,11 +171,15 @@ fn load(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
         let kind = options.kind()?;
         let device = device::device(&options.device)?;
         let quantization = options.quantization()?;
-        if !plan::active() {
-            return Model::load_quantized(hub::folder(&path)?, kind, device, quantization);
-        }
-        let mut model = plan::model::load(&path, kind, device)?;
-        quantization.into_iter().for_each(|quantization| model.quantize(quantization));
+        let mut model = match plan::active() {
+            true => {
+                let mut model = plan::model::load(&path, kind, device)?;
+                quantization.into_iter().for_each(|quantization| model.quantize(quantization));
+                model
+            }
+            false => Model::load_quantized(hub::folder(&path)?, kind, device, quantization)?,
+        };
+        model.net.use_flash_attention(options.use_flash_attention.asked())?;
         Ok(model)
     })?;
     ModelHandle::in_lua(lua, loaded)
@@ -384,6 +414,7 @@ fn info(model: &Model) -> serde_json::Value {
         "active_adapter": model.active_adapter(),
         "adapters": model.adapter_names(),
         "quantization": quantization(model),
+        "attention": model.net.attention_kernel(),
         "config": model.net.config.document,
     })
 }

@@ -1,7 +1,7 @@
 //! `affine.trainer`: SFT and PPO, run whole or step by step.
 
 use std::cell::{Cell, RefCell};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::rc::Rc;
 
 use mlua::{AnyUserData, Function, Lua, MultiValue, Table, UserData, UserDataMethods, Value};
@@ -9,7 +9,7 @@ use mlua::{AnyUserData, Function, Lua, MultiValue, Table, UserData, UserDataMeth
 use super::env::environments;
 use super::model::ModelHandle;
 use super::rollout::RolloutHandle;
-use crate::engine::data::{Record, read_jsonl};
+use crate::engine::data::{self, Record};
 use crate::engine::model::Model;
 use crate::engine::rl::options::PpoOptions;
 use crate::engine::rl::ppo::Ppo;
@@ -50,13 +50,12 @@ fn sft(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
     let mut options: SftOptions = table.read()?;
     options.validate().map_err(|error| options::reject("trainer.sft", error))?;
     if data.is_nil() {
-        let error = Error::option("data", "a JSON-lines file or a list of records", "nothing");
+        let error = Error::option("data", "a file of records or a list of them", "nothing");
         return Err(options::reject("trainer.sft", error));
     }
     let mut records = records("trainer.sft", "data", &data)?;
     if options.eval_steps > 0 && eval_data.is_nil() {
-        let error =
-            Error::option("eval_data", "a JSON-lines file or a list of records, because of eval_steps", "nothing");
+        let error = Error::option("eval_data", "a file of records or a list of them, because of eval_steps", "nothing");
         return Err(options::reject("trainer.sft", error));
     }
     let mut eval_records = match eval_data.is_nil() {
@@ -108,7 +107,7 @@ fn callback<T: serde::Serialize>(lua: &Lua, handle: &AnyUserData) -> mlua::Resul
 /// Records from a file's path or from a list.
 fn records(function: &str, name: &str, data: &Value) -> mlua::Result<Vec<Record>> {
     match data {
-        Value::String(path) => read_jsonl(Path::new(&path.to_string_lossy())).map_err(report::raise),
+        Value::String(path) => data::read(PathBuf::from(path.to_string_lossy())).map_err(report::raise),
         Value::Table(_) => options::read_value(function, name, data),
         other => {
             let error = Error::option(name, "a file's path or a list of records", kind(other));

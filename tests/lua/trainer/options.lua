@@ -65,7 +65,7 @@ describe("an option", function()
     expect(function()
       ---@diagnostic disable-next-line: missing-fields, param-type-mismatch
       trainer.sft(m, {})
-    end):raises("trainer.sft: data: expected a JSON-lines file or a list of records, got nothing")
+    end):raises("trainer.sft: data: expected a file of records or a list of them, got nothing")
     expect(function()
       ---@diagnostic disable-next-line: missing-fields, param-type-mismatch
       trainer.sft("model", {})
@@ -77,7 +77,9 @@ describe("a record", function()
   it("that is none is named with its place", function()
     expect(sft { data = { { messages = {} } } }):raises("trainer.sft: data")
     expect(sft { data = { { text = 5 } } }):raises("trainer.sft: data")
-    expect(sft { data = { { words = "x" } } }):raises("expected an object with `messages` or `text`")
+    expect(sft { data = { { words = "x" } } }):raises(
+      "expected an object with `messages`, `text`, or `prompt` and `completion`"
+    )
     expect(sft { data = { { messages = { { role = "robot", content = "x" } } } } }):raises("got `robot`")
     expect(sft { data = {} }):raises("none of the 0 records has a token to train on")
     expect(sft { data = "nowhere.jsonl" }):raises("nowhere.jsonl: cannot be read: no such file")

@@ -69,6 +69,9 @@ pub struct SftResult {
     pub tokens: usize,
     pub seconds: f64,
     pub records: usize,
+    /// Of all records: those that were cut at `max_length`, and those left out because nothing of them is trained.
+    pub records_cut: usize,
+    pub records_left_out: usize,
     /// The best metric, where there were evaluations.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub best_metric: Option<f64>,
@@ -260,6 +263,8 @@ impl Sft {
             tokens: taken.iter().map(|step| step.tokens).sum(),
             seconds: self.reports.iter().map(|step| step.seconds).sum(),
             records: self.rows.records(),
+            records_cut: self.rows.cut,
+            records_left_out: self.rows.left_out,
             best_metric: self.state.best_metric,
             stopped_early: self.state.stopped_early,
         })

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use super::options::{SftOptions, TrainOn};
 use crate::engine::data::packing::best_fit;
 use crate::engine::data::{Record, epoch_order};
+use crate::engine::error::Context;
 use crate::engine::model::Model;
 use crate::engine::train::batch::Sequence;
 use crate::engine::{Error, Result, file};
@@ -14,6 +15,9 @@ use crate::engine::{Error, Result, file};
 /// Encoded records in rows: one each, or several that are packed. Rows are what an epoch shuffles.
 pub(super) struct Rows {
     sequences: Vec<Sequence>,
+    /// Records that were cut, and those that are not here because nothing of them is trained.
+    pub cut: usize,
+    pub left_out: usize,
     /// Places in `sequences`.
     rows: Vec<Vec<usize>>,
     seed: u64,
@@ -24,7 +28,8 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    pub fn new(sequences: Vec<Sequence>, options: &SftOptions, limit: usize) -> Self {
+    pub fn new(encoded: Encoded, options: &SftOptions, limit: usize) -> Self {
+        let Encoded { sequences, cut, left_out } = encoded;
         let rows = match options.packing {
             false => (0..sequences.len()).map(|place| vec![place]).collect(),
             true => {
@@ -39,7 +44,7 @@ impl Rows {
                 rows
             }
         };
-        Rows { sequences, rows, seed: options.seed, window: options.window(), order: RefCell::new(None) }
+        Rows { sequences, cut, left_out, rows, seed: options.seed, window: options.window(), order: RefCell::new(None) }
     }
 
     pub fn records(&self) -> usize {
@@ -66,6 +71,7 @@ impl Rows {
     pub fn fingerprint(&self) -> String {
         let mut digest = Sha256::new();
         for sequence in &self.sequences {
+            digest.update((sequence.ids.len() as u64).to_le_bytes());
             sequence.ids.iter().for_each(|id| digest.update(id.to_le_bytes()));
             sequence.mask.iter().for_each(|&trained| digest.update([u8::from(trained)]));
         }
@@ -87,38 +93,57 @@ pub(super) fn limit(model: &Model, options: &SftOptions) -> usize {
     }
 }
 
+/// Records as sequences, and what became of the others.
+pub(super) struct Encoded {
+    pub sequences: Vec<Sequence>,
+    /// How many were cut at the limit.
+    pub cut: usize,
+    /// How many had no token to train on, after the cut, and are not among the sequences.
+    pub left_out: usize,
+}
+
 /// Token ids and masks of all records. Records are cut at `limit`; one without a trained token is left out, and the log
-/// says how many were.
-pub(super) fn encode(model: &Model, records: &[Record], train_on: TrainOn, limit: usize) -> Result<Vec<Sequence>> {
+/// says how many were, and which.
+pub(super) fn encode(model: &Model, records: &[Record], train_on: TrainOn, limit: usize) -> Result<Encoded> {
     let tokenizer = model.tokenizer()?;
-    let (mut sequences, mut cut, mut empty) = (Vec::with_capacity(records.len()), 0, 0);
-    for record in records {
+    let (mut sequences, mut cut, mut empty) = (Vec::with_capacity(records.len()), Vec::new(), Vec::new());
+    for (i, record) in records.iter().enumerate() {
         let conversation = match train_on {
-            TrainOn::Assistant => record.encode(tokenizer)?,
-            TrainOn::All => record.encode_all(tokenizer)?,
+            TrainOn::Assistant => record.encode(tokenizer),
+            TrainOn::All => record.encode_all(tokenizer),
         };
-        let (mut ids, mut mask) = conversation.into_parts();
-        cut += usize::from(ids.len() > limit);
-        ids.truncate(limit);
-        mask.truncate(limit);
+        let mut conversation = conversation.context(format!("record {}", i + 1))?;
+        if conversation.len() > limit {
+            cut.push(i + 1);
+            conversation.truncate(limit);
+        }
+        let (ids, mask) = conversation.into_parts();
         let sequence = Sequence::new(ids, mask);
         if sequence.trained().next().is_some() {
             sequences.push(sequence);
         } else {
-            empty += 1;
+            empty.push(i + 1);
         }
     }
-    if cut > 0 {
-        tracing::warn!("{cut} of {} records are longer than {limit} tokens and were cut", records.len());
+    let all = records.len();
+    if !cut.is_empty() {
+        tracing::warn!("{} of {all} records are longer than {limit} tokens and were cut ({})", cut.len(), few(&cut));
     }
-    if empty > 0 {
-        tracing::warn!("{empty} of {} records have no token to train on and were left out", records.len());
+    if !empty.is_empty() {
+        let (count, which) = (empty.len(), few(&empty));
+        tracing::warn!("{count} of {all} records have no token to train on and were left out ({which})");
     }
     if sequences.is_empty() {
         return Err(Error::hinted(
-            format!("none of the {} records has a token to train on", records.len()),
+            format!("none of the {all} records has a token to train on"),
             "a record needs an assistant message within max_length tokens",
         ));
     }
-    Ok(sequences)
+    Ok(Encoded { sequences, cut: cut.len(), left_out: empty.len() })
+}
+
+/// The first of these numbers.
+fn few(numbers: &[usize]) -> String {
+    let first: Vec<String> = numbers.iter().take(5).map(usize::to_string).collect();
+    if numbers.len() > first.len() { format!("{}, …", first.join(", ")) } else { first.join(", ") }
 }

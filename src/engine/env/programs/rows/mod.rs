@@ -6,12 +6,12 @@
 
 mod index;
 mod local;
-mod parquet;
 
 use std::fmt;
 use std::path::Path;
 
 use super::row::Row;
+use crate::engine::data::rows::{bytes, data_files};
 use crate::engine::{Error, Result, download, hub};
 
 /// At most this many broken rows are named in a report.
@@ -136,7 +136,7 @@ impl Rows {
         if index.is_file() {
             return self.read_index(&index);
         }
-        let files = local::data_files(path)?;
+        let files = data_files(path)?;
         if files.is_empty() {
             return Err(Error::file(path, "no .parquet, .jsonl or .json file is in this folder"));
         }
@@ -150,10 +150,10 @@ impl Rows {
     }
 
     fn read_index(&mut self, path: &Path) -> Result<()> {
-        let index = index::Index::parse(&local::bytes(path)?).map_err(|problem| Error::file(path, problem))?;
+        let index = index::Index::parse(&bytes(path)?).map_err(|problem| Error::file(path, problem))?;
         for shard in index.shards {
             let file = local::shard_path(path, &shard.key);
-            let bytes = local::bytes(&file).map_err(|error| error.to_string());
+            let bytes = bytes(&file).map_err(|error| error.to_string());
             self.add(file.display().to_string(), false, shard.rows(bytes));
         }
         Ok(())
@@ -167,7 +167,7 @@ impl Rows {
         let index = index::Index::parse(&download::get(address)?).map_err(|problem| Error::file(address, problem))?;
         for shard in index.shards {
             let file = index::shard_address(address, &shard.key);
-            let bytes = download::cached(&file).and_then(|path| local::bytes(&path)).map_err(|error| error.to_string());
+            let bytes = download::cached(&file).and_then(|path| bytes(&path)).map_err(|error| error.to_string());
             self.add(file, false, shard.rows(bytes));
         }
         Ok(())

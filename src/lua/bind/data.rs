@@ -1,0 +1,32 @@
+//! `affine.data`: files of records.
+
+use mlua::{Lua, MultiValue, Table, Value};
+
+use crate::engine::data::{self, Record};
+
+use crate::lua::args::Args;
+use crate::lua::{convert, options, report};
+
+pub fn module(lua: &Lua) -> mlua::Result<Table> {
+    let table = lua.create_table()?;
+    table.set("read", lua.create_function(read)?)?;
+    table.set("write", lua.create_function(write)?)?;
+    Ok(table)
+}
+
+fn read(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
+    let mut args = Args::new("data.read", values);
+    let path = args.string("path")?;
+    args.finish()?;
+    let records = data::read(path).map_err(report::raise)?;
+    convert::to_lua(lua, &serde_json::to_value(records).map_err(mlua::Error::external)?)
+}
+
+fn write(_: &Lua, values: MultiValue) -> mlua::Result<()> {
+    let mut args = Args::new("data.write", values);
+    let path = args.string("path")?;
+    let records = args.table("records")?;
+    args.finish()?;
+    let records: Vec<Record> = options::read_value("data.write", "records", &Value::Table(records))?;
+    data::write(path, &records).map_err(report::raise)
+}
