@@ -18,7 +18,7 @@ BINARY := $(TARGET)/release/affine
 # reading of t[i] as perhaps nil.
 TYPE_CHECK := .tools/bin/emmylua_check --config .emmyrc.json --warnings-as-errors
 
-.PHONY: build demo test check peer-check install libtorch clean ready compilers
+.PHONY: build demo test check peer-check bench install libtorch clean ready compilers
 
 build: ready
 	cargo build --release --locked
@@ -41,6 +41,12 @@ check: ready .tools/bin/stylua .tools/bin/emmylua_check
 # obtains the originals with pip. `make peer-check CHECKS="babyai sciworld"` runs some alone.
 peer-check: build
 	@PYTHON=$(PYTHON) scripts/peer/run.sh $(abspath $(BINARY)) $(CHECKS)
+
+# Speed and memory beside transformers, PEFT and TRL: scripts/bench/README.md says how to read it. Wants a Python of at least
+# 3.11 and obtains the peers with pip (4 GB), unless PEERS names a Python that has them.
+# `make bench BENCH="sft-small growth" ROUNDS=2` runs some of it, shorter.
+bench: build
+	@PYTHON=$(PYTHON) PEERS=$(PEERS) scripts/bench/run.sh $(abspath $(BINARY)) $(BENCH)
 
 install: build
 	@install -D -m 755 $(BINARY) "$(DESTDIR)$(PREFIX)/bin/affine"

@@ -181,6 +181,9 @@ def compare(a, suite, env, peer_env):
         for turn in range(a.rounds):
             for name in list(sides)[:: -1 if turn % 2 else 1]:
                 runs[name].append(run(sides[name], env if name == OURS else peer_env))
+                if a.verbose:
+                    print(f"{time.strftime('%T')} {case['name']}: {name}: {measured(runs[name][-1], 'cpu'):.4g} CPU s, "
+                          f"{measured(runs[name][-1], 'wall'):.4g} s", file=sys.stderr, flush=True)
             ceilings.append(run([sys.executable, os.path.join(HERE, "ceiling.py"), case["dtype"]], env))
         ceiling = {k: {n: statistics.median(c[k][n] for c in ceilings) for n in ceilings[0][k]} for k in ("gflops", "gbs")}
         case_sides = [Side(name, runs[name]) for name in sides]
@@ -208,6 +211,7 @@ def main():
     ap.add_argument("suites", nargs="+", choices=SUITES, metavar="SUITE", help=", ".join(SUITES))
     ap.add_argument("--rounds", type=int, default=5)
     ap.add_argument("--threads", type=int, default=1)
+    ap.add_argument("--verbose", action="store_true", help="a line for every run as it ends")
     ap.add_argument("--without", nargs="*", default=[], metavar="PEER", help="leave out peers whose name has this in it")
     ap.add_argument("--trl-ppo", metavar="FOLDER", help="a folder with trl 1.12.0, the last that has PPO")
     a = ap.parse_args()

@@ -13,7 +13,10 @@ if job.adapter ~= json.null then
 end
 
 local function sample(new, seed)
-  return m:generate(prompts, { max_new_tokens = new, temperature = 1, seed = seed, batch_size = job.batch_size })
+  return m:generate(
+    prompts,
+    { max_new_tokens = new, temperature = 1, seed = seed, batch_size = job.batch_size }
+  )
 end
 
 local first = table.move(prompts, 1, job.batch_size, 1, {})
@@ -23,7 +26,8 @@ for i, row in ipairs(m:generate(first, { max_new_tokens = job.greedy, temperatur
 end
 sample(job.new, 0)
 
-local result = { wall_s = {}, cpu_s = {}, tokens = {}, greedy = greedy, prefill_wall_s = {}, prefill_cpu_s = {} }
+local result =
+  { wall_s = {}, cpu_s = {}, tokens = {}, greedy = greedy, prefill_wall_s = {}, prefill_cpu_s = {} }
 for repetition = 1, job.steps do
   local rows
   if job.ends == 0 then

@@ -10,14 +10,33 @@ local measure = {}
 ---@param name "VmHWM"|"VmRSS"
 ---@return number
 function measure.megabytes(name)
-  local kilobytes = fs.read("/proc/self/status"):match(name .. ":%s*(%d+)")
-  return math.tointeger(kilobytes) / 1024
+  local kilobytes = tonumber((fs.read("/proc/self/status"):match(name .. ":%s*(%d+)")))
+  return assert(kilobytes, name .. " is not in /proc/self/status") / 1024
 end
 
 local idle = measure.megabytes("VmRSS")
 
+--- What both sides read; see prepare.py.
+---@class bench.Job
+---@field model string
+---@field dtype "float32"|"bfloat16"
+---@field adapter string
+---@field data string
+---@field prompts string
+---@field output_dir string
+---@field batch_size integer
+---@field minibatch_size integer
+---@field warmup integer Steps or iterations before those that count.
+---@field steps integer Those that count.
+---@field epochs integer
+---@field new integer
+---@field greedy integer
+---@field ends integer One id in so many ends a row; none where it is 0.
+---@field learning_rate number
+---@field padding_free? boolean
+
 --- The job that the command line names.
----@return table
+---@return bench.Job
 function measure.job()
   if not arg[1] then
     error(("usage: affine %s JOB.json (scripts/bench/prepare.py writes jobs)"):format(arg[0]), 0)

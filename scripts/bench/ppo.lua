@@ -31,9 +31,10 @@ local one_turn = env.define {
 }
 local envs = { env.make(one_turn) }
 
+local total = job.warmup + job.steps ---@type integer
 local ppo = trainer.ppo(m, {
   output_dir = job.output_dir,
-  iterations = job.warmup + job.steps,
+  iterations = total,
   num_rollouts = #prompts,
   ppo_epochs = job.epochs,
   minibatch_size = job.minibatch_size,
@@ -67,10 +68,8 @@ end
 
 local result = { wall_s = {}, cpu_s = {}, tokens = {}, mean_logprob = {}, phases = {} }
 local phases = { rollout = {}, advantages = {}, update = {} }
-for iteration = 1, job.warmup + job.steps do
-  local walls = {}
-  local cpus = {}
-  local batch
+for iteration = 1, total do
+  local walls, cpus, batch = {}, {}, nil
   walls[1], cpus[1], batch = measure.time(function()
     return ppo:rollout(envs)
   end)

@@ -1,5 +1,6 @@
 -- LoRA SFT steps on a job's records, all of them in every step: affine scripts/bench/sft.lua JOB.json
 local fs = require("affine.fs")
+local json = require("affine.json")
 local measure = require("measure")
 local model = require("affine.model")
 local time = require("affine.time")
@@ -11,14 +12,14 @@ m:load_adapter(job.adapter)
 
 local tokens = 0
 for line in fs.lines(job.data) do
-  local ids = line:match('"input_ids": %[(.-)%]')
-  tokens = tokens + select(2, ids:gsub("%d+", ""))
+  tokens = tokens + #json.decode(line).input_ids
 end
 
+local total = job.warmup + job.steps ---@type integer
 local sft = trainer.sft(m, {
   data = job.data,
   output_dir = job.output_dir,
-  max_steps = job.warmup + job.steps,
+  max_steps = total,
   batch_size = job.batch_size,
   learning_rate = job.learning_rate,
   lr_scheduler_type = "constant",
