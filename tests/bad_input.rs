@@ -154,7 +154,7 @@ fn a_data_file_with_a_broken_line() {
     for (line, words) in [
         ("{\"messages\": [}", "not JSON"),
         ("{\"messages\": [{\"role\": \"user\"}]}", "message 1: missing field `content`"),
-        ("{\"message\": []}", "expected an object with `messages`, `text` or `input_ids`"),
+        ("{\"message\": []}", "expected an object with `messages` or `text`"),
     ] {
         std::fs::write(folder.path().join("broken.jsonl"), format!("{good}{line}\n{good}")).unwrap();
         let script = format!("{BEGIN}sft(m, {{ data = 'broken.jsonl', output_dir = 'out' }})");

@@ -41,35 +41,15 @@ fn conversations_and_texts_are_read_and_other_keys_travel_along() {
 }
 
 #[test]
-fn token_ids_with_labels_are_read_and_written_as_they_are() {
-    let line = r#"{"input_ids":[5,6,7],"labels":[-100,-100,7],"task_id":3}"#;
-    let records = read(format!("{line}\n{{\"input_ids\": [8, 9]}}").as_bytes()).unwrap();
-    assert_eq!(records[0].body, Body::Ids { ids: vec![5, 6, 7], mask: vec![false, false, true] });
-    assert_eq!(records[1].body, Body::Ids { ids: vec![8, 9], mask: vec![true, true] });
-    assert_eq!(serde_json::to_string(&records[0]).unwrap(), line);
-}
-
-#[test]
 fn a_broken_line_is_named_with_what_would_be_right() {
-    assert_eq!(problem("[1]"), "expected an object with `messages`, `text` or `input_ids`, got a list");
-    assert_eq!(problem("\"hello\""), "expected an object with `messages`, `text` or `input_ids`, got a string");
+    assert_eq!(problem("[1]"), "expected an object with `messages` or `text`, got a list");
+    assert_eq!(problem("\"hello\""), "expected an object with `messages` or `text`, got a string");
     assert_eq!(
         problem("{\"message\": 1, \"id\": 2}"),
-        "expected an object with `messages`, `text` or `input_ids`, got one with keys message, id"
+        "expected an object with `messages` or `text`, got one with keys message, id"
     );
-    assert_eq!(problem("{}"), "expected an object with `messages`, `text` or `input_ids`, got one with no keys");
-    assert_eq!(
-        problem("{\"text\": \"a\", \"messages\": []}"),
-        "expected one of `messages`, `text` and `input_ids`, got more"
-    );
-    assert_eq!(problem("{\"input_ids\": [3, \"x\"]}"), "`input_ids` 2: invalid type: string \"x\", expected i64");
-    assert_eq!(problem("{\"input_ids\": []}"), "`input_ids` is empty");
-    assert_eq!(problem("{\"input_ids\": [3, 4], \"labels\": [3]}"), "`labels`: expected one per token (2), got 1");
-    assert_eq!(
-        problem("{\"input_ids\": [3, 4], \"labels\": [-100, 5]}"),
-        "label 2: expected 4 (its token) or -100 (not trained), got 5"
-    );
-    assert_eq!(problem("{\"text\": \"a\", \"labels\": [3]}"), "`labels` belong to `input_ids`, which are not there");
+    assert_eq!(problem("{}"), "expected an object with `messages` or `text`, got one with no keys");
+    assert_eq!(problem("{\"text\": \"a\", \"messages\": []}"), "expected `messages` or `text`, got both");
     assert_eq!(problem("{\"messages\": []}"), "`messages` is empty");
     assert_eq!(problem("{\"text\": \"\"}"), "`text` is empty");
     assert_eq!(problem("{\"text\": \"a\""), "not JSON: EOF while parsing an object at column 12");

@@ -4,12 +4,10 @@
 ---@class affine.trainer
 local trainer = {}
 
---- One training example: a conversation, plain text, or token ids of your own making.
+--- One training example: a conversation, or plain text.
 ---@class affine.trainer.Record
 ---@field messages? affine.model.Message[]
 ---@field text? string
----@field input_ids? integer[]
----@field labels? integer[] One per token of input_ids: the token again, or -100 where it is not trained. Without labels all are.
 
 --- AdamW with decoupled weight decay: with float32 state, or with its two means in 8 bits.
 ---@alias affine.trainer.Optim "adamw_torch"|"adamw_8bit"

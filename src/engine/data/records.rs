@@ -1,8 +1,7 @@
 //! Records: the training examples, one JSON object per line of a file or one Lua table.
 //!
-//! A record is a conversation (`messages`), plain text (`text`), or token ids that somebody else made (`input_ids`, with
-//! `labels` as transformers means them). Other keys (which environment, which task, what score) travel along untouched
-//! and mean nothing to training.
+//! A record is a conversation (`messages`) or plain text (`text`). Other keys (which environment, which task, what
+//! score) travel along untouched and mean nothing to training.
 
 use std::fs;
 use std::path::Path;
@@ -21,7 +20,7 @@ use crate::engine::{Error, Result};
 #[serde(try_from = "Fields")]
 pub struct Record {
     pub body: Body,
-    /// Every key beside those of the body, in the order given.
+    /// Every key beside `messages` and `text`, in the order given.
     pub extra: Map<String, Value>,
 }
 
@@ -30,15 +29,7 @@ pub enum Body {
     /// At least one message, each by `system`, `user` or `assistant`.
     Messages(Vec<Message>),
     Text(String),
-    /// Token ids, and which of them are trained; both of one length, at least 1.
-    Ids {
-        ids: Vec<i64>,
-        mask: Vec<bool>,
-    },
 }
-
-/// The label of a token that is not trained, as in PyTorch's cross entropy.
-const IGNORED: i64 = -100;
 
 impl Record {
     pub fn messages(messages: Vec<Message>) -> Self {
@@ -49,13 +40,11 @@ impl Record {
         Record { body: Body::Text(text.into()), extra: Map::new() }
     }
 
-    /// Token ids and mask for training: a conversation trains what the assistant says, a text trains all of it, ids what
-    /// their labels say.
+    /// Token ids and mask for training: a conversation trains what the assistant says, a text trains all of it.
     pub fn encode(&self, tokenizer: &Tokenizer) -> Result<Conversation> {
         match &self.body {
             Body::Messages(messages) => Conversation::encode_record(tokenizer, messages),
             Body::Text(text) => Conversation::encode_text(tokenizer, text),
-            Body::Ids { ids, mask } => Ok(Conversation::encode_ids(ids, mask)),
         }
     }
 
@@ -64,7 +53,6 @@ impl Record {
         match &self.body {
             Body::Messages(messages) => Conversation::encode_all(tokenizer, messages),
             Body::Text(text) => Conversation::encode_text(tokenizer, text),
-            Body::Ids { ids, .. } => Ok(Conversation::encode_ids(ids, &vec![true; ids.len()])),
         }
     }
 }
@@ -74,8 +62,6 @@ impl Record {
 struct Fields {
     messages: Option<Vec<Message>>,
     text: Option<String>,
-    input_ids: Option<Vec<i64>>,
-    labels: Option<Vec<i64>>,
     #[serde(flatten)]
     extra: Map<String, Value>,
 }
@@ -84,50 +70,19 @@ impl TryFrom<Fields> for Record {
     type Error = String;
 
     fn try_from(fields: Fields) -> Result<Self, String> {
-        let Fields { messages, text, input_ids, labels, extra } = fields;
-        if labels.is_some() && input_ids.is_none() {
-            return Err("`labels` belong to `input_ids`, which are not there".into());
-        }
-        let body = match (messages, text, input_ids) {
-            (Some(messages), None, None) => Body::Messages(checked(messages)?),
-            (None, Some(text), None) if text.is_empty() => return Err("`text` is empty".into()),
-            (None, Some(text), None) => Body::Text(text),
-            (None, None, Some(ids)) => labelled(ids, labels)?,
-            (None, None, None) => {
-                let keys: Vec<&str> = extra.keys().map(String::as_str).collect();
+        let body = match (fields.messages, fields.text) {
+            (Some(messages), None) => Body::Messages(checked(messages)?),
+            (None, Some(text)) if text.is_empty() => return Err("`text` is empty".into()),
+            (None, Some(text)) => Body::Text(text),
+            (Some(_), Some(_)) => return Err("expected `messages` or `text`, got both".into()),
+            (None, None) => {
+                let keys: Vec<&str> = fields.extra.keys().map(String::as_str).collect();
                 let got = if keys.is_empty() { "no keys".to_string() } else { format!("keys {}", keys.join(", ")) };
-                return Err(format!("expected {EXPECTED}, got one with {got}"));
+                return Err(format!("expected an object with `messages` or `text`, got one with {got}"));
             }
-            _ => return Err("expected one of `messages`, `text` and `input_ids`, got more".into()),
         };
-        Ok(Record { body, extra })
+        Ok(Record { body, extra: fields.extra })
     }
-}
-
-const EXPECTED: &str = "an object with `messages`, `text` or `input_ids`";
-
-/// Without labels every token is trained.
-fn labelled(ids: Vec<i64>, labels: Option<Vec<i64>>) -> Result<Body, String> {
-    if ids.is_empty() {
-        return Err("`input_ids` is empty".into());
-    }
-    let Some(labels) = labels else {
-        let mask = vec![true; ids.len()];
-        return Ok(Body::Ids { ids, mask });
-    };
-    if labels.len() != ids.len() {
-        return Err(format!("`labels`: expected one per token ({}), got {}", ids.len(), labels.len()));
-    }
-    if let Some(i) = (0..ids.len()).find(|&i| labels[i] != IGNORED && labels[i] != ids[i]) {
-        return Err(format!(
-            "label {}: expected {} (its token) or {IGNORED} (not trained), got {}",
-            i + 1,
-            ids[i],
-            labels[i]
-        ));
-    }
-    let mask = labels.iter().map(|&label| label != IGNORED).collect();
-    Ok(Body::Ids { ids, mask })
 }
 
 fn checked(messages: Vec<Message>) -> Result<Vec<Message>, String> {
@@ -145,15 +100,10 @@ fn checked(messages: Vec<Message>) -> Result<Vec<Message>, String> {
 
 impl Serialize for Record {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
+        let mut map = serializer.serialize_map(Some(1 + self.extra.len()))?;
         match &self.body {
             Body::Messages(messages) => map.serialize_entry("messages", messages)?,
             Body::Text(text) => map.serialize_entry("text", text)?,
-            Body::Ids { ids, mask } => {
-                let label = |(&id, &trained): (&i64, &bool)| if trained { id } else { IGNORED };
-                map.serialize_entry("input_ids", ids)?;
-                map.serialize_entry("labels", &ids.iter().zip(mask).map(label).collect::<Vec<_>>())?;
-            }
         }
         for (key, value) in &self.extra {
             map.serialize_entry(key, value)?;
@@ -191,10 +141,10 @@ fn parse_line(line: &[u8]) -> Result<Record, String> {
         format!("not JSON: {problem} at column {column}")
     })?;
     if !value.is_object() {
-        return Err(format!("expected {EXPECTED}, got {}", kind(&value)));
+        return Err(format!("expected an object with `messages` or `text`, got {}", kind(&value)));
     }
     serde_path_to_error::deserialize(value).map_err(|e| {
-        // Paths are short (`messages[1].content`); people count from 1.
+        // Paths are short (`messages[1].content`); people count messages from 1.
         let place: Vec<String> = e.path().iter().filter_map(place).collect();
         let place = place.join(" ");
         let problem = e.into_inner();
@@ -204,9 +154,8 @@ fn parse_line(line: &[u8]) -> Result<Record, String> {
 
 fn place(segment: &Segment) -> Option<String> {
     match segment {
-        Segment::Seq { index } => Some(format!("{}", index + 1)),
-        Segment::Map { key } if key == "messages" => Some("message".to_string()),
-        Segment::Map { key } => Some(format!("`{key}`")),
+        Segment::Seq { index } => Some(format!("message {}", index + 1)),
+        Segment::Map { key } if key != "messages" => Some(format!("`{key}`")),
         _ => None,
     }
 }

@@ -117,20 +117,10 @@ impl Conversation {
     pub fn encode_text(tokenizer: &Tokenizer, text: &str) -> Result<Self> {
         let mut conversation = Conversation::default();
         conversation.extend(&tokenizer.encode(text)?, true);
-        Ok(conversation.from_the_second())
-    }
-
-    /// Ids that somebody else made, trained where `mask` says so (but for the first, which nothing predicts). Both have
-    /// one length.
-    pub fn encode_ids(ids: &[i64], mask: &[bool]) -> Self {
-        Conversation { ids: ids.to_vec(), mask: mask.to_vec() }.from_the_second()
-    }
-
-    fn from_the_second(mut self) -> Self {
-        if let Some(first) = self.mask.first_mut() {
+        if let Some(first) = conversation.mask.first_mut() {
             *first = false;
         }
-        self
+        Ok(conversation)
     }
 
     pub fn ids(&self) -> &[i64] {

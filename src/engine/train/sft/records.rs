@@ -92,7 +92,7 @@ pub(super) fn limit(model: &Model, options: &SftOptions) -> usize {
 pub(super) fn encode(model: &Model, records: &[Record], train_on: TrainOn, limit: usize) -> Result<Vec<Sequence>> {
     let tokenizer = model.tokenizer()?;
     let (mut sequences, mut cut, mut empty) = (Vec::with_capacity(records.len()), 0, 0);
-    for (i, record) in records.iter().enumerate() {
+    for record in records {
         let conversation = match train_on {
             TrainOn::Assistant => record.encode(tokenizer)?,
             TrainOn::All => record.encode_all(tokenizer)?,
@@ -101,7 +101,6 @@ pub(super) fn encode(model: &Model, records: &[Record], train_on: TrainOn, limit
         cut += usize::from(ids.len() > limit);
         ids.truncate(limit);
         mask.truncate(limit);
-        model.check_ids(&ids).map_err(|error| error.within(format!("record {}", i + 1)))?;
         let sequence = Sequence::new(ids, mask);
         if sequence.trained().next().is_some() {
             sequences.push(sequence);
