@@ -65,7 +65,8 @@ def lora_config(a, task):
 
 
 def records(a):
-    return [json.loads(line) for line in open(a.data)]
+    rows = [json.loads(line) for line in open(a.data)]
+    return [{"input_ids": r["ids"], "labels": r.get("labels")} for r in rows]
 
 
 def now():

@@ -110,42 +110,51 @@ local function numbers(r)
   return 4 * tokens * (layer * shape.num_hidden_layers + 3 * vocabulary) + 12 * adapter
 end
 
-local function records(r)
-  local draw = random.new(r.sequence, "growth")
-  local list = {}
-  for i = 1, r.batch do
-    local ids = {}
-    for t = 1, r.sequence do
-      ids[t] = draw:int(0, vocabulary - 1)
-    end
-    list[i] = { input_ids = ids }
-  end
-  return list
-end
-
---- A tokenizer of 512 ids, since a model's vocabulary is its tokenizer's.
-local function ids_only()
+--- A tokenizer of at most 512 ids of made-up words, since a model's vocabulary is its tokenizer's.
+local function made_up()
   local draw, texts = random.new(0, "words"), {}
   for i = 1, 2000 do
     local word = {}
     for k = 1, draw:int(2, 8) do
       word[k] = string.char(draw:int(97, 122))
     end
-    texts[i] = table.concat(word)
+    texts[i] = " " .. table.concat(word)
   end
   return tokenizer.train(texts, { vocab_size = vocabulary })
+end
+
+--- Texts of exactly so many tokens: of words that are one each, because each begins with a space.
+local function records(r, tok)
+  local words = {}
+  for id = 0, tok:size() - 1 do
+    local word = tok:decode { id }
+    if word:find("^ %a+$") and #tok:encode(word) == 1 then
+      words[#words + 1] = word
+    end
+  end
+  local draw, list = random.new(r.sequence, "growth"), {}
+  for i = 1, r.batch do
+    local text = {}
+    for t = 1, r.sequence do
+      text[t] = draw:choice(words)
+    end
+    list[i] = { text = table.concat(text) }
+    assert(#tok:encode(list[i].text) == r.sequence)
+  end
+  return list
 end
 
 --- Runs a row in this process.
 local function work(r)
   local shape = r.shape
-  shape.tokenizer = ids_only()
+  local tok = made_up()
+  shape.tokenizer = tok
   shape.seed = 1
   local m = model.create(shape)
   m:add_lora { lora_r = r.rank, lora_alpha = 2 * r.rank }
   local steps = r.batch * r.sequence < 4096 and 8 or 3
   local sft = trainer.sft(m, {
-    data = records(r),
+    data = records(r, tok),
     output_dir = path.join(fs.tempdir(), "growth"),
     max_steps = steps,
     batch_size = r.batch,

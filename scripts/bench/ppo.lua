@@ -50,14 +50,14 @@ local ppo = trainer.ppo(m, {
 local function look(batch)
   local made, sum, expected = 0, 0, {}
   for _, prompt in ipairs(prompts) do
-    expected[table.concat(prompt.input_ids, " ")] = true
+    expected[table.concat(prompt.ids, " ")] = true
   end
   for i = 1, batch:size() do
     local sample, prompt = batch:sample(i), {}
     for t, id in ipairs(sample.ids) do
       if sample.mask[t] then
         made, sum = made + 1, sum + sample.logprobs[t]
-      elseif made == 0 or #prompt < #prompts[1].input_ids then
+      elseif made == 0 or #prompt < #prompts[1].ids then
         prompt[#prompt + 1] = id
       end
     end

@@ -53,26 +53,49 @@ def adapter(plain, rank):
     return out
 
 
-def sft_records(case, vocab, draw):
+class Words:
+    """Texts of known ids: words that are one token each, wherever they stand, because each begins with a space."""
+
+    def __init__(self, plain):
+        from tokenizers import Tokenizer
+        self.tokenizer = Tokenizer.from_file(os.path.join(plain, "tokenizer.json"))
+        ids = range(256, self.tokenizer.get_vocab_size())
+        text = {i: self.tokenizer.decode([i]) for i in ids}
+        self.text = {i: w for i, w in text.items() if w.startswith(" ") and w[1:].isascii() and w[1:].isalpha()
+                     and self.encode(w) == [i]}
+        self.ids = list(self.text)
+
+    def encode(self, text):
+        return self.tokenizer.encode(text, add_special_tokens=False).ids
+
+    def draw(self, draw, count):
+        ids = [draw.choice(self.ids) for _ in range(count)]
+        text = "".join(self.text[i] for i in ids)
+        assert self.encode(text) == ids
+        return text, ids
+
+    def prompt(self, draw, count):
+        """A user's message, and the `count` ids that the chat template makes of it up to the reply."""
+        before, after = self.encode("<|im_start|>user\n"), self.encode("<|im_end|>\n<|im_start|>assistant\n")
+        text, ids = self.draw(draw, count - len(before) - len(after))
+        return text, before + ids + after
+
+
+def sft_records(case, words, draw):
+    """Conversations for us, and their ids and labels for the peers; the losses tell whether they are the same."""
+    end = words.encode("<|im_end|>")
     for _ in range(case["batch"]):
         length = draw.randint(case["shortest"], case["seq"]) if "shortest" in case else case["seq"]
-        ids = [draw.randrange(vocab) for _ in range(length)]
-        prompt = int(length * case["prompt_share"])
-        yield {"input_ids": ids, "labels": [-100] * prompt + ids[prompt:]}
+        question, prompt = words.prompt(draw, int(length * case["prompt_share"]))
+        answer, reply = words.draw(draw, length - len(prompt) - len(end))
+        messages = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+        yield {"messages": messages, "ids": prompt + reply + end, "labels": [-100] * len(prompt) + reply + end}
 
 
-def ppo_records(case, plain, draw):
-    """Prompts as a text, which an environment gives, and as the ids that the chat template makes of it: of one length."""
-    from tokenizers import Tokenizer
-    tokenizer = Tokenizer.from_file(os.path.join(plain, "tokenizer.json"))
-    words = [w for w in (tokenizer.decode([i]) for i in range(300, 2000)) if w.strip().isalpha() and w.isascii()]
-    found = 0
-    while found < case["batch"]:
-        text = "".join(draw.choice(words) for _ in range(draw.randint(8, case["prompt"]))).strip()
-        ids = tokenizer.encode(f"<|im_start|>user\n{text}<|im_end|>\n<|im_start|>assistant\n", add_special_tokens=False).ids
-        if len(ids) == case["prompt"]:
-            found += 1
-            yield {"input_ids": ids, "text": text}
+def ppo_records(case, words, draw):
+    for _ in range(case["batch"]):
+        text, ids = words.prompt(draw, case["prompt"])
+        yield {"text": text, "ids": ids}
 
 
 def write(path, text):
@@ -99,7 +122,7 @@ def prepare(folder, suite):
             prompts = [[draw.randrange(1, vocab) for _ in range(case["prompt"])] for _ in range(case["batch"])]
             job["prompts"] = write(path.replace(".json", "-prompts.json"), json.dumps(prompts))
         else:
-            rows = sft_records(case, vocab, draw) if case["kind"] == "sft" else ppo_records(case, plain, draw)
+            rows = (sft_records if case["kind"] == "sft" else ppo_records)(case, Words(plain), draw)
             job["batch_size"] = case["batch"]
             job["data"] = write(path.replace(".json", "-records.jsonl"), "".join(json.dumps(row) + "\n" for row in rows))
         if case["kind"] != "generate" or case["lora"]:

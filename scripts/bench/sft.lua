@@ -12,7 +12,7 @@ m:load_adapter(job.adapter)
 
 local tokens = 0
 for line in fs.lines(job.data) do
-  tokens = tokens + #json.decode(line).input_ids
+  tokens = tokens + #json.decode(line).ids
 end
 
 local total = job.warmup + job.steps ---@type integer

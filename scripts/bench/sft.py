@@ -84,7 +84,7 @@ def run_trl(a, data):
 
 def main():
     a = job(__doc__, ("loop", "trl"))
-    data = [{key: r[key] for key in ("input_ids", "labels")} for r in records(a)]
+    data = records(a)
     times, losses, phases = (run_loop if a.impl == "loop" else run_trl)(a, data)
     emit(a, times[a.warmup:], loss=losses, phases=phases, tokens=sum(len(r["input_ids"]) for r in data))
 
