@@ -45,6 +45,7 @@ local function row(label, changes)
   return default
 end
 
+---@type { name: string, title: string, rows: table[] }[]
 local tables = {
   { name = "sequence", title = "Sequence length (tiny, one sequence)", rows = {} },
   { name = "batch", title = "Batch size (tiny, sequences of 256)", rows = {} },
