@@ -25,7 +25,7 @@ from make_model import PRESETS
 HERE = os.path.dirname(os.path.abspath(__file__))
 OURS = "affine"
 # Largest relative difference of a loss. In bfloat16 the peers under autocast round the adapter too, which we do not.
-LOSS_TOLERANCE = {"float32": 1e-4, "bfloat16": 5e-3}
+LOSS_TOLERANCE = {"float32": 1e-4, "bfloat16": 1e-3}
 SAMPLED_TOLERANCE = 0.02
 
 

@@ -223,8 +223,10 @@ end
 local wanted = table.concat(arg, " ")
 for _, t in ipairs(tables) do
   if arg[1] == "--row" then
-    if arg[2] == t.name then
-      work(assert(t.rows[tonumber(arg[3])]))
+    for i, r in ipairs(t.rows) do
+      if arg[2] == t.name and arg[3] == tostring(i) then
+        work(r)
+      end
     end
   elseif wanted == "" or wanted:find(t.name, 1, true) then
     show(t)
