@@ -43,10 +43,10 @@ peer-check: build
 	@PYTHON=$(PYTHON) scripts/peer/run.sh $(abspath $(BINARY)) $(CHECKS)
 
 # Speed and memory beside transformers, PEFT and TRL: scripts/bench/README.md says how to read it. Wants a Python of at least
-# 3.11 and obtains the peers with pip (4 GB), unless PEERS names a Python that has them.
+# 3.11 and obtains the peers with pip (4 GB), unless PYTHON names one that has them.
 # `make bench BENCH="sft-small growth" ROUNDS=2` runs some of it, shorter.
 bench: build
-	@PYTHON=$(PYTHON) PEERS=$(PEERS) scripts/bench/run.sh $(abspath $(BINARY)) $(BENCH)
+	@PYTHON=$(PYTHON) scripts/bench/run.sh $(abspath $(BINARY)) $(BENCH)
 
 install: build
 	@install -D -m 755 $(BINARY) "$(DESTDIR)$(PREFIX)/bin/affine"

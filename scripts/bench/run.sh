@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Our side beside the peers': `scripts/bench/run.sh AFFINE [SUITE...]`, from `make bench`.
 #
-# The peers go into target/bench with pip, once, unless PEERS names a Python that has torch, transformers and peft already; what
-# such a Python has not of TRL is put beside it. ROUNDS (5) and THREADS (1) change what is run.
+# The peers go into target/bench with pip, once, unless PYTHON names one that has torch, transformers and peft already; what such
+# a Python has not of TRL is put beside it. ROUNDS (5) and THREADS (1) change what is run.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 affine=$1 python=${PYTHON:-python3} out=$PWD/target/bench
@@ -26,9 +26,7 @@ target() {
 }
 
 if [[ ${#compared[@]} -gt 0 ]]; then
-  if [[ -n ${PEERS:-} ]]; then
-    python=$PEERS
-  else
+  if ! "$python" -c 'import torch, transformers, peft' 2>/dev/null; then
     if [[ ! -f $out/peers/whole ]]; then
       echo "Obtaining the peers, once: some minutes, 4 GB."
       "$python" -m venv --clear "$out/peers"
