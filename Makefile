@@ -18,7 +18,7 @@ BINARY := $(TARGET)/release/affine
 # reading of t[i] as perhaps nil.
 TYPE_CHECK := .tools/bin/emmylua_check --config .emmyrc.json --warnings-as-errors
 
-.PHONY: build demo test check peer-check gpu-check install libtorch clean ready compilers
+.PHONY: build demo test check peer-check bench gpu-check install libtorch clean ready compilers
 
 build: ready
 	cargo build --release --locked
@@ -41,6 +41,12 @@ check: ready .tools/bin/stylua .tools/bin/emmylua_check
 # obtains the originals with pip. `make peer-check CHECKS="babyai sciworld"` runs some alone.
 peer-check: build
 	@PYTHON=$(PYTHON) scripts/peer/run.sh $(abspath $(BINARY)) $(CHECKS)
+
+# Speed and memory beside transformers, PEFT and TRL: scripts/bench/README.md says how to read it. Wants a Python of at least
+# 3.11 and obtains the peers with pip (4 GB), unless PYTHON names one that has them.
+# `make bench BENCH="sft-small growth" ROUNDS=2` runs some of it, shorter.
+bench: build
+	@PYTHON=$(PYTHON) scripts/bench/run.sh $(abspath $(BINARY)) $(BENCH)
 
 # What a GPU machine with a PyTorch 2.11.0 of its own needs, in one folder: the binary without its symbols, the checks, the
 # recorded models. Where there is a GPU here, runs it.

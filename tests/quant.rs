@@ -108,7 +108,7 @@ fn a_quantised_linear_computes_and_differentiates_as_its_dequantised_weight() {
 
 #[test]
 fn a_few_rows_are_multiplied_as_many_are() {
-    for (kind, tolerance) in [(Kind::Float, 1e-4), (Kind::BFloat16, 0.1)] {
+    for (kind, tolerance) in [(Kind::Float, 1e-6), (Kind::BFloat16, 1.0 / 128.0)] {
         for quantization in [NF4, NF4_DOUBLE, INT8] {
             let quantized = Quantized::new(&weights(100, 192).to_kind(kind), quantization);
             let weight = quantized.dequantized().to_kind(Kind::Float);
@@ -118,7 +118,8 @@ fn a_few_rows_are_multiplied_as_many_are() {
                 let wanted = x.to_kind(Kind::Float).linear::<Tensor>(&weight, None);
                 assert_eq!((y.size(), y.kind()), (vec![1, rows, 100], kind));
                 let apart = apart(&y.to_kind(Kind::Float), &wanted);
-                assert!(apart < tolerance, "{quantization:?} {kind:?}, {rows} rows: {apart}");
+                let size = wanted.abs().max().double_value(&[]);
+                assert!(apart < tolerance * size, "{quantization:?} {kind:?}, {rows} rows: {apart} of {size}");
             }
         }
     }
@@ -133,12 +134,12 @@ fn pieces_are_as_the_whole() {
         let back = quantized.dequantized();
         let error = ((&back - &weight).norm() / weight.norm()).double_value(&[]);
         assert!((quantized.error - error).abs() < 1e-6, "{quantization:?}: {} and {error}", quantized.error);
-        let scales = weight.flatten(0, -1).constant_pad_nd([0, 4]).view([-1, 64]).abs().amax([-1], true);
-        let numbers = back.flatten(0, -1).constant_pad_nd([0, 4]).view([-1, 64]) / &scales;
+        let scales = weight.flatten(0, -1).constant_pad_nd([0, 36]).view([-1, 64]).abs().amax([-1], true);
+        let numbers = back.flatten(0, -1).constant_pad_nd([0, 36]).view([-1, 64]) / &scales;
         // Within half of the widest step of the codes, and what rounding the scales adds.
         let most =
             if quantization == INT8 { 0.5 / 127.0 } else { 0.16 } + if quantization.double { 0.04 } else { 1e-6 };
-        let wanted = weight.flatten(0, -1).constant_pad_nd([0, 4]).view([-1, 64]) / &scales;
+        let wanted = weight.flatten(0, -1).constant_pad_nd([0, 36]).view([-1, 64]) / &scales;
         assert!(apart(&numbers, &wanted) <= most, "{quantization:?}: {}", apart(&numbers, &wanted));
     }
 }
@@ -168,14 +169,14 @@ fn zeros_stay_zeros() {
 fn a_quantised_model_stays_near_the_plain_one_and_keeps_its_count() {
     let ids: Vec<i64> = (1..20).collect();
     let wanted = tiny::model().logprobs(&ids, 1.0).unwrap();
-    for (quantization, most) in [(INT8, 0.05), (NF4, 0.5)] {
+    for (quantization, most) in [(INT8, 0.02), (NF4, 0.3)] {
         let mut model = tiny::model();
         let parameters = model.parameters();
         model.quantize(quantization);
         assert_eq!(model.parameters(), parameters);
         let got = model.logprobs(&ids, 1.0).unwrap();
-        let worst = got.iter().zip(&wanted).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-        assert!(worst > 0.0 && worst < most, "{quantization:?}: {worst}");
+        let apart = got.iter().zip(&wanted).map(|(a, b)| (a - b).abs()).sum::<f32>() / got.len() as f32;
+        assert!(apart > 0.0 && apart < most, "{quantization:?}: {apart}");
         model.dequantize();
         let back = model.logprobs(&ids, 1.0).unwrap();
         assert!(got.iter().zip(&back).all(|(a, b)| (a - b).abs() < 1e-5), "{quantization:?}");

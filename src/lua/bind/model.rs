@@ -405,18 +405,24 @@ fn generation_table(lua: &Lua, generation: &Generation) -> mlua::Result<Table> {
 }
 
 fn info(model: &Model) -> serde_json::Value {
-    json!({
+    let mut info = json!({
         "parameters": model.parameters(),
         "trainable_parameters": model.trainable_parameters(),
         "source": model.source(),
         "torch_dtype": device::dtype_name(model.net.kind()),
         "device": device::name(model.net.device()),
-        "active_adapter": model.active_adapter(),
         "adapters": model.adapter_names(),
-        "quantization": quantization(model),
         "attention": model.net.attention_kernel(),
         "config": model.net.config.document,
-    })
+    });
+    // What is not there is nil in Lua.
+    if let Some(name) = model.active_adapter() {
+        info["active_adapter"] = json!(name);
+    }
+    if let Some(quantization) = quantization(model) {
+        info["quantization"] = quantization;
+    }
+    info
 }
 
 /// How a quantised base is stored, and how far each projection is from what was read.
