@@ -169,7 +169,7 @@ fn zeros_stay_zeros() {
 fn a_quantised_model_stays_near_the_plain_one_and_keeps_its_count() {
     let ids: Vec<i64> = (1..20).collect();
     let wanted = tiny::model().logprobs(&ids, 1.0).unwrap();
-    for (quantization, most) in [(INT8, 0.02), (NF4, 0.3)] {
+    for (quantization, most) in [(INT8, 0.02), (NF4, 0.5)] {
         let mut model = tiny::model();
         let parameters = model.parameters();
         model.quantize(quantization);
