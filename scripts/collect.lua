@@ -4,8 +4,9 @@
 --
 -- Leaves in data_cache/: held_out.json (SHA-256 of every prompt that the evaluation will use), base.jsonl (uniformly
 -- random play, only when a new model is made), sft.jsonl (the experts' episodes) and validation.jsonl (the rest of
--- those). Every record names its environment, task id, policy, instructions, version and score. A task whose prompt is
--- held out is skipped, whatever its id: two ids can give the same prompt.
+-- those). Every record says where it comes from: environment, its options, task id, split, policy, affine's version, that
+-- of the generator of tasks where there is one, instructions and score. A task whose prompt is held out is skipped,
+-- whatever its id: two ids can give the same prompt.
 
 local affine = require("affine")
 local collect = require("affine.collect")
@@ -76,9 +77,11 @@ local function source_of(stage, e, player, held_out, about)
       return {
         messages = episode.messages,
         env = about.name,
+        options = player.options,
         task_id = task_id,
         policy = player.policy,
         source = "affine " .. affine.version,
+        generator = about.generator,
         instructions = about.instructions and about.instructions.sha256,
         score = score,
         success = episode.success,
@@ -200,8 +203,10 @@ local function run(settings, stage)
     --- What a player needs beside its choices, and what decides its records.
     local function ready(player, first, count, min_score, deduplicate)
       player.count, player.min_score, player.deduplicate = count, min_score, deduplicate
+      player.options = pipeline.options_of(data.environments[index])
       player.key = {
         affine.version,
+        e:describe().generator or 0,
         data.environments[index],
         settings.seed,
         player.policy,

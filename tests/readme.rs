@@ -36,6 +36,7 @@ const LONG: &[(&str, &[&str])] = &[
     ("affine scripts/full.lua --preset affine-0004 --set model.base_model_path=/models/Qwen3-4B", &[SMALL, STAND_IN]),
     ("affine scripts/deploy.lua --model models/rl_final", &[SMALL]),
     ("affine scripts/deploy.lua --adapter", &[SMALL]),
+    ("affine scripts/examples/easy_levels.lua", &["--seeds 0 --samples 12 --steps 2 --tasks 2"]),
 ];
 
 /// Commands that are not run here: this test is itself built and run by them.

@@ -4,6 +4,9 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
+use affine::engine::env::programs::generator::VERSION;
+use serde_json::json;
+
 const AFFINE: &str = env!("CARGO_BIN_EXE_affine");
 
 /// An environment that joins the pipeline joins here; so does ScienceWorld where there is Java and its jar.
@@ -58,9 +61,9 @@ fn every_environment_goes_through_all_stages_beside_its_baselines() {
             let last = turns.rfind(|turn| turn["role"] == "assistant").unwrap()["content"].as_str().unwrap();
             let form = match name {
                 "sat" => "\n\nx1=",
-                // Their experts know no reasons.
                 "abd" => "<INPUT>\n",
                 "ded" => "```python\n",
+                // Their experts tell no reasons.
                 "sciworld" | "sciworld-mini" => "Action:\n",
                 _ => "Thought:\n",
             };
@@ -71,6 +74,29 @@ fn every_environment_goes_through_all_stages_beside_its_baselines() {
             assert!(summary["baselines"][kind][name]["n"].as_u64() > Some(0), "{kind} {name}");
         }
     }
+}
+
+#[test]
+fn every_record_says_where_it_comes_from() {
+    let folder = folder();
+    let options = json!({ "generator": { "difficulty": 1, "split": "validation" } });
+    let environments = "data.environments={\"sat\",{name=\"abd\",generator={difficulty=1,split=\"validation\"}}}";
+    run(folder.path(), "collect", &[environments.to_string(), "data.train_split=0.5".to_string()]);
+    let mut sides = [0, 0];
+    for (side, (file, split)) in [("sft.jsonl", "train"), ("validation.jsonl", "validation")].into_iter().enumerate() {
+        for record in records(folder.path(), file) {
+            let is_abd = record["env"] == "abd";
+            assert_eq!(record["split"], split);
+            assert_eq!(record["options"], if is_abd { options.clone() } else { json!(null) });
+            assert_eq!(record["generator"], if is_abd { json!(VERSION) } else { json!(null) });
+            assert_eq!(record["source"], format!("affine {}", env!("CARGO_PKG_VERSION")));
+            assert_eq!(record["policy"], "expert");
+            assert!(record["task_id"].as_u64() >= Some(20_000), "{record}");
+            assert_eq!(record["instructions"].is_string(), is_abd);
+            sides[side] += 1;
+        }
+    }
+    assert!(sides[0] + sides[1] == 12 && sides[1] > 0, "{sides:?}");
 }
 
 #[test]

@@ -78,7 +78,8 @@ function collect.trains(name, task_id, train_split)
   return number < train_split * 2 ^ 32
 end
 
---- Records as two lists, training and validation. "task" asks `collect.trains`; "order" takes the last for validation.
+--- Records as two lists, training and validation, and each record's `split` says which. "task" asks `collect.trains`;
+--- "order" takes the last for validation.
 function collect.split(records, train_split, how)
   local train, validation = {}, {}
   local border = math.floor(train_split * #records)
@@ -87,6 +88,7 @@ function collect.split(records, train_split, how)
     if how == "task" then
       trains = collect.trains(record.env, record.task_id, train_split)
     end
+    record.split = trains and "train" or "validation"
     table.insert(trains and train or validation, record)
   end
   return train, validation

@@ -68,17 +68,23 @@ local function check_names(settings, names)
   end
 end
 
+--- The options of an entry of data.environments; nil where it sets none.
+function pipeline.options_of(entry)
+  local options = {}
+  for key, value in pairs(type(entry) == "table" and entry or {}) do
+    if key ~= "name" then
+      options[key] = value
+    end
+  end
+  return next(options) and options
+end
+
 --- The environments of data.environments as handles, and their names, in that order.
 function pipeline.environments(settings)
   local handles, names = {}, {}
   for index, entry in ipairs(settings.data.environments) do
-    local options = {}
-    for key, value in pairs(type(entry) == "table" and entry or {}) do
-      if key ~= "name" then
-        options[key] = value
-      end
-    end
-    handles[index] = env.make(type(entry) == "table" and entry.name or entry, options)
+    local name = type(entry) == "table" and entry.name or entry
+    handles[index] = env.make(name, pipeline.options_of(entry))
     names[index] = handles[index]:describe().name
   end
   check_names(settings, names)

@@ -1,8 +1,9 @@
 """The generated programs against CPython: `python3 scripts/peer/programs.py [--run N] FILE.jsonl...`.
 
-Each line of a file is a program: {"task_id", "split", "family", "difficulty", "code", "inputs", "fingerprint"}; all files
-together may hold several splits. With CPython's `ast` it counts the programs that stay distinct after names are renamed
-in order and constants masked, and the shapes of syntax trees (kinds of nodes alone), and checks that
+`scripts/peer/run.sh AFFINE programs` writes the files and runs this. Each line of a file is a program: {"task_id", "split",
+"family", "difficulty", "code", "inputs", "fingerprint"}; all files together may hold several splits. With CPython's `ast`
+it counts the programs that stay distinct after names are renamed in order and constants masked, and the shapes of syntax
+trees (kinds of nodes alone), and checks that
 
 - programs equal to `ast` have one fingerprint and lie in one split;
 - there are at least 10,000 distinct programs, 300 shapes and 60 families;

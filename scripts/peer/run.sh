@@ -20,6 +20,11 @@ venv() {
 }
 peer_test() { cargo test --release --locked --test tests -- --ignored --nocapture "$@"; }
 
+if wanted programs; then
+  AFFINE_PEER_PROGRAMS=$out/programs peer_test programs_are_written_for_the_peer
+  "$python" scripts/peer/programs.py --run 20 "$out"/programs/{train,validation,test}.jsonl
+fi
+
 if wanted textcraft; then "$python" scripts/peer/textcraft.py "$affine"; fi
 if wanted agentgym; then "$python" scripts/peer/agentgym_client.py "$affine"; fi
 

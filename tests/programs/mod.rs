@@ -6,6 +6,8 @@ mod bad_input;
 mod recorded;
 /// Rows from files, folders, indices and addresses.
 mod rows;
+/// What demonstrations claim.
+mod thoughts;
 
 use std::path::{Path, PathBuf};
 

@@ -28,7 +28,7 @@ function collect.run(folder, source, count, on_entry) end
 ---@return boolean
 function collect.trains(name, task_id, train_split) end
 
---- Splits records: "task" by `collect.trains`, "order" with the last for validation.
+--- Splits records, and notes the side in each one's `split`: "task" by `collect.trains`, "order" with the last for validation.
 ---@param records table[]
 ---@param train_split number
 ---@param how "task"|"order"

@@ -132,11 +132,18 @@ function env.built_in() end
 ---@field variation integer Counted from 0.
 ---@field simplifications? string In place of those of the options.
 
+--- Which programs the generator makes.
+---@class affine.env.GeneratorOptions
+---@field seed? integer What they are drawn from (0).
+---@field difficulty? integer One from 1 to 5 (all).
+---@field split? "train"|"validation"|"test" The part that they are of ("train"); no program is in two parts.
+---@field families? string[] What they are built around: names as `env.generated` tells them (all).
+
 --- Options of `env.make("abd")` and `env.make("ded")`: find an input that makes a program print an output; write a program
 --- that passes tests. A task id is a row of `data`, counted from 0; without `data` every id is a program of the generator's. Programs run in the sandbox of `affine.sandbox`.
 ---@class affine.env.ProgramOptions
 ---@field data? string Rows of `satpalsr/rl-python`'s form: a .jsonl, .json or .parquet file, a folder of these, an index.json of shards, the address of one of these, or a data set's name on the Hub.
----@field generator? { seed?: integer, difficulty?: integer, split?: "train"|"validation"|"test" } Which programs are made where there is no `data`: what they are drawn from (0), one difficulty from 1 to 5 (all), the part that they are of ("train"); no program is in two parts.
+---@field generator? affine.env.GeneratorOptions Which programs are made where there is no `data`.
 ---@field limits? affine.sandbox.Limits What each program may use up.
 ---@field instructions? string A text with `{program}` and `{output}` (abd) or `{prompt}` (ded) in it, or the path of a text file.
 ---@field upstream_quirks? boolean Judge as upstream does where that is odd (true).
@@ -191,7 +198,7 @@ function env.prompt_hash(messages) end
 --- What the ids 0 to `count` - 1 of the generator behind `abd` and `ded` hold: how many programs, of which families, how
 --- long, how hard. Some 10,000 a second; nothing is run.
 ---@param count integer
----@param options? { seed?: integer, difficulty?: integer, split?: "train"|"validation"|"test" }
+---@param options? affine.env.GeneratorOptions
 ---@return affine.env.Generated
 function env.generated(count, options) end
 
@@ -226,6 +233,7 @@ function env.play(e, task_id, choose) end
 ---@field success_threshold number
 ---@field max_turns integer
 ---@field instructions? affine.env.Instructions Where there is more than one text that they could be.
+---@field generator? integer The version of the generator that the tasks come from: another one makes other tasks of the same ids.
 
 --- Which instructions a conversation begins with.
 ---@class affine.env.Instructions

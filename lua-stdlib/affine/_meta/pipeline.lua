@@ -95,6 +95,11 @@ function pipeline.pick(section, names) end
 ---@return number
 function pipeline.by_environment(settings, path, name, otherwise) end
 
+--- The options of an entry of `data.environments`; nil where it sets none.
+---@param entry string|table
+---@return table<string, any>?
+function pipeline.options_of(entry) end
+
 --- The environments of `data.environments`, and their names, in that order.
 ---@param settings table
 ---@return affine.env.Environment[] environments

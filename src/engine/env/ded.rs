@@ -16,9 +16,10 @@ use super::programs::row::{Row, Tests};
 use super::programs::runner::{Runner, Written};
 use super::programs::tasks::Tasks;
 use super::programs::template::{Kind, Template};
+use super::programs::watch;
 use super::python::Value;
 use super::python::text::{is_blank, rstrip, rstrip_lines, strip};
-use super::{Description, Environment, Instructions, Parsed, Step};
+use super::{Description, Environment, Explained, Instructions, Parsed, Step};
 use crate::engine::text::Message;
 use crate::engine::{Error, Result};
 
@@ -73,6 +74,40 @@ impl Ded {
             return Ok(Verdict::wrong("The task has no test of a known type."));
         }
         Ok(Verdict { score: 1.0, passed, tests: cases.len(), observation: format!("All {passed} tests passed.") })
+    }
+}
+
+/// Tests that a thought tells of.
+const MOST_TOLD: usize = 2;
+
+impl Ded {
+    /// What each test in the prompt expects and how the program comes to it; `None` where there is no such test, or one
+    /// on which the program prints something else.
+    fn on_shown_tests(&self, row: &Row, program: &str) -> Result<Option<String>> {
+        let (Tests::Cases(cases), Some(prompt)) = (row.tests(), row.prompt.as_ref().and_then(Value::as_text)) else {
+            return Ok(None);
+        };
+        let mut told = Vec::new();
+        for case in &cases {
+            let Ok(Some(test)) = Test::new(case, program) else { continue };
+            let [input, expected] = [&test.stdin, &test.expected].map(|text| rstrip_lines(strip(text)));
+            let is_shown = |text: &str| !text.is_empty() && prompt.contains(text) && watch::is_short(text);
+            if test.program != program || !is_shown(&input) || !is_shown(&expected) {
+                continue;
+            }
+            let Some(run) = self.runner.watch(program, &test.stdin)? else { return Ok(None) };
+            if rstrip_lines(strip(&run.prints)) != expected {
+                return Ok(None);
+            }
+            let ends = run.told();
+            let way = if ends.is_empty() { String::new() } else { format!(" {}, and", ends.join(", ")) };
+            let (input, expected) = (shown(&input), shown(&expected));
+            told.push(format!("For {input} the task expects {expected}. In my program{way} it prints {expected}."));
+            if told.len() == MOST_TOLD {
+                break;
+            }
+        }
+        Ok((!told.is_empty()).then(|| told.join("\n")))
     }
 }
 
@@ -183,6 +218,10 @@ impl Environment for Ded {
         Some(self.template.which().clone())
     }
 
+    fn generator(&self) -> Option<u32> {
+        self.tasks.generator()
+    }
+
     /// The reply as it is: stripping is upstream's, with Python's blanks.
     fn parse(&self, reply: &str) -> Result<Parsed> {
         Ok(Parsed::Action(reply.to_string()))
@@ -202,6 +241,17 @@ impl Environment for Ded {
     fn expert(&mut self) -> Result<Option<String>> {
         let program = self.turn.task()?.program.as_ref().and_then(Value::as_text);
         Ok(program.map(|program| format!("```python\n{}\n```", program.trim_end())))
+    }
+
+    /// The program with what it does on the tests that the prompt shows, from running it on them. Nothing is said of tests
+    /// that the model cannot see, nor of those that are long.
+    fn explain(&mut self) -> Result<Option<Explained>> {
+        let Some(action) = self.expert()? else { return Ok(None) };
+        let thought = self.on_shown_tests(self.turn.task()?, extract::code(&action))?;
+        let is_harmless =
+            |thought: &String| extract::code(&self.reply(&action, Some(thought))) == extract::code(&action);
+        let thought = thought.filter(is_harmless);
+        Ok(Some(Explained { action, thought }))
     }
 
     /// Of the fenced blocks in a reply the last counts, so a thought before it does no harm.

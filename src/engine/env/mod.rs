@@ -126,6 +126,11 @@ pub trait Environment {
         None
     }
 
+    /// The version of the generator that the tasks come from, where they come from one.
+    fn generator(&self) -> Option<u32> {
+        None
+    }
+
     /// The action in a reply. Single-turn environments take the whole reply.
     fn parse(&self, reply: &str) -> Result<Parsed> {
         Ok(Parsed::Action(reply.trim().to_string()))

@@ -22,8 +22,9 @@ use super::programs::row::Row;
 use super::programs::runner::{Runner, Written};
 use super::programs::tasks::Tasks;
 use super::programs::template::{Kind, Template};
+use super::programs::watch;
 use super::python::text::{MAX_INT_DIGITS, decimal, is_blank, is_decimal, is_digits, lines, rstrip_lines, strip};
-use super::{Description, Environment, Instructions, Parsed, Step};
+use super::{Description, Environment, Explained, Instructions, Parsed, Step};
 use crate::engine::text::Message;
 use crate::engine::{Error, Result};
 
@@ -71,6 +72,23 @@ impl Abd {
             return Ok((1.0, "The program gives the expected output.".to_string()));
         }
         wrong(format!("The program gives another output: {}", shown(&written.stdout)))
+    }
+
+    /// From the expected output back to an input that leads to it.
+    fn way_back(&self, task: &Task, input: &str) -> Result<Option<String>> {
+        let Some(run) = self.runner.watch(&task.program, &with_line_end(input))? else { return Ok(None) };
+        let output = rstrip_lines(strip(&run.prints));
+        let leads_there = task.expected.as_deref().is_some_and(|expected| same_output(expected, &run.prints));
+        if !leads_there || !watch::is_short(&output) || !watch::is_short(input) {
+            return Ok(None);
+        }
+        let back: Vec<String> = run.told().into_iter().rev().collect();
+        let way = if back.is_empty() { String::new() } else { format!(" in which {}", back.join(", ")) };
+        Ok(Some(format!(
+            "The output to reach is {}.\nFrom there back: it is printed by a run{way}.\nThat run reads {}.",
+            shown(&output),
+            shown(input)
+        )))
     }
 
     /// Upstream takes a lone line end on stderr for an error.
@@ -131,6 +149,10 @@ impl Environment for Abd {
         Some(self.template.which().clone())
     }
 
+    fn generator(&self) -> Option<u32> {
+        self.tasks.generator()
+    }
+
     /// The reply as it is: stripping is upstream's, with Python's blanks.
     fn parse(&self, reply: &str) -> Result<Parsed> {
         Ok(Parsed::Action(reply.to_string()))
@@ -149,6 +171,17 @@ impl Environment for Abd {
         let Some(reply) = task.inputs.as_deref().map(tagged) else { return Ok(None) };
         let (score, _) = self.judge(task, &reply)?;
         Ok((score == 1.0).then_some(reply))
+    }
+
+    /// The run that gives the output, told from its end back to the input. Every claim was read off that run; nothing is
+    /// said where the run says nothing for sure, or at length.
+    fn explain(&mut self) -> Result<Option<Explained>> {
+        let Some(action) = self.expert()? else { return Ok(None) };
+        let thought = self.way_back(self.turn.task()?, &extract::input(&action))?;
+        let is_harmless =
+            |thought: &String| extract::input(&self.reply(&action, Some(thought))) == extract::input(&action);
+        let thought = thought.filter(is_harmless);
+        Ok(Some(Explained { action, thought }))
     }
 
     /// Of the tags in a reply the last pair counts.

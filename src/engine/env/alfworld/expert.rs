@@ -70,10 +70,10 @@ pub fn reason(household: &Household, state: &State, action: Action) -> String {
     match action {
         Action::Go(_) if state.held.is_empty() => format!("I do not carry what the task needs, so I go on to {place}."),
         Action::Go(_) => format!("With what I carry I have to go to {place} next."),
-        Action::Open(_) => format!("{rest} is closed, and I have to get at what is inside."),
-        Action::Close(_) => format!("I am done with {rest}, which I opened. I close it before I go on."),
+        Action::Open(_) => format!("{rest} is closed, and I need it open."),
+        Action::Close(_) => format!("{rest} is open, and I am done with it. I close it before I go on."),
         Action::Take(..) => "Here is what the task needs.".to_string(),
-        Action::Put(..) => "This is the place for what I carry.".to_string(),
+        Action::Put(..) => "Here I can put what I carry.".to_string(),
         Action::Clean(..) => "The task wants it clean, and here I can clean it.".to_string(),
         Action::Heat(..) => "The task wants it hot, and here I can heat it.".to_string(),
         Action::Cool(..) => "The task wants it cool, and here I can cool it.".to_string(),

@@ -341,7 +341,9 @@ pub fn reason(goal: &str, action: &str) -> String {
         "What I need is in sight, and my hands are free"
     } else if action.starts_with("drop") {
         "I carry something that I have to put down here"
-    } else if action.starts_with("toggle") || action.starts_with("go through") {
+    } else if action.starts_with("toggle") {
+        "What stands before me has to be open"
+    } else if action.starts_with("go through") {
         "The way leads through this door"
     } else {
         "From where I stand I cannot act on anything yet that helps"

@@ -11,3 +11,4 @@ pub mod rows;
 pub mod runner;
 pub mod tasks;
 pub mod template;
+pub mod watch;

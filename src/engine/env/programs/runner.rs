@@ -47,16 +47,22 @@ impl Runner {
     ///
     /// Upstream looks for a fenced block in the program itself first, even in one that came from the data.
     pub fn run(&self, program: &str, stdin: &str) -> Result<Written> {
-        let code = if self.upstream_quirks { extract::code(program) } else { program };
-        let written = self.run_once(code, stdin)?;
+        let code = self.code(program);
+        let written = self.run_plain(code, stdin)?;
         let silent = is_blank(&written.stdout) && is_blank(&written.stderr);
         if silent && code.contains("def solve") && !has_main_guard(code) {
-            return self.run_once(&format!("{code}{CALL_SOLVE}"), stdin);
+            return self.run_plain(&format!("{code}{CALL_SOLVE}"), stdin);
         }
         Ok(written)
     }
 
-    fn run_once(&self, code: &str, stdin: &str) -> Result<Written> {
+    /// What is run of a program.
+    pub fn code<'a>(&self, program: &'a str) -> &'a str {
+        if self.upstream_quirks { extract::code(program) } else { program }
+    }
+
+    /// Runs a program as it stands, once.
+    pub fn run_plain(&self, code: &str, stdin: &str) -> Result<Written> {
         let program = Program { code: code.into(), stdin: stdin.into(), limits: self.limits.clone() };
         Ok(self.written(self.sandbox.run(&program)?))
     }

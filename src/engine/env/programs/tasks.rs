@@ -83,6 +83,14 @@ impl Tasks {
         }
     }
 
+    /// The version of the generator, where the tasks are its.
+    pub fn generator(&self) -> Option<u32> {
+        match self {
+            Tasks::Rows(_) => None,
+            Tasks::Generated(_) => Some(generator::VERSION),
+        }
+    }
+
     /// The number of some task.
     pub fn any(&self, rng: &mut impl Rng) -> u64 {
         random::below(rng, self.count().unwrap_or(SOME_GENERATED))

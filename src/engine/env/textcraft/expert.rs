@@ -41,19 +41,16 @@ pub fn advise(choices: &Choices, goal: &'static str, inventory: &Inventory) -> O
     Some(command(recipe.count, recipe.output, inputs.iter().copied()))
 }
 
-/// Why [`advise`] gave an action, in a sentence: it gathers everything first and crafts upwards.
-pub fn reason(goal: &str, action: &str) -> String {
-    let goal = spoken(goal);
-    let crafted = action.strip_prefix("craft ").and_then(|rest| rest.split(" using ").next());
-    let named = |thing: &str| thing.split_once(' ').is_some_and(|(_, name)| name == goal);
-    match crafted {
-        None => {
-            let needed = action.strip_prefix("get ").unwrap_or(action);
-            format!("To craft {goal} I need {needed}, which I have to gather.")
-        }
-        Some(thing) if named(thing) => format!("I carry all that {goal} is made of, so I craft it."),
-        Some(thing) => format!("On the way to {goal} I need {thing}, and I carry what it is made of."),
+/// What is left of the plan that [`advise`] follows: it gathers everything first and crafts upwards.
+pub fn reason(choices: &Choices, goal: &'static str, inventory: &Inventory) -> String {
+    let plan = choices.plan(goal, inventory);
+    let gets: Vec<String> = plan.gets.iter().map(|(count, item)| format!("{count} {}", spoken(item))).collect();
+    let craft = |craft: &Craft| format!("{} {}", craft.times * craft.recipe.count, spoken(craft.recipe.output));
+    let crafts = plan.crafts.iter().rev().map(craft).collect::<Vec<_>>().join(", then ");
+    if gets.is_empty() {
+        return format!("All that has to be gathered I carry. What is left is to craft {crafts}.");
     }
+    format!("To craft {} I have to gather {}. Then I craft {crafts}.", spoken(goal), gets.join(" and "))
 }
 
 impl Plan {

@@ -189,7 +189,8 @@ impl Environment for TextCraft {
 
     fn explain(&mut self) -> Result<Option<Explained>> {
         let Some(action) = self.expert()? else { return Ok(None) };
-        let thought = Some(expert::reason(self.episode()?.goal, &action));
+        let Episode { goal, choices, inventory, .. } = self.episode()?;
+        let thought = choices.as_ref().map(|choices| expert::reason(choices, goal, inventory));
         Ok(Some(Explained { action, thought }))
     }
 

@@ -35,11 +35,14 @@ pub fn reason(session: &Session, action: &str) -> String {
     let is_product = |text: &str| session.page.products().any(|(asin, _)| asin == text);
     match clicked {
         None => "I search for what the instruction asks for.".to_string(),
-        Some("buy now") => "This is the product, with the options that the instruction asks for. I buy it.".to_string(),
+        Some("buy now") => "This is the product that I want, and no option is left to choose. I buy it.".to_string(),
         Some("next >") => "The product that I want is not on this page of results. I look at the next one.".to_string(),
         Some("< prev") => "Here I cannot buy the product. I go back to its page.".to_string(),
-        Some(asin) if is_product(asin) => format!("Of the products found, {asin} is what the instruction asks for."),
-        Some(value) => format!("The instruction asks for {value}, so I choose it."),
+        Some(asin) if is_product(asin) => format!("Of the products on this page, {asin} is the one that I want."),
+        Some(value) if session.goal.instruction_text.to_lowercase().contains(&value.to_lowercase()) => {
+            format!("The instruction asks for {value}, so I choose it.")
+        }
+        Some(value) => format!("The product that I want is the one with {value}, so I choose it."),
     }
 }
 

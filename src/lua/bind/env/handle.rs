@@ -175,8 +175,9 @@ impl UserData for EnvironmentHandle {
         });
         methods.add_method("describe", |lua, this, values: MultiValue| {
             Args::new("env:describe", values).finish()?;
-            let (about, instructions) =
-                this.play(|environment| Ok((environment.describe(), environment.instructions())))?;
+            let (about, instructions, generator) = this.play(|environment| {
+                Ok((environment.describe(), environment.instructions(), environment.generator()))
+            })?;
             let table = lua.create_table()?;
             table.set("name", about.name)?;
             table.set("num_tasks", about.num_tasks)?;
@@ -184,6 +185,7 @@ impl UserData for EnvironmentHandle {
             table.set("score_high", about.score_range.1)?;
             table.set("success_threshold", about.success_threshold)?;
             table.set("max_turns", about.max_turns)?;
+            table.set("generator", generator)?;
             if let Some(instructions) = instructions {
                 let fields = [("source", instructions.source), ("sha256", &instructions.sha256)];
                 table.set("instructions", lua.create_table_from(fields)?)?;

@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
+use super::choice::Choice;
 use super::draw::Draw;
-use super::families;
 use super::piece::{Family, Kind, Piece};
 use super::printers::{LABELS, PRINTERS, Printer};
 use super::readers::{READERS, Reader};
@@ -29,7 +29,7 @@ const NOTHING: &[&str] = &["NONE", "EMPTY", "nothing"];
 
 /// What surrounds a family.
 #[derive(Default)]
-struct Plan {
+pub(super) struct Plan {
     before: Vec<&'static Family>,
     after: Vec<&'static Family>,
     /// The whole is repeated for a number of test cases.
@@ -47,9 +47,9 @@ enum Part {
 }
 
 /// A program of this difficulty, from 1 to 5.
-pub fn compose(draw: &mut Draw, difficulty: u8) -> Program {
+pub fn compose(draw: &mut Draw, difficulty: u8, choice: &Choice) -> Program {
     loop {
-        let (topic, family) = families::pick(draw, difficulty);
+        let (topic, family) = choice.pick(draw, difficulty);
         if let Some(plan) = plan(draw, family, difficulty - family.level) {
             return build(draw, topic, family, &plan, difficulty);
         }
@@ -57,7 +57,7 @@ pub fn compose(draw: &mut Draw, difficulty: u8) -> Program {
 }
 
 /// Adds `extras` parts around a family; `None` where it cannot take as many.
-fn plan(draw: &mut Draw, family: &'static Family, extras: u8) -> Option<Plan> {
+pub(super) fn plan(draw: &mut Draw, family: &'static Family, extras: u8) -> Option<Plan> {
     let mut plan = Plan::default();
     let (mut takes, mut gives) = (family.takes, family.gives);
     let mut left = extras;

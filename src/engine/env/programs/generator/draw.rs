@@ -21,7 +21,12 @@ impl Draw {
 
     /// One of `items`, which are not empty.
     pub fn pick<T: Copy>(&mut self, items: &[T]) -> T {
-        items[below(&mut self.rng, items.len() as u64) as usize]
+        items[self.index(items.len())]
+    }
+
+    /// Uniform in `0..length`, which is not empty.
+    pub fn index(&mut self, length: usize) -> usize {
+        below(&mut self.rng, length as u64) as usize
     }
 
     /// True once in `n` times.

@@ -4,6 +4,7 @@
 //! of which brings its Python and the sentence that says the same; so the description follows from the program. All
 //! choices come from (`seed`, `task_id`). Programs that differ in names and constants only are one program to the splits.
 
+mod choice;
 mod compose;
 mod draw;
 mod families;
@@ -22,15 +23,17 @@ pub use self::normal::{fingerprint, normal_form};
 pub use self::report::{Report, Spread};
 pub use self::row::{Problem, Row, Runner, Test};
 
+use self::choice::Choice;
 use self::draw::Draw;
 use crate::engine::{Error, Result};
+
+/// Which programs come for the same options and ids: records of tasks name it. A test holds it against the programs
+/// themselves, so whoever changes what is made raises it.
+pub const VERSION: u32 = 1;
 
 /// How many candidates an id has. A candidate of the smallest split is met within 10 on average, and few that are run
 /// are rejected.
 const MAX_CANDIDATES: u64 = 400;
-
-/// How often a program without a given difficulty has difficulty 1 to 5.
-const DIFFICULTIES: [u64; 5] = [10, 20, 25, 25, 20];
 
 /// A part of all programs. No program is in two of them, whatever the seed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -64,6 +67,8 @@ pub struct GeneratorOptions {
     /// From 1 to 5; without it all, the middle ones more often.
     pub difficulty: Option<u8>,
     pub split: Split,
+    /// The families that programs are built around; without it all.
+    pub families: Option<Vec<String>>,
 }
 
 impl GeneratorOptions {
@@ -72,8 +77,26 @@ impl GeneratorOptions {
             Some(difficulty) if !(1..=5).contains(&difficulty) => {
                 Err(Error::option("difficulty", "from 1 to 5", difficulty))
             }
-            _ => Ok(()),
+            _ => self.choice().map(drop),
         }
+    }
+
+    /// What the programs are built around.
+    fn choice(&self) -> Result<Choice> {
+        let Some(names) = &self.families else { return Ok(Choice::all()) };
+        if let Some(unknown) = names.iter().find(|name| !families::exists(name)) {
+            return Err(Error::option("families", "names that env.generated tells", unknown));
+        }
+        let choice = Choice::of(names);
+        if choice.weights(self.difficulty).iter().sum::<u64>() == 0 {
+            let expected = match self.difficulty {
+                Some(difficulty) => format!("one that can have difficulty {difficulty}"),
+                None => "at least one".to_string(),
+            };
+            let got = if names.is_empty() { "none".to_string() } else { names.join(", ") };
+            return Err(Error::option("families", expected, got));
+        }
+        Ok(choice)
     }
 }
 
@@ -81,12 +104,13 @@ impl GeneratorOptions {
 #[derive(Debug, Clone)]
 pub struct Generator {
     options: GeneratorOptions,
+    choice: Choice,
 }
 
 impl Generator {
     pub fn new(options: &GeneratorOptions) -> Result<Self> {
         options.validate()?;
-        Ok(Generator { options: options.clone() })
+        Ok(Generator { options: options.clone(), choice: options.choice()? })
     }
 
     pub fn options(&self) -> &GeneratorOptions {
@@ -100,11 +124,12 @@ impl Generator {
 
     /// The programs that an id stands for, in order of preference.
     fn candidates(&self, task_id: u64) -> impl Iterator<Item = Program> {
-        let GeneratorOptions { seed, difficulty, split } = self.options;
+        let GeneratorOptions { seed, difficulty, split, .. } = self.options;
+        let weights = self.choice.weights(None);
         let candidate = move |attempt: u64| {
             let mut draw = Draw::new(seed, &format!("programs/{attempt}"), task_id);
-            let difficulty = difficulty.unwrap_or_else(|| draw.weighted(&DIFFICULTIES) as u8 + 1);
-            compose::compose(&mut draw, difficulty)
+            let difficulty = difficulty.unwrap_or_else(|| draw.weighted(&weights) as u8 + 1);
+            compose::compose(&mut draw, difficulty, &self.choice)
         };
         (0..MAX_CANDIDATES).map(candidate).filter(move |program| Split::of(&program.code) == split)
     }

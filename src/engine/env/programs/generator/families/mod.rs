@@ -13,7 +13,6 @@ mod strings;
 #[cfg(test)]
 mod wordings;
 
-use super::draw::Draw;
 use super::piece::Family;
 
 /// Every topic with its families.
@@ -30,12 +29,12 @@ pub const TOPICS: &[(&str, &[Family])] = &[
     ("graphs", graphs::FAMILIES),
 ];
 
-/// A family that a program of this difficulty may be built around: of its level, or up to two below. All topics that
-/// have one are equally likely.
-pub fn pick(draw: &mut Draw, difficulty: u8) -> (&'static str, &'static Family) {
-    let fits = |family: &Family| (difficulty.saturating_sub(2)..=difficulty).contains(&family.level);
-    let topics: Vec<_> = TOPICS.iter().filter(|(_, families)| families.iter().any(fits)).collect();
-    let (topic, families) = draw.pick(&topics);
-    let families: Vec<&Family> = families.iter().filter(|family| fits(family)).collect();
-    (topic, draw.pick(&families))
+/// Whether a program of this difficulty may be built around a family: of its level, or up to two below.
+pub fn fits(family: &Family, difficulty: u8) -> bool {
+    (difficulty.saturating_sub(2)..=difficulty).contains(&family.level)
+}
+
+/// Whether there is a family of this name.
+pub fn exists(name: &str) -> bool {
+    TOPICS.iter().any(|(_, families)| families.iter().any(|family| family.name == name))
 }
