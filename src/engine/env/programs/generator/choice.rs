@@ -28,7 +28,7 @@ impl std::fmt::Debug for Choice {
 impl Choice {
     /// All families of a level that fits.
     pub fn all() -> Self {
-        Choice::made(|family, difficulty| families::fits(family, difficulty))
+        Choice::made(families::fits)
     }
 
     /// Those named, where they can be that hard.
