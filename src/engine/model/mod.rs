@@ -19,7 +19,7 @@ use std::rc::Rc;
 use tch::{Device, Kind, Tensor};
 
 use super::text::Tokenizer;
-use super::{Error, Result, file, random};
+use super::{Error, Result, file, machine, random};
 use adapters::Adapters;
 pub use config::{ModelConfig, ModelShape};
 use linear::Weight;
@@ -73,7 +73,9 @@ impl Model {
         }
         let net = match quantization {
             None => Qwen3::build(config, &mut weights)?,
-            Some(quantization) => Qwen3::build(config, &mut Quantizing { from: &mut weights, quantization })?,
+            Some(quantization) => machine::giving_memory_back(|| {
+                Qwen3::build(config, &mut Quantizing { from: &mut weights, quantization })
+            })?,
         };
         weights.finish();
         let tokenizer = match folder.join("tokenizer.json").exists() {

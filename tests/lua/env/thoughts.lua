@@ -22,7 +22,7 @@ local function follow(e, task_id, check)
     check(thought, action, table.concat(shown, "\n"):lower(), info)
     local reply = e:reply(action, thought)
     expect((e:parse(reply))):equals(action)
-    local observation
+    local observation, _
     observation, _, done, info = e:step(action)
     shown[#shown + 1] = observation
     turns = turns + 1
