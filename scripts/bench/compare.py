@@ -61,7 +61,8 @@ def measured(result, key):
     prefill = result.get(f"prefill_{key}_s")
     if prefill:
         return seconds - statistics.median(prefill)
-    if isinstance(result["tokens"], list):  # replies of different lengths: what a token took
+    # Replies of different lengths: what a token took. An iteration of PPO is one whatever its tokens.
+    if isinstance(result["tokens"], list) and "mean_logprob" not in result:
         return sum(result[key + "_s"]) / sum(result["tokens"])
     return seconds
 
@@ -162,10 +163,10 @@ def table(case, sides, ceiling):
         reached = best.cpu()[0] / sides[0].cpu()[0]
         yield f"Target {case['target']} × against {best.name}: {reached:.2f} × ({'reached' if reached >= case['target'] else 'missed'})."
     if "memory_target" in case:
-        least = min(s.memory()[0] for s in sides[1:])
-        part = sides[0].memory()[0] / least
-        yield (f"Target {case['memory_target']} × of the net memory: {part:.2f} × "
-               f"({'reached' if part <= case['memory_target'] else 'missed'}).")
+        ours, least = sides[0].memory()[0], min(s.memory()[0] for s in sides[1:])
+        part = ours / best.memory()[0]
+        yield (f"Target {case['memory_target']} × the net memory of {best.name}: {part:.2f} × "
+               f"({'reached' if part <= case['memory_target'] else 'missed'}); {ours / least:.2f} × that of the leanest peer.")
 
 
 def compare(a, suite, env, peer_env):

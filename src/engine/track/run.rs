@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 
 use crate::engine::file::{create_folder, reason, write_atomic};
+use crate::engine::native::kernels;
 use crate::engine::{Error, Result, machine};
 
 const LATEST: &str = "latest";
@@ -122,6 +123,8 @@ fn versions(config: &Value) -> Value {
         "target": format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS),
         "cpu_count": machine::cpu_count(),
         "cpu_model": machine::cpu_model(),
+        // What decides the last bits of every number computed on the CPU.
+        "kernels": kernels::resolved().name(),
         "seed": seeds,
     })
 }
