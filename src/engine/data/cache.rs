@@ -89,7 +89,9 @@ fn key(tokenizer: &Tokenizer, records: &[Record], all: bool) -> String {
 
 /// All that is said in a record, and by whom.
 fn texts(body: &Body) -> Box<dyn Iterator<Item = &str> + '_> {
-    let of = |message: &'_ Message| -> [&str; 2] { [&message.role, &message.content] };
+    fn of(message: &Message) -> [&str; 2] {
+        [&message.role, &message.content]
+    }
     match body {
         Body::Messages(messages) => Box::new(messages.iter().flat_map(of)),
         Body::PromptMessages { prompt, completion } => Box::new(prompt.iter().chain(completion).flat_map(of)),
