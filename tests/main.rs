@@ -92,6 +92,8 @@ mod stubs;
 mod textcraft;
 /// Toy models, records and environments for the other tests.
 mod tiny;
+/// Tokenised records on the disk.
+mod token_cache;
 /// Tokenizers against transformers.
 mod tokenizer;
 /// Run folders and atomic files.

@@ -1,5 +1,6 @@
 //! Training data: records and the order in which they are seen.
 
+pub mod cache;
 pub mod packing;
 pub mod read;
 pub mod records;

@@ -160,6 +160,11 @@ impl Conversation {
         &self.mask
     }
 
+    /// A conversation from what [`Conversation::into_parts`] gave; nothing where the two differ in length.
+    pub fn from_parts(ids: Vec<i64>, mask: Vec<bool>) -> Option<Self> {
+        (ids.len() == mask.len()).then_some(Conversation { ids, mask })
+    }
+
     /// The ids and their mask.
     pub fn into_parts(self) -> (Vec<i64>, Vec<bool>) {
         (self.ids, self.mask)

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::ChatTemplate;
 use super::conversation::Turns;
-use crate::engine::file::{create_folder, unreadable, write_atomic};
+use crate::engine::file::{create_folder, sha256, unreadable, write_atomic};
 use crate::engine::{Error, Result};
 
 const TOKENIZER: &str = "tokenizer.json";
@@ -126,6 +126,21 @@ impl Tokenizer {
             Error::message(format!("cannot decode token id {id}: expected one from 0 to {}", self.vocab_size - 1))
         })?;
         self.inner.decode(&ids, skip_special).map_err(|e| self.problem("cannot decode token ids", &e))
+    }
+
+    /// SHA-256 (hex) of what decides which ids a text or a conversation becomes: the files it was read from and the end tokens,
+    /// and today's date where the chat template prints it.
+    pub fn fingerprint(&self) -> String {
+        let mut content = Vec::new();
+        for (name, bytes) in &self.files {
+            content.extend_from_slice(format!("{name} {}\n", bytes.len()).as_bytes());
+            content.extend_from_slice(bytes);
+        }
+        content.extend_from_slice(format!("{:?}", self.eos_ids).as_bytes());
+        if self.template_source.as_ref().is_some_and(|source| source.contains("strftime_now")) {
+            content.extend_from_slice(chrono::Local::now().date_naive().to_string().as_bytes());
+        }
+        sha256(&content)
     }
 
     /// The highest id with a token, plus one. A model's embedding may have more rows, never fewer.

@@ -6,8 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::options::{SftOptions, TrainOn};
 use crate::engine::data::packing::best_fit;
-use crate::engine::data::{Record, epoch_order};
-use crate::engine::error::Context;
+use crate::engine::data::{Record, cache, epoch_order};
 use crate::engine::model::Model;
 use crate::engine::train::batch::Sequence;
 use crate::engine::{Error, Result, file};
@@ -107,12 +106,7 @@ pub(super) struct Encoded {
 pub(super) fn encode(model: &Model, records: &[Record], train_on: TrainOn, limit: usize) -> Result<Encoded> {
     let tokenizer = model.tokenizer()?;
     let (mut sequences, mut cut, mut empty) = (Vec::with_capacity(records.len()), Vec::new(), Vec::new());
-    for (i, record) in records.iter().enumerate() {
-        let conversation = match train_on {
-            TrainOn::Assistant => record.encode(tokenizer),
-            TrainOn::All => record.encode_all(tokenizer),
-        };
-        let mut conversation = conversation.context(format!("record {}", i + 1))?;
+    for (i, mut conversation) in cache::encode(tokenizer, records, train_on == TrainOn::All)?.into_iter().enumerate() {
         if conversation.len() > limit {
             cut.push(i + 1);
             conversation.truncate(limit);
