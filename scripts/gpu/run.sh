@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # On the GPU machine, in the folder that `make gpu-check` filled: `./run.sh [PYTHON]`. PYTHON has torch 2.11.0 with CUDA, whose
-# libraries affine then uses; with transformers and peft beside it, they are measured on the same card.
+# libraries affine then uses. The numbers are affine's alone: scripts/bench/ measures the peers.
 set -euo pipefail
 cd "$(dirname "$0")"
 python=${1:-python3}
