@@ -11,6 +11,8 @@ return {
   model = {
     base_model_path = "", -- folder or Hub id of a Qwen3 model; empty: make a small one (model.create)
     torch_dtype = "bfloat16", -- number format of the weights: bfloat16, float16 or float32
+    quantize = "none", -- store the base's projections in few bits: none, int8 or nf4; sft and rl then keep an adapter
+    double_quantize = false, -- with nf4: the scales in few bits, too
     device = "auto", -- auto (CUDA where there is one), cpu, cuda or cuda:N
     kernels = "auto", -- what computes on the CPU: auto, onednn, mkl (for float32 products) or libtorch
     use_flash_attention = "auto", -- auto (where there is a kernel for it), true (an error where not) or false

@@ -4,7 +4,8 @@
 --
 -- Writes the merged model (or with --adapter its last adapter alone), tokenizer, config and a model card with the
 -- measured scores into huggingface.output_dir. Then loads what it wrote and compares log-probabilities with the model
--- in memory; a difference above 1e-4 is an error.
+-- in memory; a difference above 1e-4 is an error. What was trained over a base in few bits (model.quantize) is merged
+-- into that base's rounded weights, and how far that is from the adapter beside them is said.
 
 local card = require("affine.card")
 local fs = require("affine.fs")
@@ -21,8 +22,16 @@ local function source_of(flags)
   return flags.model or pipeline.done("models/rl_final") and "models/rl_final" or "models/sft_final"
 end
 
---- For a model that a stage made: the adapter that was merged into it, and the model below that adapter.
+--- Whether a folder holds an adapter alone, as the stages leave it over a quantised base.
+local function is_adapter(folder)
+  return fs.exists(folder .. "/adapter_config.json") and not fs.exists(folder .. "/config.json")
+end
+
+--- For a model that a stage made: the adapter that was trained last, and the model below that adapter.
 local function adapter_of(source, settings)
+  if is_adapter(source) then
+    return { folder = source, base = pipeline.base_path(settings) }
+  end
   local known = {
     ["models/sft_final"] = { folder = "checkpoints/sft", base = pipeline.base_path(settings) },
     ["models/rl_final"] = { folder = "checkpoints/rl", base = "models/sft_final" },
@@ -43,18 +52,34 @@ local function probes(m)
   return ids
 end
 
-local function largest_difference(a, b, ids)
-  local largest = 0 ---@type number
+local function logprobs(m, ids)
+  local all = {}
   for _, sequence in ipairs(ids) do
-    local p, q = a:logprobs(sequence), b:logprobs(sequence)
-    for t = 1, #p do
-      local difference = math.abs(p[t] - q[t])
-      if not (difference <= largest) then -- a comparison that is also true for NaN
-        largest = difference
-      end
+    table.move(m:logprobs(sequence), 1, #sequence - 1, #all + 1, all)
+  end
+  return all
+end
+
+local function largest_difference(p, q)
+  local largest = 0 ---@type number
+  for t = 1, #p do
+    local difference = math.abs(p[t] - q[t])
+    if not (difference <= largest) then -- a comparison that is also true for NaN
+      largest = difference
     end
   end
   return largest
+end
+
+--- Brings an adapter and the quantised base below it to one plain model.
+local function make_plain(m, stage, ids)
+  local before = logprobs(m, ids)
+  local quantize = m:info().quantization.quantize
+  m:dequantize()
+  m:merge_lora()
+  local difference = largest_difference(before, logprobs(m, ids))
+  local text = "adapter merged into the weights as %s rounded them: log-probabilities move by %.1e at most"
+  stage:say(text, quantize, difference)
 end
 
 --- What the evaluation calls a model folder.
@@ -88,15 +113,20 @@ local function deploy(settings, stage)
   local summary = measured(settings, name)
   local adapter = stage.flags.adapter and adapter_of(source, settings)
   local below = adapter and adapter.base or source
+  local load = (adapter or is_adapter(source)) and pipeline.load_model or pipeline.load_plain
   local folder = path.join(stage.output, path.name(settings.huggingface.repo_name))
   fs.remove(folder, { recursive = true })
 
-  local live <close> = pipeline.load_model(settings, below)
+  local live <close> = load(settings, below)
+  local ids = probes(live)
   if adapter then
     live:load_adapter(adapter.folder)
     live:save_adapter(folder)
     live:tokenizer():save(folder)
   else
+    if is_adapter(source) then
+      make_plain(live, stage, ids)
+    end
     live:save(folder)
   end
   if settings.huggingface.create_model_card then
@@ -104,12 +134,11 @@ local function deploy(settings, stage)
     fs.write(folder .. "/README.md", card.text(settings, about))
   end
 
-  local again <close> = pipeline.load_model(settings, adapter and below or folder)
+  local again <close> = adapter and load(settings, below) or pipeline.load_plain(settings, folder)
   if adapter then
     again:load_adapter(folder)
   end
-  local ids = probes(again)
-  local difference = largest_difference(live, again, ids)
+  local difference = largest_difference(logprobs(live, ids), logprobs(again, ids))
   if not (difference <= TOLERANCE) then
     local text = "%s computes other log-probabilities than %s: they differ by %g"
     pipeline.fail(text, folder, source, difference)

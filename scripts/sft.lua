@@ -4,7 +4,8 @@
 --
 -- Without model.base_model_path a small Qwen3 is made first: a tokenizer trained on random play, a new model, trained
 -- on every token of it, kept in models/base. Then the base learns the assistant's turns of the demonstrations,
--- through an adapter (checkpoints/sft) that is merged at the end into models/sft_final.
+-- through an adapter (checkpoints/sft) that is merged at the end into models/sft_final. Over a base in few bits
+-- (model.quantize) models/sft_final is that adapter.
 
 local model = require("affine.model")
 local pipeline = require("affine.pipeline")
@@ -93,10 +94,7 @@ local function fine_tune(settings, stage)
     stage:say("validation loss after: %.4f per token", after)
   end
 
-  if training.use_lora then
-    m:merge_lora()
-  end
-  m:save(stage.output)
+  pipeline.save_trained(settings, m, stage.output)
 end
 
 local base = pipeline.stage {

@@ -116,8 +116,7 @@ fn the_best_evaluation_is_kept_and_ends_the_run() {
         learning_rate: 2e-2,
         ..options(folder.path())
     };
-    let mut sft = Sft::new(&model, &records(), judged).unwrap();
-    sft.evaluate_on(&model, &other).unwrap();
+    let mut sft = Sft::evaluating(&model, &records(), &other, judged.clone()).unwrap();
     let taken = steps(&mut sft, &model, 600);
     let losses: Vec<f64> = taken.iter().filter_map(|step| Some(step.evaluation?.eval_loss)).collect();
     let best = losses.iter().copied().fold(f64::INFINITY, f64::min);
@@ -130,6 +129,12 @@ fn the_best_evaluation_is_kept_and_ends_the_run() {
     assert!(result.stopped_early);
     assert_eq!(result.best_metric, Some(best));
     assert_eq!(sft.evaluate(&model, &other).unwrap().eval_loss, best);
+
+    // What was best on other records says nothing of these.
+    let again = SftOptions { resume_from_checkpoint: Resume::Newest(true), ..judged };
+    let refused = Sft::evaluating(&model, &records(), &other[1..], again.clone()).err().unwrap().to_string();
+    assert!(refused.contains("was made with eval_data = \""), "{refused}");
+    Sft::evaluating(&model, &records(), &other, again).unwrap();
 }
 
 #[test]

@@ -77,6 +77,69 @@ fn every_environment_goes_through_all_stages_beside_its_baselines() {
 }
 
 #[test]
+fn over_a_quantised_base_the_stages_keep_adapters_and_deploy_merges() {
+    let folder = folder();
+    let settings = [
+        "data.environments={\"sat\"}",
+        "model.quantize=nf4",
+        "model.torch_dtype=float32",
+        "training.learning_rate=0.01",
+        "rl.learning_rate=0.01",
+    ]
+    .map(str::to_string);
+    run(folder.path(), "full", &settings);
+    let models = folder.path().join("models");
+    for stage in ["sft_final", "rl_final"] {
+        let held = ["adapter_model.safetensors", "tokenizer.json", "model.safetensors"];
+        assert_eq!(held.map(|name| models.join(stage).join(name).exists()), [true, true, false], "{stage}");
+    }
+    let factors = |stage: &str| std::fs::read(models.join(stage).join("adapter_model.safetensors")).unwrap();
+    assert!(factors("sft_final") != factors("rl_final"), "RL trains SFT's adapter on");
+    let summary = std::fs::read_to_string(models.join("evaluation/summary.json")).unwrap();
+    let summary: serde_json::Value = serde_json::from_str(&summary).unwrap();
+    assert_eq!(summary["order"], json!(["base", "sft", "rl"]));
+
+    let deployed = models.join("deploy/affine-model");
+    assert!(deployed.join("model.safetensors").exists());
+    let card = std::fs::read_to_string(deployed.join("README.md")).unwrap();
+    assert!(card.contains("projections in nf4; this folder holds those rounded weights"), "{card}");
+    let logs = std::fs::read_dir(folder.path().join("logs")).unwrap().map(|entry| entry.unwrap().path());
+    let log = logs.into_iter().find(|path| path.display().to_string().contains("deploy")).unwrap();
+    let log = std::fs::read_to_string(log).unwrap();
+    let moved = log.split("log-probabilities move by ").nth(1).and_then(|rest| rest.split_whitespace().next()).unwrap();
+    // In float32 the sum is rounded in the last digit only.
+    assert!(moved.parse::<f64>().unwrap() < 1e-4, "{moved}");
+
+    let mut command = Command::new(AFFINE);
+    command.current_dir(folder.path()).args(["scripts/deploy.lua", "--adapter"]);
+    for setting in SMALL.split_whitespace().chain(settings.iter().map(String::as_str)) {
+        command.args(["--set", setting]);
+    }
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let same = std::fs::read(deployed.join("adapter_model.safetensors")).unwrap();
+    assert!(same == factors("rl_final"), "the adapter as RL left it");
+}
+
+#[test]
+fn what_a_quantised_base_cannot_do_is_said_before_any_work() {
+    let folder = folder();
+    for (setting, other, words) in [
+        ("model.quantize=nf5", "seed=0", "model.quantize: expected \"none\", \"int8\" or \"nf4\", got \"nf5\""),
+        ("model.quantize=nf4", "training.use_lora=false", "training.use_lora must be true"),
+        ("model.quantize=int8", "model.double_quantize=true", "true only with model.quantize = \"nf4\", got \"int8\""),
+    ] {
+        let mut command = Command::new(AFFINE);
+        let output =
+            command.current_dir(folder.path()).args(["scripts/full.lua", "--set", setting, "--set", other]).output();
+        let output = output.unwrap();
+        let problem = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(1) && problem.contains(words), "{problem}");
+        assert!(!folder.path().join("data_cache").exists());
+    }
+}
+
+#[test]
 fn every_record_says_where_it_comes_from() {
     let folder = folder();
     let options = json!({ "generator": { "difficulty": 1, "split": "validation" } });

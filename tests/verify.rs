@@ -86,6 +86,35 @@ fn without_model_and_data_a_small_model_learns_sums() {
 }
 
 #[test]
+fn ppo_that_is_killed_and_resumed_passes_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = "return {
+        data = { environments = { 'grid' } },
+        training = { lora_r = 4, lora_dropout = 0.1 },
+        rl = { num_rollouts = 4, minibatch_size = 2, batch_size = 2, max_new_tokens = 4, learning_rate = 1e-2 },
+    }";
+    std::fs::write(folder.path().join("mine.lua"), config).unwrap();
+    let args = ["--stage", "rl", "--steps", "3", "--config", "mine.lua", "--folder", "kept"];
+    let output = verify(folder.path(), &args);
+    let [out, err] = texts(&output);
+    assert_eq!(code(&output), 0, "{out}{err}");
+    for words in ["PPO of kept/model on grid: 3 steps in float32 on ", "\npass: ", " 3 log entries and all else"] {
+        assert!(out.contains(words), "{words}: {out}");
+    }
+
+    // The reference policy and the value head are compared as well.
+    let [one, other] = ["straight", "resumed"].map(|run| folder.path().join("kept").join(run).join("checkpoint-3"));
+    for file in ["reference.safetensors", "value_head.safetensors"] {
+        let path = other.join(file);
+        let tensors = safetensors::read(&path).unwrap();
+        let _ = tensors[0].1.flatten(0, -1).get(0).f_add_scalar_(1e-3);
+        safetensors::write(&path, &tensors).unwrap();
+        let differences = Comparison::of(&one, &other).unwrap().differences;
+        assert!(differences.iter().any(|difference| difference.starts_with(file)), "{file}: {differences:?}");
+    }
+}
+
+#[test]
 fn what_a_run_says_when_it_fails_is_what_the_user_reads() {
     let folder = tempfile::tempdir().unwrap();
     let refused = |args: &[&str], words: &str| {
@@ -95,6 +124,7 @@ fn what_a_run_says_when_it_fails_is_what_the_user_reads() {
     };
     refused(&["--data", "nowhere.jsonl", "--model", "nowhere"], "nowhere: no such model folder");
     refused(&["--set", "training.lora_q=1"], "has no setting `lora_q`");
+    refused(&["--stage", "rl", "--data", "sums.jsonl"], "--data: expected only with --stage sft");
     std::fs::create_dir(folder.path().join("full")).unwrap();
     std::fs::write(folder.path().join("full/file"), "").unwrap();
     refused(&["--folder", "full"], "--folder: expected a folder that is new or empty, got full");

@@ -80,6 +80,12 @@ local function how_it_was_made(settings, about)
     settings.preset,
     settings.model.torch_dtype
   )
+  if settings.model.quantize ~= "none" then
+    local text = "- Trained and measured over the base's projections in %s; %s."
+    local here = about.adapter and "the adapter belongs beside those"
+      or "this folder holds those rounded weights with the adapter merged into them"
+    lines[#lines + 1] = text:format(settings.model.quantize, here)
+  end
   if about.adapter then
     lines[#lines + 1] = ("- This folder holds the adapter alone; it belongs on top of `%s`."):format(
       about.adapter.base

@@ -19,6 +19,8 @@ local track = require("affine.track")
 local pipeline = {}
 
 local ADAPTER = "lora_r lora_alpha lora_dropout target_modules use_rslora"
+local LOAD = "torch_dtype device use_flash_attention"
+local QUANTIZE = { none = true, int8 = true, nf4 = true }
 local SFT = [[
   num_epochs batch_size gradient_accumulation_steps learning_rate lr_scheduler_type warmup_ratio min_lr_ratio
   weight_decay max_grad_norm max_length gradient_checkpointing save_steps save_total_limit logging_steps
@@ -97,19 +99,58 @@ function pipeline.base_path(settings)
   return path ~= "" and path or "models/base"
 end
 
---- Loads a model in the configured number format, onto the configured device.
-function pipeline.load_model(settings, path)
-  return model.load(path, pipeline.pick(settings.model, "torch_dtype device use_flash_attention"))
+--- Loads a model in the configured number format, onto the configured device, its projections in full.
+function pipeline.load_plain(settings, path)
+  return model.load(path, pipeline.pick(settings.model, LOAD))
 end
 
---- Gives a model the adapter that the section `training` asks for, if it asks for one.
+--- Loads a model as the stages train and judge it: as `load_plain`, its projections quantised where that is configured.
+function pipeline.load_model(settings, path)
+  if not pipeline.is_quantized(settings) then
+    return pipeline.load_plain(settings, path)
+  end
+  return model.load(path, pipeline.pick(settings.model, LOAD .. " quantize double_quantize"))
+end
+
+--- Whether the stages train over a quantised base.
+function pipeline.is_quantized(settings)
+  return settings.model.quantize ~= "none"
+end
+
+--- What a quantised base asks of the other settings, said before any work is done.
+local function check_quantized(settings)
+  local quantize, double = settings.model.quantize, settings.model.double_quantize
+  if not QUANTIZE[quantize] then
+    pipeline.fail('model.quantize: expected "none", "int8" or "nf4", got %s', config.literal(quantize))
+  elseif double and quantize ~= "nf4" then
+    pipeline.fail('model.double_quantize: expected true only with model.quantize = "nf4", got "%s"', quantize)
+  elseif pipeline.is_quantized(settings) and not settings.training.use_lora then
+    pipeline.fail('model.quantize = "%s" freezes the weights: training.use_lora must be true', quantize)
+  end
+end
+
+--- Gives a model the adapter that the section `training` asks for, if it asks for one; a model that came with an adapter
+--- goes on with that one.
 function pipeline.add_adapter(settings, m)
   local training = settings.training
-  if training.use_lora then
+  if training.use_lora and not m:info().active_adapter then
     local adapter = pipeline.pick(training, ADAPTER)
     adapter.seed = settings.seed
     m:add_lora(adapter)
   end
+end
+
+--- Writes what a stage trained: a model folder, or over a quantised base, which none can hold, the adapter alone.
+function pipeline.save_trained(settings, m, folder)
+  if pipeline.is_quantized(settings) then
+    m:save_adapter(folder)
+    m:tokenizer():save(folder)
+    return
+  end
+  if settings.training.use_lora then
+    m:merge_lora()
+  end
+  m:save(folder)
 end
 
 --- The options of trainer.sft that the section `training` holds; its files and folders are the caller's.
@@ -117,6 +158,14 @@ function pipeline.sft_options(settings)
   local options = pipeline.pick(settings.training, SFT)
   options.max_steps = settings.training.max_steps > 0 and settings.training.max_steps or nil
   options.train_on = "assistant"
+  options.seed = settings.seed
+  return options
+end
+
+--- The options of trainer.ppo that the settings hold; its files and folders are the caller's.
+function pipeline.ppo_options(settings)
+  local options = pipeline.pick(settings.rl)
+  options.gradient_checkpointing = settings.training.gradient_checkpointing
   options.seed = settings.seed
   return options
 end
@@ -265,6 +314,7 @@ pipeline.done = fingerprint.done
 
 --- Opens the run folder of a script, whose models all use the configured kernels.
 function pipeline.open(settings, script)
+  check_quantized(settings)
   model.kernels(settings.model.kernels)
   local name = settings.tracking.run_name
   local run = track.run(name ~= "" and name or ("%s-%s"):format(script, settings.preset), settings)

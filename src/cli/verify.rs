@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
 use super::Failure;
@@ -27,18 +27,21 @@ enum Action {
 
 /// Train some steps, and once more with a kill -9 half-way and a resume: both must end in the same bits
 ///
-/// The run is SFT as scripts/sft.lua does it, by the section `training` of your settings. Weights, optimizer, schedule and
-/// log are compared. On a CPU they are equal to the bit; on a GPU kernels that add in no fixed order may show. The exit code
-/// is 1 where anything differs.
+/// The run is SFT as scripts/sft.lua does it, by the section `training` of your settings, or PPO as scripts/rl.lua does it, by
+/// `rl` and `data.environments`. Weights, optimizer, schedule and log are compared. On a CPU they are equal to the bit; on a
+/// GPU kernels that add in no fixed order may show. The exit code is 1 where anything differs.
 #[derive(Args)]
 struct Resume {
-    /// A file of records; without it sums
+    /// Which stage's training
+    #[arg(long, value_enum, default_value_t = Stage::Sft)]
+    stage: Stage,
+    /// For sft, a file of records; without it sums
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
     /// A model's folder or Hub id; without it model.base_model_path, and without that a new small model
     #[arg(long, value_name = "FOLDER")]
     model: Option<String>,
-    /// Optimizer steps in all; the kill comes after half of them
+    /// Optimizer steps, or iterations of PPO, in all; the kill comes after half of them
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u64).range(3..))]
     steps: u64,
     /// Keep the checkpoints in this folder, which must be new or empty
@@ -53,6 +56,21 @@ struct Resume {
     /// One setting; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Stage {
+    Sft,
+    Rl,
+}
+
+impl Stage {
+    fn name(self) -> &'static str {
+        match self {
+            Stage::Sft => "sft",
+            Stage::Rl => "rl",
+        }
+    }
 }
 
 pub fn run(options: Options) -> std::result::Result<(), Failure> {
@@ -80,14 +98,16 @@ impl From<Error> for Trouble {
 
 /// Whether the resumed run ended where the straight one did.
 fn resume(options: &Resume) -> std::result::Result<bool, Trouble> {
+    if options.stage == Stage::Rl && options.data.is_some() {
+        return Err(Error::option("--data", "only with --stage sft: PPO plays data.environments", "--stage rl").into());
+    }
     let (folder, _temporary) = work_folder(options)?;
     let half = options.steps / 2;
 
     let (told, seconds) = timed(|| finish(process(options, &folder, "straight", false)?))?;
     let setting: Value = serde_json::from_str(told.lines().last().unwrap_or_default()).unwrap_or_default();
-    let data = options.data.as_ref().map_or("sums".to_string(), |file| file.display().to_string());
     let text = |key: &str| setting[key].as_str().unwrap_or_default().to_string();
-    println!("SFT of {} on {data}: {} steps in {} on {}", text("model"), options.steps, text("dtype"), text("device"));
+    println!("{}: {} steps in {} on {}", text("work"), options.steps, text("dtype"), text("device"));
     println!("straight: {} steps, {seconds:.1} s", options.steps);
 
     kill_while_it_waits(process(options, &folder, "resumed", true)?)?;
@@ -135,6 +155,7 @@ fn work_folder(options: &Resume) -> Result<(PathBuf, Option<tempfile::TempDir>)>
 /// This program again, on one training run.
 fn process(options: &Resume, folder: &Path, output: &str, wait: bool) -> Result<Child> {
     let mut job = json!({
+        "stage": options.stage.name(),
         "folder": folder,
         "output": output,
         "steps": options.steps,

@@ -111,21 +111,46 @@ function pipeline.environments(settings) end
 ---@return string
 function pipeline.base_path(settings) end
 
---- Loads a model in the configured number format, onto the configured device.
+--- Loads a model in the configured number format, onto the configured device, its projections in full.
+---@param settings table
+---@param path string
+---@return affine.model.Model
+function pipeline.load_plain(settings, path) end
+
+--- Loads a model as the stages train and judge it: as `load_plain`, with its projections in few bits where `model.quantize`
+--- says so.
 ---@param settings table
 ---@param path string
 ---@return affine.model.Model
 function pipeline.load_model(settings, path) end
 
---- Gives a model the adapter that the section `training` asks for, if it asks for one.
+--- Whether the stages train over a quantised base (`model.quantize`).
+---@param settings table
+---@return boolean
+function pipeline.is_quantized(settings) end
+
+--- Gives a model the adapter that the section `training` asks for, if it asks for one; a model that came with an adapter
+--- goes on with that one.
 ---@param settings table
 ---@param m affine.model.Model
 function pipeline.add_adapter(settings, m) end
+
+--- Writes what a stage trained: a model folder with the adapter merged in, or over a quantised base, which no model folder
+--- can hold, the adapter and the tokenizer.
+---@param settings table
+---@param m affine.model.Model
+---@param folder string
+function pipeline.save_trained(settings, m, folder) end
 
 --- The options of trainer.sft that the section `training` holds; its files and folders are the caller's.
 ---@param settings table
 ---@return any options
 function pipeline.sft_options(settings) end
+
+--- The options of trainer.ppo that the settings hold; its files and folders are the caller's.
+---@param settings table
+---@return any options
+function pipeline.ppo_options(settings) end
 
 --- The records of a JSON-lines file.
 ---@param path string

@@ -13,9 +13,10 @@ local trainer = require("affine.trainer")
 local verify = {}
 
 ---@class affine.internal.VerifyJob
+---@field stage "sft"|"rl"
 ---@field folder string Where everything goes.
 ---@field output string The run's own folder in there.
----@field steps integer
+---@field steps integer Optimizer steps, or iterations.
 ---@field half integer The step after which a checkpoint is saved.
 ---@field wait boolean? Whether to wait behind the step after that one, to be killed.
 ---@field data string? A file of records; without one, sums.
@@ -55,6 +56,49 @@ local function small_model(settings, folder)
   return path
 end
 
+--- What a job asks of the trainer's options, whichever it is.
+local function as_asked(options, job)
+  options.output_dir = job.folder .. "/" .. job.output
+  options.save_steps = job.half
+  options.save_total_limit = 0
+  options.resume_from_checkpoint = true
+  return options
+end
+
+--- Called behind every step: where the job is to be killed, waits for that.
+local function wait_behind(job, step)
+  if job.wait and step == job.half + 1 then
+    print("waiting")
+    io.flush()
+    time.sleep(3600)
+  end
+end
+
+--- Each trains by the settings and says on what.
+local stages = {}
+
+function stages.sft(settings, job, m)
+  local options = as_asked(pipeline.sft_options(settings), job)
+  options.data = job.data or sums()
+  options.max_steps = job.steps
+  options.logging_steps = 1
+  function options.on_step(step)
+    wait_behind(job, step.step)
+  end
+  trainer.sft(m, options):run()
+  return "SFT of %s on " .. (job.data or "sums")
+end
+
+function stages.rl(settings, job, m)
+  local environments, names = pipeline.environments(settings)
+  local options = as_asked(pipeline.ppo_options(settings), job)
+  options.iterations = job.steps
+  for iteration in trainer.ppo(m, options):iterations(environments) do
+    wait_behind(job, iteration.iteration)
+  end
+  return "PPO of %s on " .. table.concat(names, ", ")
+end
+
 --- Runs one job. `text` is the job as JSON, `...` the command line's settings.
 function verify.run(text, ...)
   ---@type affine.internal.VerifyJob
@@ -66,27 +110,9 @@ function verify.run(text, ...)
   end
   local m <close> = pipeline.load_model(settings, path)
   pipeline.add_adapter(settings, m)
-
-  local options = pipeline.sft_options(settings)
-  options.data = job.data or sums()
-  options.output_dir = job.folder .. "/" .. job.output
-  options.max_steps = job.steps
-  options.save_steps = job.half
-  options.save_total_limit = 0
-  options.logging_steps = 1
-  options.resume_from_checkpoint = true
-  if job.wait then
-    function options.on_step(step)
-      if step.step == job.half + 1 then
-        print("waiting")
-        io.flush()
-        time.sleep(3600)
-      end
-    end
-  end
-  trainer.sft(m, options):run()
+  local work = stages[job.stage](settings, job, m)
   local info = m:info()
-  print(json.encode { model = path, device = info.device, dtype = info.torch_dtype })
+  print(json.encode { work = work:format(path), device = info.device, dtype = info.torch_dtype })
 end
 
 return verify

@@ -20,7 +20,7 @@ pub struct Comparison {
 
 impl Comparison {
     /// Compares all that decides how a run goes on from two checkpoints: weights, optimizer, and the trainer's state but for
-    /// the time that steps took.
+    /// times (`seconds`, `rollout_seconds`).
     pub fn of(one: &Path, other: &Path) -> Result<Self> {
         let mut found = Comparison::default();
         for name in weight_files(one)?.union(&weight_files(other)?) {
@@ -59,7 +59,7 @@ impl Comparison {
         match (a, b) {
             (Value::Object(x), Value::Object(y)) => {
                 let keys: BTreeSet<&String> = x.keys().chain(y.keys()).collect();
-                for key in keys.into_iter().filter(|key| *key != "seconds") {
+                for key in keys.into_iter().filter(|key| !key.ends_with("seconds")) {
                     let within = if place.is_empty() { key.clone() } else { format!("{place}.{key}") };
                     self.values(&within, &a[key], &b[key]);
                 }

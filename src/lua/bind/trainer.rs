@@ -68,13 +68,7 @@ fn sft(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
     plan::cut::sft(&mut options, &mut records).map_err(|error| options::reject("trainer.sft", error))?;
     let sft = {
         let model = model.borrow()?;
-        report::guard_in("trainer.sft", || {
-            let mut sft = Sft::new(&model, &records, options)?;
-            if !eval_records.is_empty() {
-                sft.evaluate_on(&model, &eval_records)?;
-            }
-            Ok(sft)
-        })?
+        report::guard_in("trainer.sft", || Sft::evaluating(&model, &records, &eval_records, options))?
     };
     with_callback(lua, SftHandle { model, sft: Rc::new(RefCell::new(sft)) }, on_step)
 }

@@ -5,7 +5,6 @@ use tch::Kind;
 
 use super::{Metric, Sft, policy, records};
 use crate::engine::data::Record;
-use crate::engine::error::Context;
 use crate::engine::model::Model;
 use crate::engine::train::batch::{Batch, Sequence};
 use crate::engine::train::checkpoint;
@@ -30,13 +29,6 @@ impl Evaluation {
 }
 
 impl Sft {
-    /// Sets the records that are evaluated on every `eval_steps` steps.
-    pub fn evaluate_on(&mut self, model: &Model, records: &[Record]) -> Result<()> {
-        let encoded = records::encode(model, records, self.options.train_on, self.limit).context("eval_data")?;
-        self.evaluation_data = encoded.sequences;
-        Ok(())
-    }
-
     /// Loss and accuracy of other records.
     pub fn evaluate(&self, model: &Model, records: &[Record]) -> Result<Evaluation> {
         let encoded = records::encode(model, records, self.options.train_on, self.limit)?;

@@ -95,12 +95,19 @@ pub struct Sft {
 }
 
 impl Sft {
-    /// Encodes the records and, where asked, takes up a checkpoint.
+    /// [`Sft::evaluating`] on no records: for a run without `eval_steps`.
     pub fn new(model: &Model, records: &[Record], options: SftOptions) -> Result<Self> {
+        Self::evaluating(model, records, &[], options)
+    }
+
+    /// Encodes the records, those to train on and those to evaluate on every `eval_steps` steps, and, where asked, takes up
+    /// a checkpoint.
+    pub fn evaluating(model: &Model, records: &[Record], evaluation: &[Record], options: SftOptions) -> Result<Self> {
         options.validate()?;
         file::create_folder(&options.output_dir)?;
         let limit = records::limit(model, &options);
         let rows = Rows::new(records::encode(model, records, options.train_on, limit)?, &options, limit);
+        let evaluation_data = records::encode_for_evaluation(model, evaluation, options.train_on, limit)?;
         let total_steps = options.max_steps.unwrap_or(options.num_epochs * rows.steps_per_epoch());
         let schedule = Scheduler {
             kind: options.lr_scheduler_type,
@@ -121,15 +128,16 @@ impl Sft {
             eight_bit: options.optim == Optim::Adamw8bit,
         };
         let mut optimizer = AdamW::new(adam, vec![group]);
-        let mut state = TrainerState::new("sft", model, total_steps, identity(&options, &schedule, &rows, limit));
+        let identity = identity(&options, &schedule, &rows, &evaluation_data, limit);
+        let mut state = TrainerState::new("sft", model, total_steps, identity);
         if let Some(path) = options.resume.find(&options.resume_from_checkpoint, &options.output_dir)? {
             let saved = checkpoint::open(&path, &state, options.resume.forced())?;
             state = TrainerState { max_steps: total_steps, ..saved };
             checkpoint::restore(&path, model, &mut optimizer)?;
             tracing::info!("resumed from {} at step {}", path.display(), state.global_step);
         }
-        let (evaluation_data, reports) = (Vec::new(), Vec::new());
-        Ok(Sft { options, rows, limit, evaluation_data, optimizer, schedule, state, fits: usize::MAX, reports })
+        let (fits, reports) = (usize::MAX, Vec::new());
+        Ok(Sft { options, rows, limit, evaluation_data, optimizer, schedule, state, fits, reports })
     }
 
     pub fn total_steps(&self) -> u64 {
@@ -329,12 +337,19 @@ pub fn negative_log_likelihood(outputs: &Outputs, _batch: &Batch, denominator: f
 }
 
 /// What decides the steps. How long the run is decides them only where the rate falls with it.
-fn identity(options: &SftOptions, schedule: &Scheduler, rows: &Rows, limit: usize) -> Value {
+fn identity(
+    options: &SftOptions,
+    schedule: &Scheduler,
+    rows: &Rows,
+    evaluation_data: &[Sequence],
+    limit: usize,
+) -> Value {
     let mut identity = json!({
         "seed": options.seed,
         "sequences per step": options.window(),
         "train_on": options.train_on,
         "data": rows.fingerprint(),
+        "eval_data": (options.eval_steps > 0).then(|| records::fingerprint(evaluation_data)),
         "learning_rate": options.learning_rate,
         "lr_scheduler_type": options.lr_scheduler_type,
         "warmup_steps": schedule.warmup_steps,

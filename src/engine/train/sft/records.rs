@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use super::options::{SftOptions, TrainOn};
 use crate::engine::data::packing::best_fit;
 use crate::engine::data::{Record, cache, epoch_order};
+use crate::engine::error::Context;
 use crate::engine::model::Model;
 use crate::engine::train::batch::Sequence;
 use crate::engine::{Error, Result, file};
@@ -67,15 +68,20 @@ impl Rows {
     }
 
     /// What decides the batches beside the order.
-    pub fn fingerprint(&self) -> String {
-        let mut digest = Sha256::new();
-        for sequence in &self.sequences {
-            digest.update((sequence.ids.len() as u64).to_le_bytes());
-            sequence.ids.iter().for_each(|id| digest.update(id.to_le_bytes()));
-            sequence.mask.iter().for_each(|&trained| digest.update([u8::from(trained)]));
-        }
-        file::hex(&digest.finalize()[..8])
+    pub fn fingerprint(&self) -> Option<String> {
+        fingerprint(&self.sequences)
     }
+}
+
+/// A hash of token ids and masks; `None` of nothing.
+pub(super) fn fingerprint(sequences: &[Sequence]) -> Option<String> {
+    let mut digest = Sha256::new();
+    for sequence in sequences {
+        digest.update((sequence.ids.len() as u64).to_le_bytes());
+        sequence.ids.iter().for_each(|id| digest.update(id.to_le_bytes()));
+        sequence.mask.iter().for_each(|&trained| digest.update([u8::from(trained)]));
+    }
+    (!sequences.is_empty()).then(|| file::hex(&digest.finalize()[..8]))
 }
 
 /// Tokens after which a record is cut: `max_length`, or the model's context where that is shorter.
@@ -99,6 +105,19 @@ pub(super) struct Encoded {
     pub cut: usize,
     /// How many had no token to train on, after the cut, and are not among the sequences.
     pub left_out: usize,
+}
+
+/// As [`encode`], of the records named `eval_data`, which may be none.
+pub(super) fn encode_for_evaluation(
+    model: &Model,
+    records: &[Record],
+    train_on: TrainOn,
+    limit: usize,
+) -> Result<Vec<Sequence>> {
+    if records.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(encode(model, records, train_on, limit).context("eval_data")?.sequences)
 }
 
 /// Token ids and masks of all records. Records are cut at `limit`; one without a trained token is left out, and the log
