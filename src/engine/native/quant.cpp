@@ -52,7 +52,7 @@ at::Tensor dequantized(const Stored &w, at::ScalarType kind) {
     if (kind == at::kFloat) {
       affine::cpu::dequantize_all(parts(w, wide), w.out * w.in, result.data_ptr<float>());
     } else {
-      affine::cpu::dequantize_all(parts(w, wide), w.out * w.in, result.data_ptr<at::BFloat16>());
+      affine::cpu::dequantize_all(parts(w, wide), w.out * w.in, affine::data<affine::Bf16>(result));
     }
     return result;
   }
@@ -78,7 +78,7 @@ at::Tensor product(const at::Tensor &x, const Stored &w) {
   if (kind == at::kFloat) {
     affine::cpu::multiply_all(parts(w, wide), w.in, w.out, rows, numbers, y.data_ptr<float>());
   } else {
-    affine::cpu::multiply_all(parts(w, wide), w.in, w.out, rows, numbers, y.data_ptr<at::BFloat16>());
+    affine::cpu::multiply_all(parts(w, wide), w.in, w.out, rows, numbers, affine::data<affine::Bf16>(y));
   }
   return y;
 }
