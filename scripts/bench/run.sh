@@ -10,9 +10,13 @@ suites=(${@:2})
 [[ ${#suites[@]} -gt 0 ]] || suites=(sft-tiny sft-small sft-mid decode-small decode-mid mixed ppo-small growth)
 mkdir -p "$out"
 
-compared=() growth=
+compared=() growth= quantized=
 for suite in "${suites[@]}"; do
-  if [[ $suite == growth ]]; then growth=1; else compared+=("$suite"); fi
+  case $suite in
+    growth) growth=1 ;;
+    quantized) quantized=1 ;;
+    *) compared+=("$suite") ;;
+  esac
 done
 
 # target FOLDER PIP-ARGUMENTS...: packages in a folder of their own, made once. The folder is named site-packages, by which dill
@@ -55,6 +59,11 @@ if [[ ${#compared[@]} -gt 0 ]]; then
     --rounds "${ROUNDS:-5}" --threads "${THREADS:-1}" --verbose
 fi
 
+if [[ -n $quantized ]]; then
+  model=$out/models/mid-bfloat16
+  [[ -d $model ]] || "$python" scripts/bench/make_model.py --preset mid --dtype bf16 --out "$model"
+  OMP_NUM_THREADS=${THREADS:-1} OMP_WAIT_POLICY=passive "$affine" scripts/bench/quantized.lua "$model" "${ROUNDS:-5}"
+fi
 if [[ -n $growth ]]; then
   OMP_NUM_THREADS=${THREADS:-1} "$affine" scripts/bench/growth.lua
 fi

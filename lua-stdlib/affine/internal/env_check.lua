@@ -71,8 +71,10 @@ local CHECKS = {
     function(e, about, _, task)
       e:reset(task)
       local first = e:expert()
-      if first == nil then
+      if first == nil and task == 0 then
         return "there is no expert"
+      elseif first == nil then
+        return nil, ("it gives up on task %d"):format(task)
       end
       local score, done = play(e, about, function()
         local action = first or e:expert()
