@@ -54,7 +54,9 @@ fn check_passes_what_keeps_its_promises_and_names_what_does_not() {
     // Of AgentGym's twenty turns this mission wants one more; for four others its words know no way.
     let output = run(&["check", "babyai"]);
     assert_eq!(code(&output), 0, "{}", stdout(&output));
-    assert!(stdout(&output).contains("ok    the expert succeeds: it does not finish task 5 in 20 turns, nor 4 others\n"));
+    assert!(
+        stdout(&output).contains("ok    the expert succeeds: it does not finish task 5 in 20 turns, nor 4 others\n")
+    );
 
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("bad.lua");

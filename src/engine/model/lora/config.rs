@@ -1,26 +1,17 @@
-//! Low-rank adapters (LoRA, rsLoRA, DoRA) on the seven projections, in PEFT's file format: `adapter_config.json` and
-//! `adapter_model.safetensors`.
+//! What an adapter is: which projections it adapts, how strongly, and how PEFT's `adapter_config.json` says that.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use regex::Regex;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use tch::{Device, Kind, Tensor};
 
-use super::adapters::DEFAULT;
-use super::linear::{Adapter, Linear};
-use super::qwen3::Qwen3;
-use crate::engine::tensor::safetensors;
-use crate::engine::{Error, Result, file, random};
+use super::read_document;
+use crate::engine::model::adapters::DEFAULT;
+use crate::engine::{Error, Result};
 
 /// The projections that can carry an adapter; `"all-linear"` means all of them.
 pub const PROJECTIONS: [&str; 7] = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
-
-const CONFIG: &str = "adapter_config.json";
-const WEIGHTS: &str = "adapter_model.safetensors";
-const MAGNITUDE: &str = "lora_magnitude_vector";
 
 /// Options of a new adapter, named as in the original pipeline and PEFT.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -104,7 +95,7 @@ impl TargetModules {
     }
 
     /// Everything that was asked for is among `modules`.
-    fn check(&self, modules: &[String]) -> Result<()> {
+    pub(super) fn check(&self, modules: &[String]) -> Result<()> {
         let wrong = match self {
             TargetModules::Name(pattern) if !modules.iter().any(|module| self.fits(module)) => {
                 let expected =
@@ -232,11 +223,11 @@ impl LoraConfig {
     }
 
     /// Reads PEFT's `adapter_config.json`; refuses what affine would compute differently.
-    fn read(path: &Path) -> Result<Self> {
+    pub(super) fn read(path: &Path) -> Result<Self> {
         Self::from_document(&read_document(path)?).map_err(|e| Error::file(path, e))
     }
 
-    fn from_document(document: &Value) -> Result<Self> {
+    pub(super) fn from_document(document: &Value) -> Result<Self> {
         let flag = |key: &str| document.get(key).and_then(Value::as_bool).unwrap_or(false);
         match document.get("peft_type").and_then(Value::as_str) {
             Some("LORA") => {}
@@ -290,7 +281,7 @@ impl LoraConfig {
         Self::new(&options)
     }
 
-    fn document(&self, base: &str) -> Value {
+    pub(super) fn document(&self, base: &str) -> Value {
         let target_modules = match &self.target_modules {
             all if all.is_all() => json!(PROJECTIONS),
             TargetModules::Name(pattern) => json!(pattern),
@@ -315,175 +306,4 @@ impl LoraConfig {
             "modules_to_save": null,
         })
     }
-}
-
-/// Whether a folder holds an adapter and no model of its own.
-pub fn is_adapter(folder: &Path) -> bool {
-    folder.join(CONFIG).exists() && !folder.join("config.json").exists()
-}
-
-/// Whether a folder holds an adapter's settings and its weights, whatever base they belong to.
-pub fn is_whole(folder: &Path) -> bool {
-    LoraConfig::read(&folder.join(CONFIG)).is_ok() && safetensors::File::open(folder.join(WEIGHTS)).is_ok()
-}
-
-/// The base that an adapter folder names.
-pub fn base_of(folder: &Path) -> Result<String> {
-    let path = folder.join(CONFIG);
-    match read_document(&path)?.get("base_model_name_or_path").and_then(Value::as_str) {
-        Some(base) if Path::new(base).is_dir() => Ok(base.to_string()),
-        Some(base) => Err(Error::file(&path, format!("its base model `{base}` is not a folder here"))),
-        None => Err(Error::file(&path, "names no base_model_name_or_path")),
-    }
-}
-
-/// The factors of a fresh adapter: A from U(±1/√in) (PEFT's kaiming_uniform with a = √5), B zero, so that the model
-/// computes what it computed before.
-pub fn fresh(model: &Qwen3, config: &LoraConfig, seed: u64) -> Result<Vec<(String, Adapter)>> {
-    config.target_modules.check(&names(model))?;
-    let device = model.device();
-    let mut stream = random::stream(seed, "lora", 0);
-    let mut adapter = |name: &str, linear: &Linear| {
-        let (out, input) = linear.weight.size();
-        let r = config.rank(name);
-        let bound = 1.0 / (input as f64).sqrt();
-        let values: Vec<f32> =
-            (0..r * input).map(|_| ((2.0 * random::unit(&mut stream) - 1.0) * bound) as f32).collect();
-        let a = Tensor::from_slice(&values).view([r, input]).to_device(device);
-        let b = Tensor::zeros([out, r], (Kind::Float, device));
-        let mut adapter = Adapter { a, b, magnitude: None, scale: config.scale(name), dropout: config.dropout };
-        adapter.magnitude = config.use_dora.then(|| adapter.row_norms(&linear.weight));
-        adapter
-    };
-    Ok(targeted(model, config).map(|(name, linear)| (name.clone(), adapter(&name, linear))).collect())
-}
-
-/// The factors of an adapter that PEFT or affine saved, fit for `model`, which came from `source`.
-pub fn read(model: &Qwen3, source: &str, folder: &Path) -> Result<(LoraConfig, Vec<(String, Adapter)>)> {
-    let config_file = folder.join(CONFIG);
-    let document = read_document(&config_file)?;
-    let config = LoraConfig::from_document(&document).map_err(|e| Error::file(&config_file, e))?;
-    config.target_modules.check(&names(model)).map_err(|e| Error::file(&config_file, e))?;
-    let made_for = document.get("base_model_name_or_path").and_then(Value::as_str).unwrap_or("an unnamed base");
-    let file = safetensors::File::open(folder.join(WEIGHTS))?;
-    let device = model.device();
-    let (mut adapters, mut known) = (Vec::new(), Vec::new());
-    for (name, linear) in targeted(model, &config) {
-        let (out, input) = linear.weight.size();
-        let r = config.rank(&name);
-        let mut take = |part: &str, shape: &[i64]| -> Result<Tensor> {
-            let key = format!("base_model.model.{name}.{part}");
-            let tensor = file.tensor(&key, device)?.to_kind(Kind::Float);
-            let stored = tensor.size();
-            if stored != shape {
-                let rank = if part == "lora_B.weight" { stored.get(1) } else { stored.first() };
-                let problem = match rank {
-                    Some(&rank) if part != MAGNITUDE && rank != r => {
-                        format!("tensor {key} has the shape {stored:?}, so rank {rank}; {CONFIG} says rank {r}")
-                    }
-                    _ => format!(
-                        "tensor {key} has the shape {stored:?}, this base asks for {shape:?}; the adapter was made for \
-                         {made_for}, this base is {source}"
-                    ),
-                };
-                return Err(Error::file(file.path(), problem));
-            }
-            known.push(key);
-            Ok(tensor)
-        };
-        let adapter = Adapter {
-            a: take("lora_A.weight", &[r, input])?,
-            b: take("lora_B.weight", &[out, r])?,
-            magnitude: if config.use_dora { Some(take(MAGNITUDE, &[out])?) } else { None },
-            scale: config.scale(&name),
-            dropout: config.dropout,
-        };
-        adapters.push((name, adapter));
-    }
-    if let Some(extra) = file.names().iter().find(|name| !known.contains(name)) {
-        return Err(Error::file(file.path(), format!("tensor {extra} belongs to no targeted projection of this base")));
-    }
-    Ok((config, adapters))
-}
-
-/// Writes the adapter as PEFT does. `base`: what `base_model_name_or_path` names.
-pub fn save(model: &Qwen3, config: &LoraConfig, base: &str, folder: &Path) -> Result<()> {
-    file::create_folder(folder)?;
-    let tensors: Vec<(String, Tensor)> = parameters(model)
-        .into_iter()
-        .map(|(name, tensor)| (format!("base_model.model.{name}"), tensor.to_device(Device::Cpu)))
-        .collect();
-    safetensors::write(folder.join(WEIGHTS), &tensors)?;
-    file::write_atomic(folder.join(CONFIG), format!("{:#}\n", config.document(base)).as_bytes())
-}
-
-/// The adapter's factors, named `model.layers.{i}.{module}.lora_{A,B}.weight`, and DoRA's magnitudes.
-pub fn parameters(model: &Qwen3) -> Vec<(String, Tensor)> {
-    let mut all = Vec::new();
-    for (i, layer) in model.layers.iter().enumerate() {
-        for (name, linear) in layer.linears() {
-            if let Some(adapter) = &linear.adapter {
-                all.push((format!("model.layers.{i}.{name}.lora_A.weight"), adapter.a.shallow_clone()));
-                all.push((format!("model.layers.{i}.{name}.lora_B.weight"), adapter.b.shallow_clone()));
-                if let Some(magnitude) = &adapter.magnitude {
-                    all.push((format!("model.layers.{i}.{name}.{MAGNITUDE}"), magnitude.shallow_clone()));
-                }
-            }
-        }
-    }
-    all
-}
-
-/// Folds the adapter into the base's weights and removes it.
-pub fn merge(model: &mut Qwen3) {
-    for layer in &mut model.layers {
-        for (_, linear) in layer.linears_mut() {
-            linear.merge();
-        }
-    }
-}
-
-/// Takes the adapter off; the base is left as it was.
-pub fn take(model: &mut Qwen3) -> Vec<(String, Adapter)> {
-    let linears = linears_mut(model);
-    linears.filter_map(|(name, linear)| linear.adapter.take().map(|adapter| (name, adapter))).collect()
-}
-
-/// Puts an adapter on whose factors are trained from now on.
-pub fn put(model: &mut Qwen3, factors: Vec<(String, Adapter)>) {
-    let mut factors: BTreeMap<String, Adapter> = factors.into_iter().collect();
-    for (name, linear) in linears_mut(model) {
-        linear.adapter = factors.remove(&name).map(|adapter| Adapter {
-            a: adapter.a.set_requires_grad(true),
-            b: adapter.b.set_requires_grad(true),
-            magnitude: adapter.magnitude.map(|magnitude| magnitude.set_requires_grad(true)),
-            ..adapter
-        });
-    }
-}
-
-fn read_document(path: &Path) -> Result<Value> {
-    let text = std::fs::read_to_string(path).map_err(|e| file::unreadable(path, &e))?;
-    serde_json::from_str(&text).map_err(|e| Error::file(path, format!("not JSON: {e}")))
-}
-
-fn names(model: &Qwen3) -> Vec<String> {
-    linears(model).map(|(name, _)| name).collect()
-}
-
-fn targeted<'a>(model: &'a Qwen3, config: &'a LoraConfig) -> impl Iterator<Item = (String, &'a Linear)> {
-    linears(model).filter(|(name, _)| config.targets(name))
-}
-
-/// The linears that can carry an adapter by their whole names.
-pub fn linears(model: &Qwen3) -> impl Iterator<Item = (String, &Linear)> {
-    model.layers.iter().enumerate().flat_map(|(i, layer)| {
-        layer.linears().into_iter().map(move |(name, linear)| (format!("model.layers.{i}.{name}"), linear))
-    })
-}
-
-fn linears_mut(model: &mut Qwen3) -> impl Iterator<Item = (String, &mut Linear)> {
-    model.layers.iter_mut().enumerate().flat_map(|(i, layer)| {
-        layer.linears_mut().into_iter().map(move |(name, linear)| (format!("model.layers.{i}.{name}"), linear))
-    })
 }
