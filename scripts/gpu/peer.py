@@ -17,6 +17,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import torch
+import torch._dynamo
 
 PROMPT, NEW = 128, 33
 ROUNDS = 5
@@ -98,6 +99,8 @@ def decode(folder, device):
 
     def rate(prompts, options):
         torch.compiler.reset()
+        compiled = torch._dynamo.utils.counters
+        compiled.clear()
 
         def generate(count):
             config = GenerationConfig(max_new_tokens=count, do_sample=True, temperature=1.0, top_k=0, top_p=1.0, pad_token_id=0,
@@ -114,7 +117,7 @@ def decode(folder, device):
             many = seconds(device, lambda: generate(NEW))
             steps.append((many - seconds(device, lambda: generate(1))) / (NEW - 1))
         step = statistics.median(steps)
-        if "compile_config" in options and not torch._dynamo.utils.counters["stats"]["unique_graphs"]:
+        if "compile_config" in options and not compiled["stats"]["unique_graphs"]:
             raise RuntimeError("generate() compiled nothing")
         return {"step_ms": 1e3 * step, "tokens_per_second": len(prompts) / step}
 
