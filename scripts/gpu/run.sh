@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# On the GPU machine, in the folder that `make gpu-check` filled: `./run.sh [PYTHON [PART...]]`, parts `check decode train table`, all
-# of them unless said. PYTHON has torch 2.11.0 with CUDA, whose libraries affine then uses, and transformers and peft, which
+# On the GPU machine, in the folder that `make gpu-check` filled: `./run.sh [PYTHON [PART...]]`, parts `check model decode train
+# table`, all of them unless said. PYTHON has torch 2.11.0 with CUDA, whose libraries affine then uses, and transformers and peft, which
 # decode and train beside affine. Every part ends in minutes where ROUNDS=1; `results` gathers the lines of all calls, so a
 # machine that is lent for ten minutes at a time is asked several times, and `table` shows what there is.
 #
@@ -9,7 +9,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 python=${1:-python3}
 parts=("${@:2}")
-((${#parts[@]})) || parts=(check decode train table)
+((${#parts[@]})) || parts=(check model decode train table)
 rounds=${ROUNDS:-3} device=${DEVICE:-cuda} model=${MODEL:-4b} lengths=${LENGTHS:-2048,16384} results=${RESULTS:-results}
 mkdir -p "$results"
 
@@ -21,6 +21,13 @@ failed=0
 
 check() {
   "${affine[@]}" check.lua parity "$device"
+}
+
+# Of random weights, 8 GB.
+model() {
+  [[ ! -d $model ]] || return 0
+  "$python" make_model.py --preset 4b --dtype bf16 --out "$model.part"
+  mv "$model.part" "$model"
 }
 
 # Appends what a command prints to a file of results. One that hangs or dies leaves the others their turn.
@@ -44,10 +51,6 @@ peers_train() { measure peer-train "$python" peer.py train "$model" "$device" "$
 
 # Sides take turns, in reversed order every other round, so that a card's slow drift hits both.
 beside() {
-  if [[ ! -d $model ]]; then
-    "$python" make_model.py --preset 4b --dtype bf16 --out "$model.part"
-    mv "$model.part" "$model"
-  fi
   local round
   for ((round = 1; round <= rounds; round++)); do
     if ((round % 2)); then "ours_$1"; "peers_$1"; else "peers_$1"; "ours_$1"; fi
