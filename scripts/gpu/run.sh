@@ -64,6 +64,9 @@ if command -v nvidia-smi >/dev/null; then
   nvidia-smi --query-gpu=name,memory.total,driver_version --format=csv,noheader | tee "$results/card.txt"
 fi
 for part in "${parts[@]}"; do
-  "$part"
+  case $part in
+    check | model | decode | train | table) "$part" ;;
+    *) echo "There is no part \`$part\`: check, model, decode, train, table." >&2; exit 2 ;;
+  esac
 done
 exit $failed
