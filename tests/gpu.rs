@@ -48,7 +48,7 @@ fn the_benchmark_measures_decoding_and_training() {
         lines
     };
     assert!(measured("bench.lua", &[]).len() >= 3);
-    for (options, checkpointing) in [(&["64"][..], false), (&["64", "checkpointing"], true)] {
+    for (options, checkpointing) in [(&["64"][..], false), (&["64", "checkpointing"][..], true)] {
         let lines = measured("train.lua", options);
         assert_eq!(lines.len(), 1);
         assert_eq!(lines[0]["gradient_checkpointing"], checkpointing);
