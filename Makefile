@@ -49,7 +49,7 @@ bench: build
 	@PYTHON=$(PYTHON) scripts/bench/run.sh $(abspath $(BINARY)) $(BENCH)
 
 # What a GPU machine with a PyTorch 2.11.0 of its own needs, in one folder: the binary without its symbols, the checks, the
-# recorded models. Where there is a GPU here, runs it.
+# measurements of both sides, the recorded models. Where there is a GPU here, runs it.
 gpu-check: build
 	@folder=$(TARGET)/gpu-check
 	rm -rf "$$folder" && mkdir -p "$$folder"

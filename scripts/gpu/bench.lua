@@ -1,17 +1,14 @@
--- How fast a GPU trains and decodes: `affine bench.lua MODEL [DEVICE] [LENGTHS]`. MODEL is a folder of a Qwen3 model in bfloat16,
+-- How fast a GPU decodes: `affine bench.lua MODEL [DEVICE]`; train.lua trains. MODEL is a folder of a Qwen3 model in bfloat16,
 -- of random weights for all that speed knows (scripts/bench/make_model.py --preset 4b). Prints one JSON object per
 -- measurement: tokens per second, seconds, and the most memory that tensors held.
 local affine = require("affine")
-local fs = require("affine.fs")
 local json = require("affine.json")
 local model = require("affine.model")
 local random = require("affine.random")
 local time = require("affine.time")
-local trainer = require("affine.trainer")
 
-local source = arg[1] or error("which model? affine bench.lua MODEL [DEVICE] [LENGTHS]", 0)
+local source = arg[1] or error("which model? affine bench.lua MODEL [DEVICE]", 0)
 local device = arg[2] or "cuda"
-local lengths = arg[3] or "2048,16384"
 local m = model.load(source, { device = device, dtype = "bfloat16" })
 local vocabulary = math.min(m:info().config.vocab_size, 8000)
 local stream = random.new(1, "gpu-bench")
@@ -57,41 +54,4 @@ for _, rows in ipairs { 1, 32, 128 } do
     tokens_per_second = rows / step,
     peak_bytes = peak(),
   })
-end
-
-m:add_lora { lora_r = 16, lora_alpha = 32 }
-for length in lengths:gmatch("%d+") do
-  for _, checkpointing in ipairs { true, false } do
-    local text = m:tokenizer():decode(ids(2 * length))
-    local data = {}
-    for i = 1, 8 do
-      data[i] = { text = text }
-    end
-    local run = trainer.sft(m, {
-      data = data,
-      output_dir = fs.tempdir(),
-      batch_size = math.max(1, 8192 // length),
-      max_steps = 7,
-      max_length = math.tointeger(length),
-      gradient_checkpointing = checkpointing,
-      logging_steps = 0,
-      train_on = "all",
-    })
-    local rates = {}
-    local ok, problem = pcall(function()
-      for step in run:steps() do
-        if step.step > 2 then
-          rates[#rates + 1] = step.tokens / step.seconds
-        end
-      end
-    end)
-    local result =
-      { train_length = math.tointeger(length), gradient_checkpointing = checkpointing, peak_bytes = peak() }
-    if ok then
-      result.tokens_per_second = median(rates)
-    else
-      result.problem = tostring(problem)
-    end
-    print(json.encode(result))
-  end
 end
