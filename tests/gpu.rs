@@ -39,7 +39,9 @@ fn the_benchmark_measures_decoding_and_training() {
     let done = affine().current_dir(folder.path()).args([&script, &model, "cpu", "64"]).output().unwrap();
     assert_eq!(code(&done), 0, "{}", stderr(&done));
     let lines: Vec<serde_json::Value> = stdout(&done).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    // Three batches without a graph, which a CPU has none of, and training with and without checkpointing.
     assert_eq!(lines.len(), 5);
+    assert!(lines[..3].iter().all(|line| line["cuda_graph"] == false && line["step_ms"].is_number()));
     for line in lines {
         assert!(line["tokens_per_second"].as_f64().unwrap() > 0.0, "{line}");
     }

@@ -99,7 +99,10 @@ end
 
 --- Loads a model in the configured number format, onto the configured device.
 function pipeline.load_model(settings, path)
-  return model.load(path, pipeline.pick(settings.model, "torch_dtype device use_flash_attention"))
+  return model.load(
+    path,
+    pipeline.pick(settings.model, "torch_dtype device use_flash_attention use_cuda_graph")
+  )
 end
 
 --- Gives a model the adapter that the section `training` asks for, if it asks for one.

@@ -35,9 +35,8 @@ struct Graph {
   bool capturing = false;
 
   explicit Graph(int32_t index) : device(static_cast<c10::DeviceIndex>(index)) {
-    c10::cuda::CUDAGuard on(device);
-    c10::cuda::device_synchronize();
     side.emplace(side_stream(device));
+    c10::cuda::device_synchronize();
   }
 
   ~Graph() {
