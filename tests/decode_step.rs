@@ -17,7 +17,7 @@ fn prompts() -> Vec<Vec<i64>> {
 
 fn replies(model: &mut Model, graph: CudaGraph, temperature: f64) -> Vec<Generation> {
     model.cuda_graph = graph;
-    // From 90 to 450 positions the cache grows twice.
+    // Beyond 256 positions the cache grows under the reply.
     let options = GenerateOptions { max_new_tokens: 360, temperature, seed: 5, ..GenerateOptions::default() };
     generate(model, &prompts(), &options).unwrap()
 }
@@ -33,17 +33,19 @@ fn assert_same(a: &[Generation], b: &[Generation]) {
 
 #[test]
 fn a_step_of_fixed_shape_says_what_the_ordinary_one_says() {
+    let mut grew = false;
     for kernels in [Kernels::Auto, Kernels::Libtorch] {
         kernels::with(kernels, || {
             for mut model in [model_with(1, 512), with_lora(model_with(2, 512))] {
                 for temperature in [0.0, 1.0] {
                     let ordinary = replies(&mut model, CudaGraph::Never, temperature);
-                    assert!(ordinary.iter().any(|reply| reply.tokens.len() > 200), "too short to grow the cache twice");
+                    grew |= ordinary[1].tokens.len() > 180;
                     assert_same(&replies(&mut model, CudaGraph::Rehearsed, temperature), &ordinary);
                 }
             }
         });
     }
+    assert!(grew, "no reply was long enough for the cache to grow under it");
 }
 
 #[test]
@@ -59,7 +61,7 @@ fn rows_that_wait_leave_and_are_fed_again_find_their_place() {
         // Rows end at different tokens, so some wait.
         said.extend(session.reply(&mut streams, &sampling, 40, &["e".to_string()]).unwrap());
         session.select(&[2, 0]);
-        let mut streams: Vec<_> = [2, 0].map(|row| streams[row].clone()).into();
+        let mut streams: Vec<_> = [2usize, 0].map(|row| streams[row].clone()).into();
         session.feed(0, &[9, 8, 7]);
         session.feed(1, &[1]);
         said.extend(session.reply(&mut streams, &sampling, 200, &[]).unwrap());

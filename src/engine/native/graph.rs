@@ -39,7 +39,7 @@ impl Graph {
         let functions = functions()?;
         // What libtorch sets up with the first call of an operation cannot be recorded, hence the run before.
         let recording = Recording::new(functions, index)?;
-        refusal::attempt(|| Ok(drop(work())))?;
+        let _ = refusal::attempt(|| Ok(work()))?;
         recording.begin()?;
         let output = refusal::attempt(|| Ok(work()))?;
         recording.end()?;
