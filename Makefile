@@ -92,8 +92,9 @@ WITH_CUDA ?= $(shell PATH=$$PATH:/sbin ldconfig -p 2>/dev/null | grep -o -m 1 'l
 PLATFORMS := manylinux2014_x86_64 $(foreach glibc,$(shell seq 17 28),manylinux_2_$(glibc)_x86_64)
 PIP_INSTALL := $(PYTHON) -m pip install --no-deps --no-compile --only-binary=:all: --implementation cp \
   --python-version 3.12 $(PLATFORMS:%=--platform %)
-# libtorch_cpu.so needs the CUDA runtime and CUPTI even where there is no GPU.
-WHEELS := torch==2.11.0 'nvidia-cuda-runtime==13.0.*' 'nvidia-cuda-cupti==13.0.*'
+# libtorch_cpu.so needs the CUDA runtime and CUPTI even where there is no GPU; the headers of the runtime and of crt (130 kB)
+# make CUDA graphs.
+WHEELS := torch==2.11.0 'nvidia-cuda-runtime==13.0.*' 'nvidia-cuda-cupti==13.0.*' 'nvidia-cuda-crt==13.0.*'
 # libtorch_cuda.so needs these beside them: the versions that torch 2.11.0 and its cuda-toolkit 13.0.2 ask for.
 CUDA_WHEELS := 'nvidia-cublas==13.1.0.3.*' 'nvidia-cuda-nvrtc==13.0.88.*' 'nvidia-cufft==12.0.0.61.*' \
   'nvidia-cufile==1.15.1.6.*' 'nvidia-curand==10.4.0.35.*' 'nvidia-cusolver==12.0.4.66.*' \

@@ -16,6 +16,7 @@ return {
     device = "auto", -- auto (CUDA where there is one), cpu, cuda or cuda:N
     kernels = "auto", -- what computes on the CPU: auto, onednn, mkl (for float32 products) or libtorch
     use_flash_attention = "auto", -- auto (where there is a kernel for it), true (an error where not) or false
+    use_cuda_graph = "auto", -- decode by CUDA graph: auto (longer replies on a GPU), true (an error on a CPU) or false
     create = {
       vocab_size = 512, -- size of the byte-level BPE vocabulary, trained on the environments' text
       hidden_size = 96, -- width of the residual stream

@@ -10,6 +10,7 @@ fn main() {
     println!("cargo:rustc-env=AFFINE_LIBTORCH_LIB={}", lib.display());
     println!("cargo:rustc-env=AFFINE_GIT_REVISION={}", git_revision());
     compile_native(&lib);
+    compile_cuda(&lib);
     println!("cargo:rerun-if-changed=lua-stdlib");
     println!("cargo:rerun-if-changed=config.lua");
 }
@@ -33,6 +34,34 @@ fn compile_native(lib: &Path) {
         .files(&sources)
         .compile("affine_native");
     println!("cargo:rerun-if-changed=src/engine/native");
+}
+
+/// The C++ of `engine/native/cuda` as a shared object that the binary carries, linked with nothing: libtorch's CUDA half
+/// is opened before it. An empty file where CUDA's headers are not beside libtorch, as its wheels lay them out.
+fn compile_cuda(lib: &Path) {
+    let object = Path::new(&std::env::var("OUT_DIR").expect("cargo names it")).join("libaffine_cuda.so");
+    let (torch, cuda) = (lib.join("../include"), lib.join("../../nvidia/cu13/include"));
+    if cuda.exists() {
+        println!("cargo:rerun-if-changed={}", cuda.display());
+    }
+    // Of the two wheels that have them.
+    let headers = ["cuda_runtime_api.h", "crt/host_config.h"];
+    let compiled = headers.iter().all(|header| cuda.join(header).exists()) && {
+        let compiler = cc::Build::new()
+            .cpp(true)
+            .std("c++17")
+            .opt_level(2)
+            .warnings(false)
+            .pic(true)
+            .includes([torch.clone(), torch.join("torch/csrc/api/include"), cuda])
+            .get_compiler();
+        let arguments = ["-shared", "-s", "src/engine/native/cuda/graph.cpp", "-o"];
+        compiler.to_command().args(arguments).arg(&object).status().is_ok_and(|status| status.success())
+    };
+    if !compiled {
+        println!("cargo:warning=without CUDA graphs: CUDA's headers are not beside libtorch, or do not compile");
+        std::fs::write(&object, []).expect("OUT_DIR can be written to");
+    }
 }
 
 /// The folder that holds libtorch_cpu.so itself. torch-sys may have been given a folder of links; the wheel's

@@ -4,6 +4,7 @@
 //! than 1.5 times what libtorch's own bfloat16 operations are, or a bfloat16 step of the largest number (two steps for
 //! attention, whose scores are rounded).
 
+use affine::engine::model::attention::grouped;
 use affine::engine::native::kernels::{self, Kernels};
 use affine::engine::native::{attention, blocks, linear, logprob};
 use tch::{Device, Kind, Tensor};
@@ -253,4 +254,28 @@ fn a_packed_weight_computes_what_the_weight_does_until_that_is_written_to() {
     assert!(packed.is_of(&weight));
     let _ = weight.shallow_clone().fill_(0.0);
     assert!(!packed.is_of(&weight));
+}
+
+#[test]
+fn attention_of_grouped_heads_is_libtorchs_with_a_mask() {
+    let (rows, size, length) = (3, 16, 40);
+    let positions = Tensor::from_slice(&[0i64, 17, 39]).view([rows, 1, 1, 1]);
+    let mask = Tensor::arange(length, (Kind::Int64, CPU)).le_tensor(&positions);
+    let plain =
+        |t: &[Tensor]| Tensor::scaled_dot_product_attention(&t[0], &t[1], &t[2], Some(&mask), 0.0, false, None, true);
+    for (heads, keys) in [(2, 2), (6, 2), (4, 1)] {
+        // As the projections and a cache with more room lay them out.
+        let held = |seed| random(&[rows, keys, 64, size], seed);
+        let inputs = [random(&[rows, 1, heads, size], 21), held(22), held(23)];
+        let laid_out = |t: &[Tensor]| [t[0].transpose(1, 2), t[1].narrow(2, 0, length), t[2].narrow(2, 0, length)];
+        agree(
+            &format!("{heads} heads over {keys}"),
+            &inputs,
+            &|t| {
+                let [q, k, v] = laid_out(t);
+                grouped(&q, &k, &v, &mask)
+            },
+            &|t| plain(&laid_out(t)),
+        );
+    }
 }

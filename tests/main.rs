@@ -24,6 +24,8 @@ mod cli;
 mod commands;
 /// `affine data show`.
 mod data_command;
+/// The decode step that a GPU captures.
+mod decode_step;
 /// What may change memory and speed and must not change a training step.
 mod depth;
 /// `affine doctor`.

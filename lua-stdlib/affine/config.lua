@@ -20,7 +20,7 @@ config.by_environment = {
 }
 local LIST = { ["data.files"] = true }
 local NAME_OR_LIST = { ["training.target_modules"] = true }
-local AUTO_OR_BOOLEAN = { ["model.use_flash_attention"] = true }
+local AUTO_OR_BOOLEAN = { ["model.use_flash_attention"] = true, ["model.use_cuda_graph"] = true }
 local MAY_BE_NEGATIVE = { ["training.max_steps"] = true }
 
 local function fail(text, ...)

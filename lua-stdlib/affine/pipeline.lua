@@ -19,7 +19,7 @@ local track = require("affine.track")
 local pipeline = {}
 
 local ADAPTER = "lora_r lora_alpha lora_dropout target_modules use_rslora"
-local LOAD = "torch_dtype device use_flash_attention"
+local LOAD = "torch_dtype device use_flash_attention use_cuda_graph"
 local QUANTIZE = { none = true, int8 = true, nf4 = true }
 local SFT = [[
   num_epochs batch_size gradient_accumulation_steps learning_rate lr_scheduler_type warmup_ratio min_lr_ratio

@@ -2,15 +2,16 @@
 -- of random weights for all that speed knows (scripts/bench/make_model.py --preset 4b). Prints one JSON object per
 -- measurement: tokens per second, seconds, and the most memory that tensors held.
 local affine = require("affine")
+local fs = require("affine.fs")
 local json = require("affine.json")
 local model = require("affine.model")
+local path = require("affine.path")
 local random = require("affine.random")
 local time = require("affine.time")
 
 local source = arg[1] or error("which model? affine bench.lua MODEL [DEVICE]", 0)
 local device = arg[2] or "cuda"
-local m = model.load(source, { device = device, dtype = "bfloat16" })
-local vocabulary = math.min(m:info().config.vocab_size, 8000)
+local vocabulary = math.min(json.decode(fs.read(path.join(source, "config.json"))).vocab_size, 8000)
 local stream = random.new(1, "gpu-bench")
 
 local function median(list)
@@ -31,27 +32,36 @@ local function peak()
   return gpu and gpu.peak_bytes or nil
 end
 
--- Decoding, before an adapter is there: the time of many tokens less that of one.
-for _, rows in ipairs { 1, 32, 128 } do
-  local prompts = {}
-  for row = 1, rows do
-    prompts[row] = ids(128)
+-- The time of many tokens less that of one, with and without a CUDA graph; a CPU has none.
+local function decoding(loaded, graph)
+  for _, rows in ipairs { 1, 32, 128 } do
+    local prompts = {}
+    for row = 1, rows do
+      prompts[row] = ids(128)
+    end
+    local function seconds(count)
+      local begun = time.clock()
+      loaded:generate(prompts, { max_new_tokens = count, temperature = 1, batch_size = rows })
+      return time.clock() - begun
+    end
+    -- The capture itself is left out, too: it falls on the first step after the prompt.
+    seconds(4)
+    local steps = {}
+    for round = 1, 5 do
+      steps[round] = (seconds(34) - seconds(2)) / 32
+    end
+    local step = median(steps)
+    print(json.encode {
+      decode_batch = rows,
+      cuda_graph = graph,
+      step_ms = 1e3 * step,
+      tokens_per_second = rows / step,
+      peak_bytes = peak(),
+    })
   end
-  local function seconds(count)
-    local begun = time.clock()
-    m:generate(prompts, { max_new_tokens = count, temperature = 1, batch_size = rows })
-    return time.clock() - begun
-  end
-  seconds(4)
-  local steps = {}
-  for round = 1, 5 do
-    steps[round] = (seconds(33) - seconds(1)) / 32
-  end
-  local step = median(steps)
-  print(json.encode {
-    decode_batch = rows,
-    step_ms = 1e3 * step,
-    tokens_per_second = rows / step,
-    peak_bytes = peak(),
-  })
+end
+
+for _, graph in ipairs(device == "cpu" and { false } or { false, true }) do
+  local m <close> = model.load(source, { device = device, dtype = "bfloat16", use_cuda_graph = graph })
+  decoding(m, graph)
 end

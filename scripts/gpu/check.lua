@@ -83,6 +83,39 @@ for _, name in ipairs { "tiny", "odd" } do
   near(name .. ": a row's log-probs do not depend on the batch", alone[1].logprobs, sampled[1].logprobs, 1e-3)
 end
 
+-- Decoding as a CUDA graph ------------------------------------------------------------------------------------------
+
+-- Long enough for the cache to grow, in rows of unequal length. A CPU has no graphs, so there both are the ordinary step.
+for _, name in ipairs { "tiny", "odd" } do
+  local source = path.join(models, "model-" .. name)
+  local prompts = { ids(5), ids(90), ids(31) }
+  for _, dtype in ipairs { "float32", "bfloat16" } do
+    local function generate(graph)
+      local m <close> = model.load(source, { device = device, dtype = dtype, use_cuda_graph = graph })
+      return m:generate(prompts, { max_new_tokens = 80, temperature = 0 })
+    end
+    local plain = generate(false)
+    local graph = generate(device ~= "cpu" and true or "auto")
+    for row, wanted in ipairs(plain) do
+      local label = ("%s: row %d by CUDA graph in %s"):format(name, row, dtype)
+      -- In bfloat16 rounding may choose between two tokens that are as likely; what was said until then counts.
+      local same = 0
+      while same < #wanted.tokens and wanted.tokens[same + 1] == graph[row].tokens[same + 1] do
+        same = same + 1
+      end
+      if dtype == "float32" then
+        check(label .. ": the same tokens", same == #wanted.tokens and same == #graph[row].tokens)
+      end
+      near(
+        label .. ": log-probs",
+        table.move(wanted.logprobs, 1, same, 1, {}),
+        table.move(graph[row].logprobs, 1, same, 1, {}),
+        dtype == "float32" and 1e-4 or 3e-2
+      )
+    end
+  end
+end
+
 -- Training ----------------------------------------------------------------------------------------------------------
 
 local source = path.join(models, "model-tiny")

@@ -15,6 +15,7 @@ local model = {}
 ---@field quantize? "int8"|"nf4" Store the projections in few bits, frozen; embeddings, norms and head keep the dtype. Train an adapter on top.
 ---@field double_quantize? boolean With "nf4": quantise the scales too.
 ---@field use_flash_attention? "auto"|boolean true: an error where device, dtype and head size have no flash kernel; false: matrix products and a softmax; `auto`, the default: the fastest that there is. The numbers agree but for rounding.
+---@field use_cuda_graph? "auto"|boolean Whether decoding on a GPU is captured as a CUDA graph, one launch a step: `auto`, the default: after the first steps of a reply; true: from the first step, and an error on a CPU; false: never. The numbers agree but for rounding.
 
 --- Loads a Hugging Face folder: config.json, safetensors (one file, or shards with an index), tokenizer.json.
 ---@param path string

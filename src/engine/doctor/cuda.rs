@@ -4,6 +4,7 @@ use libloading::os::unix::{Library, Symbol};
 
 use super::Finding;
 use crate::engine::machine::gibibytes;
+use crate::engine::native::graph;
 
 const SUBJECT: &str = "CUDA";
 
@@ -32,7 +33,8 @@ fn usable(driver: &Driver) -> Finding {
     let gpus = format!("{}; driver for CUDA {}", gpus.join(", "), driver.version);
     if tch::Cuda::is_available() {
         let seen = tch::Cuda::device_count();
-        return Finding::ok(SUBJECT, format!("{seen} usable: {gpus}"));
+        let graphs = if graph::is_built() { "" } else { "; no CUDA graphs, affine was built without CUDA's headers" };
+        return Finding::ok(SUBJECT, format!("{seen} usable: {gpus}{graphs}"));
     }
     if driver.version.split('.').next().and_then(|major| major.parse::<u32>().ok()).is_some_and(|major| major < 13) {
         let advice = "libtorch 2.11.0's wheel wants a driver for CUDA 13 (580 or newer); training runs on the CPU";

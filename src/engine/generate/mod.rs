@@ -1,5 +1,6 @@
 //! Generation: prompts in, replies out, with the log-prob of every sampled token.
 
+mod decode;
 pub mod sampler;
 pub mod session;
 

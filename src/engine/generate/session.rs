@@ -3,6 +3,7 @@
 use rand_chacha::ChaCha8Rng;
 use tch::Tensor;
 
+use super::decode::Decoder;
 use super::sampler::Sampling;
 use crate::engine::model::Model;
 use crate::engine::model::cache::Cache;
@@ -50,6 +51,8 @@ impl Reply {
 /// Rows in progress. Feed each row its tokens, take a reply of all rows, feed again.
 pub struct Session<'m> {
     model: &'m Model,
+    /// Dropped before the cache, which a graph of it reads.
+    decoder: Decoder<'m>,
     cache: Cache,
     rows: Vec<Row>,
     /// Whether a single token per row was read: the weights are packed for that.
@@ -68,6 +71,7 @@ impl<'m> Session<'m> {
     pub fn new(model: &'m Model, rows: usize) -> Self {
         Session {
             model,
+            decoder: Decoder::new(model),
             cache: model.net.empty_cache(rows as i64, 64),
             rows: vec![Row::default(); rows],
             decoding: false,
@@ -155,18 +159,18 @@ impl<'m> Session<'m> {
             length = length.max((start + width as i64).min(last_position + 1));
             ids.extend(unread.iter().copied().chain(std::iter::repeat(0)).take(width));
         }
+        if width == 1 {
+            if !self.decoding {
+                // A reply of many tokens is worth the packing.
+                net.pack();
+                self.decoding = true;
+            }
+            return self.decoder.step(&ids, &positions, length, &mut self.cache);
+        }
         let shape = [self.rows.len() as i64, width as i64];
         let on_device = |values: &[i64]| Tensor::from_slice(values).to_device(net.device());
         let (ids, positions) = (on_device(&ids).view(shape), on_device(&positions).view(shape));
-        if width == 1 && !self.decoding {
-            // A reply of many tokens is worth the packing.
-            net.pack();
-            self.decoding = true;
-        }
         let hidden = net.hidden_cached(&ids, &positions, length, &mut self.cache);
-        if width == 1 {
-            return net.next_logits(&hidden);
-        }
         net.logits(&hidden.flatten(0, 1).index_select(0, &on_device(&last)))
     }
 }

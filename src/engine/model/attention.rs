@@ -2,9 +2,10 @@
 //!
 //! Left to itself libtorch takes the fastest that the device, dtype and shape allow: a flash kernel, which never holds the
 //! matrix of scores, on the CPU and on GPUs from compute capability 8.0 on in bfloat16 and float16. Attention with a mask,
-//! which only the decode loop's cache needs, has a flash kernel on the CPU alone.
+//! which only the decode loop's cache needs, has a flash kernel on the CPU alone; from one new token per row [`grouped`]
+//! computes it everywhere else.
 
-use tch::Tensor;
+use tch::{Device, Kind, Tensor};
 
 use crate::engine::native::{self, kernels};
 use crate::engine::{Error, Result, device};
@@ -70,7 +71,10 @@ impl Kernel {
 
     /// `mask` is true where a query may attend to a key, or what is added to the scores.
     pub fn masked(self, q: &Tensor, k: &Tensor, v: &Tensor, mask: &Tensor) -> Tensor {
-        self.attend(q, k, v, Some(mask), false)
+        match self {
+            Kernel::Chosen if q.size()[2] == 1 && mask.kind() == Kind::Bool => grouped(q, k, v, mask),
+            _ => self.attend(q, k, v, Some(mask), false),
+        }
     }
 
     fn attend(self, q: &Tensor, k: &Tensor, v: &Tensor, mask: Option<&Tensor>, causal: bool) -> Tensor {
@@ -80,6 +84,36 @@ impl Kernel {
                 Tensor::internal_scaled_dot_product_attention_math(q, k, v, mask, 0.0, causal, None, None, true).0
             }
         }
+    }
+}
+
+/// Attention from one new token per row, `q`: `[B, H, 1, D]`, to those of `k` and `v`, `[B, K, L, D]`, for which `mask`,
+/// `[B, 1, 1, L]`, is true. The query heads that share a key head are multiplied with it together, so keys and values are
+/// read once; libtorch's own way on a GPU repeats them for every query head first.
+pub fn grouped(q: &Tensor, k: &Tensor, v: &Tensor, mask: &Tensor) -> Tensor {
+    let (kind, (queries, size)) = (q.kind(), (q.size()[1], q.size()[3]));
+    let (rows, keys, length) = (k.size()[0], k.size()[1], k.size()[2]);
+    let q = q.reshape([rows * keys, queries / keys, size]);
+    let [k, v] = [k, v].map(|held| held.reshape([rows * keys, length, size]));
+    let scores = wide_product(&q, &k.transpose(1, 2)) / (size as f64).sqrt();
+    let unseen = mask.logical_not();
+    let scores = scores.view([rows, keys, queries / keys, length]).masked_fill(&unseen, f64::NEG_INFINITY);
+    let shares = scores.softmax(-1, None).to_kind(kind).view([rows * keys, queries / keys, length]);
+    shares.bmm(&v).view([rows, queries, 1, size])
+}
+
+/// A batch of products, not rounded to bfloat16 or float16: softmax would make much of that.
+fn wide_product(a: &Tensor, b: &Tensor) -> Tensor {
+    let wide = |tensor: &Tensor| match tensor.kind() {
+        Kind::Double => tensor.shallow_clone(),
+        _ => tensor.to_kind(Kind::Float),
+    };
+    match (a.device(), a.kind()) {
+        // Widens what it multiplies nowhere but in registers; a libtorch that cannot is no reason to stop.
+        (Device::Cuda(_), Kind::BFloat16 | Kind::Half) => {
+            a.f_bmm_dtype(b, Kind::Float).unwrap_or_else(|_| wide(a).bmm(&wide(b)))
+        }
+        _ => wide(a).bmm(&wide(b)),
     }
 }
 

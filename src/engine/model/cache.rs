@@ -11,27 +11,45 @@ use crate::engine::native::attention;
 pub struct Cache {
     layers: Vec<(Tensor, Tensor)>,
     capacity: i64,
+    /// How often the tensors gave way to others.
+    moves: u64,
 }
+
+/// Room is made in multiples of so many positions.
+const BLOCK: i64 = 256;
 
 impl Cache {
     /// Room for `capacity` positions of `rows` rows in each of `layers` layers.
     pub fn new(layers: i64, rows: i64, heads: i64, head_dim: i64, capacity: i64, kind: Kind, device: Device) -> Self {
         let empty = || Tensor::zeros([rows, heads, capacity, head_dim], (kind, device));
-        Cache { layers: (0..layers).map(|_| (empty(), empty())).collect(), capacity }
+        Cache { layers: (0..layers).map(|_| (empty(), empty())).collect(), capacity, moves: 0 }
     }
 
-    /// Makes room for positions below `needed`, at least doubling so that a growing row copies rarely.
+    /// Positions that there is room for.
+    pub fn capacity(&self) -> i64 {
+        self.capacity
+    }
+
+    /// Another number after the tensors gave way to others: what was recorded on the old ones is void.
+    pub fn moves(&self) -> u64 {
+        self.moves
+    }
+
+    /// Makes room for positions below `needed`, and for a quarter more. A step that is captured as a CUDA graph reads all
+    /// the room, so that much is the most that it reads in vain (and a block); a growing row makes every tensor move, and a
+    /// graph be captured anew, once in at least a block of tokens.
     pub fn reserve(&mut self, needed: i64) {
         if needed <= self.capacity {
             return;
         }
-        let capacity = needed.max(self.capacity * 2);
+        let capacity = (needed + needed / 4 + BLOCK - 1) / BLOCK * BLOCK;
         for (keys, values) in &mut self.layers {
             for tensor in [keys, values] {
                 *tensor = tensor.constant_pad_nd([0, 0, 0, capacity - self.capacity]);
             }
         }
         self.capacity = capacity;
+        self.moves += 1;
     }
 
     /// Keeps the named rows, in that order.
@@ -40,6 +58,7 @@ impl Cache {
             *keys = keys.index_select(0, rows);
             *values = values.index_select(0, rows);
         }
+        self.moves += 1;
     }
 
     /// As [`Cache::extend`] and the attention of `q`, `[B, query heads, 1, head_dim]`, for one new token per row.

@@ -4,6 +4,7 @@ pub mod adapters;
 pub mod attention;
 pub mod cache;
 pub mod config;
+pub mod cuda_graph;
 pub mod head;
 pub mod linear;
 pub mod lora;
@@ -22,6 +23,7 @@ use super::text::Tokenizer;
 use super::{Error, Result, file, machine, random};
 use adapters::Adapters;
 pub use config::{ModelConfig, ModelShape};
+pub use cuda_graph::CudaGraph;
 use linear::Weight;
 pub use lora::{LoraConfig, LoraOptions};
 pub use quant::{Quantization, Scheme};
@@ -32,6 +34,7 @@ pub use weights::SaveOptions;
 pub struct Model {
     pub net: Qwen3,
     pub tokenizer: Option<Rc<Tokenizer>>,
+    pub cuda_graph: CudaGraph,
     adapters: Adapters,
     quantization: Option<Quantization>,
     /// The folder or Hub id it came from: what a saved adapter names as its base.
@@ -120,7 +123,8 @@ impl Model {
             Some(tokenizer) => end_ids(tokenizer),
             None => net.config.eos_ids(),
         };
-        Ok(Model { net, tokenizer, adapters: Adapters::default(), quantization: None, source, eos_ids })
+        let (cuda_graph, adapters) = (CudaGraph::default(), Adapters::default());
+        Ok(Model { net, tokenizer, cuda_graph, adapters, quantization: None, source, eos_ids })
     }
 
     /// The token ids that end a reply.

@@ -1,4 +1,4 @@
-// How Rust calls: a new tensor, or null and a text where libtorch refuses.
+// How Rust calls: a new tensor or a success, or null or false and a text where libtorch refuses.
 
 #pragma once
 
@@ -9,15 +9,23 @@
 namespace affine {
 
 template <typename Work>
-at::Tensor *guarded(char **refusal, const Work &work) {
+bool attempted(char **refusal, const Work &work) {
   try {
-    return new at::Tensor(work());
+    work();
+    return true;
   } catch (const c10::Error &error) {
     *refusal = strdup(error.what_without_backtrace());
   } catch (const std::exception &error) {
     *refusal = strdup(error.what());
   }
-  return nullptr;
+  return false;
+}
+
+template <typename Work>
+at::Tensor *guarded(char **refusal, const Work &work) {
+  at::Tensor *made = nullptr;
+  attempted(refusal, [&] { made = new at::Tensor(work()); });
+  return made;
 }
 
 }  // namespace affine

@@ -4,6 +4,7 @@
 pub mod attention;
 pub mod blocks;
 mod call;
+pub mod graph;
 pub mod kernels;
 pub mod linear;
 pub mod logprob;

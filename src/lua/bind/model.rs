@@ -10,7 +10,7 @@ use tch::Kind;
 
 use super::tokenizer::{TokenizerHandle, messages};
 use crate::engine::generate::{GenerateOptions, Generation, generate};
-use crate::engine::model::{LoraOptions, Model, ModelShape, Quantization, SaveOptions, Scheme, lora};
+use crate::engine::model::{CudaGraph, LoraOptions, Model, ModelShape, Quantization, SaveOptions, Scheme, lora};
 use crate::engine::native::kernels::{self, Kernels};
 use crate::engine::text::Conversation;
 use crate::engine::{Error, Result, device, hub, plan};
@@ -101,7 +101,8 @@ struct LoadOptions {
     device: String,
     quantize: Option<Scheme>,
     double_quantize: bool,
-    use_flash_attention: FlashAttention,
+    use_flash_attention: AutoOr,
+    use_cuda_graph: AutoOr,
 }
 
 impl Default for LoadOptions {
@@ -112,16 +113,17 @@ impl Default for LoadOptions {
             device: "auto".to_string(),
             quantize: None,
             double_quantize: false,
-            use_flash_attention: FlashAttention::WhereThereIsOne(Auto::Auto),
+            use_flash_attention: AutoOr::Auto(Auto::Auto),
+            use_cuda_graph: AutoOr::Auto(Auto::Auto),
         }
     }
 }
 
-/// Whether attention must, may or must not be computed by a flash kernel.
+/// Whether something faster must, may or must not be used.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(untagged, expecting = "expected \"auto\", true or false")]
-enum FlashAttention {
-    WhereThereIsOne(Auto),
+enum AutoOr {
+    Auto(Auto),
     Asked(bool),
 }
 
@@ -132,11 +134,11 @@ enum Auto {
     Auto,
 }
 
-impl FlashAttention {
+impl AutoOr {
     fn asked(self) -> Option<bool> {
         match self {
-            FlashAttention::Asked(asked) => Some(asked),
-            FlashAttention::WhereThereIsOne(Auto::Auto) => None,
+            AutoOr::Asked(asked) => Some(asked),
+            AutoOr::Auto(Auto::Auto) => None,
         }
     }
 }
@@ -180,6 +182,7 @@ fn load(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
             false => Model::load_quantized(hub::folder(&path)?, kind, device, quantization)?,
         };
         model.net.use_flash_attention(options.use_flash_attention.asked())?;
+        model.cuda_graph = CudaGraph::choose(options.use_cuda_graph.asked(), model.net.device())?;
         Ok(model)
     })?;
     ModelHandle::in_lua(lua, loaded)
