@@ -74,7 +74,8 @@ local function wait_behind(job, step)
   end
 end
 
---- Each trains by the settings and says on what.
+--- Each trains by the settings and says how, of which model (%s) and on what.
+---@type table<string, fun(settings: table, job: affine.internal.VerifyJob, m: affine.model.Model): string>
 local stages = {}
 
 function stages.sft(settings, job, m)
@@ -104,7 +105,7 @@ function verify.run(text, ...)
   ---@type affine.internal.VerifyJob
   local job = json.decode(text)
   local settings = config.load { [0] = "affine verify resume", ... }
-  local path = job.model or settings.model.base_model_path
+  local path = job.model or settings.model.base_model_path ---@type string
   if path == "" then
     path = small_model(settings, job.folder)
   end
