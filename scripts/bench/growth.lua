@@ -181,13 +181,6 @@ local function work(r)
   })
 end
 
---- Runs the i-th row of a table in a process of its own.
-local function apart(name, i)
-  local own = fs.read("/proc/self/stat"):match("^%d+")
-  local pipe <close> = io.popen(("exec /proc/%s/exe '%s' --row %s %d"):format(own, arg[0], name, i))
-  return json.decode((pipe:read("a"):match("([^\n]+)\n*$")))
-end
-
 local function times(now, before)
   return before and ("%.2f"):format(now / before) or ""
 end
@@ -202,7 +195,7 @@ local function show(t)
   print("|" .. ("---|"):rep(#columns))
   local last, last_row
   for i, r in ipairs(t.rows) do
-    local got = apart(t.name, i)
+    local got = measure.apart(("--row %s %d"):format(t.name, i))
     local cells = {
       r.label or ("%.2f M"):format(got.parameters / 1e6),
       ("%.4f"):format(got.cpu),

@@ -44,7 +44,7 @@ local function decoding(m, rows)
   return (seconds(TOKENS + 1) - seconds(1)) / TOKENS
 end
 
---- CPU seconds of a training step, and the loss after all of them.
+--- CPU seconds of a training step.
 local function training(m)
   m:add_lora { lora_r = 8, lora_alpha = 16 }
   local text = m:tokenizer():decode(ids(256))
@@ -90,19 +90,13 @@ local function work(folder, format)
   print(json.encode(result))
 end
 
-local function apart(folder, i)
-  local own = fs.read("/proc/self/stat"):match("^%d+")
-  local pipe <close> = io.popen(("exec /proc/%s/exe '%s' '%s' --row %d"):format(own, arg[0], folder, i))
-  return json.decode((pipe:read("a"):match("([^\n]+)\n*$")))
-end
-
 --- The medians of all formats; they take turns.
 local function measured(folder, rounds)
   local all = {}
   for _ = 1, rounds do
     for i in ipairs(FORMATS) do
       all[i] = all[i] or {}
-      for key, number in pairs(apart(folder, i)) do
+      for key, number in pairs(measure.apart(("'%s' --row %d"):format(folder, i))) do
         all[i][key] = all[i][key] or {}
         table.insert(all[i][key], number)
       end
