@@ -1,15 +1,17 @@
 //! AgentGym over HTTP: our server against recorded exchanges of the originals, our client against servers good and bad.
 
-use std::net::TcpListener;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use affine::engine::Result;
-use affine::engine::env::agentgym::server::Server;
+use affine::engine::env::agentgym::ApiKey;
+use affine::engine::env::agentgym::server::{Server, ServerOptions};
 use affine::engine::env::textcraft::{TextCraft, TextCraftOptions};
-use affine::engine::env::{Description, Environment, Step};
+use affine::engine::env::{Description, Environment, Parsed, Step};
 use affine::engine::text::Message;
 use reqwest::Method;
 use reqwest::blocking::Client;
@@ -30,11 +32,19 @@ impl Running {
     }
 
     pub fn at(listener: TcpListener, make: impl FnMut() -> Result<Box<dyn Environment>> + Send + 'static) -> Self {
+        Self::with(listener, ServerOptions::default(), make)
+    }
+
+    pub fn with(
+        listener: TcpListener,
+        options: ServerOptions,
+        make: impl FnMut() -> Result<Box<dyn Environment>> + Send + 'static,
+    ) -> Self {
         let base = format!("http://{}", listener.local_addr().unwrap());
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
         let thread = std::thread::spawn(move || {
-            let mut server = Server::open(listener, make).unwrap();
+            let mut server = Server::open(listener, options, make).unwrap();
             while !stopped.load(Ordering::SeqCst) {
                 server.attend(Duration::from_millis(20)).unwrap();
             }
@@ -333,4 +343,168 @@ fn any_other_environment_is_served_in_the_same_style() {
     assert_eq!(beyond, json!({ "error": "environment 0 has the tasks from 0 to 6, not 7" }));
     assert_eq!(ask(&server, "POST", "/close", json!({ "id": 0 })).1, json!(true));
     assert_eq!(ask(&server, "POST", "/close", json!({ "id": 0 })).1, json!(false));
+}
+
+/// An environment that reads actions out of replies, and says what it was told.
+#[derive(Clone)]
+struct Careful {
+    said: u32,
+}
+
+impl Environment for Careful {
+    fn describe(&self) -> Description {
+        Description {
+            name: "careful".to_string(),
+            num_tasks: Some(9),
+            score_range: (-1.0, 3.0),
+            success_threshold: 2.5,
+            max_turns: 4,
+        }
+    }
+
+    fn reset(&mut self, task_id: u64) -> Result<String> {
+        self.said = 0;
+        Ok(format!("Task {task_id}."))
+    }
+
+    fn messages(&self) -> Result<Vec<Message>> {
+        Ok(vec![Message::new("system", "Take care."), Message::user("Go.")])
+    }
+
+    fn parse(&self, reply: &str) -> Result<Parsed> {
+        Ok(match reply.strip_prefix("Do: ") {
+            Some(action) => Parsed::Action(action.to_string()),
+            None => Parsed::Complaint("Say `Do: ` first.".to_string()),
+        })
+    }
+
+    fn step(&mut self, action: &str) -> Result<Step> {
+        self.said += 1;
+        let info = json!({ "heard": action }).as_object().cloned().unwrap();
+        let (score, done) = (f64::from(self.said), self.said == 3);
+        Ok(Step { observation: format!("{action}!"), reward: 0.5, done, score: Some(score), truncated: done, info })
+    }
+
+    fn fresh(&self) -> Result<Box<dyn Environment>> {
+        Ok(Box::new(self.clone()))
+    }
+}
+
+pub fn careful() -> Result<Box<dyn Environment>> {
+    Careful { said: 0 }.fresh()
+}
+
+#[test]
+fn another_environment_reads_its_action_out_of_the_reply_and_one_of_agentgyms_is_sent_it() {
+    let server = Running::start(careful);
+    ask(&server, "POST", "/create", Value::Null);
+    assert_eq!(ask(&server, "GET", "/messages?id=0", Value::Null).1, json!({ "error": "no episode has begun" }));
+    ask(&server, "POST", "/reset", json!({ "id": 0, "data_idx": 2 }));
+    let step = |reply: &str| ask(&server, "POST", "/step", json!({ "id": 0, "action": reply })).1;
+    let complaint =
+        |score: i64| json!({ "observation": "Say `Do: ` first.", "reward": 0, "score": score, "done": false });
+    assert_eq!(step("jump"), complaint(0));
+    let jumped =
+        json!({ "observation": "jump!", "reward": 0.5, "score": 1, "done": false, "info": { "heard": "jump" } });
+    assert_eq!(step("Do: jump"), jumped);
+    assert_eq!(step("jump"), complaint(1));
+
+    let server = textcraft_with_task();
+    let reply = json!({ "id": 0, "action": "Action:\ninventory" });
+    assert_eq!(ask(&server, "POST", "/step", reply).1["observation"], "Could not execute Action:\ninventory");
+}
+
+fn textcraft_with_task() -> Running {
+    let server = Running::start(textcraft);
+    ask(&server, "POST", "/create", json!({}));
+    server
+}
+
+fn serving(options: ServerOptions) -> Running {
+    Running::with(TcpListener::bind("127.0.0.1:0").unwrap(), options, careful)
+}
+
+#[test]
+fn a_server_with_a_key_answers_nobody_without_it_on_any_route() {
+    let server = serving(ServerOptions { api_key: Some(ApiKey::new("se-cret")), ..ServerOptions::default() });
+    let ask = |method: &str, path: &str, header: Option<&str>| {
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        let mut request = Client::new().request(method, format!("{}{path}", server.base)).json(&json!({ "id": 0 }));
+        if let Some(header) = header {
+            request = request.header("authorization", header);
+        }
+        let reply = request.send().unwrap();
+        let asks = reply.headers().get("www-authenticate").is_some();
+        (reply.status().as_u16(), asks, reply.text().unwrap())
+    };
+    let routes = ["/description", "/messages?id=0", "/observation?id=0", "/detail?id=0", "/", "/no/such"];
+    for (method, path) in routes.map(|path| ("GET", path)).into_iter().chain([("POST", "/create"), ("POST", "/step")]) {
+        for header in [None, Some("Bearer se-cre"), Some("Bearer"), Some("Basic se-cret")] {
+            let (status, asks, text) = ask(method, path, header);
+            assert!(status == 401 && asks, "{method} {path} {header:?}: {status} {text}");
+        }
+    }
+    assert_eq!(ask("POST", "/create", Some("Bearer se-cret")).2, r#"{"id":0}"#);
+}
+
+#[test]
+fn there_are_no_more_environments_than_allowed_and_a_closed_one_makes_room() {
+    let options = || ServerOptions { max_instances: 2, ..ServerOptions::default() };
+    let refusal =
+        "2 environments are open on this server, and no more are allowed (--max-instances): close one that is done";
+    let server = serving(options());
+    let create = || ask(&server, "POST", "/create", Value::Null);
+    create();
+    create();
+    assert_eq!(create(), (200, json!({ "error": refusal })));
+    assert_eq!(ask(&server, "POST", "/close", json!({ "id": 0 })).1, json!(true));
+    assert_eq!(create().1, json!({ "id": 2 }));
+
+    // Its original wraps no errors, and has none of this kind.
+    let shop = Scripted::maker("webshop", "WebShop", json!({}), |_| 0.0);
+    let server = Running::with(TcpListener::bind("127.0.0.1:0").unwrap(), options(), shop);
+    let create = || ask(&server, "POST", "/create", Value::Null).1;
+    assert!(create().is_i64() && create().is_i64());
+    assert_eq!(create(), json!({ "error": refusal }));
+}
+
+#[test]
+fn a_request_that_is_too_large_is_refused() {
+    let server = Running::start(careful);
+    let body = json!({ "id": 0, "action": "x".repeat(2 << 20) });
+    // The server may answer and close before all is sent.
+    match Client::new().post(format!("{}/step", server.base)).json(&body).send() {
+        Ok(reply) => assert_eq!(reply.status().as_u16(), 413),
+        Err(error) => assert!(!error.is_timeout(), "{error}"),
+    }
+    assert_eq!(ask(&server, "POST", "/create", Value::Null).1, json!({ "id": 0 }));
+}
+
+#[test]
+fn an_environment_that_nobody_uses_makes_room_for_another() {
+    let server = serving(ServerOptions { max_instances: 2, idle: Duration::ZERO, ..ServerOptions::default() });
+    let create = || ask(&server, "POST", "/create", Value::Null).1;
+    let begin = |id: i64| ask(&server, "POST", "/reset", json!({ "id": id, "data_idx": 1 })).1;
+    assert_eq!((create(), create()), (json!({ "id": 0 }), json!({ "id": 1 })));
+    begin(0);
+    assert_eq!(create(), json!({ "id": 2 }));
+    assert_eq!(begin(1), json!({ "error": "The id 1 is not valid." }));
+    assert_eq!(begin(0)["observation"], "Task 1.");
+}
+
+#[test]
+fn a_request_that_does_not_end_is_ended() {
+    let server = serving(ServerOptions { arrival: Duration::from_millis(200), ..ServerOptions::default() });
+    let address = server.base.trim_start_matches("http://");
+    let unfinished =
+        ["", "POST /create HTTP/1.1\r\nHost: x\r\n", "POST /create HTTP/1.1\r\nContent-Length: 9\r\n\r\n{"];
+    for begun in unfinished {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.write_all(begun.as_bytes()).unwrap();
+        // Ends with the connection, or never.
+        let mut said = String::new();
+        stream.read_to_string(&mut said).unwrap();
+        assert!(said.is_empty() || said.contains(" 408 "), "{begun:?}: {said}");
+    }
+    assert_eq!(ask(&server, "POST", "/create", Value::Null).1, json!({ "id": 0 }));
 }

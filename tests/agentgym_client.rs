@@ -4,13 +4,14 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use affine::engine::env::agentgym::Kind;
 use affine::engine::env::agentgym::client::{AgentGymClient, AgentGymOptions};
+use affine::engine::env::agentgym::server::ServerOptions;
+use affine::engine::env::agentgym::{ApiKey, Kind};
 use affine::engine::env::textcraft::{TextCraft, TextCraftOptions};
 use affine::engine::env::{Environment, Parsed};
 use serde_json::json;
 
-use crate::agentgym::{Running, alfworld, sciworld, textcraft, webshop};
+use crate::agentgym::{Running, alfworld, careful, sciworld, textcraft, webshop};
 
 fn client(base: &str, options: AgentGymOptions) -> AgentGymClient {
     AgentGymClient::new(base, &options).unwrap()
@@ -255,4 +256,79 @@ fn options_out_of_range_are_refused_by_name() {
     ] {
         assert_eq!(refusal(base, options), expected);
     }
+}
+
+/// What is none of AgentGym's is played over HTTP as at home, its own parsing, score and opening included.
+#[test]
+fn an_environment_of_ones_own_is_the_same_over_http_and_at_home() {
+    let server = Running::start(careful);
+    let mut remote = client(&server.base, AgentGymOptions::default());
+    let mut home = careful().unwrap();
+    assert_eq!(remote.describe(), home.describe());
+    for id in [0, 8] {
+        assert_eq!(remote.reset(id).unwrap(), home.reset(id).unwrap());
+        assert_eq!(remote.messages().unwrap(), home.messages().unwrap());
+        for reply in ["Do: a", "Do: b", "Do: c"] {
+            let Parsed::Action(there) = remote.parse(reply).unwrap() else { panic!("the server parses") };
+            let Parsed::Action(here) = home.parse(reply).unwrap() else { panic!("{reply}") };
+            assert_eq!(remote.step(&there).unwrap(), home.step(&here).unwrap());
+        }
+    }
+    remote.reset(1).unwrap();
+    let complained = remote.step("nothing").unwrap();
+    assert_eq!((complained.observation.as_str(), complained.done), ("Say `Do: ` first.", false));
+    assert!(remote.reset(9).unwrap_err().to_string().contains("has the tasks from 0 to 8, not 9"));
+
+    let other = client(&server.base, AgentGymOptions { max_turns: Some(2), num_tasks: Some(3), ..Default::default() });
+    assert_eq!((other.describe().max_turns, other.describe().num_tasks), (2, Some(3)));
+    let error = refusal(&server.base, of_kind(Kind::BabyAi));
+    assert!(error.ends_with("expected a server of kind \"babyai\", got one of kind \"careful\""), "{error}");
+    let mine = AgentGymOptions { instructions: Some("Win.".to_string()), ..Default::default() };
+    let error = refusal(&server.base, mine);
+    assert_eq!(error, "instructions: expected nothing, because environment careful brings its own, got a text");
+}
+
+#[test]
+fn what_a_server_says_of_itself_is_checked() {
+    let says = |told: &'static str| {
+        scripted(move |path| match path {
+            "/" => Some((200, "\"This is environment x.\"")),
+            "/description" => Some((200, told)),
+            _ => None,
+        })
+    };
+    let whole = r#"{"name":"x","num_tasks":null,"score_range":[0,1],"success_threshold":1,"max_turns":3}"#;
+    assert_eq!(client(&says(whole), AgentGymOptions::default()).describe().max_turns, 3);
+    for told in [
+        r#"{"name":"y","num_tasks":null,"score_range":[0,1],"success_threshold":1,"max_turns":3}"#,
+        r#"{"name":"x","num_tasks":null,"score_range":[1,1],"success_threshold":1,"max_turns":3}"#,
+        r#"{"name":"x","num_tasks":0,"score_range":[0,1],"success_threshold":1,"max_turns":3}"#,
+        r#"{"name":"x","num_tasks":null,"score_range":[0,1],"success_threshold":1,"max_turns":0}"#,
+        "[]",
+    ] {
+        let error = refusal(&says(told), AgentGymOptions::default());
+        assert!(error.contains("GET /description: expected what affine's own server says of \"x\", got"), "{error}");
+    }
+}
+
+#[test]
+fn a_key_opens_a_server_and_is_never_shown() {
+    let options = ServerOptions { api_key: Some(ApiKey::new("se-cret")), ..ServerOptions::default() };
+    let server = Running::with(TcpListener::bind("127.0.0.1:0").unwrap(), options, careful);
+    let with = |key: &str| AgentGymOptions { api_key: Some(ApiKey::new(key)), ..Default::default() };
+    let mut env = client(&server.base, with("se-cret"));
+    assert_eq!(env.reset(3).unwrap(), "Task 3.");
+    drop(env);
+    let error = refusal(&server.base, AgentGymOptions::default());
+    assert!(
+        error.ends_with("GET /: it asks for a key (status 401): set AFFINE_API_KEY, or give the option api_key"),
+        "{error}"
+    );
+    let error = refusal(&server.base, with("wr0ng"));
+    assert!(
+        error.ends_with("it does not take the key that it was shown (status 401)") && !error.contains("wr0ng"),
+        "{error}"
+    );
+    let written = format!("{:?}{}", with("wr0ng"), serde_json::to_value(with("wr0ng")).unwrap());
+    assert!(!written.contains("wr0ng"), "{written}");
 }

@@ -107,8 +107,15 @@ fn types_leave_what_is_not_theirs() {
     write(folder.path(), "lib/json.lua", "-- mine");
     write(folder.path(), ".luarc.json", "{}");
     let output = types(folder.path(), &["lib"]);
-    let sentence = "affine: lib/json.lua is not a stub of affine; --force replaces it\n";
-    assert_eq!((stderr(&output).as_str(), code(&output)), (sentence, 2));
+    let sentence = |file: &str| {
+        let own = "name a folder of their own, such as lib/affine-types; --force writes there all the same";
+        format!("affine: lib/{file} is not a stub of affine: {own}\n")
+    };
+    assert_eq!((stderr(&output), code(&output)), (sentence("json.lua"), 2));
+    // Nothing would be replaced, but the stubs would lie among the project's modules.
+    std::fs::rename(folder.path().join("lib/json.lua"), folder.path().join("lib/mine.lua")).unwrap();
+    assert_eq!(stderr(&types(folder.path(), &["lib"])), sentence("mine.lua"));
+    std::fs::rename(folder.path().join("lib/mine.lua"), folder.path().join("lib/json.lua")).unwrap();
     assert!(!folder.path().join("lib/tensor.lua").exists());
 
     let output = types(folder.path(), &[]);

@@ -8,7 +8,7 @@ use super::cli::{affine, code, interrupt, stderr, stdout};
 
 /// Starts `script`, which prints `ready`, sends it `signals` one after the other, and waits for its end.
 fn interrupted(script: &str, signals: &[&str]) -> Output {
-    interrupt(affine().args(["-e", script]).current_dir(env!("CARGO_MANIFEST_DIR")), signals)
+    interrupt(affine().args(["-e", script]), signals)
 }
 
 fn assert_stopped(script: &str, output: &Output) {

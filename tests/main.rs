@@ -24,6 +24,8 @@ mod cli;
 mod commands;
 /// `affine data show`.
 mod data_command;
+/// What weight decay leaves as large as it was.
+mod decay;
 /// The decode step that a GPU captures.
 mod decode_step;
 /// What may change memory and speed and must not change a training step.
@@ -56,8 +58,12 @@ mod lua;
 mod messages;
 /// AdamW, schedules and clipping against PyTorch.
 mod optimizer;
+/// Where a trainer writes that was told no folder.
+mod output_dir;
 /// The model against transformers and PEFT.
 mod parity;
+/// The folder and the home that all tests work in.
+mod place;
 /// `affine --plan`.
 mod plan;
 /// PPO on toy models.

@@ -37,8 +37,20 @@ fn a_run_folder_keeps_config_versions_metrics_and_summary() {
 
     run.log(&record(json!({"step": 1, "loss": 1.5}))).unwrap();
     run.log(&record(json!({"step": 2, "loss": f64::NAN, "text": "two\nlines"}))).unwrap();
+    run.log(&record(json!({"time": "mine"}))).unwrap();
     let metrics = std::fs::read_to_string(run.path().join("metrics.jsonl")).unwrap();
-    assert_eq!(metrics, "{\"step\":1,\"loss\":1.5}\n{\"step\":2,\"loss\":null,\"text\":\"two\\nlines\"}\n");
+    let mut lines: Vec<Value> = metrics.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs_f64();
+    for line in &mut lines[..2] {
+        let time = line.as_object_mut().unwrap().remove("time").unwrap().as_f64().unwrap();
+        assert!((now - 60.0..=now + 0.001).contains(&time), "{time} is not just before {now}");
+    }
+    let expected = [
+        json!({"step": 1, "loss": 1.5}),
+        json!({"step": 2, "loss": null, "text": "two\nlines"}),
+        json!({"time": "mine"}),
+    ];
+    assert_eq!(lines, expected);
 
     run.summary(&json!({"models": {}})).unwrap();
     run.summary(&json!({"models": {"base": 1}})).unwrap();

@@ -80,6 +80,8 @@ fn stopping_and_resuming_equals_not_stopping() {
         let expected = losses(&steps(&mut sft, &whole, 100));
         assert_eq!(expected.len(), 12);
         let straight = sft.save(&whole).unwrap();
+        let result = sft.finish(&whole).unwrap();
+        assert!((result.train_loss - expected.iter().sum::<f64>() / 12.0).abs() < 1e-12);
 
         // In the middle of the second epoch.
         let first = make();
@@ -93,6 +95,11 @@ fn stopping_and_resuming_equals_not_stopping() {
         assert_eq!(sft.global_step(), 5);
         got.extend(losses(&steps(&mut sft, &second, 100)));
         let halves = sft.save(&second).unwrap();
+        let resumed = sft.finish(&second).unwrap();
+        assert_eq!((resumed.train_loss, resumed.final_loss), (result.train_loss, result.final_loss));
+        // Nothing is left to do, and the result is still the run's.
+        let done = Sft::new(&second, &records(), resuming(&folder.path().join("halves"))).unwrap().finish(&second);
+        assert_eq!(done.unwrap().train_loss, result.train_loss);
 
         assert_eq!(got, expected);
         assert_eq!(numbers(&second), numbers(&whole));

@@ -129,6 +129,17 @@ local function check_quantized(settings)
   end
 end
 
+--- A key in the settings would stand in run folders, records and reports.
+local function check_keys(settings)
+  for _, entry in ipairs(settings.data.environments) do
+    if type(entry) == "table" and entry.api_key ~= nil then
+      pipeline.fail(
+        "data.environments: api_key would be written to every run's folder: set AFFINE_API_KEY in its place"
+      )
+    end
+  end
+end
+
 --- Gives a model the adapter that the section `training` asks for, if it asks for one; a model that came with an adapter
 --- goes on with that one.
 function pipeline.add_adapter(settings, m)
@@ -315,6 +326,7 @@ pipeline.done = fingerprint.done
 --- Opens the run folder of a script, whose models all use the configured kernels.
 function pipeline.open(settings, script)
   check_quantized(settings)
+  check_keys(settings)
   model.kernels(settings.model.kernels)
   local name = settings.tracking.run_name
   local run = track.run(name ~= "" and name or ("%s-%s"):format(script, settings.preset), settings)

@@ -30,27 +30,10 @@ target() {
 }
 
 if [[ ${#compared[@]} -gt 0 ]]; then
-  if ! "$python" -c 'import torch, transformers, peft' 2>/dev/null; then
-    if [[ ! -f $out/peers/whole ]]; then
-      echo "Obtaining the peers, once: some minutes, 4 GB."
-      "$python" -m venv --clear "$out/peers"
-      # All that libtorch_python.so names as load-time libraries, and no more: without triton and NVTX.
-      "$out/peers/bin/pip" install --quiet --no-compile --no-deps torch==2.11.0 nvidia-cuda-runtime==13.0.96 \
-        nvidia-cuda-cupti==13.0.85 'nvidia-cublas==13.1.0.3.*' nvidia-cudnn-cu13==9.19.0.56 'nvidia-cufft==12.0.0.61.*' \
-        'nvidia-cufile==1.15.1.6.*' 'nvidia-curand==10.4.0.35.*' 'nvidia-cusparse==12.6.3.3.*' \
-        nvidia-cusparselt-cu13==0.8.0 nvidia-nccl-cu13==2.28.9 nvidia-nvshmem-cu13==3.4.5 'nvidia-nvjitlink==13.0.88.*' \
-        'nvidia-cusolver==12.0.4.66.*' 'nvidia-cuda-nvrtc==13.0.88.*'
-      "$out/peers/bin/pip" install --quiet --no-compile --no-deps transformers==5.23.0 peft==0.21.2 trl==1.16.0 \
-        accelerate==1.15.0 tokenizers==0.23.3 safetensors==0.8.0 huggingface_hub==2.4.0 datasets==5.2.0
-      "$out/peers/bin/pip" install --quiet --no-compile numpy==2.4.6 sympy networkx jinja2 filelock fsspec typing_extensions \
-        pyyaml regex packaging tqdm requests psutil httpx typer hf_xet 'pyarrow>=24' pandas 'dill<0.4.2' 'multiprocess<0.70.20' \
-        xxhash
-      touch "$out/peers/whole"
-    fi
-    python=$out/peers/bin/python
-  fi
+  python=$(scripts/bench/peers.sh "$python")
   if ! "$python" -c 'import trl, datasets' 2>/dev/null; then
-    target "$out/trl" trl==1.16.0 datasets==5.2.0 'pyarrow>=24' pandas dill multiprocess xxhash python-dateutil six
+    mapfile -t beside < <(grep -E '^(trl|datasets|pyarrow|pandas|dill|multiprocess|xxhash|python-dateutil|tzdata)==' scripts/bench/peers.txt)
+    target "$out/trl" "${beside[@]}"
     export PYTHONPATH=$out/trl/site-packages${PYTHONPATH:+:$PYTHONPATH}
   fi
   # The last trl that has PPO.

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Everything that Python is the reference for, on fresh inputs: `scripts/peer/run.sh AFFINE [CHECK...]`, from `make peer-check`.
 #
-# Installs the originals with pip into folders below target/peer. AGENTGYM and WEBSHOP may name clones of the originals'
+# Installs the originals with pip into folders below target/peer (and 4 GB for `adapters` and `shards` into target/bench/peers, unless
+# PYTHON has torch, transformers and peft). AGENTGYM and WEBSHOP may name clones of the originals'
 # repositories, which are no packages; with them their text wrappers and pages are compared too.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -28,11 +29,11 @@ fi
 if wanted textcraft; then "$python" scripts/peer/textcraft.py "$affine"; fi
 if wanted agentgym; then "$python" scripts/peer/agentgym_client.py "$affine"; fi
 
-if wanted adapters; then "$python" scripts/peer/adapters.py "$affine"; fi
-if wanted shards; then "$python" scripts/peer/shards.py "$affine"; fi
+if wanted adapters; then "$(scripts/bench/peers.sh "$python")" scripts/peer/adapters.py "$affine"; fi
+if wanted shards; then "$(scripts/bench/peers.sh "$python")" scripts/peer/shards.py "$affine"; fi
 
 if wanted babyai; then
-  venv minigrid minigrid==3.2.0 numpy
+  venv minigrid minigrid==3.2.0 numpy==2.4.6 gymnasium==1.4.0 pygame-ce==2.5.8
   games=$out/babyai.jsonl
   "$out/minigrid/bin/python" scripts/peer/babyai.py "$games" --seeds "$seed:$((seed + 5))"
   AFFINE_PEER_BABYAI=$games peer_test recorded_by_the_peer
@@ -54,7 +55,7 @@ if wanted alfworld; then
 fi
 
 if wanted webshop; then
-  venv webshop thefuzz==0.22.1 pyjnius flask beautifulsoup4 tqdm numpy
+  venv webshop thefuzz==0.22.1 rapidfuzz==3.14.6 pyjnius==1.9.0 flask==3.1.3 beautifulsoup4==4.15.0 tqdm==4.70.1 numpy==2.4.6
   jar=$out/pyserini/resources/jars/anserini-0.14.3-fatjar.jar
   if [[ ! -f $jar ]]; then
     "$out/webshop/bin/pip" download --quiet --no-deps --dest "$out" pyserini==0.17.0
@@ -68,7 +69,7 @@ fi
 
 if wanted sciworld; then
   jar=$out/scienceworld/scienceworld/scienceworld.jar
-  [[ -f $jar ]] || "$python" -m pip install --quiet --target "$out/scienceworld" scienceworld==1.2.3
+  [[ -f $jar ]] || "$python" -m pip install --quiet --target "$out/scienceworld" scienceworld==1.2.3 py4j==0.10.9.9
   SCIENCEWORLD_JAR=$jar PYTHONPATH=$out/scienceworld "$python" scripts/peer/sciworld.py "$affine" "$out/sciworld.jsonl"
   AFFINE_PEER_SCIWORLD=$out/sciworld.jsonl SCIENCEWORLD_JAR=$jar peer_test fresh_walks
 fi

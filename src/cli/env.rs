@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 
 use super::Failure;
+use crate::engine::env::agentgym::server::ServerOptions;
 use crate::engine::env::setup::{self, Wishes};
 use crate::lua::report::Report;
 use crate::lua::{self, Script};
@@ -43,6 +45,13 @@ enum Action {
         /// 0 takes one that is free
         #[arg(long, default_value_t = 8000)]
         port: u16,
+        /// What clients must show as `Authorization: Bearer KEY`; by default AFFINE_API_KEY, which no list of processes
+        /// shows, and without either anybody may play
+        #[arg(long, value_name = "KEY", value_parser = NonEmptyStringValueParser::new())]
+        api_key: Option<String>,
+        /// Environments open at once; beyond them, one that was not used for ten minutes is given up
+        #[arg(long, value_name = "N", default_value_t = ServerOptions::default().max_instances)]
+        max_instances: usize,
     },
     /// Obtain what does not ship here: the simulator of sciworld, and instructions in their originals' own words
     Setup {
@@ -78,8 +87,9 @@ pub fn run(options: Options) -> Result<(), Failure> {
             words.extend(["check".to_string(), which.name]);
             words.extend(which.set);
         }
-        Action::Serve { which, host, port } => {
-            words.extend(["serve".to_string(), which.name, host, port.to_string()]);
+        Action::Serve { which, host, port, api_key, max_instances } => {
+            let key = api_key.unwrap_or_default();
+            words.extend(["serve".to_string(), which.name, host, port.to_string(), key, max_instances.to_string()]);
             words.extend(which.set);
         }
         Action::Setup { name, folder, python } => return set_up(&name, &Wishes { folder, python }),

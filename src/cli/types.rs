@@ -8,14 +8,14 @@ use crate::engine::{Result, file};
 
 /// Write types for editors: completion, documentation and checks of affine's modules
 ///
-/// Writes LuaCATS stubs into FOLDER, and ./.luarc.json, by which lua-language-server and EmmyLua find them. A file of your
-/// own is left as it is.
+/// Writes LuaCATS stubs into FOLDER, which is theirs alone, and ./.luarc.json, by which lua-language-server and EmmyLua find
+/// them. A file of your own is left as it is.
 #[derive(clap::Args)]
 pub struct Options {
     #[arg(value_name = "FOLDER", default_value = ".affine/types")]
     folder: PathBuf,
 
-    /// Replace files that are not affine's, too
+    /// Write where other files are, and replace those that are not affine's, too
     #[arg(long)]
     force: bool,
 }
@@ -35,8 +35,12 @@ pub fn run(options: &Options) -> std::result::Result<(), Failure> {
 fn write_stubs(options: &Options) -> std::result::Result<(), Failure> {
     let stubs: Vec<(PathBuf, Cow<'static, [u8]>)> =
         Stubs::iter().filter_map(|name| Some((options.folder.join(&*name), Stubs::get(&name)?.data))).collect();
-    if let Some((path, _)) = stubs.iter().find(|(path, _)| !options.force && !is_ours(path)) {
-        let problem = format!("{} is not a stub of affine; --force replaces it", path.display());
+    if let Some(path) = somebody_elses(&options.folder).filter(|_| !options.force) {
+        let (path, own) = (path.display(), options.folder.join("affine-types"));
+        let problem = format!(
+            "{path} is not a stub of affine: name a folder of their own, such as {}; --force writes there all the same",
+            own.display()
+        );
         return Err(Failure::Usage(problem));
     }
     let write = || -> Result<()> {
@@ -48,9 +52,11 @@ fn write_stubs(options: &Options) -> std::result::Result<(), Failure> {
     Ok(())
 }
 
-/// Nothing of somebody else's would be lost.
-fn is_ours(path: &Path) -> bool {
-    std::fs::read(path).map_or(!path.exists(), |text| text.starts_with(b"---@meta affine"))
+/// The first entry of a folder that is no stub: stubs among a project's own modules would look like some of them.
+fn somebody_elses(folder: &Path) -> Option<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let is_stub = |path: &PathBuf| std::fs::read(path).is_ok_and(|text| text.starts_with(b"---@meta affine"));
+    entries.filter(|path| !is_stub(path)).min()
 }
 
 fn write_settings(options: &Options) -> std::result::Result<(), Failure> {

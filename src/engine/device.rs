@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 
 use tch::{Cuda, Device, Kind};
 
+use super::error::with_causes;
 use super::{Error, Result};
 
 /// Opens libtorch's CUDA half where the machine has a driver, so that one binary serves both kinds of machine.
@@ -22,7 +23,10 @@ pub fn open_cuda() {
                 .or_else(|_| Library::open(Some(beside.as_str()), RTLD_NOW | RTLD_GLOBAL));
             match opened {
                 Ok(library) => std::mem::forget(library),
-                Err(error) => tracing::warn!("a CUDA driver is here, but libtorch's CUDA half does not load: {error}"),
+                Err(error) => tracing::warn!(
+                    "a CUDA driver is here, but libtorch's CUDA half does not load: {}",
+                    with_causes(&error)
+                ),
             }
         }
     });

@@ -128,6 +128,20 @@ impl Error {
     }
 }
 
+/// What another library's error says, with its causes: some say only what failed and leave why to their source.
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let said = inner.to_string();
+        if !text.contains(&said) {
+            text += &format!(": {said}");
+        }
+        cause = inner.source();
+    }
+    text
+}
+
 /// Names the action that an error stopped.
 pub trait Context<T> {
     fn context(self, action: impl fmt::Display) -> Result<T>;
@@ -216,6 +230,15 @@ mod tests {
             "mat1 and mat2 shapes cannot be multiplied (2x3 and 2x3)\nException raised from meta at x.cpp:1\n#0 ...";
         assert_eq!(Error::torch(wall).to_string(), "mat1 and mat2 shapes cannot be multiplied (2x3 and 2x3)");
         assert_eq!(Error::torch("\n  no. Exception raised from f").to_string(), "no.");
+    }
+
+    #[test]
+    fn a_library_that_does_not_load_is_told_with_the_cause() {
+        // SAFETY: there is no such library.
+        let opened = unsafe { libloading::os::unix::Library::new("no-such-library.so.7") };
+        let error = opened.err().unwrap();
+        assert!(!error.to_string().contains("no-such-library"), "{error}");
+        assert!(with_causes(&error).contains(": no-such-library.so.7: cannot open"), "{}", with_causes(&error));
     }
 
     #[test]

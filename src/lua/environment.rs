@@ -9,7 +9,7 @@ use mlua::{Function, IntoLuaMulti, Lua, MultiValue, Table, Value};
 use super::args::{integral, kind};
 use super::{convert, options, report};
 use crate::engine::env::{Description, Environment, Explained, Parsed, Step};
-use crate::engine::text::Message;
+use crate::engine::text::{Message, ROLES, check_roles};
 use crate::engine::{Error, Result};
 
 /// A clone plays the same episode: what changes during it is shared. So no borrow is held while Lua runs, and an
@@ -128,10 +128,10 @@ impl Environment for LuaEnvironment {
         if let Some(values) = self.call("messages", ())? {
             let lua = self.definition.weak_lua().upgrade();
             let json = convert::to_json(&lua, first(&values)).map_err(|e| self.broken(format!("messages: {e}")))?;
-            return match serde_json::from_value(json) {
-                Ok(messages) => Ok(messages),
-                Err(e) => Err(self.broken(format!("messages: expected a list of {{ role =, content = }}: {e}"))),
-            };
+            let messages: Vec<Message> = serde_json::from_value(json)
+                .map_err(|e| self.broken(format!("messages: expected a list of {{ role =, content = }}: {e}")))?;
+            check_roles(&messages, &ROLES).map_err(|problem| self.broken(format!("messages: {problem}")))?;
+            return Ok(messages);
         }
         let mut messages = Vec::new();
         if let Some(system) = self.words("system")? {

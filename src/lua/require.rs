@@ -3,7 +3,7 @@
 //! 1. `affine.native.<name>`, the modules written in Rust (preloaded);
 //! 2. `affine` and `affine.<name>`: the file of that name in the standard library, else the native module itself. The
 //!    standard library is the folder named by `AFFINE_STDLIB` where that has the file, else the copy in the binary;
-//! 3. anything else: a file of that name beside the script (`package.path`).
+//! 3. anything else: a file of that name beside the script, then in the working folder (`package.path`).
 //!
 //! A user's file cannot shadow a name of the second kind.
 
@@ -24,8 +24,9 @@ struct Library;
 pub fn install(lua: &Lua, folder: &Path) -> mlua::Result<()> {
     let package: Table = lua.globals().get("package")?;
     let folder = folder.to_string_lossy();
-    let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
-    package.set("path", format!("{prefix}?.lua;{prefix}?/init.lua"))?;
+    let here = "?.lua;?/init.lua".to_string();
+    let path = if folder.is_empty() { here } else { format!("{folder}/?.lua;{folder}/?/init.lua;{here}") };
+    package.set("path", path)?;
     package.set("cpath", "")?;
     let searchers = [
         lua.create_function(preloaded)?,

@@ -155,17 +155,18 @@ function env.built_in() end
 ---@field build? "v1"|"v2" What a task's output comes from: an input that `invent` gives ("v1"), or the row's own ("v2", the default).
 ---@field invent? fun(program: string, inputs: string, output: string, attempt: integer): string A text, such as a model's reply, with another input between INPUT tags; called again, most often for another row, while the input is not one that the program takes.
 
---- Options of `env.make("http://host:port")`: an environment on an AgentGym server.
+--- Options of `env.make("http://host:port")`: an environment on an AgentGym server, or any on a server of affine's.
 ---@class affine.env.AgentGymOptions
 ---@field kind? "webshop"|"alfworld"|"babyai"|"sciworld"|"textcraft" Without it the server is asked.
 ---@field timeout? number Seconds that any answer may take (300).
 ---@field retries? integer How often beginning an episode is repeated while the server does not answer (5); a step never is.
----@field max_turns? integer By default AgentGym's for the kind.
+---@field max_turns? integer By default AgentGym's for the kind, or the environment's own.
 ---@field num_tasks? integer How many tasks the server has, where the kind does not fix it.
----@field instructions? string A text, or the path of a file, in place of the built-in instructions.
+---@field instructions? string A text, or the path of a file, in place of a kind's built-in instructions.
+---@field api_key? string What the server asks for; by default what AFFINE_API_KEY holds. It is never shown.
 
 --- An environment: by name (`sat`, `abd`, `ded`, `babyai`, `textcraft`, `alfworld`, `webshop`, `grid`; `affine.env.built_in` has all), `custom:my_env` (a module on the path), a `.lua`
---- file, `http://host:port` (an AgentGym server), or a definition.
+--- file, `http://host:port` (an AgentGym server or one of affine's), or a definition.
 ---@param name string|affine.env.Definition
 ---@param options? table<string, any>
 ---@return affine.env.Environment
@@ -205,8 +206,11 @@ function env.generated(count, options) end
 ---@class affine.env.ServeOptions
 ---@field host? string The address to listen on ("127.0.0.1"); "0.0.0.0" for every network of this machine.
 ---@field port? integer (8000); 0 takes one that is free.
+---@field api_key? string What clients must show as `Authorization: Bearer KEY`; by default AFFINE_API_KEY, else anybody may play.
+---@field max_instances? integer Environments open at once (1024); beyond them, one not used for ten minutes is given up.
 
---- Serves an environment over HTTP as AgentGym's servers do, one instance per client, until Ctrl-C.
+--- Serves an environment over HTTP as AgentGym's servers do, one instance per client, until Ctrl-C. What is none of AgentGym's
+--- is sent the model's whole replies, and reads its actions with `parse`.
 ---@param environment affine.env.Environment
 ---@param options? affine.env.ServeOptions
 function env.serve(environment, options) end

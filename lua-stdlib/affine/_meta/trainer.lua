@@ -24,7 +24,7 @@ local trainer = {}
 
 ---@class affine.trainer.SftOptions
 ---@field data string|affine.trainer.Record[] A file or a folder of records as affine.data.read takes it, or a list.
----@field output_dir? string Where checkpoints go, and in the end the adapter or the model.
+---@field output_dir? string Where checkpoints go, and in the end the adapter or the model; else runs/<time>-sft.
 ---@field num_epochs? integer
 ---@field max_steps? integer Optimizer steps in place of num_epochs.
 ---@field batch_size? integer Records per forward pass.
@@ -42,7 +42,7 @@ local trainer = {}
 ---@field save_steps? integer Optimizer steps between checkpoints; 0 saves none but on Ctrl-C.
 ---@field save_total_limit? integer Checkpoints kept; 0 keeps all.
 ---@field logging_steps? integer Optimizer steps between lines in the log; 0 logs none.
----@field resume_from_checkpoint? boolean|string true for the newest in output_dir, or a folder.
+---@field resume_from_checkpoint? boolean|string true for the newest in the output_dir given, or a folder.
 ---@field gradient_checkpointing? boolean
 ---@field max_length? integer Tokens after which a record is cut.
 ---@field train_on? "assistant"|"all"
@@ -83,10 +83,10 @@ local Sft = {}
 
 ---@class affine.trainer.SftResult
 ---@field steps integer
----@field train_loss number Mean over the steps, less those that were skipped.
+---@field train_loss number Mean over the run's steps, those before a resume among them, less those that were skipped.
 ---@field final_loss number
----@field tokens integer
----@field seconds number
+---@field tokens integer Trained since this process began.
+---@field seconds number Since this process began.
 ---@field records integer Those that are trained on.
 ---@field records_cut integer Of these, those that were cut at max_length or the model's context.
 ---@field records_left_out integer Others, of which nothing is trained.
@@ -134,7 +134,7 @@ function Sft:preflight() end
 function Sft:save() end
 
 ---@class affine.trainer.PpoOptions
----@field output_dir? string
+---@field output_dir? string As for SFT; else runs/<time>-ppo.
 ---@field iterations? integer
 ---@field num_rollouts? integer|table<string, integer> Episodes per environment and iteration.
 ---@field ppo_epochs? integer

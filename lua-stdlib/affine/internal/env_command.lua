@@ -25,11 +25,22 @@ function command.list()
     end
   end
   print(
-    "\nOthers: custom:NAME (a module beside the script), a .lua file, http://HOST:PORT (an AgentGym server)"
+    "\nOthers: custom:NAME (a module of that name here), a .lua file, http://HOST:PORT (an AgentGym server)"
   )
 end
 
 local HELP = "Type an action; `:expert` shows the expert's, `:quit` ends."
+
+--- What the environment reads out of a typed line, which is a whole reply or an action alone: an action, or nil and a
+--- complaint.
+local function read(e, line)
+  local action, complaint = e:parse(line)
+  if action and action ~= "" then
+    return action
+  end
+  local of_reply, of_complaint = e:parse(e:reply(line))
+  return of_reply, of_complaint or complaint
+end
 
 --- Plays a task with whoever types.
 function command.play(name, task, options)
@@ -52,8 +63,13 @@ function command.play(name, task, options)
     elseif line:sub(1, 1) == ":" then
       print(HELP)
     else
-      local observation, reward, over, info = e:step(line)
-      turns, score, done = turns + 1, info.score or reward, over
+      turns = turns + 1
+      local action, observation = read(e, line)
+      local reward, info = 0, nil
+      if action then
+        observation, reward, done, info = e:step(action)
+        score = info.score or reward
+      end
       print(observation)
       print(("(reward %g, score %g)"):format(reward, score))
     end
@@ -74,9 +90,9 @@ function command.check(name, options)
 end
 
 --- Serves it as AgentGym's servers do, until Ctrl-C.
-function command.serve(name, host, port, options)
+function command.serve(name, serving, options)
   local e <close> = env.make(name, options)
-  env.serve(e, { host = host, port = port })
+  env.serve(e, serving)
 end
 
 local function literal(text)
@@ -111,7 +127,12 @@ function command.main(name, ...)
   elseif name == "check" then
     command.check(words[1], options { table.unpack(words, 2) })
   elseif name == "serve" then
-    command.serve(words[1], words[2], math.tointeger(words[3]), options { table.unpack(words, 4) })
+    command.serve(words[1], {
+      host = words[2],
+      port = math.tointeger(words[3]),
+      api_key = words[4] ~= "" and words[4] or nil,
+      max_instances = math.tointeger(words[5]),
+    }, options { table.unpack(words, 6) })
   end
 end
 

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use serde_path_to_error::Segment;
 
 use crate::engine::Result;
-use crate::engine::text::{Conversation, Message, Tokenizer};
+use crate::engine::text::{Conversation, Message, Tokenizer, check_roles};
 
 /// One training example.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -216,13 +216,7 @@ fn checked(messages: Vec<Message>) -> Result<Vec<Message>, String> {
 }
 
 fn known_roles(messages: &[Message]) -> Result<(), String> {
-    for (i, message) in messages.iter().enumerate() {
-        if !["system", "user", "assistant"].contains(&message.role.as_str()) {
-            let role = &message.role;
-            return Err(format!("message {}: expected role `system`, `user` or `assistant`, got `{role}`", i + 1));
-        }
-    }
-    Ok(())
+    check_roles(messages, &["system", "user", "assistant"])
 }
 
 /// An assistant that never says anything would teach the model to say nothing.

@@ -21,13 +21,13 @@ pub mod webshop;
 
 use std::path::Path;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::text::Message;
 use super::{Error, Result};
 
 /// What an environment says of itself.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Description {
     /// The name in tables and files: `sat`, `grid`.
     pub name: String,

@@ -54,6 +54,10 @@ impl GenerateOptions {
         if self.batch_size == 0 {
             return Err(Error::option("batch_size", "an integer of at least 1", 0));
         }
+        if let Some(place) = self.stop.iter().position(String::is_empty) {
+            // Every text holds the empty one: no reply would have a second token.
+            return Err(Error::option(format!("stop[{}]", place + 1), "a text that is not empty", "\"\""));
+        }
         self.sampling().validate()
     }
 }

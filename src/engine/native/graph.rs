@@ -12,6 +12,7 @@ use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 use tch::{Cuda, Device, Tensor};
 
 use super::call;
+use crate::engine::error::with_causes;
 use crate::engine::{Error, Result, refusal};
 
 /// Empty where CUDA's headers were missing when affine was built.
@@ -116,7 +117,7 @@ fn functions() -> Result<&'static Functions> {
         if !Cuda::is_available() {
             return Err("libtorch sees no CUDA device".to_string());
         }
-        open().map_err(|error| error.to_string())
+        open().map_err(|error| with_causes(error.as_ref()))
     });
     opened.as_ref().map_err(|why| Error::message(why.clone()))
 }

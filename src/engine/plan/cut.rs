@@ -10,6 +10,7 @@ use crate::engine::eval::run::EvalOptions;
 use crate::engine::generate::GenerateOptions;
 use crate::engine::rl::options::{NumRollouts, PpoOptions};
 use crate::engine::train::checkpoint::Resume;
+use crate::engine::train::output;
 use crate::engine::train::sft::SftOptions;
 
 const RECORDS: usize = 8;
@@ -28,7 +29,7 @@ pub fn sft(options: &mut SftOptions, records: &mut Vec<Record>) -> Result<()> {
     let (size, accumulated) = (options.batch_size, options.gradient_accumulation_steps);
     let limit = options.max_length.map_or(String::new(), |tokens| format!(" of at most {tokens} tokens"));
     let rate = options.learning_rate;
-    let folder = options.output_dir.display();
+    let folder = output::shown(&options.output_dir, "sft");
     note(format!(
         "sft: {length} of {size} × {accumulated} records{limit}, learning rate {rate:e}, into {folder}; here one"
     ));
@@ -77,7 +78,7 @@ pub fn ppo(options: &mut PpoOptions) -> Result<()> {
         options.max_new_tokens,
         options.ppo_epochs,
         options.minibatch_size,
-        options.output_dir.display(),
+        output::shown(&options.output_dir, "ppo"),
     ));
     start_afresh(&mut options.resume_from_checkpoint, &options.output_dir)?;
     options.iterations = 1;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::engine::generate::Sampling;
 use crate::engine::train::batch::{Batching, Shape};
 use crate::engine::train::checkpoint::{Continue, Resume};
+use crate::engine::train::output;
 use crate::engine::train::schedule::ScheduleKind;
 use crate::engine::train::sft::{NonFinite, Optim, in_range};
 use crate::engine::{Error, Result};
@@ -15,7 +16,7 @@ use crate::engine::{Error, Result};
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PpoOptions {
-    /// Where checkpoints go, and in the end the adapter or the model.
+    /// Where checkpoints go, and in the end the adapter or the model; empty for a new folder ([`output::folder`]).
     pub output_dir: PathBuf,
     pub iterations: u64,
     /// Episodes per environment and iteration.
@@ -108,7 +109,7 @@ pub enum DiscountUnit {
 impl Default for PpoOptions {
     fn default() -> Self {
         PpoOptions {
-            output_dir: PathBuf::from("checkpoints/rl"),
+            output_dir: PathBuf::new(),
             iterations: 100,
             num_rollouts: NumRollouts::Each(64),
             ppo_epochs: 4,
@@ -200,6 +201,7 @@ impl PpoOptions {
             let expected = format!("at least first_task_id ({})", self.first_task_id);
             return Err(Error::option("last_task_id", expected, self.last_task_id));
         }
+        output::check_resume(&self.output_dir, self.resume, &self.resume_from_checkpoint)?;
         self.sampling().validate()
     }
 

@@ -20,15 +20,15 @@ use crate::engine::model::value_head::ValueHead;
 use crate::engine::model::{Model, Qwen3};
 use crate::engine::tensor::safetensors;
 use crate::engine::track::progress::Progress;
-use crate::engine::train::adamw::{AdamW, AdamWOptions, Group};
+use crate::engine::train::adamw::{AdamW, AdamWOptions, Decayed, Group};
 use crate::engine::train::batch::{Batch, Sequence};
 use crate::engine::train::bundle::{Bundle, Replay};
 use crate::engine::train::checkpoint::{self, TrainerState};
 use crate::engine::train::schedule::{ScheduleKind, Scheduler, warmup_steps};
 use crate::engine::train::sft::{Optim, clip_at};
 use crate::engine::train::step::{Entropy, Loss, Outputs, Policy, StepReport, StepSettings};
-use crate::engine::train::{changing, check_parameters, reading};
-use crate::engine::{Error, Result, cancel, file, random};
+use crate::engine::train::{changing, check_parameters, output, reading};
+use crate::engine::{Error, Result, cancel, random};
 
 const REFERENCE: &str = "reference.safetensors";
 
@@ -54,7 +54,7 @@ impl Ppo {
     pub fn new(model: &Model, options: PpoOptions) -> Result<Self> {
         options.validate()?;
         options.warn_of_vanishing_discount();
-        file::create_folder(&options.output_dir)?;
+        let options = PpoOptions { output_dir: output::folder(&options.output_dir, "ppo")?, ..options };
         model.check_trainable()?;
         let policy_parameters = model.trainable();
         let reference = model.net.snapshot();
@@ -67,7 +67,11 @@ impl Ppo {
             },
             Group { params: value_head.parameters(), learning_rate: options.value_learning_rate, weight_decay: 0.0 },
         ];
-        let adam = AdamWOptions { eight_bit: options.optim == Optim::Adamw8bit, ..AdamWOptions::default() };
+        let adam = AdamWOptions {
+            eight_bit: options.optim == Optim::Adamw8bit,
+            decayed: Decayed::Weights,
+            ..AdamWOptions::default()
+        };
         let mut optimizer = AdamW::new(adam, groups);
         let schedule = Scheduler {
             kind: options.lr_scheduler_type,

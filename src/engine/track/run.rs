@@ -4,7 +4,8 @@
 //! |-----------------|----------------------------------|------------------------------------------------|
 //! | `config.json`   | at the start                     | the resolved configuration                     |
 //! | `versions.json` | at the start                     | versions, seeds and the machine                |
-//! | `metrics.jsonl` | a line per [`Run::log`], at once | one JSON object per line; NaN is `null`        |
+//! | `metrics.jsonl` | a line per [`Run::log`], at once | one JSON object per line; NaN is `null`; `time`  |
+//! |                 |                                  | in seconds since 1970 is when it was written     |
 //! | `summary.json`  | whole, by [`Run::summary`]       | the results                                    |
 
 use std::fs::{File, OpenOptions};
@@ -39,9 +40,7 @@ impl Run {
             ));
         }
         let root = root.as_ref();
-        create_folder(root)?;
-        let stem = format!("{}-{name}", chrono::Local::now().format("%Y%m%d-%H%M%S"));
-        let path = create_distinct(root, &stem)?;
+        let path = folder(root, name)?;
         write_json(&path.join("config.json"), config)?;
         write_json(&path.join("versions.json"), &versions(config))?;
         let metrics = path.join(METRICS);
@@ -61,7 +60,9 @@ impl Run {
     /// Appends a line to `metrics.jsonl`. The line reaches the system in one piece, so a reader never sees half a
     /// line of a run that goes on.
     pub fn log(&self, record: &Map<String, Value>) -> Result<()> {
-        let mut line = to_text(serde_json::to_string(record));
+        let mut record = record.clone();
+        record.entry("time").or_insert_with(|| json!(chrono::Utc::now().timestamp_millis() as f64 / 1000.0));
+        let mut line = to_text(serde_json::to_string(&record));
         line.push('\n');
         (&self.metrics)
             .write_all(line.as_bytes())
@@ -82,6 +83,12 @@ fn write_json(path: &Path, value: &Value) -> Result<()> {
 
 fn to_text(json: serde_json::Result<String>) -> String {
     json.expect("JSON values, whose keys are strings, always serialise")
+}
+
+/// A new folder `root/<YYYYMMDD-HHMMSS>-<name>`.
+pub fn folder(root: &Path, name: &str) -> Result<PathBuf> {
+    create_folder(root)?;
+    create_distinct(root, &format!("{}-{name}", chrono::Local::now().format("%Y%m%d-%H%M%S")))
 }
 
 /// `stem`, or `stem-2`, `stem-3`, … when the one before is taken.

@@ -26,11 +26,30 @@ pub struct AdamWOptions {
     pub epsilon: f64,
     /// Keeps m and v in 8 bits ([`super::blockwise`]), the update itself stays in float32.
     pub eight_bit: bool,
+    pub decayed: Decayed,
+}
+
+/// Which parameters of a group its `weight_decay` makes smaller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decayed {
+    All,
+    /// All but norms and biases, told by their names as transformers' `Trainer.get_decay_parameter_names` tells them: an
+    /// adapter's factors and DoRA's magnitudes are among them.
+    Weights,
+}
+
+impl Decayed {
+    fn holds(self, name: &str) -> bool {
+        let name = name.to_lowercase();
+        let is_norm = |part: &str| part == "norm" || part.ends_with("_norm");
+        let excluded = ["bias", "layernorm", "rmsnorm"].iter().any(|word| name.contains(word));
+        self == Decayed::All || !(excluded || name.split('.').any(is_norm))
+    }
 }
 
 impl Default for AdamWOptions {
     fn default() -> Self {
-        AdamWOptions { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, eight_bit: false }
+        AdamWOptions { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, eight_bit: false, decayed: Decayed::All }
     }
 }
 
@@ -90,10 +109,11 @@ impl AdamW {
     pub fn step(&mut self, factor: f64) {
         let _no_grad = tch::no_grad_guard();
         for (group, states) in &mut self.groups {
-            for ((_, param), state) in group.params.iter_mut().zip(states) {
+            for ((name, param), state) in group.params.iter_mut().zip(states) {
                 let grad = param.grad();
                 if grad.defined() {
-                    state.update(&self.options, param, &grad, group.learning_rate * factor, group.weight_decay);
+                    let weight_decay = if self.options.decayed.holds(name) { group.weight_decay } else { 0.0 };
+                    state.update(&self.options, param, &grad, group.learning_rate * factor, weight_decay);
                 }
             }
         }

@@ -47,6 +47,29 @@ pub struct TrainerState {
     /// What a loss spike is told from: the losses of the last steps.
     #[serde(default)]
     pub recent_losses: Vec<f64>,
+    #[serde(default)]
+    pub losses: Losses,
+}
+
+/// The losses of all steps of a run that were taken. A checkpoint of an older version knows none: then of those since.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Losses {
+    pub sum: f64,
+    pub count: u64,
+    pub last: Option<f64>,
+}
+
+impl Losses {
+    pub fn add(&mut self, loss: f64) {
+        self.sum += loss;
+        self.count += 1;
+        self.last = Some(loss);
+    }
+
+    /// Not a number where there is none.
+    pub fn mean(&self) -> f64 {
+        self.sum / self.count as f64
+    }
 }
 
 impl TrainerState {
@@ -69,6 +92,7 @@ impl TrainerState {
             evaluations_without_gain: 0,
             stopped_early: false,
             recent_losses: Vec::new(),
+            losses: Losses::default(),
         }
     }
 }

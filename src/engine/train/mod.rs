@@ -7,6 +7,7 @@
 //! - [`blockwise`]: state in 8 bits
 //! - [`sgd`]: the plain optimizer
 //! - [`optimizer`]: either of them over tensors that a script owns
+//! - [`output`]: the folder that a trainer writes to
 //! - [`schedule`]: the learning rate's course over a run
 //! - [`checkpoint`]: everything that decides the next step, in a folder
 //! - [`compare`]: two such folders, to the bit
@@ -22,6 +23,7 @@ pub mod checkpoint;
 pub mod compare;
 pub mod neftune;
 pub mod optimizer;
+pub mod output;
 pub mod schedule;
 pub mod sft;
 pub mod sgd;

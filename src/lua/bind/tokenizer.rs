@@ -6,7 +6,7 @@ use mlua::{AnyUserData, Lua, MultiValue, Table, UserData, UserDataMethods, Value
 use serde::Deserialize;
 
 use crate::engine::Error;
-use crate::engine::text::{Conversation, Message, Tokenizer};
+use crate::engine::text::{Conversation, Message, ROLES, Tokenizer, check_roles};
 use crate::lua::args::Args;
 use crate::lua::{handle, options, report};
 
@@ -112,5 +112,6 @@ pub fn messages(function: &str, table: &Table) -> mlua::Result<Vec<Message>> {
     if messages.is_empty() {
         return Err(options::reject(function, Error::option("messages", "at least one message", "an empty list")));
     }
+    check_roles(&messages, &ROLES).map_err(|problem| options::reject(function, Error::message(problem)))?;
     Ok(messages)
 }

@@ -1,14 +1,15 @@
 -- Every wrong option of a trainer is named, with what would be right.
+local fs = require("affine.fs")
 local test = require("affine.test")
 local trainer = require("affine.trainer")
 local tiny = dofile("tests/lua/tiny.lua")
 local describe, it, expect = test.describe, test.it, test.expect
 
-local m = tiny.model()
+local m, folder = tiny.model(), fs.tempdir()
 
 local function sft(options)
   return function()
-    options.data = options.data or tiny.records()
+    options.data, options.output_dir = options.data or tiny.records(), options.output_dir or folder
     trainer.sft(m, options)
   end
 end
@@ -53,6 +54,11 @@ describe("an option", function()
     expect(sft { warmup_ratio = 2 }):raises("warmup_ratio: expected a number from 0 to 1, got 2")
     expect(sft { max_length = 1 }):raises("max_length: expected an integer of at least 2, got 1")
     expect(sft { weight_decay = 1 / 0 }):raises("weight_decay: expected a finite number")
+    local below_one = "expected a number of at least 0 and below 1, got "
+    expect(sft { adam_beta1 = 1 }):raises("adam_beta1: " .. below_one .. "1")
+    expect(sft { adam_beta2 = 1 }):raises("adam_beta2: " .. below_one .. "1")
+    expect(sft { adam_beta1 = -0.1 }):raises("adam_beta1: " .. below_one .. "-0.1")
+    expect(sft { adam_epsilon = 0 }):raises("adam_epsilon: expected a number above 0, at most 1, got 0")
     expect(ppo { gamma = 1.5 }):raises("gamma: expected a number from 0 to 1, got 1.5")
     expect(ppo { clip_range = 0 }):raises("clip_range: expected a number between 0 and 1, got 0")
     expect(ppo { temperature = 0 }):raises("temperature: expected a number above 0")
@@ -81,9 +87,12 @@ describe("a record", function()
       "expected an object with `messages`, `text`, or `prompt` and `completion`"
     )
     expect(sft { data = { { messages = { { role = "robot", content = "x" } } } } }):raises("got `robot`")
+    expect(sft { data = { { messages = { { role = "usr", content = "x" } } } } }):raises(
+      "data[1]: message 1: expected role `system`, `user` or `assistant`, got `usr`, did you mean `user`?"
+    )
     expect(sft { data = {} }):raises("none of the 0 records has a token to train on")
     expect(sft { data = "nowhere.jsonl" }):raises("nowhere.jsonl: cannot be read: no such file")
   end)
 end)
 
-require("affine.fs").remove("checkpoints/sft")
+fs.remove(folder, { recursive = true })

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::extract;
-use crate::engine::env::{Instructions, Parsed};
+use crate::engine::env::{Description, Instructions, Parsed};
 use crate::engine::{Result, file};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,6 +116,16 @@ impl Kind {
             Kind::BabyAi => include_str!("instructions/babyai.txt"),
             Kind::SciWorld => include_str!("instructions/sciworld.txt"),
             Kind::TextCraft => include_str!("instructions/textcraft.txt"),
+        }
+    }
+
+    pub fn description(self) -> Description {
+        Description {
+            name: self.name().to_string(),
+            num_tasks: self.num_tasks(),
+            score_range: self.score_range(),
+            success_threshold: self.success_threshold(),
+            max_turns: self.max_turns(),
         }
     }
 

@@ -14,17 +14,17 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tch::Kind;
 
-use super::adamw::{AdamW, AdamWOptions, Group};
+use super::adamw::{AdamW, AdamWOptions, Decayed, Group};
 use super::batch::{Batch, Sequence};
 use super::bundle::{Bundle, Replay};
 use super::checkpoint::{self, TrainerState};
 use super::schedule::{ScheduleKind, Scheduler, warmup_steps};
 use super::step::{Loss, Outputs, Policy, StepReport, StepSettings};
-use super::{changing, check_parameters, reading, spike};
+use super::{changing, check_parameters, output, reading, spike};
 use crate::engine::data::Record;
 use crate::engine::model::Model;
 use crate::engine::track::progress::Progress;
-use crate::engine::{Error, Result, cancel, file, random};
+use crate::engine::{Error, Result, cancel, random};
 pub use evaluation::Evaluation;
 pub use options::{Metric, NonFinite, Optim, SftOptions, TrainOn, clip_at, in_range};
 pub use preflight::Preflight;
@@ -62,7 +62,7 @@ fn is_false(flag: &bool) -> bool {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SftResult {
     pub steps: u64,
-    /// Mean over the run's steps, less those that were skipped.
+    /// Mean over the run's steps, those before a resume among them, less those that were skipped.
     pub train_loss: f64,
     pub final_loss: f64,
     /// Trained tokens in the steps of this process.
@@ -104,7 +104,7 @@ impl Sft {
     /// a checkpoint.
     pub fn evaluating(model: &Model, records: &[Record], evaluation: &[Record], options: SftOptions) -> Result<Self> {
         options.validate()?;
-        file::create_folder(&options.output_dir)?;
+        let options = SftOptions { output_dir: output::folder(&options.output_dir, "sft")?, ..options };
         let limit = records::limit(model, &options);
         let rows = Rows::new(records::encode(model, records, options.train_on, limit)?, &options, limit);
         let evaluation_data = records::encode_for_evaluation(model, evaluation, options.train_on, limit)?;
@@ -126,6 +126,7 @@ impl Sft {
             beta2: options.adam_beta2,
             epsilon: options.adam_epsilon,
             eight_bit: options.optim == Optim::Adamw8bit,
+            decayed: Decayed::Weights,
         };
         let mut optimizer = AdamW::new(adam, vec![group]);
         let identity = identity(&options, &schedule, &rows, &evaluation_data, limit);
@@ -196,6 +197,9 @@ impl Sft {
 
         self.state.global_step += 1;
         let loss = report.sum("nll") / report.tokens.max(1) as f64;
+        if report.taken {
+            self.state.losses.add(loss);
+        }
         let mut done = SftStep {
             step: step + 1,
             epoch: (step + 1) as f64 / self.rows.steps_per_epoch() as f64,
@@ -266,8 +270,8 @@ impl Sft {
         let taken: Vec<&SftStep> = self.reports.iter().filter(|step| !step.skipped).collect();
         Ok(SftResult {
             steps: self.state.global_step,
-            train_loss: taken.iter().map(|step| step.loss).sum::<f64>() / taken.len().max(1) as f64,
-            final_loss: taken.last().map_or(f64::NAN, |step| step.loss),
+            train_loss: self.state.losses.mean(),
+            final_loss: self.state.losses.last.unwrap_or(f64::NAN),
             tokens: taken.iter().map(|step| step.tokens).sum(),
             seconds: self.reports.iter().map(|step| step.seconds).sum(),
             records: self.rows.records(),

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::train::batch::{Batching, Shape};
 use crate::engine::train::checkpoint::{Continue, Resume};
+use crate::engine::train::output;
 use crate::engine::train::schedule::ScheduleKind;
 use crate::engine::train::step::StepReport;
 use crate::engine::{Error, Result};
@@ -14,7 +15,7 @@ use crate::engine::{Error, Result};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SftOptions {
-    /// Where checkpoints go, and in the end the adapter or the model.
+    /// Where checkpoints go, and in the end the adapter or the model; empty for a new folder ([`output::folder`]).
     pub output_dir: PathBuf,
     pub num_epochs: u64,
     /// Optimizer steps in place of `num_epochs`.
@@ -116,7 +117,7 @@ pub enum TrainOn {
 impl Default for SftOptions {
     fn default() -> Self {
         SftOptions {
-            output_dir: PathBuf::from("checkpoints/sft"),
+            output_dir: PathBuf::new(),
             num_epochs: 3,
             max_steps: None,
             batch_size: 8,
@@ -174,13 +175,21 @@ impl SftOptions {
         in_range("min_lr_ratio", self.min_lr_ratio, 0.0, 1.0)?;
         in_range("weight_decay", self.weight_decay, 0.0, f64::MAX)?;
         in_range("max_grad_norm", self.max_grad_norm, 0.0, f64::MAX)?;
-        in_range("adam_beta1", self.adam_beta1, 0.0, 1.0)?;
-        in_range("adam_beta2", self.adam_beta2, 0.0, 1.0)?;
-        in_range("adam_epsilon", self.adam_epsilon, 0.0, 1.0)?;
+        for (key, beta) in [("adam_beta1", self.adam_beta1), ("adam_beta2", self.adam_beta2)] {
+            // At 1 a mean never takes in a gradient, and its correction divides by 0.
+            if !(0.0..1.0).contains(&beta) {
+                return Err(Error::option(key, "a number of at least 0 and below 1", beta));
+            }
+        }
+        // At 0 a parameter whose gradients are all 0, as those of a new adapter's A, becomes 0 / 0.
+        if !(self.adam_epsilon > 0.0 && self.adam_epsilon <= 1.0) {
+            return Err(Error::option("adam_epsilon", "a number above 0, at most 1", self.adam_epsilon));
+        }
         in_range("early_stopping_threshold", self.early_stopping_threshold, 0.0, f64::MAX)?;
         if let Some(alpha) = self.neftune_noise_alpha {
             in_range("neftune_noise_alpha", alpha, 0.0, f64::MAX)?;
         }
+        output::check_resume(&self.output_dir, self.resume, &self.resume_from_checkpoint)?;
         let evaluating = [
             ("load_best_model_at_end", self.load_best_model_at_end),
             ("early_stopping_patience", self.early_stopping_patience > 0),

@@ -11,7 +11,7 @@ use mlua::{AnyUserData, Function, Lua, MultiValue, Table, Value};
 
 use crate::engine::env::programs::generator::{Generator, GeneratorOptions};
 use crate::engine::rollout::prompt_hash;
-use crate::engine::text::Message;
+use crate::engine::text::{Message, ROLES, check_roles};
 use crate::engine::{Error, file};
 use crate::lua::args::{Args, kind};
 use crate::lua::environment::LuaEnvironment;
@@ -70,6 +70,7 @@ fn hash(_: &Lua, values: MultiValue) -> mlua::Result<String> {
     let messages = args.table("messages")?;
     args.finish()?;
     let messages: Vec<Message> = options::read_value("env.prompt_hash", "messages", &Value::Table(messages))?;
+    check_roles(&messages, &ROLES).map_err(|problem| options::reject("env.prompt_hash", Error::message(problem)))?;
     Ok(prompt_hash(&messages))
 }
 

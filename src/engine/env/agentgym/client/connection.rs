@@ -4,9 +4,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use reqwest::Method;
-use reqwest::blocking::Client;
+use reqwest::blocking::{Client, RequestBuilder};
 use serde_json::Value;
 
+use crate::engine::env::agentgym::key::{ApiKey, VARIABLE};
 use crate::engine::{Error, Result, cancel};
 
 /// The first pause before a call is repeated; each further one is twice as long.
@@ -16,6 +17,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 /// How long closing an environment may take: nobody waits for it.
 const CLOSING: Duration = Duration::from_secs(5);
 
+/// Connections are used again within this time. Our server ends those on which nothing comes, later.
+const IDLE: Duration = Duration::from_secs(15);
+
 /// Longer replies are quoted up to here.
 const QUOTED: usize = 200;
 
@@ -24,7 +28,8 @@ pub struct Connection {
     http: Client,
     base: String,
     /// The environment's, for errors.
-    pub name: &'static str,
+    pub name: String,
+    key: Option<ApiKey>,
     timeout: Duration,
     retries: u32,
     /// How often the server was lost. An environment that was made before the last loss is gone, even where the server
@@ -53,11 +58,11 @@ enum Attempt {
 }
 
 impl Connection {
-    pub fn new(base: &str, name: &'static str, timeout: Duration, retries: u32) -> Result<Self> {
-        let http = Client::builder().timeout(timeout).build();
+    pub fn new(base: &str, name: &str, key: Option<ApiKey>, timeout: Duration, retries: u32) -> Result<Self> {
+        let http = Client::builder().timeout(timeout).pool_idle_timeout(IDLE).build();
         let http = http.map_err(|error| Error::environment(name, format!("no HTTP client: {}", reason(&error))))?;
         let base = base.trim_end_matches('/').to_string();
-        Ok(Connection { http, base, name, timeout, retries, losses: AtomicU64::new(0) })
+        Ok(Connection { http, base, name: name.to_string(), key, timeout, retries, losses: AtomicU64::new(0) })
     }
 
     pub fn losses(&self) -> u64 {
@@ -71,7 +76,7 @@ impl Connection {
 
     /// An error of this server's.
     pub fn error(&self, problem: impl std::fmt::Display) -> Error {
-        Error::environment(self.name, format!("server {}: {problem}", self.base))
+        Error::environment(&self.name, format!("server {}: {problem}", self.base))
     }
 
     /// The server's greeting, whatever it is. Not repeated: where there is no server, the user should hear it at once.
@@ -95,7 +100,7 @@ impl Connection {
 
     /// Best effort.
     pub fn post_in_passing(&self, path: &str, body: &Value) {
-        let request = self.http.post(format!("{}{path}", self.base)).timeout(CLOSING).json(body);
+        let request = self.request(Method::POST, path).timeout(CLOSING).json(body);
         if let Err(error) = request.send() {
             tracing::debug!("{}{path}: {error}", self.base);
         }
@@ -130,9 +135,17 @@ impl Connection {
         unreachable!("the last attempt returns")
     }
 
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let request = self.http.request(method, format!("{}{path}", self.base));
+        match &self.key {
+            Some(key) => request.bearer_auth(key.secret()),
+            None => request,
+        }
+    }
+
     fn attempt(&self, method: Method, path: &str, body: Option<&Value>) -> Attempt {
         let what = format!("{method} {}", path.split('?').next().unwrap_or(path));
-        let mut request = self.http.request(method, format!("{}{path}", self.base));
+        let mut request = self.request(method, path);
         if let Some(body) = body {
             request = request.json(body);
         }
@@ -159,6 +172,12 @@ impl Connection {
                 Err(_) => Attempt::Refused(format!("{what}: expected JSON, got {}", quoted(&text))),
             },
             422 => Attempt::Refused(format!("{what}: {} (status 422)", complaints(&text))),
+            401 | 403 => Attempt::Refused(match self.key {
+                Some(_) => format!("{what}: it does not take the key that it was shown (status {status})"),
+                None => {
+                    format!("{what}: it asks for a key (status {status}): set {VARIABLE}, or give the option api_key")
+                }
+            }),
             404 => Attempt::Refused(format!("it has no {what} (status 404): is it an AgentGym server of this kind?")),
             502..=504 => Attempt::Busy(format!("{what}: status {status}, {}", quoted(&text))),
             _ => Attempt::Refused(format!("{what}: status {status}, {}", quoted(&text))),

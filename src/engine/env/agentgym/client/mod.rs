@@ -1,4 +1,5 @@
-//! An environment that is played on an AgentGym server, as the servers of its five kinds are.
+//! An environment that is played on an AgentGym server, as the servers of its five kinds are, or on our own server of any
+//! other environment, which describes itself and reads the action out of the whole reply.
 //!
 //! One server-side environment per instance, made when its first episode begins and closed when it is dropped. What goes
 //! wrong ends the episode with an error that names the server, so that the caller marks it failed and it is judged by
@@ -12,10 +13,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use self::connection::{Connection, Repeat};
-use super::{Kind, opening};
+use super::{ApiKey, Kind, opening};
 use crate::engine::env::{Description, Environment, Instructions, Parsed, Step};
 use crate::engine::text::Message;
 use crate::engine::{Error, Result};
@@ -40,11 +41,22 @@ pub struct AgentGymOptions {
     pub num_tasks: Option<u64>,
     /// Instructions in place of the built-in ones: a text, or the path of a file with it.
     pub instructions: Option<String>,
+    /// What the server asks for; without it `AFFINE_API_KEY` in the environment.
+    #[serde(skip_serializing)]
+    pub api_key: Option<ApiKey>,
 }
 
 impl Default for AgentGymOptions {
     fn default() -> Self {
-        AgentGymOptions { kind: None, timeout: 300.0, retries: 5, max_turns: None, num_tasks: None, instructions: None }
+        AgentGymOptions {
+            kind: None,
+            timeout: 300.0,
+            retries: 5,
+            max_turns: None,
+            num_tasks: None,
+            instructions: None,
+            api_key: None,
+        }
     }
 }
 
@@ -70,7 +82,8 @@ impl AgentGymOptions {
 /// What all instances for one server share.
 struct Shared {
     connection: Connection,
-    kind: Kind,
+    /// Which of AgentGym's; none of them is served by us.
+    kind: Option<Kind>,
     instructions: String,
     description: Description,
 }
@@ -79,8 +92,8 @@ struct Shared {
 pub struct AgentGymClient {
     shared: Arc<Shared>,
     seat: Option<Seat>,
-    /// The observation that the running episode began with.
-    opening: Option<String>,
+    /// The opening turns of the running episode.
+    opening: Option<Vec<Message>>,
 }
 
 /// The environment's number on the server, and how often the server had been lost when it was made.
@@ -95,17 +108,21 @@ impl AgentGymClient {
     pub fn new(base: &str, options: &AgentGymOptions) -> Result<Self> {
         options.validate()?;
         let name = options.kind.map_or(NAME, Kind::name);
-        let mut connection = Connection::new(base, name, Duration::from_secs_f64(options.timeout), options.retries)?;
-        let kind = recognise(&connection, options.kind)?;
-        connection.name = kind.name();
-        let description = Description {
-            name: kind.name().to_string(),
-            num_tasks: options.num_tasks.or(kind.num_tasks()),
-            score_range: kind.score_range(),
-            success_threshold: kind.success_threshold(),
-            max_turns: options.max_turns.unwrap_or(kind.max_turns()),
+        let (key, timeout) =
+            (ApiKey::given_or_set(options.api_key.as_ref())?, Duration::from_secs_f64(options.timeout));
+        let mut connection = Connection::new(base, name, key, timeout, options.retries)?;
+        let (kind, mut description) = recognise(&connection, options.kind)?;
+        connection.name.clone_from(&description.name);
+        description.num_tasks = options.num_tasks.or(description.num_tasks);
+        description.max_turns = options.max_turns.unwrap_or(description.max_turns);
+        let instructions = match (kind, &options.instructions) {
+            (Some(kind), given) => kind.instructions(given.as_deref())?,
+            (None, None) => String::new(),
+            (None, Some(_)) => {
+                let expected = format!("nothing, because environment {} brings its own", description.name);
+                return Err(Error::option("instructions", expected, "a text"));
+            }
         };
-        let instructions = kind.instructions(options.instructions.as_deref())?;
         Ok(Self::sharing(Arc::new(Shared { connection, kind, instructions, description })))
     }
 
@@ -119,7 +136,7 @@ impl AgentGymClient {
             return Ok(seat);
         }
         let reply = self.shared.connection.post("/create", &json!({}), Repeat::Safe)?;
-        let id = if self.shared.kind == Kind::WebShop { reply.as_i64() } else { reply["id"].as_i64() };
+        let id = if self.shared.kind == Some(Kind::WebShop) { reply.as_i64() } else { reply["id"].as_i64() };
         let id = id.ok_or_else(|| self.odd("POST /create", "an id", &reply))?;
         // The server may have been lost and found while it was called.
         let seat = Seat { id, losses: self.shared.connection.losses() };
@@ -127,30 +144,45 @@ impl AgentGymClient {
         Ok(seat)
     }
 
-    /// Begins the episode on the server; the first observation as the model sees it.
-    fn begin(&mut self, task_id: u64) -> Result<String> {
+    /// Begins the episode on the server; the first observation as the model sees it, and the opening turns.
+    fn begin(&mut self, task_id: u64) -> Result<(String, Vec<Message>)> {
+        let observation = self.begin_with(task_id)?;
+        let Shared { connection, kind, instructions, .. } = &*self.shared;
+        let turns = match (kind, self.seat) {
+            (Some(kind), _) => opening(*kind, instructions, &observation),
+            (None, Some(seat)) => {
+                let told = connection.get(&format!("/messages?id={}", seat.id))?;
+                serde_json::from_value(told.clone())
+                    .map_err(|_| self.odd("GET /messages", "the opening turns", &told))?
+            }
+            (None, None) => return Err(self.not_begun()),
+        };
+        Ok((observation, turns))
+    }
+
+    fn begin_with(&mut self, task_id: u64) -> Result<String> {
         let seat = self.seat()?;
         let Shared { connection, kind, .. } = &*self.shared;
         let body = match kind {
-            Kind::WebShop => json!({ "env_idx": seat.id, "session_id": task_id }),
-            Kind::AlfWorld => json!({ "id": seat.id, "game": task_id, "world_type": "Text" }),
+            Some(Kind::WebShop) => json!({ "env_idx": seat.id, "session_id": task_id }),
+            Some(Kind::AlfWorld) => json!({ "id": seat.id, "game": task_id, "world_type": "Text" }),
             _ => json!({ "id": seat.id, "data_idx": task_id }),
         };
         let reply = connection.post("/reset", &body, Repeat::Safe)?;
         let text = |key: &str| self.text("POST /reset", &reply, key);
         match kind {
-            Kind::WebShop => {
+            Some(Kind::WebShop) => {
                 let page = connection.get(&format!("/observation?env_idx={}", seat.id))?;
                 let text = page.as_str().map(str::to_string);
                 text.ok_or_else(|| self.odd("GET /observation", "a text", &page))
             }
-            Kind::AlfWorld => {
+            Some(Kind::AlfWorld) => {
                 let actions =
                     self.actions(&reply).ok_or_else(|| self.odd("POST /reset", "available_actions", &reply))?;
                 Ok(format!("{}\nAVAILABLE ACTIONS: {}", text("observation")?, actions.join(",")))
             }
-            Kind::SciWorld => Ok(format!("{}\n{}", text("task_description")?, text("observation")?)),
-            Kind::BabyAi | Kind::TextCraft => text("observation"),
+            Some(Kind::SciWorld) => Ok(format!("{}\n{}", text("task_description")?, text("observation")?)),
+            Some(Kind::BabyAi | Kind::TextCraft) | None => text("observation"),
         }
     }
 
@@ -174,25 +206,26 @@ impl AgentGymClient {
     fn outcome(&self, reply: &Value) -> Result<Step> {
         let kind = self.shared.kind;
         let observation =
-            self.text("POST /step", reply, if kind == Kind::WebShop { "state" } else { "observation" })?;
+            self.text("POST /step", reply, if kind == Some(Kind::WebShop) { "state" } else { "observation" })?;
         let reward = self.number(reply, "reward")?;
         let score = match kind {
-            Kind::BabyAi | Kind::SciWorld => self.number(reply, "score")?,
+            Some(Kind::BabyAi | Kind::SciWorld) | None => self.number(reply, "score")?,
             _ => reward,
         };
         let done = reply["done"].as_bool().ok_or_else(|| self.odd("POST /step", "\"done\" as true or false", reply))?;
-        let mut info = Map::new();
+        let mut info = reply["info"].as_object().cloned().unwrap_or_default();
         if let Some(actions) = self.actions(reply) {
             info.insert("admissible".to_string(), json!(actions));
         }
-        Ok(Step { observation, reward, done, score: Some(score), truncated: false, info })
+        let truncated = reply["truncated"] == true;
+        Ok(Step { observation, reward, done, score: Some(score), truncated, info })
     }
 
     /// Gives the environment up: after an error nobody knows what state it is in.
     fn release(&mut self) {
         self.opening = None;
         if let Some(seat) = self.seat.take().filter(|seat| !self.is_lost(*seat)) {
-            let body = json!({ self.shared.kind.id_key(): seat.id });
+            let body = json!({ id_key(self.shared.kind): seat.id });
             self.shared.connection.post_in_passing("/close", &body);
         }
     }
@@ -202,7 +235,7 @@ impl AgentGymClient {
     }
 
     fn not_begun(&self) -> Error {
-        Error::environment(self.shared.kind.name(), "no episode has begun; call reset first")
+        Error::environment(&self.shared.description.name, "no episode has begun; call reset first")
     }
 }
 
@@ -224,8 +257,8 @@ impl Environment for AgentGymClient {
             begun => begun,
         };
         match begun {
-            Ok(observation) => {
-                self.opening = Some(observation.clone());
+            Ok((observation, turns)) => {
+                self.opening = Some(turns);
                 Ok(observation)
             }
             Err(error) => {
@@ -236,21 +269,20 @@ impl Environment for AgentGymClient {
     }
 
     fn messages(&self) -> Result<Vec<Message>> {
-        let Shared { kind, instructions, .. } = &*self.shared;
-        let observation = self.opening.as_ref().ok_or_else(|| self.not_begun())?;
-        Ok(opening(*kind, instructions, observation))
+        self.opening.clone().ok_or_else(|| self.not_begun())
     }
 
     fn reply(&self, action: &str, thought: Option<&str>) -> String {
-        self.shared.kind.reply(action, thought)
+        self.shared.kind.map_or_else(|| action.to_string(), |kind| kind.reply(action, thought))
     }
 
     fn instructions(&self) -> Option<Instructions> {
-        Some(self.shared.kind.which_instructions(&self.shared.instructions))
+        self.shared.kind.map(|kind| kind.which_instructions(&self.shared.instructions))
     }
 
     fn parse(&self, reply: &str) -> Result<Parsed> {
-        Ok(self.shared.kind.parse(reply))
+        // Our server reads the action itself.
+        Ok(self.shared.kind.map_or_else(|| Parsed::Action(reply.to_string()), |kind| kind.parse(reply)))
     }
 
     fn step(&mut self, action: &str) -> Result<Step> {
@@ -261,7 +293,7 @@ impl Environment for AgentGymClient {
         let stepped = if self.is_lost(seat) {
             Err(connection.error("it was lost during this episode, and the episode with it"))
         } else {
-            let body = json!({ kind.id_key(): seat.id, "action": action });
+            let body = json!({ id_key(*kind): seat.id, "action": action });
             connection.post("/step", &body, Repeat::Never).and_then(|reply| self.outcome(&reply))
         };
         if stepped.is_err() {
@@ -282,20 +314,52 @@ impl Drop for AgentGymClient {
     }
 }
 
-/// The kind of server behind an address, by its greeting.
-fn recognise(connection: &Connection, expected: Option<Kind>) -> Result<Kind> {
+fn id_key(kind: Option<Kind>) -> &'static str {
+    kind.map_or("id", Kind::id_key)
+}
+
+/// What is served behind an address: one of AgentGym's kinds, by its greeting, or what our own server of any other
+/// environment says of it.
+fn recognise(connection: &Connection, expected: Option<Kind>) -> Result<(Option<Kind>, Description)> {
     let greeting = connection.greeting()?;
     let found = Kind::ALL.into_iter().find(|kind| greeting == kind.greeting());
-    match (found, expected) {
-        (Some(found), None) => Ok(found),
-        (Some(found), Some(expected)) if found == expected => Ok(found),
-        (Some(found), Some(expected)) => {
-            let (found, expected) = (found.name(), expected.name());
-            Err(connection.error(format!("expected a server of kind \"{expected}\", got one of kind \"{found}\"")))
+    let (found, description) = match found {
+        Some(kind) => (Some(kind), kind.description()),
+        None => match described(connection, &greeting) {
+            Some(description) => (None, description?),
+            None => {
+                let names = Kind::ALL.map(Kind::name).join(", ");
+                let problem = format!("GET / answers {greeting}, as no AgentGym server does (known are {names})");
+                return Err(connection.error(problem));
+            }
+        },
+    };
+    match expected {
+        Some(expected) if found != Some(expected) => {
+            let (expected, name) = (expected.name(), &description.name);
+            Err(connection.error(format!("expected a server of kind \"{expected}\", got one of kind \"{name}\"")))
         }
-        (None, _) => {
-            let names = Kind::ALL.map(Kind::name).join(", ");
-            Err(connection.error(format!("GET / answers {greeting}, as no AgentGym server does (known are {names})")))
-        }
+        _ => Ok((found, description)),
     }
+}
+
+/// What our own server says of its environment; nothing where the greeting is not ours.
+fn described(connection: &Connection, greeting: &Value) -> Option<Result<Description>> {
+    let name = greeting.as_str()?.strip_prefix("This is environment ")?.strip_suffix('.')?;
+    let told = match connection.get("/description") {
+        Ok(told) => told,
+        Err(error) => return Some(Err(error)),
+    };
+    let is_named = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    let read = serde_json::from_value::<Description>(told.clone()).ok().filter(|about| {
+        let (low, high) = about.score_range;
+        about.name == name
+            && name.chars().all(is_named)
+            && low < high
+            && about.max_turns > 0
+            && about.num_tasks != Some(0)
+    });
+    Some(read.ok_or_else(|| {
+        connection.error(format!("GET /description: expected what affine's own server says of \"{name}\", got {told}"))
+    }))
 }

@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
+use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 
@@ -32,15 +33,18 @@ pub struct App<'a> {
     /// Ids in the order of their creation.
     order: Vec<i128>,
     created: i128,
+    max_instances: usize,
+    idle: Duration,
     /// WebShop: how often an old id was handed out again.
     reused: usize,
 }
 
 impl<'a> App<'a> {
-    pub fn new(mut make: Box<Make<'a>>) -> Result<Self> {
+    pub fn new(mut make: Box<Make<'a>>, max_instances: usize, idle: Duration) -> Result<Self> {
         let description = make()?.describe();
         let kind = Kind::named(&description.name);
-        Ok(App { make, description, kind, seats: HashMap::new(), order: Vec::new(), created: 0, reused: 0 })
+        let (seats, order) = (HashMap::new(), Vec::new());
+        Ok(App { make, description, kind, seats, order, created: 0, max_instances, idle, reused: 0 })
     }
 
     pub fn description(&self) -> &Description {
@@ -68,7 +72,7 @@ impl<'a> App<'a> {
             Ok(value) => Reply::json(200, value),
             // WebShop wraps no errors.
             Err(Failure::Said(_)) if self.kind == Some(Kind::WebShop) => Reply::internal_error(),
-            Err(Failure::Said(text)) => Reply::json(200, json!({ "error": text })),
+            Err(Failure::Said(text) | Failure::Full(text)) => Reply::json(200, json!({ "error": text })),
             Err(Failure::Crash) => Reply::internal_error(),
         }
     }
@@ -80,6 +84,8 @@ impl<'a> App<'a> {
                 Some(kind) => kind.greeting().into(),
                 None => format!("This is environment {}.", self.description.name).into(),
             }),
+            Endpoint::Description => serde_json::to_value(&self.description).map_err(|_| Failure::Crash),
+            Endpoint::Messages => self.messages(id),
             Endpoint::Create => self.create(),
             Endpoint::Reset => self.reset(id, arguments),
             Endpoint::Step => self.step(id, arguments.text("action")),
@@ -101,6 +107,7 @@ impl<'a> App<'a> {
         if self.kind == Some(Kind::WebShop) {
             return self.open_shop();
         }
+        self.make_room()?;
         let id = self.created;
         self.created += 1;
         let mut seat = Seat::default();
@@ -127,6 +134,7 @@ impl<'a> App<'a> {
             self.reused += 1;
             return Ok((self.order[(self.reused - 1) % MAX_SHOPS] as i64).into());
         }
+        self.make_room()?;
         let fresh = |seats: &HashMap<_, _>| {
             std::iter::repeat_with(|| i128::from(any_number(LARGEST_SHOP + 1))).find(|id| !seats.contains_key(id))
         };
@@ -136,6 +144,30 @@ impl<'a> App<'a> {
         seat.update(&json!({ "observation": observation }));
         self.admit(id, seat);
         Ok((id as i64).into())
+    }
+
+    /// Gives up the environment whose client was silent longest where there is no room for another.
+    fn make_room(&mut self) -> Result<(), Failure> {
+        let open = || self.seats.iter().filter(|(_, seat)| !is_true(&seat.info, "deleted"));
+        if open().count() < self.max_instances {
+            return Ok(());
+        }
+        match open().min_by_key(|(_, seat)| seat.used).filter(|(_, seat)| seat.used.elapsed() >= self.idle) {
+            Some((&id, _)) => {
+                tracing::info!("environment {id} was not used for {:?} and is given up", self.idle);
+                self.forget(id);
+                Ok(())
+            }
+            None => Err(Failure::Full(format!(
+                "{} environments are open on this server, and no more are allowed (--max-instances): close one that is done",
+                self.max_instances
+            ))),
+        }
+    }
+
+    fn forget(&mut self, id: i128) {
+        self.seats.remove(&id);
+        self.order.retain(|other| *other != id);
     }
 
     fn admit(&mut self, id: i128, seat: Seat) {
@@ -214,11 +246,21 @@ impl<'a> App<'a> {
             // The text of a Python KeyError.
             return said(id.to_string());
         };
-        let step = environment.step(action)?;
+        let step = match kind {
+            Some(_) => environment.step(action)?,
+            None => seat.hear(action)?,
+        };
         if let Some(text) = step.info.get("error").and_then(Value::as_str) {
             return said(text);
         }
         seat.stepped(kind, &step)
+    }
+
+    fn messages(&mut self, id: i128) -> Answer {
+        match &self.known(id)?.environment {
+            Some(environment) => Ok(json!(environment.messages()?)),
+            None => said("no episode has begun"),
+        }
     }
 
     fn observation(&mut self, id: i128) -> Answer {
@@ -265,8 +307,7 @@ impl<'a> App<'a> {
             }
             _ => {}
         }
-        self.seats.remove(&id);
-        self.order.retain(|other| *other != id);
+        self.forget(id);
         Ok(true.into())
     }
 
@@ -276,7 +317,10 @@ impl<'a> App<'a> {
             Some(seat) if is_true(&seat.info, "deleted") => {
                 said(format!("The task with environment {id} has been deleted."))
             }
-            Some(seat) => Ok(seat),
+            Some(seat) => {
+                seat.used = Instant::now();
+                Ok(seat)
+            }
         }
     }
 

@@ -3,6 +3,8 @@
 //! The answering side stays on the thread that opened the door, because environments written in Lua cannot leave theirs.
 
 use std::net::TcpListener;
+use std::pin::pin;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -10,16 +12,24 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::State;
-use axum::http::header::{ALLOW, CONTENT_TYPE, HeaderMap};
+use axum::http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, HeaderMap, WWW_AUTHENTICATE};
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinSet;
 
+use crate::engine::env::agentgym::ApiKey;
 use crate::engine::{Error, Result};
 
-/// No action is longer.
-const MAX_BODY: usize = 16 << 20;
+/// No action is longer: a quarter of a million tokens.
+const MAX_BODY: usize = 1 << 20;
+
+/// Before another connection is taken where none could be, as when all files are open.
+const BREATH: Duration = Duration::from_millis(100);
 
 /// Requests that wait while one is answered.
 const WAITING: usize = 1024;
@@ -80,14 +90,16 @@ pub struct Door {
 }
 
 impl Door {
-    pub fn open(listener: TcpListener) -> Result<Self> {
+    /// With a key, only who shows it comes in. A request must have arrived within `arrival`.
+    pub fn open(listener: TcpListener, key: Option<ApiKey>, arrival: Duration) -> Result<Self> {
         let broken = |error: std::io::Error| Error::message(format!("the HTTP server cannot start: {error}"));
         listener.set_nonblocking(true).map_err(broken)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(broken)?;
         let (sender, visits) = sync_channel(WAITING);
         let (close, closed) = oneshot::channel();
+        let hall = Hall { visits: sender, key: key.map(Arc::new), arrival };
         let serve = move || {
-            if let Err(error) = runtime.block_on(attend(listener, sender, closed)) {
+            if let Err(error) = runtime.block_on(attend(listener, hall, closed)) {
                 tracing::error!("the HTTP server stopped: {error}");
             }
         };
@@ -120,31 +132,60 @@ impl Drop for Door {
     }
 }
 
-async fn attend(listener: TcpListener, visits: SyncSender<Visit>, closed: oneshot::Receiver<()>) -> Result<()> {
-    let listener = tokio::net::TcpListener::from_std(listener).map_err(|error| Error::message(error.to_string()))?;
-    let (begin_grace, grace) = oneshot::channel();
-    let closing = async move {
-        let _ = closed.await;
-        let _ = begin_grace.send(());
-    };
-    let app = Router::new().fallback(admit).with_state(visits);
-    tokio::select! {
-        ended = axum::serve(listener, app).with_graceful_shutdown(closing).into_future() => {
-            ended.map_err(|error| Error::message(error.to_string()))
-        }
-        _ = async { let _ = grace.await; tokio::time::sleep(GRACE).await } => Ok(()),
-    }
+/// What every request passes.
+#[derive(Clone)]
+struct Hall {
+    visits: SyncSender<Visit>,
+    key: Option<Arc<ApiKey>>,
+    arrival: Duration,
 }
 
-async fn admit(
-    State(visits): State<SyncSender<Visit>>,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Body,
-) -> Response {
-    let Ok(body) = to_bytes(body, MAX_BODY).await else {
-        return StatusCode::PAYLOAD_TOO_LARGE.into_response();
+/// Takes connections until `closed`. axum's own loop would wait for ever for a request that never ends.
+async fn attend(listener: TcpListener, hall: Hall, mut closed: oneshot::Receiver<()>) -> Result<()> {
+    let listener = tokio::net::TcpListener::from_std(listener).map_err(|error| Error::message(error.to_string()))?;
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(hall.arrival);
+    let service = TowerToHyperService::new(Router::new().fallback(admit).with_state(hall));
+    let (closing, _) = watch::channel(());
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            Some(_) = connections.join_next() => continue,
+            _ = &mut closed => break,
+        };
+        let Ok((stream, _)) = accepted else {
+            tokio::time::sleep(BREATH).await;
+            continue;
+        };
+        let connection = http.serve_connection(TokioIo::new(stream), service.clone());
+        let mut closes = closing.subscribe();
+        // A client that breaks off, or is too slow, is its own affair.
+        connections.spawn(async move {
+            let mut connection = pin!(connection);
+            tokio::select! {
+                _ = connection.as_mut() => return,
+                _ = closes.changed() => connection.as_mut().graceful_shutdown(),
+            }
+            let _ = connection.await;
+        });
+    }
+    drop(listener);
+    let _ = closing.send(());
+    let _ = tokio::time::timeout(GRACE, async { while connections.join_next().await.is_some() {} }).await;
+    Ok(())
+}
+
+async fn admit(State(hall): State<Hall>, method: Method, uri: Uri, headers: HeaderMap, body: Body) -> Response {
+    let authorization = headers.get(AUTHORIZATION).map(|value| value.as_bytes());
+    if hall.key.is_some_and(|key| !key.opens_to(authorization)) {
+        let refusal = written(Reply::detail(401, "this server asks for a key: Authorization: Bearer KEY"));
+        return ([(WWW_AUTHENTICATE, "Bearer")], refusal).into_response();
+    }
+    let body = match tokio::time::timeout(hall.arrival, to_bytes(body, MAX_BODY)).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(_)) => return written(Reply::detail(413, format!("a request may have {MAX_BODY} bytes"))),
+        Err(_) => return written(Reply::detail(408, format!("the request did not arrive in {:?}", hall.arrival))),
     };
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(str::to_string);
     let request = Request {
@@ -155,7 +196,7 @@ async fn admit(
         body: body.to_vec(),
     };
     let (reply, answer) = oneshot::channel();
-    if visits.try_send(Visit { request, reply }).is_err() {
+    if hall.visits.try_send(Visit { request, reply }).is_err() {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     }
     match answer.await {

@@ -12,6 +12,11 @@
 //!   `goals`, `object_tree`.
 //! - WebShop: `has_search_bar`, `clickables`, `instruction_text`, `url`, `html`.
 //!
+//! Those clients send the bare action. For any other environment the server reads the action out of what it is sent, as the
+//! environment itself does ([`Environment::parse`]), and tells two more things, by which our own client plays it as at home:
+//! `GET /description` (our [`Description`]) and `GET /messages?id=…` (the opening turns); a step's reply has `truncated` and
+//! `info` where there is something to tell.
+//!
 //! A step whose `info` has an `error` is answered with `{"error": …}`, as where upstream raises.
 //!
 //! ALFWorld's first observation may end with `\nAVAILABLE ACTIONS: …`, ScienceWorld's may begin with the task's
@@ -28,6 +33,7 @@ use std::time::Duration;
 
 use self::app::App;
 use self::http::Door;
+use crate::engine::env::agentgym::ApiKey;
 use crate::engine::env::{Description, Environment};
 use crate::engine::{Error, Result, cancel};
 
@@ -42,6 +48,29 @@ pub fn listen(host: &str, port: u16) -> Result<TcpListener> {
     })
 }
 
+/// Who may play, and how many environments at once.
+#[derive(Debug, Clone)]
+pub struct ServerOptions {
+    /// What every request must show; without one anybody may play.
+    pub api_key: Option<ApiKey>,
+    pub max_instances: usize,
+    /// A client that was not heard for so long may be gone: where there is no room, its environment is given up.
+    pub idle: Duration,
+    /// What a request may take to arrive, its head and its body each. A connection on which nothing comes ends then, too.
+    pub arrival: Duration,
+}
+
+impl Default for ServerOptions {
+    fn default() -> Self {
+        ServerOptions {
+            api_key: None,
+            max_instances: 1024,
+            idle: Duration::from_secs(600),
+            arrival: Duration::from_secs(30),
+        }
+    }
+}
+
 /// A server that listens. Its environments live on the thread that opened it.
 pub struct Server<'a> {
     app: App<'a>,
@@ -51,10 +80,20 @@ pub struct Server<'a> {
 
 impl<'a> Server<'a> {
     /// `make` gives one environment per client.
-    pub fn open(listener: TcpListener, make: impl FnMut() -> Result<Box<dyn Environment>> + 'a) -> Result<Self> {
-        let app = App::new(Box::new(make))?;
+    pub fn open(
+        listener: TcpListener,
+        options: ServerOptions,
+        make: impl FnMut() -> Result<Box<dyn Environment>> + 'a,
+    ) -> Result<Self> {
+        let app = App::new(Box::new(make), options.max_instances, options.idle)?;
         let address = listener.local_addr().map_err(|error| Error::message(format!("the HTTP server: {error}")))?;
-        Ok(Server { app, door: Door::open(listener)?, address })
+        if options.api_key.is_none() && !address.ip().is_loopback() {
+            tracing::warn!(
+                "{address} is open to other machines: anyone who reaches it may play, on this machine's time; --api-key (the \
+                 option api_key) asks for a key"
+            );
+        }
+        Ok(Server { app, door: Door::open(listener, options.api_key, options.arrival)?, address })
     }
 
     pub fn address(&self) -> SocketAddr {

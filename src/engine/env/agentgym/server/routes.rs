@@ -22,6 +22,10 @@ pub enum Endpoint {
     Close,
     /// WebShop's list of ids.
     List,
+    /// Ours: what the environment says of itself.
+    Description,
+    /// Ours: the opening turns of the episode.
+    Messages,
     /// Exists and always fails.
     Broken,
     /// What the environment's state says under these names, as an object.
@@ -121,6 +125,8 @@ const WEBSHOP: &[Route] = &[
 /// For environments that AgentGym does not have.
 const OTHER: &[Route] = &[
     get("/", &[], Endpoint::Greeting),
+    get("/description", &[], Endpoint::Description),
+    get("/messages", ID, Endpoint::Messages),
     post("/create", &[], Endpoint::Create),
     post("/step", STEP, Endpoint::Step),
     post("/reset", LENIENT_RESET, Endpoint::Reset),

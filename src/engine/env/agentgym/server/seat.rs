@@ -1,13 +1,14 @@
 //! One environment on the server: what its client was last told, and how each original words it.
 
+use std::time::Instant;
+
 use serde_json::{Map, Value, json};
 
 use super::arguments::Arguments;
 use crate::engine::env::agentgym::Kind;
-use crate::engine::env::{Environment, Step};
+use crate::engine::env::{Environment, Parsed, Step};
 
 /// An environment of a client's.
-#[derive(Default)]
 pub struct Seat {
     pub environment: Option<Box<dyn Environment>>,
     /// What was last said, in upstream's order of keys.
@@ -18,12 +19,29 @@ pub struct Seat {
     pub goal: String,
     /// BabyAI: it was closed once, before it had begun.
     pub crossed_out: bool,
+    /// When its client was last heard.
+    pub used: Instant,
+}
+
+impl Default for Seat {
+    fn default() -> Self {
+        Seat {
+            environment: None,
+            info: Map::new(),
+            task: 0,
+            goal: String::new(),
+            crossed_out: false,
+            used: Instant::now(),
+        }
+    }
 }
 
 /// How a request fails.
 pub enum Failure {
     /// `{"error": …}` under status 200.
     Said(String),
+    /// As said, by servers too that wrap no errors.
+    Full(String),
     /// 500.
     Crash,
 }
@@ -111,6 +129,18 @@ impl Seat {
         }
     }
 
+    /// Plays a whole reply, in which the environment finds its action or something to complain of.
+    pub fn hear(&mut self, reply: &str) -> Result<Step, Failure> {
+        let score = self.info.get("score").and_then(Value::as_f64);
+        let environment = self.environment.as_mut().ok_or(Failure::Crash)?;
+        Ok(match environment.parse(reply)? {
+            Parsed::Action(action) => environment.step(&action)?,
+            Parsed::Complaint(observation) => {
+                Step { observation, reward: 0.0, done: false, score, truncated: false, info: Map::new() }
+            }
+        })
+    }
+
     /// The reply to a step.
     pub fn stepped(&mut self, kind: Option<Kind>, step: &Step) -> Answer {
         let said = match kind {
@@ -130,12 +160,19 @@ impl Seat {
             }),
             Some(Kind::BabyAi | Kind::SciWorld) | None => {
                 let number = if kind == Some(Kind::BabyAi) { zero_or_float } else { short };
-                json!({
+                let mut said = json!({
                     "observation": step.observation,
                     "reward": number(step.reward),
                     "score": number(step.score.unwrap_or(step.reward)),
                     "done": step.done,
-                })
+                });
+                if kind.is_none() && step.truncated {
+                    said["truncated"] = true.into();
+                }
+                if kind.is_none() && !step.info.is_empty() {
+                    said["info"] = step.info.clone().into();
+                }
+                said
             }
         };
         self.update(&said);
