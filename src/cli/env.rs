@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::Failure;
+use super::output::say;
 use crate::engine::env::setup::{self, Wishes};
 use crate::lua::report::Report;
 use crate::lua::{self, Script};
@@ -95,7 +96,7 @@ pub fn run(options: Options) -> Result<(), Failure> {
 
 fn set_up(name: &str, wishes: &Wishes) -> Result<(), Failure> {
     match setup::run(name, wishes) {
-        Ok(sentence) => println!("{sentence}"),
+        Ok(sentence) => say(sentence),
         Err(error) => return Err(Failure::Script(Report::of(&error))),
     }
     Ok(())
