@@ -17,6 +17,8 @@ for _, name in ipairs { "collect", "sft", "rl", "evaluate", "deploy" } do
   stage(settings, run)
 end
 
+run:finish()
+
 local seconds = time.clock() - started
 print(
   ("\nAll stages done in %d min %02d s. Run folder: %s"):format(seconds // 60, seconds % 60 // 1, run:path())

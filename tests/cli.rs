@@ -201,8 +201,91 @@ fn a_reader_that_has_gone_ends_a_printing_script_quietly() {
     assert_eq!((line.as_str(), errors.as_str(), status.code()), ("x\n", "", Some(0)));
 }
 
+/// A command with its standard output and standard error in a shell's words.
+fn shell(words: &str) -> Output {
+    let affine = env!("CARGO_BIN_EXE_affine");
+    Command::new("bash").args(["-c", &words.replace("affine", affine)]).env("AFFINE_LOG", "info").output().unwrap()
+}
+
+#[test]
+fn a_full_disk_under_standard_output_is_one_sentence_and_exit_code_1() {
+    let sentence = "affine: (command line):1: standard output cannot be written: the disk is full\n";
+    let said = |words: &str| {
+        let output = shell(words);
+        (code(&output), stderr(&output))
+    };
+    for script in ["print 1", "io.write(1)", "print(('x'):rep(1e6))"] {
+        let (code, text) = said(&format!("affine -e \"{script}\" > /dev/full"));
+        assert!(code == 1 && text.starts_with(sentence), "{script}: {code} {text}");
+    }
+    // Written without a look at what came of it, and found at the end.
+    for script in ["io.stdout:write(1)", "io.stdout:write(1) os.exit()", "for i = 1, 1e5 do io.stdout:write(i) end"] {
+        let (code, text) = said(&format!("affine -e \"{script}\" > /dev/full"));
+        assert!(code == 1 && text.contains("standard output c"), "{script}: {code} {text}");
+    }
+    for command in ["--help", "--version", "env list", "check tests/lua/tiny.lua"] {
+        let (code, text) = said(&format!("affine {command} > /dev/full"));
+        let plain = "standard output cannot be written: the disk is full\n";
+        assert!(code == 1 && text.ends_with(plain) && text.lines().count() == 1, "{command}: {code} {text}");
+    }
+}
+
+#[test]
+fn standard_error_that_fails_changes_no_result() {
+    let log = "require('affine.log').info 'x' io.stderr:write 'y'";
+    for place in ["2> /dev/full", "2>&-", "2> >(true)"] {
+        for (script, expected) in
+            [(log.to_string(), 0), (format!("{log} error 'no'"), 1), (format!("{log} os.exit(3)"), 3)]
+        {
+            let output = shell(&format!("affine -e \"{script}\" {place}"));
+            assert_eq!(output.status.code(), Some(expected), "{script} {place}: {}", output.status);
+        }
+        assert_eq!(shell(&format!("affine nothing.lua {place}")).status.code(), Some(2), "{place}");
+        assert_eq!(shell(&format!("affine --wrong {place}")).status.code(), Some(2), "{place}");
+    }
+}
+
+#[test]
+fn whoever_reads_may_go() {
+    for words in [
+        "affine -e \"for i = 1, 1e5 do print(i) require('affine.log').info 'x' end\" 2>&1 | head -1",
+        "affine -e \"for i = 1, 1e5 do io.write(i, 10) end\" | head -c 1",
+        "affine -e \"for i = 1, 1e5 do io.stdout:write(i) end\" | head -c 1",
+        "affine --help | true",
+        "affine env list | true",
+        "affine -e \"print(1)\" >&-",
+    ] {
+        let output = shell(&format!("set -o pipefail; {words}"));
+        assert_eq!((code(&output), stderr(&output).as_str()), (0, ""), "{words}");
+    }
+}
+
+#[test]
+fn what_is_no_terminal_gets_no_escape_codes() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("it.log");
+    // Libraries log with fields, which tracing paints.
+    let script =
+        format!("require('affine.log').file '{}' pcall(require('affine.model').load, 'owner/name')", log.display());
+    let mut command = affine();
+    command.args(["-e", &script]).env("AFFINE_LOG", "trace,affine=trace").env("HF_ENDPOINT", "http://127.0.0.1:9");
+    let output = command.env("HF_HOME", folder.path()).env_remove("HF_HUB_OFFLINE").output().unwrap();
+    let texts = [stderr(&output), stdout(&output), std::fs::read_to_string(&log).unwrap()];
+    assert!(texts.iter().all(|text| !text.contains('\u{1b}')), "{texts:?}");
+    assert!(texts[2].contains('='), "{texts:?}");
+}
+
 /// Starts a command whose script prints `ready`, sends it `signals` one after the other, and waits for its end.
 pub fn interrupt(command: &mut Command, signals: &[&str]) -> Output {
+    interrupt_as(command, signals, true)
+}
+
+/// As [`interrupt`], the signals as fast as they can be sent.
+pub fn interrupt_without_answers(command: &mut Command, signals: &[&str]) -> Output {
+    interrupt_as(command, signals, false)
+}
+
+fn interrupt_as(command: &mut Command, signals: &[&str], answered: bool) -> Output {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut reader = BufReader::new(child.stdout.take().unwrap());
     let mut line = String::new();
@@ -213,8 +296,10 @@ pub fn interrupt(command: &mut Command, signals: &[&str]) -> Output {
     for signal in signals {
         let sent = Command::new("kill").args([*signal, &child.id().to_string()]).status().unwrap();
         assert!(sent.success());
-        // The first one is answered with a line; the next must not come before.
-        errors.read_line(&mut text).unwrap();
+        // The first one is answered with a line; where a second one is to end it, it must not come before.
+        if answered {
+            errors.read_line(&mut text).unwrap();
+        }
     }
     errors.read_to_string(&mut text).unwrap();
     let mut rest = Vec::new();

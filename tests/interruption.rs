@@ -1,10 +1,11 @@
-//! Ctrl-C and SIGTERM, wherever they arrive: the work stops at a clean point, and the exit code is 130.
+//! Ctrl-C and its like, wherever they arrive: the work stops at a clean point, and the exit code is 130.
 
+use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::Output;
+use std::process::{Output, Stdio};
 
-use super::cli::{affine, code, interrupt, stderr, stdout};
+use super::cli::{affine, code, interrupt, interrupt_without_answers, stderr, stdout};
 
 /// Starts `script`, which prints `ready`, sends it `signals` one after the other, and waits for its end.
 fn interrupted(script: &str, signals: &[&str]) -> Output {
@@ -36,7 +37,9 @@ fn ctrl_c_ends_loops_that_catch_errors_in_coroutines_and_sleeps() {
     for script in scripts {
         assert_stopped(script, &interrupted(script, &["-INT"]));
     }
-    assert_eq!(code(&interrupted(scripts[0], &["-TERM"])), 130);
+    for signal in ["-TERM", "-HUP", "-USR1", "-USR2"] {
+        assert_eq!(code(&interrupted(scripts[0], &[signal])), 130, "{signal}");
+    }
 }
 
 #[test]
@@ -110,9 +113,164 @@ fn ctrl_c_finishes_the_step_and_saves_it_whatever_the_training_was_doing() {
         let folder = tempfile::tempdir().unwrap();
         let script = training(folder.path(), script);
         assert_stopped(&script, &interrupted(&script, &["-INT"]));
-        let entries = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
-        let saved: Vec<_> = entries.filter(|name| name.to_string_lossy().starts_with("checkpoint-")).collect();
-        assert_eq!(saved.len(), 1, "{script}: {saved:?}");
+        assert_eq!(saved(folder.path()).len(), 1, "{script}: {:?}", saved(folder.path()));
+    }
+}
+
+#[test]
+fn whatever_asks_to_stop_saves_and_systems_may_repeat_it() {
+    for signals in [&["-TERM"][..], &["-HUP"], &["-USR1"], &["-USR2"], &["-USR1", "-TERM"], &["-INT", "-HUP"]] {
+        let folder = tempfile::tempdir().unwrap();
+        let body =
+            "for step in trainer.sft(tiny.model(), { $SFT }):steps() do if step.step == 3 then print 'ready' end end";
+        let script = training(folder.path(), body);
+        let mut command = affine();
+        command.args(["-e", &script]).current_dir(env!("CARGO_MANIFEST_DIR"));
+        assert_eq!(code(&interrupt_without_answers(&mut command, signals)), 130, "{signals:?}");
+        assert_eq!(saved(folder.path()).len(), 1, "{signals:?}");
+    }
+}
+
+/// The names of the checkpoints in a folder.
+fn saved(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+    let names = entries.map(|name| name.to_string_lossy().into_owned());
+    names.filter(|name| name.starts_with("checkpoint-")).collect()
+}
+
+#[test]
+fn ctrl_c_saves_what_was_trained_also_where_no_step_is_taken() {
+    let scripts = [
+        // In the evaluation of a step.
+        "local many = {} for i = 1, 3000 do many[i] = tiny.records()[i % 8 + 1] end print 'ready'\n\
+         trainer.sft(tiny.model(), { $SFT, eval_data = many, eval_steps = 1, batch_size = 1 }):run()",
+        // In one that the script asks for.
+        "local sft = trainer.sft(tiny.model(), { $SFT }) for _ in sft:steps() do break end\n\
+         local many = {} for i = 1, 3000 do many[i] = tiny.records()[i % 8 + 1] end print 'ready'\n\
+         while true do sft:evaluate(many) end",
+        // In a loop of the script's own, between the trainer's calls and in a rollout.
+        "local ppo, e = trainer.ppo(tiny.model(), { $PPO }), tiny.environment()\n\
+         local batch = ppo:rollout({ e }, 2) ppo:advantages(batch) ppo:update(batch)\n\
+         print 'ready' while true do end",
+        "local ppo, e = trainer.ppo(tiny.model(), { $PPO }), tiny.environment()\n\
+         local batch = ppo:rollout({ e }, 2) ppo:advantages(batch) ppo:update(batch)\n\
+         print 'ready' while true do ppo:rollout({ e }, 1000) end",
+        // While the model generates in the loop's body.
+        "local m = tiny.model { max_position_embeddings = 100000 }\n\
+         for _ in trainer.sft(m, { $SFT }):steps() do print 'ready'\n\
+         m:generate({ 'red' }, { max_new_tokens = 90000, stop = { '~~~~' } }) end",
+    ];
+    for script in scripts {
+        let folder = tempfile::tempdir().unwrap();
+        let script = training(folder.path(), script);
+        assert_stopped(&script, &interrupted(&script, &["-INT"]));
+        assert_eq!(saved(folder.path()).len(), 1, "{script}");
+    }
+}
+
+/// Runs a command that says `ready` again and again, interrupting it at each of `after`'s steps, until it ends by itself;
+/// every step that its loop heard of.
+fn steps_heard(command: &dyn Fn() -> std::process::Command, signal: i32) -> Vec<u64> {
+    let mut heard = Vec::new();
+    for wanted in [3, 7, u64::MAX] {
+        let mut child = command().stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+            let step: u64 = line.unwrap().parse().unwrap();
+            heard.push(step);
+            if step == wanted {
+                // SAFETY: the number is that of our own child, which nobody has waited for.
+                unsafe { libc::kill(child.id() as i32, signal) };
+            }
+        }
+        let status = child.wait().unwrap();
+        if wanted == u64::MAX {
+            assert_eq!(status.code(), Some(0));
+        }
+    }
+    heard
+}
+
+#[test]
+fn each_step_is_heard_once_across_interruptions() {
+    let loops = [
+        "for step in trainer.sft(tiny.model(), { $SFT, resume = true }):steps() do print(step.step) end",
+        "trainer.sft(tiny.model(), { $SFT, resume = true, on_step = function(step) print(step.step) end }):run()",
+        "for it in trainer.ppo(tiny.model(), { $PPO, resume = true }):iterations { tiny.environment() } do print(it.iteration) end",
+    ];
+    for body in loops {
+        let folder = tempfile::tempdir().unwrap();
+        let script = training(folder.path(), body).replace("100000", "12");
+        let command = || {
+            let mut command = affine();
+            command.args(["-e", &script]).current_dir(env!("CARGO_MANIFEST_DIR"));
+            command
+        };
+        assert_eq!(steps_heard(&command, libc::SIGINT), (1..=12).collect::<Vec<_>>(), "{body}");
+    }
+}
+
+#[test]
+fn a_step_whose_evaluation_was_interrupted_is_evaluated_and_heard_of_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let many = "local many = {} for i = 1, 3000 do many[i] = tiny.records()[i % 8 + 1] end ";
+    let sft =
+        "trainer.sft(tiny.model(), { $SFT, eval_data = $DATA, eval_steps = 1, batch_size = 1, resume = $RESUME })";
+    let body = |data: &str, resume: &str, rest: &str| {
+        let sft = sft.replace("$DATA", data).replace("$RESUME", resume);
+        training(folder.path(), &format!("{many}{}", rest.replace("$TRAINER", &sft)))
+    };
+    let first = body("many", "false", "print 'ready' for step in $TRAINER:steps() do print(step.step) end");
+    let output = interrupted(&first, &["-INT"]);
+    assert_eq!((code(&output), stdout(&output).as_str()), (130, ""));
+    // The data of the evaluation is part of what the run is, so it goes on although it has become shorter.
+    let rest = "for step in $TRAINER:steps() do print(step.step, step.eval_loss ~= nil) break end";
+    let second = body("tiny.records()", "'force'", rest);
+    let output = affine().args(["-e", &second]).current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
+    assert_eq!(stdout(&output), "1\ttrue\n", "{}", stderr(&output));
+}
+
+#[test]
+fn each_step_is_in_the_metrics_once_also_across_a_kill() {
+    for signal in [libc::SIGINT, libc::SIGKILL] {
+        let folder = tempfile::tempdir().unwrap();
+        let work = folder.path().join("work");
+        std::fs::create_dir(&work).unwrap();
+        let tiny = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lua/tiny.lua");
+        let script = format!(
+            "local affine, tiny = require 'affine', dofile '{}'\n\
+             local run = affine.track.run('it', {{ a = 1 }}, {{ resume = true }})\n\
+             local sft = affine.trainer.sft(tiny.model(), {{ data = tiny.records(), output_dir = 'out', max_steps = 12,\n\
+             save_steps = 5, logging_steps = 0, resume = true }})\n\
+             for step in sft:steps() do run:log {{ stage = 'sft', step = step.step }} print(step.step) end\n\
+             run:finish()",
+            tiny.display()
+        );
+        let command = || {
+            let mut command = affine();
+            command.args(["-e", &script]).current_dir(&work);
+            command
+        };
+        steps_heard(&command, signal);
+        let runs: Vec<_> = std::fs::read_dir(work.join("runs")).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert_eq!(runs.len(), 2, "one run and the link to it: {runs:?}");
+        let metrics = std::fs::read_to_string(work.join("runs/latest/metrics.jsonl")).unwrap();
+        let expected: String = (1..=12).map(|step| format!("{{\"stage\":\"sft\",\"step\":{step}}}\n")).collect();
+        assert_eq!(metrics, expected, "signal {signal}");
+    }
+}
+
+#[test]
+fn ctrl_c_is_heard_by_calls_that_take_long() {
+    let scripts = [
+        "print 'ready' require('affine.env').generated(2 ^ 31)",
+        "local text = {} for i = 1, 400000 do text[i] = ('w' .. i * 7919 % 1000003):rep(3) end text = table.concat(text, ' ')\n\
+         print 'ready' while true do require('affine.tokenizer').train({ text }, { vocab_size = 60000 }) end",
+        // Nothing in them looks up: they are cut off.
+        "print 'ready' string.find(string.rep('a', 60), string.rep('a-', 60) .. 'b')",
+        "local t = require('affine.tensor').ones { 6000, 6000 } print 'ready' t = t:matmul(t):matmul(t):matmul(t):matmul(t):matmul(t):matmul(t):matmul(t):matmul(t):matmul(t)",
+    ];
+    for script in scripts {
+        assert_stopped(script, &interrupted(script, &["-INT"]));
     }
 }
 

@@ -92,6 +92,8 @@ mod sciworld_mini;
 mod setup;
 /// SFT beyond the plain run: resuming, evaluation, preflight, bad numbers.
 mod sft_depth;
+/// Signals at the level of the process.
+mod signals;
 /// The five stages over every environment.
 mod stages;
 /// The LuaCATS stubs and the live modules name the same functions.

@@ -94,3 +94,53 @@ fn a_run_name_is_one_path_component() {
     }
     assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 0);
 }
+
+fn metrics(run: &Run) -> String {
+    std::fs::read_to_string(run.path().join("metrics.jsonl")).unwrap()
+}
+
+#[test]
+fn a_run_that_was_left_goes_on_and_each_step_of_a_stage_is_there_once() {
+    let root = tempfile::tempdir().unwrap();
+    let config = json!({"seed": 1});
+    let log = |run: &Run, stage: &str, key: &str, step: u64, loss: f64| {
+        run.log(&record(json!({"stage": stage, key: step, "loss": loss}))).unwrap();
+    };
+    let first = Run::resume(root.path(), "demo", &config).unwrap();
+    (1..=3).for_each(|step| log(&first, "base", "step", step, 0.5));
+    (1..=4).for_each(|step| log(&first, "sft", "step", step, 0.25));
+    first.log(&record(json!({"stage": "sft", "note": "kept"}))).unwrap();
+    let path = first.path().to_path_buf();
+
+    // As long as somebody is at work on it, another one begins.
+    let other = Run::resume(root.path(), "demo", &config).unwrap();
+    assert_ne!(other.path(), path);
+    other.finish().unwrap();
+    drop((first, other));
+    std::fs::remove_dir_all(std::fs::canonicalize(root.path().join("latest")).unwrap()).unwrap();
+
+    // The end of a process may leave a part of a line.
+    let file = path.join("metrics.jsonl");
+    std::fs::write(&file, std::fs::read_to_string(&file).unwrap() + "{\"stage\":\"sf").unwrap();
+    let second = Run::resume(root.path(), "demo", &config).unwrap();
+    assert_eq!(second.path(), path);
+    (3..=5).for_each(|step| log(&second, "sft", "step", step, 0.25));
+    log(&second, "rl", "iteration", 1, 2.0);
+    let mut expected: Vec<String> =
+        (1..=3).map(|step| format!("{{\"stage\":\"base\",\"step\":{step},\"loss\":0.5}}")).collect();
+    let of_sft = |step: u64| format!("{{\"stage\":\"sft\",\"step\":{step},\"loss\":0.25}}");
+    expected.extend([of_sft(1), of_sft(2), "{\"stage\":\"sft\",\"note\":\"kept\"}".to_string()]);
+    expected.extend([of_sft(3), of_sft(4), of_sft(5), "{\"stage\":\"rl\",\"iteration\":1,\"loss\":2.0}".to_string()]);
+    assert_eq!(metrics(&second).lines().collect::<Vec<_>>(), expected);
+
+    // What came to its end, or has other settings, does not go on.
+    second.finish().unwrap();
+    drop(second);
+    let third = Run::resume(root.path(), "demo", &config).unwrap();
+    assert_ne!(third.path(), path);
+    assert_eq!(metrics(&third), "");
+    let last = third.path().to_path_buf();
+    drop(third);
+    assert_ne!(Run::resume(root.path(), "demo", &json!({"seed": 2})).unwrap().path(), last);
+    assert_ne!(Run::create(root.path(), "demo", &config).unwrap().path(), last);
+}

@@ -323,13 +323,15 @@ end
 --- The stage record of a folder when that stage is done, from inputs as they are now; else nil.
 pipeline.done = fingerprint.done
 
---- Opens the run folder of a script, whose models all use the configured kernels.
-function pipeline.open(settings, script)
+--- Opens the run folder of a script, whose models all use the configured kernels: a new one, or that of the same
+--- settings which was left before its end.
+function pipeline.open(settings, script, flags)
   check_quantized(settings)
   check_keys(settings)
   model.kernels(settings.model.kernels)
   local name = settings.tracking.run_name
-  local run = track.run(name ~= "" and name or ("%s-%s"):format(script, settings.preset), settings)
+  name = name ~= "" and name or ("%s-%s"):format(script, settings.preset)
+  local run = track.run(name, settings, { resume = not (flags and flags.force) })
   log.info(("preset %s, seed %d, run folder %s"):format(settings.preset, settings.seed, run:path()))
   return run
 end
@@ -345,7 +347,9 @@ function pipeline.main(stage, name, path)
     extra[flag] = about
   end
   local settings, flags = config.load(arg, extra)
-  stage(settings, pipeline.open(settings, stage.name), flags)
+  local run = pipeline.open(settings, stage.name, flags)
+  stage(settings, run, flags)
+  run:finish()
 end
 
 return pipeline

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::output::say;
 use super::{Failure, files};
 use crate::lua::check::{Checker, Level};
 use crate::lua::report::Report;
@@ -32,11 +33,11 @@ pub fn run(options: &Options) -> Result<(), Failure> {
                 Level::Error => "",
                 Level::Warning => "warning: ",
             };
-            println!("{}: {word}{}", finding.place, finding.message);
+            say(format_args!("{}: {word}{}", finding.place, finding.message));
             *(if finding.level == Level::Error { &mut errors } else { &mut warnings }) += 1;
         }
     }
-    println!("{}: {}, {}", count(files, "file"), count(errors, "error"), count(warnings, "warning"));
+    say(format_args!("{}: {}, {}", count(files, "file"), count(errors, "error"), count(warnings, "warning")));
     if errors > 0 { Err(Failure::Told) } else { Ok(()) }
 }
 

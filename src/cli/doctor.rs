@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 
 use super::Failure;
+use super::output::say;
 use crate::engine::doctor::{self, Finding, Level};
 
 /// Look at this machine: libtorch, GPU, memory, disk, and what the environments can use
@@ -19,7 +20,9 @@ pub struct Options {
 pub fn run(options: &Options) -> Result<(), Failure> {
     let findings = doctor::examine();
     match options.json {
-        true => println!("{:#}", serde_json::json!({ "version": env!("CARGO_PKG_VERSION"), "findings": findings })),
+        true => {
+            say(format_args!("{:#}", serde_json::json!({ "version": env!("CARGO_PKG_VERSION"), "findings": findings })))
+        }
         false => print(&findings),
     }
     let failed = findings.iter().any(|finding| finding.level == Level::Fail);
@@ -35,11 +38,11 @@ fn print(findings: &[Finding]) {
             Level::Fail => ("fail", "31"),
         };
         let word = if coloured { format!("\x1b[{colour}m{word}\x1b[0m") } else { word.to_string() };
-        println!("{word}  {:<10} {}", finding.subject, finding.message);
+        say(format_args!("{word}  {:<10} {}", finding.subject, finding.message));
         if let Some(advice) = &finding.advice {
-            println!("                 {advice}");
+            say(format_args!("                 {advice}"));
         }
     }
     let count = |level| findings.iter().filter(|finding| finding.level == level).count();
-    println!("\n{} ok, {} to know, {} to repair", count(Level::Ok), count(Level::Warn), count(Level::Fail));
+    say(format_args!("\n{} ok, {} to know, {} to repair", count(Level::Ok), count(Level::Warn), count(Level::Fail)));
 }

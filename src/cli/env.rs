@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 
 use super::Failure;
 use crate::engine::env::agentgym::server::ServerOptions;
+use super::output::say;
 use crate::engine::env::setup::{self, Wishes};
 use crate::lua::report::Report;
 use crate::lua::{self, Script};
@@ -105,7 +106,7 @@ pub fn run(options: Options) -> Result<(), Failure> {
 
 fn set_up(name: &str, wishes: &Wishes) -> Result<(), Failure> {
     match setup::run(name, wishes) {
-        Ok(sentence) => println!("{sentence}"),
+        Ok(sentence) => say(sentence),
         Err(error) => return Err(Failure::Script(Report::of(&error))),
     }
     Ok(())

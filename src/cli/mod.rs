@@ -7,6 +7,7 @@ mod data;
 mod doctor;
 mod env;
 mod files;
+mod output;
 pub mod panic;
 mod repl;
 mod run;
@@ -82,8 +83,10 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-            // A reader that has gone is no error.
-            let _ = error.print();
+            let printed = error.print();
+            if asked {
+                output::written(printed);
+            }
             return ExitCode::from(if asked { 0 } else { 2 });
         }
     };
@@ -96,12 +99,12 @@ pub fn main() -> ExitCode {
         Ok(()) if crate::engine::cancel::requested() => ExitCode::from(interrupt::EXIT_CODE),
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Usage(sentence)) => {
-            eprintln!("affine: {sentence}");
+            output::complain(format_args!("affine: {sentence}"));
             ExitCode::from(2)
         }
         Err(Failure::Told) => ExitCode::FAILURE,
         Err(Failure::Script(report)) => {
-            eprintln!("{report}");
+            output::complain(&report);
             ExitCode::from(if report.interrupted { interrupt::EXIT_CODE } else { 1 })
         }
     }

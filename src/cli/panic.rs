@@ -5,6 +5,7 @@ use std::io::Write;
 use std::panic::PanicHookInfo;
 use std::path::PathBuf;
 
+use super::output::complain;
 use crate::engine::refusal::panic_text;
 use crate::lua::report::is_refusal;
 
@@ -18,11 +19,11 @@ pub fn install() {
             tracing::debug!("{text} ({place})");
             return;
         }
-        eprintln!("affine: internal error: {} ({place})", text.lines().next().unwrap_or_default());
+        complain(format_args!("affine: internal error: {} ({place})", text.lines().next().unwrap_or_default()));
         if std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0") {
-            eprintln!("{}", Backtrace::force_capture());
+            complain(Backtrace::force_capture());
         } else if let Some(path) = write_details(info) {
-            eprintln!("hint: this is a bug in affine: please report it with the file {}", path.display());
+            complain(format_args!("hint: this is a bug in affine: please report it with the file {}", path.display()));
         }
     }));
 }

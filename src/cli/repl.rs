@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use reedline::{FileBackedHistory, Prompt, PromptEditMode, PromptHistorySearch, Reedline, Signal};
 
 use super::Failure;
+use super::output::{complain, say};
 use crate::engine::cancel;
 use crate::lua::session::{Outcome, Session};
 
@@ -36,7 +37,7 @@ fn at_terminal(session: &Session) -> Result<(), Failure> {
         Some(Err(error)) => tracing::warn!("what is typed here will not be remembered: {error}"),
         None => {}
     }
-    println!("affine {}, Lua 5.4. Ctrl-D ends.", env!("CARGO_PKG_VERSION"));
+    say(concat!("affine ", env!("CARGO_PKG_VERSION"), ", Lua 5.4. Ctrl-D ends."));
     let mut code = String::new();
     loop {
         let prompt = if code.is_empty() { Sign("> ") } else { Sign(">> ") };
@@ -82,7 +83,7 @@ fn from_pipe(session: &Session) -> Result<(), Failure> {
         code = take(session, code + &line, &mut failed);
     }
     if !code.trim().is_empty() {
-        eprintln!("affine: the input ends within a statement");
+        complain("affine: the input ends within a statement");
         failed = true;
     }
     if failed { Err(Failure::Told) } else { Ok(()) }
@@ -98,7 +99,7 @@ fn take(session: &Session, code: String, failed: &mut bool) -> String {
         Outcome::Unfinished => return code + "\n",
         Outcome::Failed(report) => {
             *failed = true;
-            eprintln!("{report}");
+            complain(&report);
             cancel::clear();
         }
     }

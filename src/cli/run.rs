@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use super::output::{complain, put, say};
 use super::{Failure, files};
 use crate::engine::plan;
 use crate::lua::report::Report;
@@ -53,13 +54,15 @@ fn planned(script: &Script) -> Result<(), Failure> {
     let shown = script.args[0].to_string_lossy();
     let started = Instant::now();
     plan::begin().map_err(|error| Failure::Usage(format!("--plan: {error}")))?;
-    eprintln!("plan: {shown} on tiny random models, in a temporary folder; the numbers below mean nothing");
+    complain(format_args!(
+        "plan: {shown} on tiny random models, in a temporary folder; the numbers below mean nothing"
+    ));
     let outcome = lua::run(script);
     match outcome {
         Ok(()) => {
             let seconds = started.elapsed().as_secs_f64();
-            println!("\nPlan of {shown}: it ran to its end in {seconds:.0} s. A real run would do this:\n");
-            print!("{}", plan::told());
+            say(format_args!("\nPlan of {shown}: it ran to its end in {seconds:.0} s. A real run would do this:\n"));
+            put(plan::told());
             Ok(())
         }
         Err(report) => Err(Failure::Script(explained(report))),

@@ -5,6 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use super::output::say;
 use super::{Failure, files};
 use crate::lua::{self, Script};
 
@@ -32,14 +33,14 @@ pub fn run(options: &Options) -> Result<(), Failure> {
         let began = Instant::now();
         let problem = run_file(shown)?;
         let word = if problem.is_none() { "ok  " } else { "FAIL" };
-        println!("{word}  {}  {:.1} s", shown.display(), began.elapsed().as_secs_f64());
+        say(format_args!("{word}  {}  {:.1} s", shown.display(), began.elapsed().as_secs_f64()));
         if let Some(problem) = problem {
             failed += 1;
-            problem.lines().for_each(|line| println!("      {line}"));
+            problem.lines().for_each(|line| say(format_args!("      {line}")));
         }
     }
     let seconds = started.elapsed().as_secs_f64();
-    println!("\n{} of {} files passed in {seconds:.1} s", files.len() - failed, files.len());
+    say(format_args!("\n{} of {} files passed in {seconds:.1} s", files.len() - failed, files.len()));
     if failed > 0 { Err(Failure::Told) } else { Ok(()) }
 }
 

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use super::Failure;
+use super::output::say;
 use crate::engine::{Result, file};
 
 /// Write types for editors: completion, documentation and checks of affine's modules
@@ -48,7 +49,7 @@ fn write_stubs(options: &Options) -> std::result::Result<(), Failure> {
         stubs.iter().try_for_each(|(path, text)| file::write_atomic(path, text))
     };
     write().map_err(|error| Failure::Usage(error.to_string()))?;
-    println!("{} stubs are in {}.", stubs.len(), options.folder.display());
+    say(format_args!("{} stubs are in {}.", stubs.len(), options.folder.display()));
     Ok(())
 }
 
@@ -68,15 +69,15 @@ fn write_settings(options: &Options) -> std::result::Result<(), Failure> {
     });
     let text = format!("{settings:#}\n");
     match std::fs::read_to_string(SETTINGS) {
-        Ok(found) if found == text => println!("{SETTINGS} names them already."),
+        Ok(found) if found == text => say(format_args!("{SETTINGS} names them already.")),
         Ok(_) if !options.force => {
-            println!(
+            say(format_args!(
                 "{SETTINGS} is yours and stays. Add \"{folder}\" to its workspace.library, or replace it with --force."
-            );
+            ));
         }
         _ => {
             file::write_atomic(SETTINGS, text.as_bytes()).map_err(|error| Failure::Usage(error.to_string()))?;
-            println!("{SETTINGS} tells editors where they are.");
+            say(format_args!("{SETTINGS} tells editors where they are."));
         }
     }
     Ok(())

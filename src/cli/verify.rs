@@ -9,6 +9,8 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
 use super::Failure;
+use super::output::say;
+use crate::engine::signals::as_started;
 use crate::engine::train::compare::Comparison;
 use crate::engine::{Error, Result, cancel};
 use crate::lua::report::Report;
@@ -107,13 +109,13 @@ fn resume(options: &Resume) -> std::result::Result<bool, Trouble> {
     let (told, seconds) = timed(|| finish(process(options, &folder, "straight", false)?))?;
     let setting: Value = serde_json::from_str(told.lines().last().unwrap_or_default()).unwrap_or_default();
     let text = |key: &str| setting[key].as_str().unwrap_or_default().to_string();
-    println!("{}: {} steps in {} on {}", text("work"), options.steps, text("dtype"), text("device"));
-    println!("straight: {} steps, {seconds:.1} s", options.steps);
+    say(format_args!("{}: {} steps in {} on {}", text("work"), options.steps, text("dtype"), text("device")));
+    say(format_args!("straight: {} steps, {seconds:.1} s", options.steps));
 
     kill_while_it_waits(process(options, &folder, "resumed", true)?)?;
-    println!("killed with SIGKILL after step {}, of which checkpoint-{half} knows nothing", half + 1);
+    say(format_args!("killed with SIGKILL after step {}, of which checkpoint-{half} knows nothing", half + 1));
     let (_, seconds) = timed(|| finish(process(options, &folder, "resumed", false)?))?;
-    println!("resumed: steps {} to {}, {seconds:.1} s", half + 1, options.steps);
+    say(format_args!("resumed: steps {} to {}, {seconds:.1} s", half + 1, options.steps));
 
     let last = |run: &str| folder.join(run).join(format!("checkpoint-{}", options.steps));
     let found = Comparison::of(&last("straight"), &last("resumed"))?;
@@ -124,15 +126,15 @@ fn resume(options: &Resume) -> std::result::Result<bool, Trouble> {
 fn tell(found: &Comparison) {
     if found.differences.is_empty() {
         let Comparison { tensors, logged, .. } = found;
-        println!(
+        say(format_args!(
             "pass: {tensors} tensors of weights and optimizer, {logged} log entries and all else are the same bits"
-        );
+        ));
         return;
     }
-    println!("FAIL: the resumed run is another one, in {} places (straight first):", found.differences.len());
-    found.differences.iter().take(FEW).for_each(|difference| println!("  {difference}"));
+    say(format_args!("FAIL: the resumed run is another one, in {} places (straight first):", found.differences.len()));
+    found.differences.iter().take(FEW).for_each(|difference| say(format_args!("  {difference}")));
     if found.differences.len() > FEW {
-        println!("  and {} more", found.differences.len() - FEW);
+        say(format_args!("  and {} more", found.differences.len() - FEW));
     }
 }
 
@@ -181,7 +183,7 @@ fn process(options: &Resume, folder: &Path, output: &str, wait: bool) -> Result<
     if std::env::var_os("AFFINE_LOG").is_none() {
         command.env("AFFINE_LOG", "warn");
     }
-    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+    let child = as_started(|| command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn());
     child.map_err(|error| Error::message(format!("this program cannot be started: {error}")))
 }
 

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
+use super::cancel::{self, Unfinished};
 use super::{Error, Result};
 
 /// Replaces the file at `path` by `bytes`: a temporary file in the same folder, flushed to the disk, then renamed.
@@ -28,6 +29,7 @@ pub fn replace(path: impl AsRef<Path>, fill: impl FnOnce(&mut NamedTempFile) -> 
 /// Files that belong together are all staged before the first is committed, so that what can fail (a full disk) fails
 /// while the old ones still stand.
 pub struct Staged {
+    _unfinished: Unfinished,
     file: NamedTempFile,
     path: PathBuf,
 }
@@ -35,7 +37,7 @@ pub struct Staged {
 impl Staged {
     /// Writes what will be at `path` under a temporary name beside it and flushes it to the disk.
     pub fn write(path: impl AsRef<Path>, fill: impl FnOnce(&mut NamedTempFile) -> io::Result<()>) -> Result<Self> {
-        let path = path.as_ref().to_path_buf();
+        let (path, unfinished) = (path.as_ref().to_path_buf(), cancel::unfinished());
         let write = || {
             // tempfile's default of 0600 is for secrets; these files get what the umask leaves, like any other.
             let mut file = tempfile::Builder::new()
@@ -47,7 +49,7 @@ impl Staged {
             Ok(file)
         };
         let file = write().map_err(|error| unwritable(&path, &error))?;
-        Ok(Staged { file, path })
+        Ok(Staged { _unfinished: unfinished, file, path })
     }
 
     /// Gives the file its name, in place of what was there.

@@ -24,15 +24,20 @@ pub const SCRIPT: &str = "script";
 
 static FILE: Mutex<Option<File>> = Mutex::new(None);
 
-/// Starts logging. Called once per process; a second call changes nothing.
+/// Starts logging. Called once per process; a second call changes nothing. A line that cannot be written is lost without
+/// a word: there is nowhere to say so, and tracing would panic.
 pub fn start() {
     let terminal = layer::layer()
         .event_format(Line { time: !io::stderr().is_terminal(), ..Line::default() })
         .with_writer(io::stderr)
+        .with_ansi(false)
+        .log_internal_errors(false)
         .with_filter(filter());
     let file = layer::layer()
         .event_format(Line { time: true, level_always: true })
         .with_writer(|| ToFile)
+        .with_ansi(false)
+        .log_internal_errors(false)
         .with_filter(filter());
     let _ = tracing_subscriber::registry().with(terminal).with(file).try_init();
 }

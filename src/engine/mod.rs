@@ -26,6 +26,8 @@ pub mod refusal;
 pub mod rl;
 pub mod rollout;
 pub mod sandbox;
+pub mod shell;
+pub mod signals;
 pub mod tensor;
 pub mod text;
 pub mod track;

@@ -14,7 +14,9 @@ pub mod environment;
 pub mod heap;
 pub mod interrupt;
 pub mod options;
+pub mod output;
 pub mod plain;
+mod process;
 pub mod report;
 pub mod require;
 pub mod session;
@@ -27,6 +29,8 @@ use mlua::state::{GcGenParams, GcMode};
 use mlua::{AnyUserData, Function, Lua, LuaOptions, MultiValue, StdLib, Table, UserData, Value};
 
 use report::Report;
+
+use crate::engine::cancel;
 
 /// What the host runs: code, its name in messages, and what it finds in `arg`.
 pub struct Script {
@@ -46,7 +50,12 @@ pub fn run(script: &Script) -> Result<(), Report> {
         lua.globals().set("arg", arg_table(&lua, &script.args)?)?;
         let args =
             lua.globals().get::<Table>("arg")?.sequence_values::<Value>().collect::<mlua::Result<MultiValue>>()?;
-        require::chunk(&lua, &script.code, &script.name).into_function()?.call::<()>(args)
+        let ran = require::chunk(&lua, &script.code, &script.name).into_function()?.call::<()>(args);
+        if cancel::requested() {
+            bind::trainer::save_all(&lua);
+        }
+        ran?;
+        output::check().map_err(report::raise)
     };
     run().map_err(|error| Report::new(&error))
 }
@@ -88,15 +97,12 @@ fn warn_through_log(lua: &Lua) {
 /// Runs `prelude.lua` with the native functions that it needs.
 fn prelude(lua: &Lua) -> mlua::Result<()> {
     let host = lua.create_table()?;
-    host.set("EPIPE", EPIPE)?;
-    host.set("reader_gone", lua.create_function(|_, ()| -> mlua::Result<()> { std::process::exit(0) })?)?;
+    output::install(lua, &host)?;
     caught::install(lua, &host)?;
     interrupt::install(lua, &host)?;
+    process::install(lua, &host)?;
     lua.load(include_str!("prelude.lua")).set_name("=[host]").call(host)
 }
-
-/// The errno of a pipe without a reader, on Linux and macOS alike.
-const EPIPE: i32 = 32;
 
 /// Lua's `arg`: the host at -1, the script at 0, its arguments from 1.
 fn arg_table(lua: &Lua, args: &[OsString]) -> mlua::Result<Table> {

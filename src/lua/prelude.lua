@@ -109,6 +109,9 @@ function coroutine.wrap(f)
   end
 end
 
+-- What they start hears Ctrl-C although this process blocks it (see process.rs).
+os.execute, io.popen = host.execute, host.popen
+
 -- Loading -----------------------------------------------------------------------------------------------------------
 
 -- Source text only: Lua trusts bytecode blindly, and a broken piece of it ends the process.
@@ -160,12 +163,11 @@ debug = { traceback = host.traceback }
 -- Output ------------------------------------------------------------------------------------------------------------
 
 -- Output read through a pipe should not wait for 4096 bytes, and a reader that has gone (`| head`) ends the script
--- quietly instead of letting it print to nobody. Only a flush of a full buffer tells of that: in line buffering glibc
--- counts a line that it could not pass on as written.
-local function flush()
-  local flushed, _, code = io.stdout:flush()
-  if not flushed and code == host.EPIPE then
-    host.reader_gone()
+-- quietly instead of letting it print to nobody; a disk that is full ends it with an error. Only a flush of a full
+-- buffer tells of either: in line buffering glibc counts a line that it could not pass on as written.
+local function settle_output(written, _, code)
+  if not written then
+    host.not_written(code)
   end
 end
 
@@ -174,14 +176,25 @@ function print(...)
   for i = 1, texts.n do
     texts[i] = tostring(texts[i])
   end
-  io.stdout:write(table.concat(texts, "\t"), "\n")
-  flush()
+  settle_output(io.stdout:write(table.concat(texts, "\t"), "\n"))
+  settle_output(io.stdout:flush())
 end
 
 function io.write(...)
-  local file, message, code = io.output():write(...)
-  if file == io.stdout then
-    flush()
+  local out = io.output()
+  local file, message, code = out:write(...)
+  if out == io.stdout then
+    settle_output(file, message, code)
+    settle_output(out:flush())
   end
   return file, message, code
+end
+
+-- A script that has lost its output did not succeed.
+local exit_raw = os.exit
+function os.exit(code, close)
+  if code == nil or code == true or code == 0 then
+    host.check_output()
+  end
+  exit_raw(code, close)
 end

@@ -9,7 +9,7 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 
 use crate::engine::refusal::{self, refused};
-use crate::engine::{self, Error};
+use crate::engine::{self, Error, cancel};
 
 /// An error as the user reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +31,7 @@ impl Report {
     pub fn new(error: &mlua::Error) -> Self {
         let Unwrapped { cause, frames, contexts } = unwrap(error);
         let engine = cause.downcast_ref::<Error>();
-        let interrupted = engine.is_some_and(Error::is_interrupted);
+        let interrupted = engine.is_some_and(Error::is_interrupted) || is_wait_that_was_ended(cause);
         let mut traceback = joined(engine.map_or(&[], Error::trace), &frames);
         let (message, hint) = match cause {
             mlua::Error::RuntimeError(text) | mlua::Error::MemoryError(text) if text.contains(TRACEBACK) => {
@@ -84,6 +84,12 @@ impl Report {
         let (_, line) = start.rsplit_once(':')?;
         line.parse::<u32>().is_ok().then_some(start)
     }
+}
+
+/// Whether Ctrl-C ended a wait of Lua's own library (`io.lines` at a terminal), which has one text for it.
+fn is_wait_that_was_ended(cause: &mlua::Error) -> bool {
+    let ended = |text: &String| text.lines().next().is_some_and(|line| line.ends_with("Interrupted system call"));
+    cancel::requested() && matches!(cause, mlua::Error::RuntimeError(text) if ended(text))
 }
 
 /// An error without what mlua wrapped around it.

@@ -4,8 +4,10 @@ use std::path::Path;
 
 use mlua::{Function, Lua, MultiValue};
 
+use super::bind::trainer;
 use super::report::Report;
 use super::{require, state};
+use crate::engine::cancel;
 
 /// The name of what is typed, in messages.
 const NAME: &str = "=input";
@@ -48,7 +50,12 @@ impl Session {
         };
         match function.call::<MultiValue>(()).and_then(|values| self.print(values)) {
             Ok(()) => Outcome::Done,
-            Err(error) => Outcome::Failed(Report::new(&error)),
+            Err(error) => {
+                if cancel::requested() {
+                    trainer::save_all(&self.lua);
+                }
+                Outcome::Failed(Report::new(&error))
+            }
         }
     }
 

@@ -65,11 +65,12 @@ function pipeline.stage(spec) end
 ---@param ... any The file's own `...`.
 function pipeline.main(stage, ...) end
 
---- Opens the run folder of a script.
+--- Opens the run folder of a script: a new one, or that of the same settings which was left before its end.
 ---@param settings table
 ---@param script string
+---@param flags? table With `force` it is a new one.
 ---@return affine.track.Run
-function pipeline.open(settings, script) end
+function pipeline.open(settings, script, flags) end
 
 --- The stage record of a folder when that stage is done, from inputs as they are now; else nil.
 ---@param folder string

@@ -5,7 +5,7 @@
 local tokenizer = {}
 
 --- Trains a byte-level BPE tokenizer, built as Qwen's is, with the ChatML template. It has fewer than `vocab_size`
---- tokens where the texts hold too few different words to merge.
+--- tokens where the texts hold too few different words to merge. A word of more than 1000 letters counts as several.
 ---@param texts string[]
 ---@param options? { vocab_size?: integer }
 ---@return affine.tokenizer.Tokenizer

@@ -98,7 +98,7 @@ local Sft = {}
 function Sft:run() end
 
 --- An iterator over the remaining steps, each taken when it is asked for. Ctrl-C saves a checkpoint, in a step and in
---- the loop's body alike.
+--- the loop's body alike; a step whose body did not end is told again when the run goes on.
 ---@return fun(): affine.trainer.SftStep?
 function Sft:steps() end
 
@@ -210,7 +210,7 @@ local Ppo = {}
 function Ppo:run(options) end
 
 --- An iterator over the remaining iterations, each done when it is asked for. Ctrl-C saves a checkpoint, in an
---- iteration and in the loop's body alike.
+--- iteration and in the loop's body alike; an iteration whose body did not end is told again when the run goes on.
 ---@param envs affine.env.Environment[]
 ---@return fun(): affine.trainer.PpoStats?
 function Ppo:iterations(envs) end

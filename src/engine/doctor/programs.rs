@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::Finding;
 use crate::engine::env::sciworld::find;
+use crate::engine::signals::as_started;
 
 /// A program that hangs must not hang the doctor.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -88,7 +89,7 @@ fn java_version(text: &str) -> Option<String> {
 /// Runs a program to its end; `None` when it cannot be started or takes too long. What it prints must be short.
 fn finish(mut command: Command) -> Option<Output> {
     let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().ok()?;
+    let mut child = as_started(|| command.spawn()).ok()?;
     let started = Instant::now();
     while child.try_wait().ok()?.is_none() {
         if started.elapsed() > PATIENCE {

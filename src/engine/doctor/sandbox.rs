@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use super::Finding;
 use crate::engine::landlock;
+use crate::engine::signals::as_started;
 
 pub fn sandbox() -> Finding {
     let landlock = landlock::version();
@@ -34,5 +35,5 @@ fn user_namespaces() -> bool {
             _ => Err(std::io::Error::last_os_error()),
         });
     }
-    command.status().is_ok_and(|status| status.success())
+    as_started(|| command.status()).is_ok_and(|status| status.success())
 }

@@ -23,7 +23,7 @@ use crate::engine::track::progress::Progress;
 use crate::engine::train::adamw::{AdamW, AdamWOptions, Decayed, Group};
 use crate::engine::train::batch::{Batch, Sequence};
 use crate::engine::train::bundle::{Bundle, Replay};
-use crate::engine::train::checkpoint::{self, TrainerState};
+use crate::engine::train::checkpoint::{self, Mark, TrainerState};
 use crate::engine::train::schedule::{ScheduleKind, Scheduler, warmup_steps};
 use crate::engine::train::sft::{Optim, clip_at};
 use crate::engine::train::step::{Entropy, Loss, Outputs, Policy, StepReport, StepSettings};
@@ -44,6 +44,14 @@ pub struct Ppo {
     state: TrainerState,
     /// What memory was found to hold, in tokens of one forward pass.
     fits: usize,
+    /// The report of the checkpoint that this run went on from, where nobody has heard of it.
+    again: Option<Stats>,
+    /// What the newest checkpoint holds.
+    saved: RefCell<Option<Mark>>,
+    /// Iterations of this process.
+    done: u64,
+    /// The result is written.
+    finished: bool,
 }
 
 /// One iteration's report. Keys are those of `metrics.jsonl`.
@@ -80,18 +88,33 @@ impl Ppo {
             min_lr_ratio: options.min_lr_ratio,
         };
         let mut state = TrainerState::new("ppo", model, options.iterations, identity(&options));
+        let mut saved_mark = None;
         if let Some(path) = options.resume.find(&options.resume_from_checkpoint, &options.output_dir)? {
             let saved = checkpoint::open(&path, &state, options.resume.forced())?;
             state = TrainerState { max_steps: options.iterations, ..saved };
             checkpoint::restore(&path, model, &mut optimizer)?;
             value_head.load(&path)?;
+            saved_mark = (path == options.output_dir.join(checkpoint::name(state.global_step))).then(|| state.mark());
             let saved = safetensors::read(path.join(REFERENCE))?;
             for (name, parameter) in model.trained_part_of(&reference) {
                 checkpoint::copy_into(&saved, &name, parameter)?;
             }
             tracing::info!("resumed from {} at iteration {}", path.display(), state.global_step);
         }
-        Ok(Ppo { options, value_head, reference, optimizer, schedule, state, fits: usize::MAX })
+        let again = state.unheard.as_ref().and_then(Value::as_object).cloned();
+        Ok(Ppo {
+            options,
+            value_head,
+            reference,
+            optimizer,
+            schedule,
+            state,
+            fits: usize::MAX,
+            again,
+            saved: RefCell::new(saved_mark),
+            done: 0,
+            finished: false,
+        })
     }
 
     /// Iterations done.
@@ -120,17 +143,24 @@ impl Ppo {
             last = Some(stats);
         }
         progress.finish();
-        reading(this)?.finish(model)?;
+        changing(this)?.finish(model)?;
         Ok(last)
     }
 
     /// One iteration: rollout, advantages, update. `None` after the last. After Ctrl-C: a checkpoint, then
     /// `Error::Interrupted`; a rollout that was cut short is played again on resuming.
+    ///
+    /// Who asks for it has heard of the one before. One that nobody heard of before the run was left is told again.
     pub fn iterate(
         this: &RefCell<Self>,
         model: &Model,
         environments: &[Box<dyn Environment>],
     ) -> Result<Option<Stats>> {
+        let _unfinished = cancel::unfinished();
+        if let Some(stats) = changing(this)?.again.take() {
+            return Ok(Some(stats));
+        }
+        changing(this)?.note_heard()?;
         if reading(this)?.iteration() >= reading(this)?.total_iterations() {
             return Ok(None);
         }
@@ -141,7 +171,7 @@ impl Ppo {
     fn attempt(this: &RefCell<Self>, model: &Model, environments: &[Box<dyn Environment>]) -> Result<Stats> {
         cancel::check()?;
         let started = Instant::now();
-        let mut rollout = reading(this)?.rollout(model, environments, None)?;
+        let mut rollout = reading(this)?.play(model, environments, None)?;
         let played = started.elapsed().as_secs_f64();
         let mut ppo = changing(this)?;
         ppo.advantages(&mut rollout)?;
@@ -150,6 +180,7 @@ impl Ppo {
         stats.insert("seconds".into(), json!(started.elapsed().as_secs_f64()));
         ppo.log(&stats);
         ppo.state.log_history.push(Value::Object(stats.clone()));
+        ppo.state.unheard = Some(Value::Object(stats.clone()));
         if ppo.options.save_steps > 0 && ppo.iteration().is_multiple_of(ppo.options.save_steps) {
             ppo.save(model)?;
         }
@@ -158,21 +189,55 @@ impl Ppo {
 
     /// Saves what was reached where Ctrl-C stopped the work; hands the error on.
     fn leave<T>(&self, model: &Model, error: Error) -> Result<T> {
-        if error.is_interrupted() {
-            let path = self.save(model)?;
+        if error.is_interrupted() && !self.finished {
+            let path = match self.is_saved() {
+                true => self.options.output_dir.join(checkpoint::name(self.iteration())),
+                false => self.save(model)?,
+            };
             tracing::info!("interrupted; iteration {} is saved in {}", self.iteration(), path.display());
         }
         Err(error)
     }
 
+    fn is_saved(&self) -> bool {
+        *self.saved.borrow() == Some(self.state.mark())
+    }
+
+    /// Saves the iterations of this process that no checkpoint holds, for an interruption that comes between the
+    /// trainer's calls.
+    pub fn save_unsaved(&self, model: &Model) -> Result<()> {
+        if self.done == 0 || self.is_saved() {
+            return Ok(());
+        }
+        match self.leave::<()>(model, Error::Interrupted) {
+            Err(Error::Interrupted) => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Whoever drives the trainer has heard of the last iteration.
+    fn note_heard(&mut self) -> Result<()> {
+        let saved = self.is_saved();
+        if self.state.unheard.take().is_some() && saved {
+            checkpoint::note_heard(&self.options.output_dir.join(checkpoint::name(self.iteration())))?;
+            self.saved.replace(Some(self.state.mark()));
+        }
+        Ok(())
+    }
+
     /// Plays `num_rollouts` episodes per environment (or `episodes`, the same number for each) with the policy as it is.
-    /// Task ids and sampling are a function of the seed and the iteration.
+    /// Task ids and sampling are a function of the seed and the iteration. Ctrl-C saves what was trained.
     pub fn rollout(
         &self,
         model: &Model,
         environments: &[Box<dyn Environment>],
         episodes: Option<usize>,
     ) -> Result<Rollout> {
+        let _unfinished = cancel::unfinished();
+        self.play(model, environments, episodes).or_else(|error| self.leave(model, error))
+    }
+
+    fn play(&self, model: &Model, environments: &[Box<dyn Environment>], episodes: Option<usize>) -> Result<Rollout> {
         Collector {
             model,
             reference: &self.reference,
@@ -213,8 +278,10 @@ impl Ppo {
 
     /// `ppo_epochs` passes over the rollout in shuffled minibatches; ends the iteration.
     pub fn update(&mut self, model: &Model, rollout: &Rollout) -> Result<Stats> {
+        let _unfinished = cancel::unfinished();
         check_parameters(&self.optimizer, model)?;
         rollout.check_credit()?;
+        self.note_heard()?;
         let sequences: Vec<Sequence> = rollout.samples.iter().map(Sample::sequence).collect();
         let iteration = self.iteration();
         let steps = self.options.ppo_epochs * sequences.len().div_ceil(self.options.minibatch_size) as u64;
@@ -238,6 +305,7 @@ impl Ppo {
             }
         }
         self.state.global_step += 1;
+        self.done += 1;
         let mut stats = rollout.stats();
         stats.insert("iteration".into(), json!(self.iteration()));
         let factor = self.schedule.factor(self.iteration() * TICKS);
@@ -297,7 +365,9 @@ impl Ppo {
     }
 
     /// Writes the adapter or the model to `output_dir`, with the value head beside it.
-    pub fn finish(&self, model: &Model) -> Result<()> {
+    pub fn finish(&mut self, model: &Model) -> Result<()> {
+        self.note_heard()?;
+        self.finished = true;
         checkpoint::save_model(model, &self.options.output_dir)?;
         self.value_head.save(&self.options.output_dir)
     }
@@ -305,7 +375,7 @@ impl Ppo {
     /// Writes a checkpoint of the state after the last iteration.
     pub fn save(&self, model: &Model) -> Result<PathBuf> {
         let options = &self.options;
-        checkpoint::save(
+        let path = checkpoint::save(
             &options.output_dir,
             model,
             &self.optimizer,
@@ -315,7 +385,9 @@ impl Ppo {
                 self.value_head.save(folder)?;
                 safetensors::write(folder.join(REFERENCE), &model.trained_part_of(&self.reference))
             },
-        )
+        )?;
+        self.saved.replace(Some(self.state.mark()));
+        Ok(path)
     }
 
     fn log(&self, stats: &Stats) {

@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 
 use serde::Deserialize;
 
+use crate::engine::signals::as_started;
 use crate::engine::{Error, Result};
 
 /// `python3` may be a script that looks for the real one, and that in a virtual environment a link: the interpreter
@@ -79,7 +80,7 @@ impl Interpreter {
 fn ask(program: &OsStr) -> Result<Answer> {
     let mut command = Command::new(program);
     command.args(["-I", "-S", "-B", "-c", QUESTION]).stdin(Stdio::null()).current_dir("/");
-    let output = command.output().map_err(|error| match error.kind() {
+    let output = as_started(|| command.output()).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => Error::hinted(format!("there is no {}", program.display()), ADVICE),
         _ => Error::hinted(format!("{} does not start: {error}", program.display()), ADVICE),
     })?;

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::path::Path;
+use std::sync::mpsc::channel;
 
 use regex::Regex;
 use serde_json::{Map, Value, json};
@@ -11,16 +12,22 @@ use tokenizers::normalizers::NFC;
 use tokenizers::pre_tokenizers::PreTokenizerWrapper;
 use tokenizers::pre_tokenizers::sequence::Sequence;
 use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
-use tokenizers::{AddedToken, SplitDelimiterBehavior, TokenizerBuilder, TokenizerImpl};
+use tokenizers::{
+    AddedToken, NormalizedString, Normalizer, OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer,
+    SplitDelimiterBehavior, TokenizerBuilder, TokenizerImpl, Trainer,
+};
 
 use super::Tokenizer;
 use super::tokenizer::Files;
-use crate::engine::{Error, Result};
+use crate::engine::{Error, Result, cancel};
 
 const END_OF_TEXT: &str = "<|endoftext|>";
 const START_OF_TURN: &str = "<|im_start|>";
 const END_OF_TURN: &str = "<|im_end|>";
 const SPECIAL_TOKENS: [&str; 3] = [END_OF_TEXT, START_OF_TURN, END_OF_TURN];
+
+/// Letters that are merged as one word. No word of a language is as long.
+const LONGEST_WORD: usize = 1000;
 
 /// One token per byte value, so that any text can be encoded.
 const BYTES: usize = 256;
@@ -47,7 +54,8 @@ impl Tokenizer {
         if texts.iter().all(|text| text.as_ref().is_empty()) {
             return Err(Error::message("a tokenizer needs text to be trained on, got none"));
         }
-        let inner = train_bpe(texts, vocab_size - SPECIAL_TOKENS.len()).map_err(failed)?;
+        let texts = texts.iter().map(|text| text.as_ref().to_string()).collect();
+        let inner = train_apart(texts, vocab_size - SPECIAL_TOKENS.len())?;
         let ids = SPECIAL_TOKENS.map(|token| inner.token_to_id(token));
         let [Some(end_of_text), Some(start_of_turn), Some(end_of_turn)] = ids else {
             return Err(failed("a special token was not added".into()));
@@ -68,13 +76,26 @@ impl Tokenizer {
     }
 }
 
-fn train_bpe<S: AsRef<str> + Sync>(texts: &[S], vocab_size: usize) -> tokenizers::Result<Inner> {
+/// On a thread of its own, so that Ctrl-C is heard: merging cannot be stopped, only left.
+fn train_apart(texts: Vec<String>, vocab_size: usize) -> Result<Inner> {
+    let (done, result) = channel();
+    let work = move || done.send(train_bpe(&texts, vocab_size));
+    let thread = std::thread::Builder::new().name("tokenizer".to_string()).spawn(work);
+    thread.map_err(|error| failed(error.into()))?;
+    match cancel::receive(&result)? {
+        Some(trained) => trained.map_err(failed),
+        None => Err(failed("its thread ended without a result".into())),
+    }
+}
+
+fn train_bpe(texts: &[String], vocab_size: usize) -> tokenizers::Result<Inner> {
     let byte_level = ByteLevel::new(false, false, false);
     let split = Split::new(SplitPattern::Regex(SPLIT.into()), SplitDelimiterBehavior::Isolated, false)?;
+    let splitter: PreTokenizerWrapper = Sequence::new(vec![split.into(), byte_level.into()]).into();
     let mut inner: Inner = TokenizerBuilder::default()
         .with_model(BPE::default())
         .with_normalizer(Some(NFC))
-        .with_pre_tokenizer(Some(Sequence::new(vec![split.into(), byte_level.into()]).into()))
+        .with_pre_tokenizer(Some(splitter.clone()))
         .with_post_processor(Some(byte_level))
         .with_decoder(Some(byte_level))
         .build()?;
@@ -86,10 +107,27 @@ fn train_bpe<S: AsRef<str> + Sync>(texts: &[S], vocab_size: usize) -> tokenizers
     // Special tokens are cut out first: their pieces (`<|`, `im`, `_end`) would spend merges on text that is never
     // split when encoding.
     let special = Regex::new(&SPECIAL_TOKENS.map(regex::escape).join("|"))?;
-    inner.train(&mut trainer, texts.iter().flat_map(|text| special.split(text.as_ref())))?;
+    trainer.feed(texts.iter().flat_map(|text| special.split(text)), |text| {
+        let mut text = NormalizedString::from(text);
+        NFC.normalize(&mut text)?;
+        let mut pieces = PreTokenizedString::from(text);
+        splitter.pre_tokenize(&mut pieces)?;
+        let words = pieces.get_splits(OffsetReferential::Original, OffsetType::None);
+        Ok(words.into_iter().flat_map(|(word, ..)| parts(word)).collect())
+    })?;
+    let mut model = BPE::default();
+    trainer.train(&mut model)?;
+    inner.with_model(model);
     // Added after the merges, as in Qwen's vocabulary, so bytes and merges are numbered as they are there.
     inner.add_special_tokens(SPECIAL_TOKENS.map(|token| AddedToken::from(token, true)))?;
     Ok(inner)
+}
+
+/// A word as merges are learned from it. Each merge moves what lies behind it in its word, so a text without spaces, which
+/// is one word, is cut.
+fn parts(word: &str) -> Vec<String> {
+    let letters: Vec<char> = word.chars().collect();
+    letters.chunks(LONGEST_WORD).map(|part| part.iter().collect()).collect()
 }
 
 /// What transformers reads beside tokenizer.json.

@@ -69,8 +69,7 @@ impl Progress {
     pub fn new(label: impl Into<String>, total: u64) -> Self {
         let count = Count { label: label.into(), message: String::new(), done: 0, total };
         let started = Instant::now();
-        let display =
-            if io::stderr().is_terminal() { Display::Bar(bar(total)) } else { Display::Plain { last: started } };
+        let display = if is_watched() { Display::Bar(bar(total)) } else { Display::Plain { last: started } };
         Progress { count, started, display }
     }
 
@@ -108,6 +107,11 @@ impl Progress {
         }
         print(&self.count.last_line(self.started.elapsed()));
     }
+}
+
+/// Whether standard error is a terminal that can draw a line anew.
+fn is_watched() -> bool {
+    io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|terminal| terminal != "dumb")
 }
 
 /// The text carries the numbers, so a terminal and a log read the same.

@@ -7,25 +7,38 @@
 //! | `metrics.jsonl` | a line per [`Run::log`], at once | one JSON object per line; NaN is `null`; `time`  |
 //! |                 |                                  | in seconds since 1970 is when it was written     |
 //! | `summary.json`  | whole, by [`Run::summary`]       | the results                                    |
+//! | `unfinished`    | until [`Run::finish`]            | nothing: [`Run::resume`] goes on with this run |
+//!
+//! A run that goes on takes steps again that came after its last checkpoint. The first line about a step (`step` or
+//! `iteration`) of a stage (`stage`) therefore replaces what was logged of that stage from that step on before the run
+//! was left, and every step is in `metrics.jsonl` once.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{FlockOperation, flock};
 use serde_json::{Map, Value, json};
 
-use crate::engine::file::{create_folder, reason, write_atomic};
+use crate::engine::file::{create_folder, reason, remove, unreadable, write_atomic};
 use crate::engine::native::kernels;
 use crate::engine::{Error, Result, machine};
 
 const LATEST: &str = "latest";
 const METRICS: &str = "metrics.jsonl";
+const UNFINISHED: &str = "unfinished";
 
 /// An execution with its folder.
 #[derive(Debug)]
 pub struct Run {
     path: PathBuf,
-    metrics: File,
+    metrics: RefCell<File>,
+    /// The last step of each stage that was logged before the run was left.
+    before: RefCell<HashMap<String, u64>>,
+    /// Locked while this process is at work on a run that can be resumed.
+    unfinished: Option<File>,
 }
 
 impl Run {
@@ -42,15 +55,44 @@ impl Run {
         let root = root.as_ref();
         let path = folder(root, name)?;
         write_json(&path.join("config.json"), config)?;
+        Run::open(root, path, config)
+    }
+
+    /// As [`create`](Self::create), but the newest run of that name goes on where it has the same configuration, did not
+    /// come to its end and nobody is at work on it. So will this one.
+    pub fn resume(root: impl AsRef<Path>, name: &str, config: &Value) -> Result<Run> {
+        let root = root.as_ref();
+        if let Some(path) = newest(root, name).filter(|path| has_config(path, config))
+            && let Some(lock) = lock(&path.join(UNFINISHED), false)
+        {
+            let run = Run { unfinished: Some(lock), ..Run::open(root, path, config)? };
+            let logged = run.lines()?;
+            run.rewrite(&logged.concat())?;
+            for (stage, step) in logged.iter().filter_map(|line| place(serde_json::from_str(line).ok()?)) {
+                let mut before = run.before.borrow_mut();
+                let last = before.entry(stage).or_insert(step);
+                *last = step.max(*last);
+            }
+            return Ok(run);
+        }
+        let run = Run::create(root, name, config)?;
+        let unfinished = lock(&run.path.join(UNFINISHED), true);
+        Ok(Run { unfinished, ..run })
+    }
+
+    fn open(root: &Path, path: PathBuf, config: &Value) -> Result<Run> {
         write_json(&path.join("versions.json"), &versions(config))?;
-        let metrics = path.join(METRICS);
-        let metrics = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&metrics)
-            .map_err(|e| Error::file(&metrics, format!("cannot be created: {}", reason(&e))))?;
+        let metrics = RefCell::new(append_to(&path.join(METRICS))?);
         point_latest_at(root, &path)?;
-        Ok(Run { path, metrics })
+        Ok(Run { path, metrics, before: RefCell::default(), unfinished: None })
+    }
+
+    /// The run came to its end: it will not go on.
+    pub fn finish(&self) -> Result<()> {
+        match self.unfinished {
+            Some(_) => remove(self.path.join(UNFINISHED)),
+            None => Ok(()),
+        }
     }
 
     pub fn path(&self) -> &Path {
@@ -60,19 +102,85 @@ impl Run {
     /// Appends a line to `metrics.jsonl`. The line reaches the system in one piece, so a reader never sees half a
     /// line of a run that goes on.
     pub fn log(&self, record: &Map<String, Value>) -> Result<()> {
+        if let Some((stage, step)) = place(record.clone())
+            && self.before.borrow().get(&stage).is_some_and(|&last| last >= step)
+        {
+            self.forget(&stage, step)?;
+            self.before.borrow_mut().remove(&stage);
+        }
         let mut record = record.clone();
         record.entry("time").or_insert_with(|| json!(chrono::Utc::now().timestamp_millis() as f64 / 1000.0));
         let mut line = to_text(serde_json::to_string(&record));
         line.push('\n');
-        (&self.metrics)
-            .write_all(line.as_bytes())
-            .map_err(|e| Error::file(self.path.join(METRICS), format!("cannot be written: {}", reason(&e))))
+        let written = self.metrics.borrow_mut().write_all(line.as_bytes());
+        written.map_err(|e| Error::file(self.path.join(METRICS), format!("cannot be written: {}", reason(&e))))
+    }
+
+    /// Removes what was logged of a stage from a step on.
+    fn forget(&self, stage: &str, from: u64) -> Result<()> {
+        let replaced = |line: &str| {
+            let place = serde_json::from_str(line).ok().and_then(place);
+            place.is_some_and(|(of, step)| of == stage && step >= from)
+        };
+        let kept: String = self.lines()?.into_iter().filter(|line| !replaced(line)).collect();
+        self.rewrite(&kept)
+    }
+
+    fn rewrite(&self, text: &str) -> Result<()> {
+        let path = self.path.join(METRICS);
+        write_atomic(&path, text.as_bytes())?;
+        self.metrics.replace(append_to(&path)?);
+        Ok(())
+    }
+
+    /// The whole lines of `metrics.jsonl`; a full disk or the end of a process may have left a part of one.
+    fn lines(&self) -> Result<Vec<String>> {
+        let path = self.path.join(METRICS);
+        let text = std::fs::read_to_string(&path).map_err(|e| unreadable(&path, &e))?;
+        Ok(text.split_inclusive('\n').filter(|line| line.ends_with('\n')).map(str::to_string).collect())
     }
 
     /// Replaces `summary.json`.
     pub fn summary(&self, summary: &Value) -> Result<()> {
         write_json(&self.path.join("summary.json"), summary)
     }
+}
+
+/// The stage of a record and its step or iteration.
+fn place(record: Map<String, Value>) -> Option<(String, u64)> {
+    let step = record.get("step").or(record.get("iteration"))?.as_u64()?;
+    Some((record.get("stage").and_then(Value::as_str).unwrap_or_default().to_string(), step))
+}
+
+/// The newest run folder of that name.
+fn newest(root: &Path, name: &str) -> Option<PathBuf> {
+    let is_of_name = |folder: &str| {
+        let label = folder.get(16..).and_then(|rest| rest.strip_prefix(name));
+        label.is_some_and(|rest| rest.is_empty() || rest.strip_prefix('-').is_some_and(|n| n.parse::<u32>().is_ok()))
+    };
+    let entries = std::fs::read_dir(root).ok()?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    // Of one second, the longer name is the later one.
+    entries
+        .filter(|folder| is_of_name(folder))
+        .max_by_key(|f| (f[..15].to_string(), f.len(), f.clone()))
+        .map(|f| root.join(f))
+}
+
+fn has_config(path: &Path, config: &Value) -> bool {
+    let text = std::fs::read_to_string(path.join("config.json")).unwrap_or_default();
+    serde_json::from_str::<Value>(&text).is_ok_and(|written| written == *config)
+}
+
+/// Opens a file, or makes it, and locks it until this process ends; `None` where it is absent or another has locked it.
+fn lock(path: &Path, create: bool) -> Option<File> {
+    let file = OpenOptions::new().create(create).append(true).open(path).ok()?;
+    flock(&file, FlockOperation::NonBlockingLockExclusive).ok()?;
+    Some(file)
+}
+
+fn append_to(path: &Path) -> Result<File> {
+    let file = OpenOptions::new().create(true).append(true).open(path);
+    file.map_err(|e| Error::file(path, format!("cannot be created: {}", reason(&e))))
 }
 
 fn write_json(path: &Path, value: &Value) -> Result<()> {

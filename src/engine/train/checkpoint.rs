@@ -12,7 +12,7 @@ use crate::engine::error::Context;
 use crate::engine::model::Model;
 use crate::engine::native::kernels::{self, Kernels};
 use crate::engine::tensor::safetensors;
-use crate::engine::{Error, Result, file};
+use crate::engine::{Error, Result, cancel, file};
 
 pub(super) const STATE: &str = "trainer_state.json";
 const OPTIMIZER: &str = "optimizer.safetensors";
@@ -49,6 +49,10 @@ pub struct TrainerState {
     pub recent_losses: Vec<f64>,
     #[serde(default)]
     pub losses: Losses,
+    /// The last step's report, until whoever drives the trainer has heard of it: an interruption may come between the
+    /// step and the loop's body. A run that goes on from here begins with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unheard: Option<Value>,
 }
 
 /// The losses of all steps of a run that were taken. A checkpoint of an older version knows none: then of those since.
@@ -93,6 +97,7 @@ impl TrainerState {
             stopped_early: false,
             recent_losses: Vec::new(),
             losses: Losses::default(),
+            unheard: None,
         }
     }
 }
@@ -201,6 +206,24 @@ pub fn save(
     Ok(path)
 }
 
+/// What tells one state that is worth a checkpoint from another: the step, and whether it was heard of.
+pub type Mark = (u64, Option<Value>);
+
+impl TrainerState {
+    pub fn mark(&self) -> Mark {
+        (self.global_step, self.unheard.clone())
+    }
+}
+
+/// Whoever drives the trainer has heard of the step that this checkpoint was made after.
+pub fn note_heard(path: &Path) -> Result<()> {
+    let file = path.join(STATE);
+    let Ok(text) = std::fs::read_to_string(&file) else { return Ok(()) };
+    let mut state: Value = serde_json::from_str(&text).map_err(|e| Error::file(&file, e))?;
+    state.as_object_mut().and_then(|state| state.remove("unheard"));
+    file::write_atomic(&file, format!("{state:#}").as_bytes())
+}
+
 /// The name of the folder of the checkpoint after `step`.
 pub fn name(step: u64) -> String {
     format!("checkpoint-{step}")
@@ -208,6 +231,7 @@ pub fn name(step: u64) -> String {
 
 /// A folder below `output_dir` that `fill` fills under another name first, so that whoever finds it finds it whole.
 pub fn write_folder(output_dir: &Path, name: &str, fill: &dyn Fn(&Path) -> Result<()>) -> Result<PathBuf> {
+    let _unfinished = cancel::unfinished();
     let (path, unfinished) = (output_dir.join(name), output_dir.join(format!(".unfinished-{name}")));
     remove(&unfinished)?;
     file::create_folder(&unfinished)?;

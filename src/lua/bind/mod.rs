@@ -17,7 +17,7 @@ pub mod tensor;
 mod time;
 mod tokenizer;
 mod track;
-mod trainer;
+pub mod trainer;
 mod worker;
 
 use mlua::{Lua, Table};

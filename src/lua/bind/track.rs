@@ -1,11 +1,14 @@
 //! `affine.track`: the run folder.
 
+use std::path::Path;
+
 use mlua::{AnyUserData, Lua, MultiValue, Table, UserData, UserDataMethods, Value};
+use serde::Deserialize;
 
 use crate::engine::Error;
 use crate::engine::track::Run;
 use crate::lua::args::Args;
-use crate::lua::{convert, handle, report};
+use crate::lua::{convert, handle, options, report};
 
 /// Where runs are kept, below the folder that the script was started in.
 const ROOT: &str = "runs";
@@ -18,13 +21,22 @@ pub fn module(lua: &Lua) -> mlua::Result<Table> {
 
 struct RunHandle(Run);
 
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct RunOptions {
+    resume: bool,
+}
+
 fn run(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
     let mut args = Args::new("track.run", values);
     let name = args.string("name")?;
     let config = args.table("config")?;
+    let options: RunOptions = options::read("track.run", args.optional_table("options")?)?;
     args.finish()?;
     let config = convert::to_json(lua, &Value::Table(config)).map_err(report::raise)?;
-    let run = Run::create(ROOT, &name, &config).map_err(|error| report::raise(report::named("track.run", error)))?;
+    let begin = if options.resume { Run::resume } else { Run::create };
+    let run =
+        begin(Path::new(ROOT), &name, &config).map_err(|error| report::raise(report::named("track.run", error)))?;
     handle(lua, "a run", RunHandle(run))
 }
 
@@ -45,6 +57,10 @@ impl UserData for RunHandle {
             args.finish()?;
             let summary = convert::to_json(lua, &Value::Table(summary)).map_err(report::raise)?;
             this.0.summary(&summary).map_err(report::raise)
+        });
+        methods.add_method("finish", |_, this, values: MultiValue| {
+            Args::new("run:finish", values).finish()?;
+            this.0.finish().map_err(report::raise)
         });
         methods.add_method("path", |_, this, values: MultiValue| {
             Args::new("run:path", values).finish()?;

@@ -1,8 +1,8 @@
 //! `affine.trainer`: SFT and PPO, run whole or step by step.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::path::PathBuf;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use mlua::{AnyUserData, Function, Lua, MultiValue, Table, UserData, UserDataMethods, Value};
 
@@ -17,7 +17,9 @@ use crate::engine::train::sft::{Sft, SftOptions, SftStep};
 use crate::engine::train::{bundle, changing, reading};
 use crate::engine::{Error, Result, cancel, plan};
 use crate::lua::args::{Args, kind};
+use crate::lua::interrupt::Loop;
 use crate::lua::options::Options;
+use crate::lua::report::Report;
 use crate::lua::{convert, handle, options, report};
 
 pub fn module(lua: &Lua) -> mlua::Result<Table> {
@@ -32,12 +34,44 @@ pub fn module(lua: &Lua) -> mlua::Result<Table> {
 struct SftHandle {
     model: ModelHandle,
     sft: Rc<RefCell<Sft>>,
+    save: Saving,
 }
 
 #[derive(Clone)]
 struct PpoHandle {
     model: ModelHandle,
     ppo: Rc<RefCell<Ppo>>,
+    save: Saving,
+}
+
+/// Saves what a trainer has reached and not saved; an error while the trainer or the model is in use.
+type Saving = Rc<dyn Fn() -> mlua::Result<()>>;
+
+/// The trainers of a state, for as long as a script holds them.
+#[derive(Default)]
+struct Trainers(Vec<Weak<dyn Fn() -> mlua::Result<()>>>);
+
+/// Saves what the trainers of a state have reached: an interruption may come where none of them is at work. One that is
+/// saves by itself.
+pub fn save_all(lua: &Lua) {
+    let Some(trainers) = lua.app_data_ref::<Trainers>() else { return };
+    let trainers: Vec<Saving> = trainers.0.iter().filter_map(Weak::upgrade).collect();
+    for save in trainers {
+        if let Err(error) = save() {
+            tracing::debug!("not saved: {}", Report::new(&error).message);
+        }
+    }
+}
+
+fn remember(lua: &Lua, save: Saving) -> Saving {
+    if lua.app_data_ref::<Trainers>().is_none() {
+        lua.set_app_data(Trainers::default());
+    }
+    if let Some(mut trainers) = lua.app_data_mut::<Trainers>() {
+        trainers.0.retain(|trainer| trainer.strong_count() > 0);
+        trainers.0.push(Rc::downgrade(&save));
+    }
+    save
 }
 
 fn sft(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
@@ -70,7 +104,14 @@ fn sft(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
         let model = model.borrow()?;
         report::guard_in("trainer.sft", || Sft::evaluating(&model, &records, &eval_records, options))?
     };
-    with_callback(lua, SftHandle { model, sft: Rc::new(RefCell::new(sft)) }, on_step)
+    let sft = Rc::new(RefCell::new(sft));
+    let (of, saved) = (model.clone(), sft.clone());
+    let save = move || {
+        let model = of.borrow()?;
+        report::guard(|| reading(&saved)?.save_unsaved(&model))
+    };
+    let save = remember(lua, Rc::new(save));
+    with_callback(lua, SftHandle { model, sft, save }, on_step)
 }
 
 /// A handle with its callback. That hangs on the handle as Lua's value, so that a callback which uses the trainer does
@@ -123,7 +164,14 @@ fn ppo(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
         let model = model.borrow()?;
         report::guard_in("trainer.ppo", || Ppo::new(&model, options))?
     };
-    with_callback(lua, PpoHandle { model, ppo: Rc::new(RefCell::new(ppo)) }, on_iteration)
+    let ppo = Rc::new(RefCell::new(ppo));
+    let (of, saved) = (model.clone(), ppo.clone());
+    let save = move || {
+        let model = of.borrow()?;
+        report::guard(|| reading(&saved)?.save_unsaved(&model))
+    };
+    let save = remember(lua, Rc::new(save));
+    with_callback(lua, PpoHandle { model, ppo, save }, on_iteration)
 }
 
 /// Takes a step that was kept because its numbers were not finite, once more.
@@ -151,27 +199,28 @@ fn to_table<T: serde::Serialize>(lua: &Lua, report: &T) -> mlua::Result<Value> {
 fn iterator<T: serde::Serialize + 'static>(
     lua: &Lua,
     handle: &AnyUserData,
+    save: Saving,
     next: impl Fn() -> mlua::Result<Option<T>> + 'static,
-    save: impl Fn() -> mlua::Result<PathBuf> + 'static,
 ) -> mlua::Result<(Function, Value, Value, Table)> {
-    let between_steps = Rc::new(Cell::new(false));
-    let (stepping, handle) = (between_steps.clone(), handle.clone());
+    let going_on = Rc::new(RefCell::new(None));
+    let (begun, handle) = (going_on.clone(), handle.clone());
     let next = lua.create_function(move |lua, _: MultiValue| {
-        stepping.set(false);
-        match next()? {
-            Some(step) => {
-                stepping.set(true);
+        begun.borrow_mut().get_or_insert_with(Loop::begin);
+        match next() {
+            Ok(Some(step)) => {
                 callback(lua, &handle)?(&step).map_err(report::raise)?;
                 to_table(lua, &step)
             }
-            None => Ok(Value::Nil),
+            over => {
+                begun.take();
+                over.map(|_| Value::Nil)
+            }
         }
     })?;
     let close = lua.create_function(move |_, _: MultiValue| {
-        if between_steps.get() && cancel::requested() {
-            tracing::info!("interrupted; what was reached is saved in {}", save()?.display());
-        }
-        Ok(())
+        let saved = if cancel::requested() { save() } else { Ok(()) };
+        going_on.take();
+        saved
     })?;
     let (closing, metatable) = (lua.create_table()?, lua.create_table()?);
     metatable.set("__close", close)?;
@@ -193,6 +242,7 @@ impl UserData for SftHandle {
             let (this, handle) = this::<SftHandle>(&mut args)?;
             args.finish()?;
             let mut on_step = callback(lua, &handle)?;
+            let _loop = Loop::begin();
             let model = this.model.borrow()?;
             to_table(lua, &report::guard(|| Sft::run(&this.sft, &model, &mut on_step))?)
         });
@@ -200,14 +250,9 @@ impl UserData for SftHandle {
             let mut args = Args::new("sft:steps", values);
             let (this, handle) = this::<SftHandle>(&mut args)?;
             args.finish()?;
-            let saving = this.clone();
-            let next = move || {
+            iterator(lua, &handle, this.save.clone(), move || {
                 let model = this.model.borrow()?;
                 report::guard(|| next_step(&mut *changing(&this.sft)?, &model))
-            };
-            iterator(lua, &handle, next, move || {
-                let model = saving.model.borrow()?;
-                report::guard(|| reading(&saving.sft)?.save(&model))
             })
         });
         methods.add_method("evaluate", |_, this, values: MultiValue| {
@@ -254,6 +299,7 @@ impl UserData for PpoHandle {
             table.finish()?;
             let environments = environments("ppo:run", envs)?;
             let mut on_iteration = callback(lua, &handle)?;
+            let _loop = Loop::begin();
             let model = this.model.borrow()?;
             match report::guard(|| Ppo::run(&this.ppo, &model, &environments, &mut on_iteration))? {
                 Some(stats) => to_table(lua, &stats),
@@ -265,20 +311,15 @@ impl UserData for PpoHandle {
             let (this, handle) = this::<PpoHandle>(&mut args)?;
             let environments = environments("ppo:iterations", args.value("envs")?)?;
             args.finish()?;
-            let saving = this.clone();
-            let next = move || {
+            iterator(lua, &handle, this.save.clone(), move || {
                 let model = this.model.borrow()?;
                 report::guard(|| {
                     let stats = Ppo::iterate(&this.ppo, &model, &environments)?;
                     if stats.is_none() {
-                        reading(&this.ppo)?.finish(&model)?;
+                        changing(&this.ppo)?.finish(&model)?;
                     }
                     Ok(stats)
                 })
-            };
-            iterator(lua, &handle, next, move || {
-                let model = saving.model.borrow()?;
-                report::guard(|| reading(&saving.ppo)?.save(&model))
             })
         });
         methods.add_method("rollout", |lua, this, values: MultiValue| {

@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 use std::sync::Mutex;
 
 use crate::engine::file;
+use crate::engine::signals::as_started;
 use crate::engine::{Error, Result};
 
 /// The version that the table of tasks and the recorded episodes are of.
@@ -72,7 +73,9 @@ fn in_python() -> Option<PathBuf> {
 fn ask_python() -> Option<PathBuf> {
     let script = "import importlib.util as u; s = u.find_spec('scienceworld'); print(s.submodule_search_locations[0])";
     let python = program("python3")?;
-    let asked = Command::new(python).args(["-c", script]).stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+    let mut command = Command::new(python);
+    command.args(["-c", script]).stdin(Stdio::null()).stderr(Stdio::null());
+    let asked = as_started(|| command.output()).ok()?;
     let folder = String::from_utf8(asked.stdout).ok()?;
     Some(Path::new(folder.trim()).join("scienceworld.jar")).filter(|path| path.is_file())
 }

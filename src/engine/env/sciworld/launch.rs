@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use super::{broken, find};
+use crate::engine::signals::as_started;
 use crate::engine::{Error, Result, cancel, machine};
 
 /// How a Java process is started.
@@ -109,7 +110,8 @@ impl Process {
             |what: &dyn std::fmt::Display| broken(format!("{} cannot be started: {what}", launch.java.display()));
         let (output, input) = std::io::pipe().map_err(|e| cannot(&e))?;
         let errors = input.try_clone().map_err(|e| cannot(&e))?;
-        let child = launch.command().stdin(Stdio::piped()).stdout(input).stderr(errors).spawn();
+        let mut command = launch.command();
+        let child = as_started(|| command.stdin(Stdio::piped()).stdout(input).stderr(errors).spawn());
         let tail = Arc::new(Mutex::new(Vec::new()));
         let child = child.map_err(|e| cannot(&e))?;
         all_running().push(child.id());

@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 use super::find::{self, VERSION};
 use crate::engine::file;
+use crate::engine::signals::as_started;
 use crate::engine::{Error, Result};
 
 /// Installs ScienceWorld's Python package below `folder` (by default [`find::setup_folder`]), without the packages that
@@ -19,14 +20,13 @@ pub fn setup(folder: Option<&Path>, python: Option<&str>) -> Result<PathBuf> {
     let program = find::program(python)
         .ok_or_else(|| Error::hinted(format!("there is no {python}"), "ScienceWorld is obtained with Python's pip"))?;
     file::create_folder(&folder)?;
-    let installed = Command::new(program)
-        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--upgrade", "--target"])
+    let mut pip = Command::new(program);
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--upgrade", "--target"])
         .arg(&folder)
         .arg(format!("scienceworld=={VERSION}"))
         .env("PIP_ROOT_USER_ACTION", "ignore")
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|e| Error::message(format!("{python} cannot be run: {e}")))?;
+        .stdin(Stdio::null());
+    let installed = as_started(|| pip.output()).map_err(|e| Error::message(format!("{python} cannot be run: {e}")))?;
     if !installed.status.success() {
         let said = String::from_utf8_lossy(&installed.stderr);
         let why = said.lines().rfind(|line| line.starts_with("ERROR")).or(said.lines().last()).unwrap_or("no reason");

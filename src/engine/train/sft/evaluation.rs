@@ -1,6 +1,6 @@
 //! Evaluation: loss and accuracy on other records, while training and on request. Nothing per token is kept.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tch::Kind;
 
 use super::{Metric, Sft, policy, records};
@@ -11,7 +11,7 @@ use crate::engine::train::checkpoint;
 use crate::engine::{Result, cancel, refusal};
 
 /// What an evaluation came to.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
     /// Mean negative log-likelihood per trained token, in nats.
     pub eval_loss: f64,
@@ -29,10 +29,11 @@ impl Evaluation {
 }
 
 impl Sft {
-    /// Loss and accuracy of other records.
+    /// Loss and accuracy of other records. Ctrl-C saves what was trained.
     pub fn evaluate(&self, model: &Model, records: &[Record]) -> Result<Evaluation> {
+        let _unfinished = cancel::unfinished();
         let encoded = records::encode(model, records, self.options.train_on, self.limit)?;
-        self.measure(model, &encoded.sequences)
+        self.measure(model, &encoded.sequences).or_else(|error| self.leave(model, error))
     }
 
     /// Evaluates after `step`, and notes whether it is the best so far and whether it was enough.

@@ -10,14 +10,14 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 use tch::Kind;
 
 use super::adamw::{AdamW, AdamWOptions, Decayed, Group};
 use super::batch::{Batch, Sequence};
 use super::bundle::{Bundle, Replay};
-use super::checkpoint::{self, TrainerState};
+use super::checkpoint::{self, Mark, TrainerState};
 use super::schedule::{ScheduleKind, Scheduler, warmup_steps};
 use super::step::{Loss, Outputs, Policy, StepReport, StepSettings};
 use super::{changing, check_parameters, output, reading, spike};
@@ -31,14 +31,16 @@ pub use preflight::Preflight;
 use records::Rows;
 
 /// One optimizer step's report.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct SftStep {
     /// Counted from 1.
     pub step: u64,
     pub epoch: f64,
     /// Mean negative log-likelihood per trained token, in nats.
+    #[serde(deserialize_with = "number")]
     pub loss: f64,
     pub learning_rate: f64,
+    #[serde(deserialize_with = "number")]
     pub grad_norm: f64,
     /// Trained tokens in this step.
     pub tokens: usize,
@@ -47,11 +49,16 @@ pub struct SftStep {
     #[serde(flatten)]
     pub evaluation: Option<Evaluation>,
     /// The loss is far above those of the steps before.
-    #[serde(skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "is_false")]
     pub spike: bool,
     /// Not taken, because its numbers were not finite.
-    #[serde(skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "is_false")]
     pub skipped: bool,
+}
+
+/// What is no number is `null` in JSON.
+fn number<'de, D: Deserializer<'de>>(value: D) -> std::result::Result<f64, D::Error> {
+    Ok(Option::deserialize(value)?.unwrap_or(f64::NAN))
 }
 
 fn is_false(flag: &bool) -> bool {
@@ -92,6 +99,12 @@ pub struct Sft {
     fits: usize,
     /// Steps of this process.
     reports: Vec<SftStep>,
+    /// The step of the checkpoint that this run went on from, where nobody has heard of it.
+    again: Option<SftStep>,
+    /// What the newest checkpoint holds.
+    saved: RefCell<Option<Mark>>,
+    /// The result is written, and the weights may be others than those of the last step.
+    finished: bool,
 }
 
 impl Sft {
@@ -131,14 +144,31 @@ impl Sft {
         let mut optimizer = AdamW::new(adam, vec![group]);
         let identity = identity(&options, &schedule, &rows, &evaluation_data, limit);
         let mut state = TrainerState::new("sft", model, total_steps, identity);
+        let mut saved = None;
         if let Some(path) = options.resume.find(&options.resume_from_checkpoint, &options.output_dir)? {
-            let saved = checkpoint::open(&path, &state, options.resume.forced())?;
-            state = TrainerState { max_steps: total_steps, ..saved };
+            let opened = checkpoint::open(&path, &state, options.resume.forced())?;
+            state = TrainerState { max_steps: total_steps, ..opened };
             checkpoint::restore(&path, model, &mut optimizer)?;
+            saved = (path == options.output_dir.join(checkpoint::name(state.global_step))).then(|| state.mark());
             tracing::info!("resumed from {} at step {}", path.display(), state.global_step);
         }
-        let (fits, reports) = (usize::MAX, Vec::new());
-        Ok(Sft { options, rows, limit, evaluation_data, optimizer, schedule, state, fits, reports })
+        let again = state.unheard.clone().and_then(|step| serde_json::from_value(step).ok());
+        let (fits, reports, finished) = (usize::MAX, Vec::new(), false);
+        let saved = RefCell::new(saved);
+        Ok(Sft {
+            options,
+            rows,
+            limit,
+            evaluation_data,
+            optimizer,
+            schedule,
+            state,
+            fits,
+            reports,
+            again,
+            saved,
+            finished,
+        })
     }
 
     pub fn total_steps(&self) -> u64 {
@@ -170,20 +200,54 @@ impl Sft {
 
     /// Saves what was reached where Ctrl-C stopped the work; hands the error on.
     fn leave<T>(&self, model: &Model, error: Error) -> Result<T> {
-        if error.is_interrupted() {
-            let path = self.save(model)?;
+        if error.is_interrupted() && !self.finished {
+            let path = match self.is_saved() {
+                true => self.options.output_dir.join(checkpoint::name(self.global_step())),
+                false => self.save(model)?,
+            };
             tracing::info!("interrupted; step {} is saved in {}", self.global_step(), path.display());
         }
         Err(error)
     }
 
-    /// The next optimizer step, or `None` after the last. After Ctrl-C: a checkpoint, then `Error::Interrupted`.
-    pub fn step(&mut self, model: &Model) -> Result<Option<SftStep>> {
-        let step = self.state.global_step;
-        if step >= self.total_steps() || self.state.stopped_early {
-            return Ok(None);
+    fn is_saved(&self) -> bool {
+        *self.saved.borrow() == Some(self.state.mark())
+    }
+
+    /// Saves the steps of this process that no checkpoint holds, for an interruption that comes between the trainer's
+    /// calls.
+    pub fn save_unsaved(&self, model: &Model) -> Result<()> {
+        if self.reports.is_empty() || self.is_saved() {
+            return Ok(());
         }
-        cancel::check().or_else(|error| self.leave(model, error))?;
+        match self.leave::<()>(model, Error::Interrupted) {
+            Err(Error::Interrupted) => Ok(()),
+            other => other,
+        }
+    }
+
+    /// The next optimizer step, or `None` after the last. After Ctrl-C: a checkpoint, then `Error::Interrupted`.
+    ///
+    /// Who asks for it has heard of the one before. A step that nobody heard of before the run was left is told again.
+    pub fn step(&mut self, model: &Model) -> Result<Option<SftStep>> {
+        let _unfinished = cancel::unfinished();
+        let done = match self.again.take() {
+            Some(done) => done,
+            None => {
+                self.note_heard()?;
+                if self.state.global_step >= self.total_steps() || self.state.stopped_early {
+                    return Ok(None);
+                }
+                cancel::check().or_else(|error| self.leave(model, error))?;
+                self.take_step(model)?
+            }
+        };
+        self.conclude(model, done).or_else(|error| self.leave(model, error)).map(Some)
+    }
+
+    /// The update. From here on the step counts.
+    fn take_step(&mut self, model: &Model) -> Result<SftStep> {
+        let step = self.state.global_step;
         check_parameters(&self.optimizer, model)?;
         let started = Instant::now();
         let settings = self.settings(step);
@@ -200,7 +264,7 @@ impl Sft {
         if report.taken {
             self.state.losses.add(loss);
         }
-        let mut done = SftStep {
+        let done = SftStep {
             step: step + 1,
             epoch: (step + 1) as f64 / self.rows.steps_per_epoch() as f64,
             loss,
@@ -215,11 +279,29 @@ impl Sft {
         if done.spike {
             tracing::warn!("sft step {}: the loss {loss:.4} is far above those of the steps before", done.step);
         }
-        if self.due(self.options.eval_steps, done.step) {
+        self.reports.push(done.clone());
+        self.state.unheard = serde_json::to_value(&done).ok();
+        Ok(done)
+    }
+
+    /// What follows an update: the evaluation, the log and the checkpoint, as far as they are due and not done.
+    fn conclude(&mut self, model: &Model, mut done: SftStep) -> Result<SftStep> {
+        if done.evaluation.is_none() && self.due(self.options.eval_steps, done.step) {
             done.evaluation = Some(self.judge(model, done.step)?);
+            self.state.unheard = serde_json::to_value(&done).ok();
         }
         self.record(model, &done)?;
-        Ok(Some(done))
+        Ok(done)
+    }
+
+    /// Whoever drives the trainer has heard of the last step.
+    fn note_heard(&mut self) -> Result<()> {
+        let saved = self.is_saved();
+        if self.state.unheard.take().is_some() && saved {
+            checkpoint::note_heard(&self.options.output_dir.join(checkpoint::name(self.global_step())))?;
+            self.saved.replace(Some(self.state.mark()));
+        }
+        Ok(())
     }
 
     fn settings(&self, step: u64) -> StepSettings {
@@ -257,6 +339,8 @@ impl Sft {
     /// Writes the adapter or the model to `output_dir`, as transformers' Trainer leaves it. Where the best was asked for,
     /// the model has its weights from here on.
     pub fn finish(&mut self, model: &Model) -> Result<SftResult> {
+        self.note_heard()?;
+        self.finished = true;
         if let (true, Some(best)) = (self.options.load_best_model_at_end, &self.state.best_model_checkpoint) {
             let folder = self.options.output_dir.join(best);
             if folder.exists() {
@@ -285,14 +369,16 @@ impl Sft {
     /// Writes a checkpoint of the state after the last step.
     pub fn save(&self, model: &Model) -> Result<PathBuf> {
         let options = &self.options;
-        checkpoint::save(
+        let path = checkpoint::save(
             &options.output_dir,
             model,
             &self.optimizer,
             &self.state,
             options.save_total_limit,
             &|_| Ok(()),
-        )
+        )?;
+        self.saved.replace(Some(self.state.mark()));
+        Ok(path)
     }
 
     /// Whether something that happens `every` so many steps, and after the last one, happens after `step`.
@@ -302,7 +388,6 @@ impl Sft {
     }
 
     fn record(&mut self, model: &Model, step: &SftStep) -> Result<()> {
-        self.reports.push(step.clone());
         let logging = self.due(self.options.logging_steps, step.step);
         if logging {
             tracing::info!(
@@ -315,10 +400,12 @@ impl Sft {
                 step.tokens as f64 / step.seconds
             );
         }
-        if logging || step.evaluation.is_some() {
+        // A step that is told again is in the log already.
+        let logged = self.state.log_history.last().is_some_and(|last| last["step"] == json!(step.step));
+        if (logging || step.evaluation.is_some()) && !logged {
             self.state.log_history.push(serde_json::to_value(step).unwrap_or(Value::Null));
         }
-        if self.due(self.options.save_steps, step.step) || self.keeps_best(step.step) {
+        if (self.due(self.options.save_steps, step.step) || self.keeps_best(step.step)) && !self.is_saved() {
             self.save(model)?;
         }
         Ok(())

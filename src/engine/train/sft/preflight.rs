@@ -15,7 +15,7 @@ use crate::engine::peak::Peak;
 use crate::engine::train::adamw::grad_norm;
 use crate::engine::train::batch::{Batching, Sequence};
 use crate::engine::train::check_parameters;
-use crate::engine::{Result, device};
+use crate::engine::{Result, cancel, device};
 
 /// What a run will need. Bytes and seconds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -56,6 +56,7 @@ impl Sft {
     /// Takes the largest batch that a coming step has, without an update, and says what the run will need. What memory is
     /// found to hold is remembered. Warns where memory or disk will not do.
     pub fn preflight(&mut self, model: &Model) -> Result<Preflight> {
+        let _unfinished = cancel::unfinished();
         check_parameters(&self.optimizer, model)?;
         let settings = self.settings(self.state.global_step);
         let steps = self.total_steps().saturating_sub(self.state.global_step);

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::row::{self, Problem, Runner};
 use super::{Generator, fingerprint};
-use crate::engine::Result;
+use crate::engine::{Result, cancel};
 
 /// The distribution of a length.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -51,6 +51,7 @@ impl Generator {
         let (mut difficulties, mut topics, mut families) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         let mut rejected = BTreeMap::new();
         for task_id in ids {
+            cancel::check()?;
             let program = self.program(task_id)?;
             programs += 1;
             seen.insert(fingerprint(&program.code));
