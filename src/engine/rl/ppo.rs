@@ -15,7 +15,9 @@ use super::collect::{Collector, Rollout, Sample};
 use super::kl::{KlEstimator, rewards_with_kl};
 use super::loss::{policy_loss, value_loss};
 use super::options::{Coefficients, DiscountUnit, PpoOptions};
+use super::played::Played;
 use crate::engine::env::Environment;
+use crate::engine::lock::Claim;
 use crate::engine::model::value_head::ValueHead;
 use crate::engine::model::{Model, Qwen3};
 use crate::engine::tensor::safetensors;
@@ -37,11 +39,14 @@ const TICKS: u64 = 1000;
 
 pub struct Ppo {
     options: PpoOptions,
+    /// To the output folder.
+    claim: Claim,
     value_head: ValueHead,
     reference: Qwen3,
     optimizer: AdamW,
     schedule: Scheduler,
     state: TrainerState,
+    played: Played,
     /// What memory was found to hold, in tokens of one forward pass.
     fits: usize,
 }
@@ -55,6 +60,7 @@ impl Ppo {
         options.validate()?;
         options.warn_of_vanishing_discount();
         file::create_folder(&options.output_dir)?;
+        let claim = Claim::to(&options.output_dir)?;
         model.check_trainable()?;
         let policy_parameters = model.trainable();
         let reference = model.net.snapshot();
@@ -76,8 +82,10 @@ impl Ppo {
             min_lr_ratio: options.min_lr_ratio,
         };
         let mut state = TrainerState::new("ppo", model, options.iterations, identity(&options));
+        let mut played = Played::default();
         if let Some(path) = options.resume.find(&options.resume_from_checkpoint, &options.output_dir)? {
-            let saved = checkpoint::open(&path, &state, options.resume.forced())?;
+            let saved = checkpoint::open(&path, &state, model, options.resume.forced())?;
+            played = Played::resumed(saved.environments.clone(), &path, options.resume.forced());
             state = TrainerState { max_steps: options.iterations, ..saved };
             checkpoint::restore(&path, model, &mut optimizer)?;
             value_head.load(&path)?;
@@ -87,7 +95,7 @@ impl Ppo {
             }
             tracing::info!("resumed from {} at iteration {}", path.display(), state.global_step);
         }
-        Ok(Ppo { options, value_head, reference, optimizer, schedule, state, fits: usize::MAX })
+        Ok(Ppo { options, claim, value_head, reference, optimizer, schedule, state, played, fits: usize::MAX })
     }
 
     /// Iterations done.
@@ -169,6 +177,8 @@ impl Ppo {
         environments: &[Box<dyn Environment>],
         episodes: Option<usize>,
     ) -> Result<Rollout> {
+        self.claim.check()?;
+        self.played.begin(environments)?;
         Collector {
             model,
             reference: &self.reference,
@@ -210,6 +220,7 @@ impl Ppo {
     /// `ppo_epochs` passes over the rollout in shuffled minibatches; ends the iteration.
     pub fn update(&mut self, model: &Model, rollout: &Rollout) -> Result<Stats> {
         check_parameters(&self.optimizer, model)?;
+        self.claim.check()?;
         rollout.check_credit()?;
         let sequences: Vec<Sequence> = rollout.samples.iter().map(Sample::sequence).collect();
         let iteration = self.iteration();
@@ -294,24 +305,20 @@ impl Ppo {
 
     /// Writes the adapter or the model to `output_dir`, with the value head beside it.
     pub fn finish(&self, model: &Model) -> Result<()> {
+        self.claim.check()?;
         checkpoint::save_model(model, &self.options.output_dir)?;
         self.value_head.save(&self.options.output_dir)
     }
 
     /// Writes a checkpoint of the state after the last iteration.
     pub fn save(&self, model: &Model) -> Result<PathBuf> {
+        self.claim.check()?;
         let options = &self.options;
-        checkpoint::save(
-            &options.output_dir,
-            model,
-            &self.optimizer,
-            &self.state,
-            options.save_total_limit,
-            &|folder| {
-                self.value_head.save(folder)?;
-                safetensors::write(folder.join(REFERENCE), &model.trained_part_of(&self.reference))
-            },
-        )
+        let state = TrainerState { environments: self.played.last(), ..self.state.clone() };
+        checkpoint::save(&options.output_dir, model, &self.optimizer, &state, options.save_total_limit, &|folder| {
+            self.value_head.save(folder)?;
+            safetensors::write(folder.join(REFERENCE), &model.trained_part_of(&self.reference))
+        })
     }
 
     fn log(&self, stats: &Stats) {
@@ -356,26 +363,28 @@ fn clipped_loss(options: &Coefficients, outputs: &Outputs, batch: &Batch, denomi
     }
 }
 
-/// What decides an iteration's steps. How long the run is decides them only where the rate falls with it.
-fn identity(options: &PpoOptions) -> Value {
-    let mut identity = json!({
-        "seed": options.seed,
-        "learning_rate": options.learning_rate,
-        "value_learning_rate": options.value_learning_rate,
-        "lr_scheduler_type": options.lr_scheduler_type,
-        "minibatch_size": options.minibatch_size,
-        "ppo_epochs": options.ppo_epochs,
-        "max_grad_norm": options.max_grad_norm,
-        "weight_decay": options.weight_decay,
-        "gamma": options.gamma,
-        "gae_lambda": options.gae_lambda,
-        "kl_coef": options.kl_coef,
-        "temperature": options.temperature,
-        "loss": options.coefficients(),
-        "optim": options.optim,
-    });
-    if matches!(options.lr_scheduler_type, ScheduleKind::Linear | ScheduleKind::Cosine) {
-        identity["iterations"] = json!(options.iterations);
+/// Settings that cannot matter to an iteration's steps: where and how often something is written, how memory is used, what
+/// ends a run. Two are in the identity by what follows from them.
+const IMMATERIAL: &[&str] = &[
+    "output_dir",
+    "save_steps",
+    "save_total_limit",
+    "gradient_checkpointing",
+    "padding_free",
+    "batch_size",
+    "rollout_batch_size",
+    "nonfinite",
+    "iterations",
+    "exclude_prompts",
+];
+
+/// What decides an iteration's steps. How long the run is decides them only where the rate follows it.
+fn identity(options: &PpoOptions) -> Map<String, Value> {
+    let mut identity = checkpoint::settings(options, IMMATERIAL);
+    identity.insert("exclude_prompts".into(), checkpoint::list(&options.exclude_prompts));
+    let rises = options.lr_scheduler_type != ScheduleKind::Constant && options.warmup_ratio > 0.0;
+    if rises || matches!(options.lr_scheduler_type, ScheduleKind::Linear | ScheduleKind::Cosine) {
+        identity.insert("iterations".into(), json!(options.iterations));
     }
     identity
 }
