@@ -8,6 +8,7 @@ use affine::{cli, engine, lua};
 fn main() -> ExitCode {
     begin_with_passive_threads();
     cli::panic::install();
+    engine::native::silence_warnings();
     engine::log::start();
     if let Err(error) = lua::interrupt::listen() {
         tracing::warn!("Ctrl-C will end this process without a checkpoint: {error}");

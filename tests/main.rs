@@ -18,6 +18,7 @@ mod bad_input;
 mod chat;
 /// `affine check`.
 mod check;
+mod checkpoints;
 /// The command line as a user meets it.
 mod cli;
 /// `affine repl`, `test` and `types`.

@@ -346,7 +346,7 @@ fn a_damaged_checkpoint_is_named() {
     let bytes = std::fs::read(&optimizer).unwrap();
     std::fs::write(&optimizer, &bytes[..bytes.len() / 2]).unwrap();
     let error = refusal(&adapted(), &records(), resuming(folder.path()));
-    assert!(error.contains("optimizer.safetensors: not a whole safetensors file"), "{error}");
+    assert!(error.contains("optimizer.safetensors: is damaged: it is not what was saved"), "{error}");
 
     std::fs::write(checkpoint.join("trainer_state.json"), "{}").unwrap();
     let error = refusal(&adapted(), &records(), resuming(folder.path()));

@@ -41,6 +41,7 @@ end
 function collect.run(folder, source, count, on_entry)
   fs.mkdir(folder)
   local path = journal_path(folder, source)
+  local _ <close> = fs.lock(path)
   local before = read_journal(path)
   local records, left_out, seen = {}, {}, {}
   if next(before) then
@@ -99,10 +100,24 @@ end
 -- Of an environment with few tasks the evaluation takes at most this share, and the choice of a constant as much.
 local SHARE = 4
 
+-- Beyond it a float, as other programs keep task ids, is no integer any more; and as many as a list of them should have.
+local LAST_TASK, MOST_TASKS = 1 << 53, 10000000
+
+--- A number of tasks, or of one, as an integer; an error at the caller's caller where it is none.
+local function whole(name, argument, value, most)
+  local integer = type(value) == "number" and math.tointeger(value)
+  if not integer or integer < 0 or integer > most then
+    local text = "collect.%s: %s: expected an integer from 0 to %d, got %s"
+    error(text:format(name, argument, most, value), 3)
+  end
+  return integer
+end
+
 --- The ids `first .. first + count - 1` where the environment has them; else ids spread evenly over all it has, at most
 --- a quarter of them, `offset` (0 or more) behind each step's first. The second result is how many tasks there are, where
 --- they were spread.
 function collect.task_ids(about, first, count, offset)
+  first, count = whole("task_ids", "first", first, LAST_TASK), whole("task_ids", "count", count, MOST_TASKS)
   local ids, tasks = {}, about.num_tasks
   if not tasks or first + count <= tasks then
     for id = first, first + count - 1 do
@@ -120,6 +135,7 @@ end
 --- An iterator over the ids to learn from: from `first` on where the environment has `count` from there, else all it has,
 --- shuffled.
 function collect.training_ids(about, first, count)
+  first, count = whole("training_ids", "first", first, LAST_TASK), whole("training_ids", "count", count, LAST_TASK)
   local tasks = about.num_tasks
   if not tasks or first + count <= tasks then
     local id, last = first - 1, tasks and tasks - 1 or math.maxinteger

@@ -274,6 +274,7 @@ local function call_stage(spec, settings, run, flags)
   end
   local record = fingerprint.record(spec, settings, flags)
   local output = spec.output(settings)
+  local _ <close> = fs.lock(output)
   local before = fingerprint.read(output)
   local same = before and before.fingerprint == record.fingerprint and not flags.force
 
@@ -298,6 +299,7 @@ local function call_stage(spec, settings, run, flags)
       stage:say("%s: runs again (%s)", spec.name, why)
     end
     if not stage.resuming and spec.checkpoints and fs.exists(spec.checkpoints) then
+      fs.lock(spec.checkpoints):close() -- a trainer at work there is not robbed of them
       fs.remove(spec.checkpoints, { recursive = true }) -- they belong to other settings
     end
     run_stage(stage, spec)

@@ -6,7 +6,7 @@ use std::panic::PanicHookInfo;
 use std::path::PathBuf;
 
 use super::output::complain;
-use crate::engine::refusal::panic_text;
+use crate::engine::refusal::{is_reading, panic_text};
 use crate::lua::report::is_refusal;
 
 /// Replaces Rust's panic hook.
@@ -14,8 +14,8 @@ pub fn install() {
     std::panic::set_hook(Box::new(|info| {
         let text = panic_text(info.payload());
         let place = info.location().map(ToString::to_string).unwrap_or_default();
-        if is_refusal(&text) {
-            // libtorch refused something: an ordinary error on its way to the script.
+        if is_refusal(&text) || is_reading() {
+            // libtorch, or a reader of files, refused something: an ordinary error on its way to the script.
             tracing::debug!("{text} ({place})");
             return;
         }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use super::torch_words;
+
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 #[derive(Debug, thiserror::Error)]
@@ -171,7 +173,7 @@ impl Error {
         tracing::debug!(target: "libtorch", "{text}");
         match out_of_memory(text) {
             Some(sentence) => Error::OutOfMemory(sentence),
-            None => Error::Torch(first_sentence(text)),
+            None => Error::Torch(torch_words::plain(&first_sentence(text))),
         }
     }
 }

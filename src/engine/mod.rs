@@ -14,6 +14,7 @@ pub mod file;
 pub mod generate;
 pub mod hub;
 pub mod landlock;
+pub mod lock;
 pub mod log;
 pub mod machine;
 pub mod model;
@@ -30,6 +31,7 @@ pub mod shell;
 pub mod signals;
 pub mod tensor;
 pub mod text;
+mod torch_words;
 pub mod track;
 pub mod train;
 

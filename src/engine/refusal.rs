@@ -1,7 +1,10 @@
-//! What libtorch refuses inside an infallible call of tch is a panic of tch. Here it becomes an ordinary error.
+//! Panics that are no bug of affine's. What libtorch refuses inside an infallible call of tch is a panic of tch, and some
+//! readers of other people's files panic on what they did not expect. Here both become ordinary errors.
 
 use std::any::Any;
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::path::Path;
 
 use super::{Error, Result};
 
@@ -14,6 +17,29 @@ pub fn attempt<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
         Some(text) => Err(Error::torch(&text)),
         None => resume_unwind(payload),
     })
+}
+
+thread_local! {
+    /// Calls of [`reading`] that this thread is in.
+    static READING: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Calls into a crate that reads `path`, or works with what it read there. A panic of that crate means that the file is none
+/// that it knows what to do with.
+pub fn reading<T>(path: &Path, f: impl FnOnce() -> Result<T>) -> Result<T> {
+    READING.set(READING.get() + 1);
+    let outcome = catch_unwind(AssertUnwindSafe(f));
+    READING.set(READING.get() - 1);
+    outcome.unwrap_or_else(|payload| {
+        let text = panic_text(payload.as_ref());
+        let reason = text.lines().next().unwrap_or_default();
+        Err(Error::file(path, format!("cannot be used: what is in it is damaged or of an unknown kind ({reason})")))
+    })
+}
+
+/// Whether a panic of this thread is on its way to [`reading`], so that the panic hook has nothing to say.
+pub fn is_reading() -> bool {
+    READING.get() > 0
 }
 
 /// The text of a panic's payload.

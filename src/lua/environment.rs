@@ -142,6 +142,18 @@ impl Environment for LuaEnvironment {
         Ok(messages)
     }
 
+    /// The options, and the author's own words.
+    fn settings(&self) -> serde_json::Value {
+        let lua = self.definition.weak_lua().upgrade();
+        let mut settings = convert::to_json(&lua, &Value::Table(self.options.clone())).unwrap_or_default();
+        for words in ["system", "prompt"] {
+            if let (Ok(Value::String(text)), Some(settings)) = (self.definition.get(words), settings.as_object_mut()) {
+                settings.insert(words.into(), text.to_string_lossy().into());
+            }
+        }
+        settings
+    }
+
     fn parse(&self, reply: &str) -> Result<Parsed> {
         let Some(values) = self.call("parse", reply)? else {
             return Ok(Parsed::Action(reply.trim().to_string()));

@@ -5,6 +5,7 @@
 //! it; [`interrupt`] is Ctrl-C; [`heap`] counts what handles hold; [`worker`] runs states on other threads; [`bind`] has
 //! one file per native module.
 
+mod allocator;
 pub mod args;
 pub mod bind;
 mod caught;
@@ -65,6 +66,7 @@ pub fn state(folder: &Path) -> mlua::Result<Lua> {
     // The prelude's pcall lets Rust panics pass (see `caught`), so mlua's own variant, which cannot yield across
     // a pcall, is not needed.
     let lua = Lua::new_with(StdLib::ALL_SAFE, LuaOptions::new())?;
+    allocator::install(&lua)?;
     // Short-lived handles die young, and their tensors with them.
     lua.gc_set_mode(GcMode::Generational(GcGenParams::default()));
     warn_through_log(&lua);

@@ -75,6 +75,19 @@ function fs.sha256(text) end
 ---@return string
 function fs.sha256_file(path) end
 
+---@class affine.fs.Lock
+local Lock = {}
+
+---Frees what is locked. A lock is free too when it goes out of a `<close>` scope, and when its process ends in any way.
+function Lock:close() end
+
+---Locks a file or a folder, which need not exist, against every other `fs.lock` and trainer that asks for it. Where another
+---process holds it, the log says which (process, host, command, since when), and it is waited for for a minute; then that is
+---an error. Meanwhile a file `.<name>.lock` is beside it.
+---@param path string
+---@return affine.fs.Lock
+function fs.lock(path) end
+
 ---The working folder.
 ---@return string
 function fs.cwd() end

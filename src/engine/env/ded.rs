@@ -31,6 +31,7 @@ pub struct Ded {
     tasks: Tasks,
     runner: Runner,
     template: Arc<Template>,
+    settings: Arc<serde_json::Value>,
     turn: OneTurn<Row>,
 }
 
@@ -38,8 +39,9 @@ impl Ded {
     pub fn new(options: &ProgramOptions) -> Result<Self> {
         let template = Template::new(Kind::Ded, options.instructions.as_deref())?;
         let runner = options.runner()?;
+        let settings = Arc::new(options.deciding());
         let tasks = Tasks::open(options, &runner, Row::ded_problem)?;
-        Ok(Ded { tasks, runner, template: Arc::new(template), turn: OneTurn::new(NAME) })
+        Ok(Ded { tasks, runner, template: Arc::new(template), settings, turn: OneTurn::new(NAME) })
     }
 
     /// Runs a program on a row's tests up to the first that fails.
@@ -220,6 +222,10 @@ impl Environment for Ded {
 
     fn generator(&self) -> Option<u32> {
         self.tasks.generator()
+    }
+
+    fn settings(&self) -> serde_json::Value {
+        serde_json::Value::clone(&self.settings)
     }
 
     /// The reply as it is: stripping is upstream's, with Python's blanks.

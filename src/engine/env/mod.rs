@@ -72,6 +72,15 @@ impl Instructions {
     }
 }
 
+/// Options as [`Environment::settings`] gives them, but those of these names, which decide no episode or are told otherwise.
+fn settings_but<T: Serialize>(options: &T, names: &[&str]) -> serde_json::Value {
+    let mut settings = serde_json::to_value(options).unwrap_or_default();
+    if let Some(settings) = settings.as_object_mut() {
+        settings.retain(|name, _| !names.contains(&name.as_str()));
+    }
+    settings
+}
+
 /// What an environment reads out of a model's reply.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Parsed {
@@ -129,6 +138,11 @@ pub trait Environment {
     /// The version of the generator that the tasks come from, where they come from one.
     fn generator(&self) -> Option<u32> {
         None
+    }
+
+    /// What else decides its episodes, by name: the options that it was made with. A run that goes on compares them.
+    fn settings(&self) -> serde_json::Value {
+        serde_json::Value::Null
     }
 
     /// The action in a reply. Single-turn environments take the whole reply.

@@ -14,7 +14,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::mersenne::Mersenne;
 use super::one_turn::{self, OneTurn};
@@ -89,6 +89,10 @@ impl Sat {
 impl Environment for Sat {
     fn describe(&self) -> Description {
         self.turn.describe(None)
+    }
+
+    fn settings(&self) -> Value {
+        json!({ "n": self.num_vars, "k": self.clause_size, "m": self.num_clauses })
     }
 
     fn reset(&mut self, task_id: u64) -> Result<String> {

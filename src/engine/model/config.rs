@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 use tch::Kind;
 
-use crate::engine::{Error, Result, device};
+use crate::engine::{Error, Result, device, machine};
 
 /// The shape of a Qwen3 model. Names are those of `config.json`.
 #[derive(Debug, Clone, PartialEq)]
@@ -85,7 +85,47 @@ impl ModelConfig {
         }
     }
 
+    /// How many numbers a model of this shape has. No shape is too large for this number.
+    pub fn numbers(&self) -> f64 {
+        let [vocab, hidden, intermediate, layers, heads, kv_heads, head_dim] = [
+            self.vocab_size,
+            self.hidden_size,
+            self.intermediate_size,
+            self.num_hidden_layers,
+            self.num_attention_heads,
+            self.num_key_value_heads,
+            self.head_dim,
+        ]
+        .map(|count| count as f64);
+        let attention = 2.0 * hidden * head_dim * (heads + kv_heads);
+        let layer = attention + 3.0 * hidden * intermediate + 2.0 * (hidden + head_dim);
+        let embeddings = if self.tie_word_embeddings { vocab } else { 2.0 * vocab };
+        layers * layer + (embeddings + 1.0) * hidden
+    }
+
+    /// An error where this machine has no room for a table of angles for every position, in the making three float32 tables.
+    pub fn check_positions(&self) -> Result<()> {
+        let bytes = 12.0 * self.max_position_embeddings as f64 * self.head_dim as f64;
+        match machine::memory() {
+            Some(memory) if bytes > memory.total as f64 => Err(Error::option(
+                "max_position_embeddings",
+                "as many positions as this machine's memory holds angles for",
+                self.max_position_embeddings,
+            )),
+            _ => Ok(()),
+        }
+    }
+
     fn check(&self) -> Result<()> {
+        if !(self.rms_norm_eps >= 0.0 && self.rms_norm_eps < 1.0) {
+            return Err(Error::option("rms_norm_eps", "a number from 0 up to 1", self.rms_norm_eps));
+        }
+        // What one position has in each of the layers must still be a number that indexes.
+        let width = |count: i64| count.checked_mul(self.head_dim).is_some_and(|width| width < 1 << 40);
+        if !width(self.num_attention_heads) || !width(self.num_key_value_heads) {
+            let heads = format!("{} heads of {}", self.num_attention_heads, self.head_dim);
+            return Err(Error::option("head_dim", "a width of attention that some machine has room for", heads));
+        }
         if self.head_dim % 2 != 0 {
             return Err(Error::option("head_dim", "an even number (RoPE turns pairs of dimensions)", self.head_dim));
         }

@@ -42,6 +42,23 @@ pub struct Model {
     eos_ids: Vec<i64>,
 }
 
+/// Numbers of a model that no device holds.
+const TOO_MANY: f64 = 1e13;
+
+/// An error where a new model of this shape has no room in this machine's memory; of a GPU's, libtorch knows.
+fn check_room(config: &ModelConfig, device: Device) -> Result<()> {
+    config.check_positions()?;
+    let memory = machine::memory().filter(|_| device == Device::Cpu);
+    let (numbers, room) = (config.numbers(), memory.map_or(4.0 * TOO_MANY, |memory| memory.total as f64));
+    if 4.0 * numbers <= room {
+        return Ok(());
+    }
+    Err(Error::hinted(
+        format!("a model of this shape has {numbers:.3e} numbers: more than this machine's memory holds"),
+        "hidden_size, intermediate_size, num_hidden_layers and the tokenizer's vocabulary decide how many",
+    ))
+}
+
 impl Model {
     /// Loads a Hugging Face folder: `config.json`, safetensors, and `tokenizer.json` where there is one. A folder with
     /// an adapter alone loads the base that it names, then the adapter. `kind`: `None` is the dtype that `config.json`
@@ -71,6 +88,7 @@ impl Model {
         }
         let config = ModelConfig::read(folder.join("config.json"))?;
         let mut weights = weights::Folder::open(folder, kind.or(config.dtype), device)?.with_progress();
+        weights.check_size(&config)?;
         if config.tie_word_embeddings {
             weights.tie()?;
         }
@@ -104,6 +122,7 @@ impl Model {
         kind: Kind,
         device: Device,
     ) -> Result<Self> {
+        check_room(&config, device)?;
         tch::manual_seed(random::torch_seed(seed, "model", 0));
         let net = Qwen3::build(config, &mut weights::Random { kind, device })?;
         Self::new(net, tokenizer, "a new random model".to_string())

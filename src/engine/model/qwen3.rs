@@ -223,7 +223,7 @@ impl Qwen3 {
         let (q_size, kv_size) = (c.num_attention_heads * c.head_dim, c.num_key_value_heads * c.head_dim);
 
         let embedding = weights.take("model.embed_tokens.weight", &[c.vocab_size, hidden])?;
-        let mut layers = Vec::with_capacity(c.num_hidden_layers as usize);
+        let mut layers = Vec::new();
         for i in 0..c.num_hidden_layers {
             let mut linear = |name: &str, out: i64, input: i64| {
                 weights.linear(&format!("model.layers.{i}.{name}.weight"), &[out, input])

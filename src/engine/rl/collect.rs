@@ -188,6 +188,9 @@ fn variance(values: &[f64]) -> f64 {
     values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / values.len() as f64
 }
 
+/// Of one environment in an iteration: more would not be read by anybody in a year.
+const MOST_EPISODES: usize = 1_000_000;
+
 /// Plays one iteration's episodes and looks at them with policy, value head and reference.
 pub(super) struct Collector<'a> {
     pub model: &'a Model,
@@ -230,6 +233,9 @@ impl Collector<'_> {
             Some(count) => count,
             None => self.options.episodes(&name)?,
         };
+        if count > MOST_EPISODES {
+            return Err(Error::option("num_rollouts", format!("at most {MOST_EPISODES} episodes"), count));
+        }
         let (seed, place) = (self.options.seed, self.iteration * 1000 + index);
         let mut tasks = random::stream(seed, "ppo tasks", place);
         let (mut seats, mut taken) = (Vec::with_capacity(count), HashSet::new());

@@ -13,7 +13,7 @@ use crate::engine::train::schedule::ScheduleKind;
 use crate::engine::train::sft::{NonFinite, Optim, in_range};
 use crate::engine::{Error, Result};
 
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PpoOptions {
     /// Where checkpoints go, and in the end the adapter or the model; empty for a new folder ([`output::folder`]).
@@ -66,8 +66,10 @@ pub struct PpoOptions {
     pub save_steps: u64,
     /// Checkpoints kept; 0 keeps all.
     pub save_total_limit: usize,
+    #[serde(skip_serializing)]
     pub resume_from_checkpoint: Resume,
     /// `true` as `resume_from_checkpoint = true`; `"force"` goes on although settings have changed.
+    #[serde(skip_serializing)]
     pub resume: Continue,
     pub gradient_checkpointing: bool,
     /// Lays the episodes of a forward pass end to end in place of padding them. Changes nothing but rounding.
@@ -92,14 +94,14 @@ pub struct Coefficients {
 }
 
 /// The same number for every environment, or one by name.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "expected an integer or a table from environment to integer")]
 pub enum NumRollouts {
     Each(usize),
     ByName(BTreeMap<String, usize>),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DiscountUnit {
     Turn,

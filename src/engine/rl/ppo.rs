@@ -15,7 +15,9 @@ use super::collect::{Collector, Rollout, Sample};
 use super::kl::{KlEstimator, rewards_with_kl};
 use super::loss::{policy_loss, value_loss};
 use super::options::{Coefficients, DiscountUnit, PpoOptions};
+use super::played::Played;
 use crate::engine::env::Environment;
+use crate::engine::lock::Claim;
 use crate::engine::model::value_head::ValueHead;
 use crate::engine::model::{Model, Qwen3};
 use crate::engine::tensor::safetensors;
@@ -37,11 +39,14 @@ const TICKS: u64 = 1000;
 
 pub struct Ppo {
     options: PpoOptions,
+    /// To the output folder.
+    claim: Claim,
     value_head: ValueHead,
     reference: Qwen3,
     optimizer: AdamW,
     schedule: Scheduler,
     state: TrainerState,
+    played: Played,
     /// What memory was found to hold, in tokens of one forward pass.
     fits: usize,
     /// The report of the checkpoint that this run went on from, where nobody has heard of it.
@@ -63,6 +68,7 @@ impl Ppo {
         options.validate()?;
         options.warn_of_vanishing_discount();
         let options = PpoOptions { output_dir: output::folder(&options.output_dir, "ppo")?, ..options };
+        let claim = Claim::to(&options.output_dir)?;
         model.check_trainable()?;
         let policy_parameters = model.trainable();
         let reference = model.net.snapshot();
@@ -88,9 +94,10 @@ impl Ppo {
             min_lr_ratio: options.min_lr_ratio,
         };
         let mut state = TrainerState::new("ppo", model, options.iterations, identity(&options));
-        let mut saved_mark = None;
+        let (mut saved_mark, mut played) = (None, Played::default());
         if let Some(path) = options.resume.find(&options.resume_from_checkpoint, &options.output_dir)? {
-            let saved = checkpoint::open(&path, &state, options.resume.forced())?;
+            let saved = checkpoint::open(&path, &state, model, options.resume.forced())?;
+            played = Played::resumed(saved.environments.clone(), &path, options.resume.forced());
             state = TrainerState { max_steps: options.iterations, ..saved };
             checkpoint::restore(&path, model, &mut optimizer)?;
             value_head.load(&path)?;
@@ -104,11 +111,13 @@ impl Ppo {
         let again = state.unheard.as_ref().and_then(Value::as_object).cloned();
         Ok(Ppo {
             options,
+            claim,
             value_head,
             reference,
             optimizer,
             schedule,
             state,
+            played,
             fits: usize::MAX,
             again,
             saved: RefCell::new(saved_mark),
@@ -238,6 +247,8 @@ impl Ppo {
     }
 
     fn play(&self, model: &Model, environments: &[Box<dyn Environment>], episodes: Option<usize>) -> Result<Rollout> {
+        self.claim.check()?;
+        self.played.begin(environments)?;
         Collector {
             model,
             reference: &self.reference,
@@ -280,6 +291,7 @@ impl Ppo {
     pub fn update(&mut self, model: &Model, rollout: &Rollout) -> Result<Stats> {
         let _unfinished = cancel::unfinished();
         check_parameters(&self.optimizer, model)?;
+        self.claim.check()?;
         rollout.check_credit()?;
         self.note_heard()?;
         let sequences: Vec<Sequence> = rollout.samples.iter().map(Sample::sequence).collect();
@@ -366,6 +378,7 @@ impl Ppo {
 
     /// Writes the adapter or the model to `output_dir`, with the value head beside it.
     pub fn finish(&mut self, model: &Model) -> Result<()> {
+        self.claim.check()?;
         self.note_heard()?;
         self.finished = true;
         checkpoint::save_model(model, &self.options.output_dir)?;
@@ -374,12 +387,14 @@ impl Ppo {
 
     /// Writes a checkpoint of the state after the last iteration.
     pub fn save(&self, model: &Model) -> Result<PathBuf> {
+        self.claim.check()?;
         let options = &self.options;
+        let state = TrainerState { environments: self.played.last(), ..self.state.clone() };
         let path = checkpoint::save(
             &options.output_dir,
             model,
             &self.optimizer,
-            &self.state,
+            &state,
             options.save_total_limit,
             &|folder| {
                 self.value_head.save(folder)?;
@@ -432,26 +447,28 @@ fn clipped_loss(options: &Coefficients, outputs: &Outputs, batch: &Batch, denomi
     }
 }
 
-/// What decides an iteration's steps. How long the run is decides them only where the rate falls with it.
-fn identity(options: &PpoOptions) -> Value {
-    let mut identity = json!({
-        "seed": options.seed,
-        "learning_rate": options.learning_rate,
-        "value_learning_rate": options.value_learning_rate,
-        "lr_scheduler_type": options.lr_scheduler_type,
-        "minibatch_size": options.minibatch_size,
-        "ppo_epochs": options.ppo_epochs,
-        "max_grad_norm": options.max_grad_norm,
-        "weight_decay": options.weight_decay,
-        "gamma": options.gamma,
-        "gae_lambda": options.gae_lambda,
-        "kl_coef": options.kl_coef,
-        "temperature": options.temperature,
-        "loss": options.coefficients(),
-        "optim": options.optim,
-    });
-    if matches!(options.lr_scheduler_type, ScheduleKind::Linear | ScheduleKind::Cosine) {
-        identity["iterations"] = json!(options.iterations);
+/// Settings that cannot matter to an iteration's steps: where and how often something is written, how memory is used, what
+/// ends a run. Two are in the identity by what follows from them.
+const IMMATERIAL: &[&str] = &[
+    "output_dir",
+    "save_steps",
+    "save_total_limit",
+    "gradient_checkpointing",
+    "padding_free",
+    "batch_size",
+    "rollout_batch_size",
+    "nonfinite",
+    "iterations",
+    "exclude_prompts",
+];
+
+/// What decides an iteration's steps. How long the run is decides them only where the rate follows it.
+fn identity(options: &PpoOptions) -> Map<String, Value> {
+    let mut identity = checkpoint::settings(options, IMMATERIAL);
+    identity.insert("exclude_prompts".into(), checkpoint::list(&options.exclude_prompts));
+    let rises = options.lr_scheduler_type != ScheduleKind::Constant && options.warmup_ratio > 0.0;
+    if rises || matches!(options.lr_scheduler_type, ScheduleKind::Linear | ScheduleKind::Cosine) {
+        identity.insert("iterations".into(), json!(options.iterations));
     }
     identity
 }

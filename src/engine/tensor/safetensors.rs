@@ -11,7 +11,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::engine::file::Staged;
 use crate::engine::pairs::Pairs;
-use crate::engine::{Error, Result, file};
+use crate::engine::{Error, Result, file, refusal};
 
 /// How a pointer begins that Git LFS leaves in place of a file that it was not asked to fetch.
 const LFS_POINTER: &[u8] = b"version https://git-lfs";
@@ -33,7 +33,8 @@ impl File {
         let file = std::fs::File::open(&path).map_err(|e| file::unreadable(&path, &e))?;
         // SAFETY: the file is read only; changing it under a running program is the user's own doing.
         let map = unsafe { Mmap::map(&file) }.map_err(|e| Error::file(&path, e))?;
-        let (length, header) = SafeTensors::read_metadata(&map).map_err(|e| broken(&path, &map, &e))?;
+        let read = || SafeTensors::read_metadata(&map).map_err(|e| broken(&path, &map, &e));
+        let (length, header) = refusal::reading(&path, read)?;
         let start = 8 + length;
         if let Some(name) = repeated(&map[8..start]) {
             return Err(Error::file(&path, format!("tensor {name} is in the header twice")));

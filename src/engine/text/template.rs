@@ -5,16 +5,31 @@
 //! `strftime_now`, `{% generation %}`), the difference is made good here.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::{Kwargs, Serde, Value};
+use minijinja::value::{Kwargs, Serde, Value, ValueKind};
 use minijinja::{Environment, Error as JinjaError, ErrorKind};
 use minijinja_contrib::pycompat::unknown_method_callback;
 use regex::Regex;
 use serde_json::{Map, Value as Json, json};
 
 use super::Message;
-use crate::engine::{Error, Result};
+use crate::engine::file::reason;
+use crate::engine::{Error, Result, refusal};
+
+/// Bytes of a template; those of published models have a quarter of it.
+const MOST_BYTES: usize = 100_000;
+/// The parser and the values that a template makes call themselves, as often as a template of that size can make them. A
+/// thread of this stack holds the deepest; none of it is memory until it is used.
+const STACK: usize = 256 << 20;
+/// What a rendering may cost, in minijinja's unit: about an instruction, or 64 bytes. Published templates take some hundred a
+/// message. Without an end nobody could stop it, not even with Ctrl-C.
+const FUEL: u64 = 1_000_000;
+const FUEL_PER_MESSAGE: u64 = 5_000;
+/// How deeply values may be nested that `tojson` writes, and how many it writes.
+const MOST_DEPTH: usize = 128;
+const MOST_VALUES: usize = 1_000_000;
 
 /// A compiled chat template.
 pub struct ChatTemplate {
@@ -34,7 +49,15 @@ impl ChatTemplate {
         environment.add_test("iterable", is_iterable);
         environment.add_function("raise_exception", raise_exception);
         environment.add_function("strftime_now", strftime_now);
-        environment.add_template_owned(NAME, without_generation_tags(source)?).map_err(describe)?;
+        if source.len() > MOST_BYTES {
+            let problem = format!("chat template: {} bytes are more than affine takes ({MOST_BYTES})", source.len());
+            return Err(Error::message(problem));
+        }
+        let source = without_generation_tags(source)?;
+        let environment = on_a_deep_stack(move || match environment.add_template_owned(NAME, source) {
+            Ok(()) => Ok(environment),
+            Err(error) => Err(describe(error)),
+        })?;
         Ok(ChatTemplate { environment, special_tokens })
     }
 
@@ -62,9 +85,24 @@ impl ChatTemplate {
         context.extend(options.clone());
         context.insert("messages".into(), messages.into());
         context.insert("add_generation_prompt".into(), add_generation_prompt.into());
-        let template = self.environment.get_template(NAME).map_err(describe)?;
-        template.render(Value::from(Serde(&context))).map_err(describe)
+        let size = serde_json::to_string(&context).map_or(0, |text| text.len());
+        let mut environment = self.environment.clone();
+        environment.set_fuel(Some(FUEL + FUEL_PER_MESSAGE * messages.len() as u64 + size as u64));
+        on_a_deep_stack(|| {
+            let template = environment.get_template(NAME).map_err(describe)?;
+            template.render(Value::from(Serde(&context))).map_err(describe)
+        })
     }
+}
+
+/// Runs minijinja where it may call itself often; a panic of it is an error.
+fn on_a_deep_stack<T: Send>(f: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    let file = Path::new("chat template");
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, || refusal::reading(file, f));
+        let thread = thread.map_err(|error| Error::file(file, format!("no room for it: {}", reason(&error))))?;
+        thread.join().unwrap_or_else(|_| Err(Error::file(file, "cannot be used")))
+    })
 }
 
 /// Has no extension: minijinja escapes HTML in templates whose names end in one.
@@ -78,6 +116,11 @@ fn without_generation_tags(source: &str) -> Result<String> {
 }
 
 fn describe(error: JinjaError) -> Error {
+    if error.kind() == ErrorKind::OutOfFuel {
+        return Error::message(
+            "chat template: it does not come to an end, or needs far more work than messages like these ask for",
+        );
+    }
     let what = error.detail().map_or_else(|| error.kind().to_string(), str::to_string);
     match error.line() {
         Some(line) => Error::message(format!("chat template, line {line}: {what}")),
@@ -107,6 +150,10 @@ fn is_iterable(value: &Value) -> bool {
 /// Python's `json.dumps(value, ensure_ascii=False)`, with the keyword arguments that transformers' filter has.
 fn tojson(value: Value, options: Kwargs) -> Result<Value, JinjaError> {
     let indent: Option<usize> = options.get("indent")?;
+    if indent.is_some_and(|indent| indent > 64) {
+        return Err(JinjaError::new(ErrorKind::InvalidOperation, "tojson: expected an indent of at most 64"));
+    }
+    check_size(&value, 0, &mut 0)?;
     let separators: Option<Vec<String>> = options.get("separators")?;
     let style = Style {
         item: match (&separators, indent) {
@@ -125,6 +172,24 @@ fn tojson(value: Value, options: Kwargs) -> Result<Value, JinjaError> {
     let mut text = String::new();
     style.write(&json, 0, &mut text);
     Ok(Value::from_safe_string(text))
+}
+
+/// A template can make a small value that is endless when it is written out: one that holds itself twice, over and over.
+fn check_size(value: &Value, depth: usize, seen: &mut usize) -> Result<(), JinjaError> {
+    *seen += 1;
+    if depth > MOST_DEPTH || *seen > MOST_VALUES {
+        return Err(JinjaError::new(
+            ErrorKind::BadSerialization,
+            "tojson: the value is nested too deeply, or too large",
+        ));
+    }
+    match value.kind() {
+        ValueKind::Seq | ValueKind::Iterable => {
+            value.try_iter()?.try_for_each(|item| check_size(&item, depth + 1, seen))
+        }
+        ValueKind::Map => value.try_iter()?.try_for_each(|key| check_size(&value.get_item(&key)?, depth + 1, seen)),
+        _ => Ok(()),
+    }
 }
 
 struct Style {
@@ -291,6 +356,71 @@ mod tests {
     fn a_date_format_gives_the_date_or_an_error_but_never_a_panic() {
         assert_eq!(render("{{ strftime_now('%Y') | length }}", json!({})).unwrap(), "4");
         assert!(render("{{ strftime_now('%!') }}", json!({})).unwrap_err().to_string().contains("%!"));
+    }
+
+    #[test]
+    fn no_template_is_too_deep_for_the_stack() {
+        let chain = |part: &str, end: &str| {
+            let count = (MOST_BYTES - 100) / part.len();
+            format!("{}{}{end}", "{{ ", part.repeat(count))
+        };
+        let chains = [
+            chain("-", "1 }}"),
+            chain("not ", "1 }}"),
+            chain("(", "1 }}"),
+            chain("[", "1 }}"),
+            chain("{1:", "1 }}"),
+            chain("1+", "1 }}"),
+            chain("1~", "1 }}"),
+            chain("1**", "1 }}"),
+            chain("1 if 0 else ", "1 }}"),
+            chain("1 if 1 ", "}}"),
+            chain("1<", "1 }}"),
+            format!("{{{{ x{} }}}}", ".a".repeat(45_000)),
+            format!("{{{{ x{} }}}}", "[0]".repeat(30_000)),
+            format!("{{{{ x{} }}}}", "()".repeat(45_000)),
+            format!("{{{{ x{} }}}}", "|e".repeat(45_000)),
+            format!("{{{{ x{} }}}}", " is a".repeat(19_000)),
+            format!("{{% set {}x", "(".repeat(90_000)),
+            format!("{{% if 0 %}}{}{{% endif %}}", "{% elif 0 %}".repeat(8_000)),
+            "{% if 1 %}".repeat(9_000),
+            "{% macro m() %}".repeat(6_000),
+        ];
+        for source in chains {
+            // Whether it is taken or refused: the process lives.
+            let _ = render(&source, json!({ "x": {} }));
+        }
+        assert!(ChatTemplate::new(&" ".repeat(MOST_BYTES + 1), Map::new()).is_err());
+    }
+
+    #[test]
+    fn a_template_without_an_end_ends() {
+        let endless = "does not come to an end";
+        let grow = "{% set n = namespace(x=[]) %}{% for i in range(90000) %}{% set n.x = [n.x] %}{% endfor %}";
+        let double = "{% set n = namespace(x=[]) %}{% for i in range(60) %}{% set n.x = [n.x, n.x] %}{% endfor %}";
+        for (source, words) in [
+            ("{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}".to_string(), endless),
+            ("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}".to_string(), ""),
+            ("{% include 'chat_template' %}".to_string(), ""),
+            ("{% extends 'chat_template' %}".to_string(), ""),
+            ("{% for i in range(999) %}{{ 'x' * 99999999 }}{% endfor %}".to_string(), ""),
+            ("{{ [1] | tojson(indent=99999999999) }}".to_string(), "an indent of at most 64"),
+            (format!("{double}{{{{ n.x | tojson }}}}"), "too large"),
+            (format!("{grow}{{{{ n.x | tojson }}}}"), "nested too deeply"),
+            (format!("{double}{{{{ n.x }}}}"), ""),
+        ] {
+            let error = render(&source, json!({})).unwrap_err().to_string();
+            assert!(error.contains(words), "{source}: {error}");
+        }
+        // However deep a value is, making it, writing it and letting it go are not the end of the process.
+        for then in ["", "{{ n.x }}", "{{ n.x == n.x }}", "{{ n.x | string | length }}", "{{ n.x | pprint }}"] {
+            let _ = render(&format!("{grow}{then}"), json!({}));
+        }
+        let long: Vec<Json> =
+            (0..2000).map(|i| json!({ "role": "user", "content": i.to_string().repeat(100) })).collect();
+        let source = "{% for m in messages %}{% for n in messages[:40] %}{{ m.content }}{% endfor %}{% endfor %}";
+        let whole = ChatTemplate::new(source, Map::new()).unwrap().render_json(&long, false, &Map::new()).unwrap();
+        assert!(whole.len() > 20_000_000);
     }
 
     #[test]

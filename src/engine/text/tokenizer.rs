@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use super::ChatTemplate;
 use super::conversation::Turns;
 use crate::engine::file::{create_folder, sha256, unreadable, write_atomic};
-use crate::engine::{Error, Result};
+use crate::engine::{Error, Result, refusal};
 
 const TOKENIZER: &str = "tokenizer.json";
 const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
@@ -74,12 +74,16 @@ impl Tokenizer {
         let bytes = files
             .get(TOKENIZER)
             .ok_or_else(|| Error::file(origin.join(TOKENIZER), "no such file; a model folder needs one"))?;
-        let mut inner = tokenizers::Tokenizer::from_bytes(bytes)
-            .map_err(|e| Error::file(origin.join(TOKENIZER), format!("not a tokenizer: {e}")))?;
-        // What a training script once saved here must not cut or lengthen texts.
-        inner.with_padding(None);
-        inner.with_truncation(None).map_err(|e| Error::file(origin.join(TOKENIZER), e))?;
-        let vocab_size = inner.get_vocab(true).into_values().max().map_or(0, |id| i64::from(id) + 1);
+        let path = origin.join(TOKENIZER);
+        let (inner, vocab_size) = refusal::reading(&path, || {
+            let mut inner = tokenizers::Tokenizer::from_bytes(bytes)
+                .map_err(|e| Error::file(&path, format!("not a tokenizer: {e}")))?;
+            // What a training script once saved here must not cut or lengthen texts.
+            inner.with_padding(None);
+            inner.with_truncation(None).map_err(|e| Error::file(&path, e))?;
+            let vocab_size = inner.get_vocab(true).into_values().max().map_or(0, |id| i64::from(id) + 1);
+            Ok((inner, vocab_size))
+        })?;
 
         let config = parse(&origin, TOKENIZER_CONFIG, &files)?;
         let generation = parse(&origin, GENERATION_CONFIG, &files)?;
@@ -114,7 +118,9 @@ impl Tokenizer {
     /// The token ids of `text`. Nothing is added to it, and the text of a special token (`<|im_end|>`) becomes that
     /// token, whoever wrote it, as in transformers.
     pub fn encode(&self, text: &str) -> Result<Vec<i64>> {
-        let encoding = self.inner.encode_fast(text, false).map_err(|e| self.problem("cannot encode a text", &e))?;
+        let encoding = refusal::reading(&self.path(), || {
+            self.inner.encode_fast(text, false).map_err(|e| self.problem("cannot encode a text", &e))
+        })?;
         Ok(encoding.get_ids().iter().map(|&id| i64::from(id)).collect())
     }
 
@@ -125,7 +131,9 @@ impl Tokenizer {
         let ids = ids.map_err(|id| {
             Error::message(format!("cannot decode token id {id}: expected one from 0 to {}", self.vocab_size - 1))
         })?;
-        self.inner.decode(&ids, skip_special).map_err(|e| self.problem("cannot decode token ids", &e))
+        refusal::reading(&self.path(), || {
+            self.inner.decode(&ids, skip_special).map_err(|e| self.problem("cannot decode token ids", &e))
+        })
     }
 
     /// SHA-256 (hex) of what decides which ids a text or a conversation becomes: the files it was read from and the end tokens,
@@ -198,7 +206,11 @@ impl Tokenizer {
     }
 
     fn problem(&self, what: &str, error: &tokenizers::Error) -> Error {
-        Error::file(self.origin.join(TOKENIZER), format!("{what}: {error}"))
+        Error::file(self.path(), format!("{what}: {error}"))
+    }
+
+    fn path(&self) -> PathBuf {
+        self.origin.join(TOKENIZER)
     }
 }
 

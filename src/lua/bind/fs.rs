@@ -1,15 +1,17 @@
 //! `affine.fs`: files and folders. Paths are relative to the working folder; errors name the path.
 
+use std::cell::RefCell;
 use std::fs;
 use std::io::{self, BufRead, Write};
 use std::path::{Path, PathBuf};
 
-use mlua::{Function, Lua, LuaString, MultiValue, Table};
+use mlua::{AnyUserData, Function, Lua, LuaString, MultiValue, Table, UserData, UserDataMethods};
 use serde::Deserialize;
 
+use crate::engine::lock::Lock;
 use crate::engine::{self, Error, file};
 use crate::lua::args::Args;
-use crate::lua::{options, report};
+use crate::lua::{handle, options, report};
 
 #[rustfmt::skip]
 pub fn module(lua: &Lua) -> mlua::Result<Table> {
@@ -28,6 +30,7 @@ pub fn module(lua: &Lua) -> mlua::Result<Table> {
     fs.set("symlink",     lua.create_function(fs_symlink)?)?;
     fs.set("sha256",      lua.create_function(fs_sha256)?)?;
     fs.set("sha256_file", lua.create_function(fs_sha256_file)?)?;
+    fs.set("lock",        lua.create_function(fs_lock)?)?;
     fs.set("cwd",         lua.create_function(fs_cwd)?)?;
     fs.set("tempdir",     lua.create_function(fs_tempdir)?)?;
     Ok(fs)
@@ -180,6 +183,29 @@ fn fs_sha256(_: &Lua, values: MultiValue) -> mlua::Result<String> {
 fn fs_sha256_file(_: &Lua, values: MultiValue) -> mlua::Result<String> {
     let path = one_path("fs.sha256_file", values)?;
     raised("fs.sha256_file", file::sha256_file(&path))
+}
+
+/// A lock that is held; empty once it is closed.
+struct LockHandle(RefCell<Option<Lock>>);
+
+fn fs_lock(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
+    let path = one_path("fs.lock", values)?;
+    let lock = report::guard_in("fs.lock", || Lock::take(&path))?;
+    handle(lua, "a lock", LockHandle(RefCell::new(Some(lock))))
+}
+
+impl UserData for LockHandle {
+    fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
+        methods.add_method("close", |_, this, values: MultiValue| {
+            Args::new("lock:close", values).finish()?;
+            this.0.take();
+            Ok(())
+        });
+        methods.add_meta_method("__close", |_, this, _: MultiValue| {
+            this.0.take();
+            Ok(())
+        });
+    }
 }
 
 fn fs_cwd(_: &Lua, values: MultiValue) -> mlua::Result<String> {

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use serde_json::Value as Json;
 
-use crate::engine::{Error, Result};
+use crate::engine::{Error, Result, refusal};
 pub use files::{bytes, data_files, extension, is_compressed};
 
 /// A value that rows consist of.
@@ -47,6 +47,10 @@ pub struct Found<C> {
 
 /// Reads a file whole, by what its name ends in.
 pub fn read<C: Cell>(path: &Path) -> Result<Found<C>> {
+    refusal::reading(path, || read_as_named(path))
+}
+
+fn read_as_named<C: Cell>(path: &Path) -> Result<Found<C>> {
     match extension(path).as_str() {
         "jsonl" | "ndjson" => Ok(Found { rows: json_lines(&bytes(path)?), lines: true }),
         "json" => Ok(Found { rows: json_list(path, &bytes(path)?)?, lines: false }),

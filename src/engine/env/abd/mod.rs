@@ -37,6 +37,7 @@ pub struct Abd {
     build: Build,
     runner: Runner,
     template: Arc<Template>,
+    settings: Arc<serde_json::Value>,
     turn: OneTurn<Task>,
 }
 
@@ -44,8 +45,9 @@ impl Abd {
     pub fn new(options: &ProgramOptions, build: Build) -> Result<Self> {
         let template = Template::new(Kind::Abd, options.instructions.as_deref())?;
         let runner = options.runner()?;
+        let settings = Arc::new(options.deciding());
         let tasks = Tasks::open(options, &runner, Row::abd_problem)?;
-        Ok(Abd { tasks, build, runner, template: Arc::new(template), turn: OneTurn::new(NAME) })
+        Ok(Abd { tasks, build, runner, template: Arc::new(template), settings, turn: OneTurn::new(NAME) })
     }
 
     fn judge(&self, task: &Task, reply: &str) -> Result<(f64, String)> {
@@ -151,6 +153,10 @@ impl Environment for Abd {
 
     fn generator(&self) -> Option<u32> {
         self.tasks.generator()
+    }
+
+    fn settings(&self) -> serde_json::Value {
+        serde_json::Value::clone(&self.settings)
     }
 
     /// The reply as it is: stripping is upstream's, with Python's blanks.

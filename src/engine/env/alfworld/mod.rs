@@ -37,7 +37,7 @@ use serde_json::{Map, Value, json};
 
 use super::agentgym::{Kind, opening};
 use super::python::strip;
-use super::{Description, Environment, Explained, Instructions, Parsed, Step};
+use super::{Description, Environment, Explained, Instructions, Parsed, Step, settings_but};
 use crate::engine::text::Message;
 use crate::engine::{Error, Result};
 
@@ -160,6 +160,10 @@ impl Environment for AlfWorld {
 
     fn instructions(&self) -> Option<Instructions> {
         Some(Kind::AlfWorld.which_instructions(&self.instructions))
+    }
+
+    fn settings(&self) -> Value {
+        settings_but(&self.options, &["max_turns", "instructions"])
     }
 
     fn parse(&self, reply: &str) -> Result<Parsed> {

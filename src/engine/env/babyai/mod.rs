@@ -26,7 +26,7 @@ mod view;
 mod world;
 
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 pub use game::{Game, Moved};
 pub use levels::LEVELS;
@@ -196,6 +196,10 @@ impl Environment for BabyAi {
 
     fn instructions(&self) -> Option<Instructions> {
         Some(Kind::BabyAi.which_instructions(&self.instructions))
+    }
+
+    fn settings(&self) -> Value {
+        json!({ "mode": self.mode })
     }
 
     fn parse(&self, reply: &str) -> Result<Parsed> {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::generator::GeneratorOptions;
 use super::runner::Runner;
 use crate::engine::Result;
+use crate::engine::env::settings_but;
 use crate::engine::sandbox::{Limits, Sandbox, SandboxOptions};
 
 /// Where tasks come from and how replies are judged.
@@ -46,6 +47,11 @@ impl Default for ProgramOptions {
 }
 
 impl ProgramOptions {
+    /// The options that decide tasks and judgements; the instructions are told by themselves.
+    pub fn deciding(&self) -> serde_json::Value {
+        settings_but(self, &["instructions", "python", "accept_risk"])
+    }
+
     /// What runs the programs; an error where this machine cannot.
     pub fn runner(&self) -> Result<Runner> {
         self.limits.validate()?;

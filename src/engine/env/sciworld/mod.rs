@@ -34,7 +34,7 @@ use self::options::check_simplifications;
 use self::pool::{Instance, Lent};
 use self::tasks::Named;
 use super::agentgym::{Kind, opening};
-use super::{Description, Environment, Instructions, Parsed, Step};
+use super::{Description, Environment, Instructions, Parsed, Step, settings_but};
 use crate::engine::text::Message;
 use crate::engine::{Error, Result};
 
@@ -202,6 +202,10 @@ impl Environment for SciWorld {
 
     fn instructions(&self) -> Option<Instructions> {
         Some(Kind::SciWorld.which_instructions(&self.instructions))
+    }
+
+    fn settings(&self) -> Value {
+        settings_but(&self.options, &["max_turns", "instructions"])
     }
 
     fn parse(&self, reply: &str) -> Result<Parsed> {

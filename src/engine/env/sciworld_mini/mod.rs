@@ -25,7 +25,7 @@ pub use self::options::{SciWorldMiniOptions, Topic};
 use self::task::{Progress, Task};
 use self::world::World;
 use super::agentgym::{Kind, opening};
-use super::{Description, Environment, Parsed, Step};
+use super::{Description, Environment, Parsed, Step, settings_but};
 use crate::engine::text::Message;
 use crate::engine::{Error, Result};
 
@@ -113,6 +113,10 @@ impl Environment for SciWorldMini {
 
     fn messages(&self) -> Result<Vec<Message>> {
         Ok(opening(Kind::SciWorld, &self.instructions, &self.episode()?.observation))
+    }
+
+    fn settings(&self) -> Value {
+        settings_but(&self.options, &["max_turns", "instructions"])
     }
 
     fn parse(&self, reply: &str) -> Result<Parsed> {

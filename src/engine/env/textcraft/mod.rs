@@ -12,7 +12,7 @@ mod expert;
 mod shown;
 
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use self::book::{book, spoken};
 use self::crafting::{Inventory, Refusal};
@@ -20,7 +20,7 @@ use self::expert::Choices;
 use self::shown::Draw;
 use super::agentgym::{Kind, opening};
 use super::python::HashSecret;
-use super::{Description, Environment, Explained, Instructions, Parsed, Step};
+use super::{Description, Environment, Explained, Instructions, Parsed, Step, settings_but};
 use crate::engine::text::Message;
 use crate::engine::{Error, Result};
 
@@ -153,6 +153,10 @@ impl Environment for TextCraft {
 
     fn instructions(&self) -> Option<Instructions> {
         Some(Kind::TextCraft.which_instructions(&self.instructions))
+    }
+
+    fn settings(&self) -> Value {
+        settings_but(&self.options, &["max_turns", "instructions"])
     }
 
     fn parse(&self, reply: &str) -> Result<Parsed> {

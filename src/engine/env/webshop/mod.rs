@@ -46,7 +46,7 @@ pub use self::page::ObservationMode;
 use self::session::Session;
 use self::shop::Shop;
 use super::agentgym::{self, Kind};
-use super::{Description, Environment, Explained, Instructions, Parsed, Step};
+use super::{Description, Environment, Explained, Instructions, Parsed, Step, settings_but};
 use crate::engine::text::Message;
 use crate::engine::{Error, Result};
 
@@ -239,6 +239,10 @@ impl Environment for WebShop {
 
     fn instructions(&self) -> Option<Instructions> {
         Some(Kind::WebShop.which_instructions(&self.instructions))
+    }
+
+    fn settings(&self) -> Value {
+        settings_but(&*self.options, &["max_turns", "instructions", "cache_dir", "cache"])
     }
 
     fn parse(&self, reply: &str) -> Result<Parsed> {

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use tch::{Device, Kind, Tensor};
 
 use super::{INDEX, SINGLE, Weights};
+use crate::engine::model::ModelConfig;
 use crate::engine::pairs::Pairs;
 use crate::engine::tensor::safetensors::File;
 use crate::engine::track::Progress;
@@ -49,6 +50,24 @@ impl Folder {
         let mut folder = Folder { path, files, places, kind: Kind::Float, device, progress: None };
         folder.kind = kind.map_or_else(|| folder.stored_kind(), Ok)?;
         Ok(folder)
+    }
+
+    /// An error where the files cannot hold what `config` asks for, before anything is made for it.
+    pub fn check_size(&self, config: &ModelConfig) -> Result<()> {
+        let bytes: u64 = self.files.iter().map(File::bytes).sum();
+        if config.numbers() > bytes as f64 {
+            let problem = format!(
+                "asks for a model of {:.3e} numbers (vocab_size {}, hidden_size {}, intermediate_size {}, \
+                 num_hidden_layers {}), but the safetensors files beside it hold {bytes} bytes",
+                config.numbers(),
+                config.vocab_size,
+                config.hidden_size,
+                config.intermediate_size,
+                config.num_hidden_layers
+            );
+            return Err(Error::file(self.path.join("config.json"), problem));
+        }
+        config.check_positions().map_err(|error| Error::file(self.path.join("config.json"), error))
     }
 
     /// The dtype of every tensor that is taken.

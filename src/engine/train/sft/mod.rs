@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tch::Kind;
 
 use super::adamw::{AdamW, AdamWOptions, Decayed, Group};
@@ -22,6 +22,7 @@ use super::schedule::{ScheduleKind, Scheduler, warmup_steps};
 use super::step::{Loss, Outputs, Policy, StepReport, StepSettings};
 use super::{changing, check_parameters, output, reading, spike};
 use crate::engine::data::Record;
+use crate::engine::lock::Claim;
 use crate::engine::model::Model;
 use crate::engine::track::progress::Progress;
 use crate::engine::{Error, Result, cancel, random};
@@ -88,6 +89,8 @@ pub struct SftResult {
 
 pub struct Sft {
     options: SftOptions,
+    /// To the output folder.
+    claim: Claim,
     rows: Rows,
     /// Tokens after which a record is cut, and what a packed row holds.
     limit: usize,
@@ -118,6 +121,7 @@ impl Sft {
     pub fn evaluating(model: &Model, records: &[Record], evaluation: &[Record], options: SftOptions) -> Result<Self> {
         options.validate()?;
         let options = SftOptions { output_dir: output::folder(&options.output_dir, "sft")?, ..options };
+        let claim = Claim::to(&options.output_dir)?;
         let limit = records::limit(model, &options);
         let rows = Rows::new(records::encode(model, records, options.train_on, limit)?, &options, limit);
         let evaluation_data = records::encode_for_evaluation(model, evaluation, options.train_on, limit)?;
@@ -146,7 +150,7 @@ impl Sft {
         let mut state = TrainerState::new("sft", model, total_steps, identity);
         let mut saved = None;
         if let Some(path) = options.resume.find(&options.resume_from_checkpoint, &options.output_dir)? {
-            let opened = checkpoint::open(&path, &state, options.resume.forced())?;
+            let opened = checkpoint::open(&path, &state, model, options.resume.forced())?;
             state = TrainerState { max_steps: total_steps, ..opened };
             checkpoint::restore(&path, model, &mut optimizer)?;
             saved = (path == options.output_dir.join(checkpoint::name(state.global_step))).then(|| state.mark());
@@ -157,6 +161,7 @@ impl Sft {
         let saved = RefCell::new(saved);
         Ok(Sft {
             options,
+            claim,
             rows,
             limit,
             evaluation_data,
@@ -249,6 +254,7 @@ impl Sft {
     fn take_step(&mut self, model: &Model) -> Result<SftStep> {
         let step = self.state.global_step;
         check_parameters(&self.optimizer, model)?;
+        self.claim.check()?;
         let started = Instant::now();
         let settings = self.settings(step);
         let sequences = self.rows.of_step(step);
@@ -339,11 +345,13 @@ impl Sft {
     /// Writes the adapter or the model to `output_dir`, as transformers' Trainer leaves it. Where the best was asked for,
     /// the model has its weights from here on.
     pub fn finish(&mut self, model: &Model) -> Result<SftResult> {
+        self.claim.check()?;
         self.note_heard()?;
         self.finished = true;
         if let (true, Some(best)) = (self.options.load_best_model_at_end, &self.state.best_model_checkpoint) {
             let folder = self.options.output_dir.join(best);
             if folder.exists() {
+                checkpoint::verify(&folder)?;
                 checkpoint::restore_weights(&folder, model)?;
                 tracing::info!("the weights are those of {best}, the best evaluation");
             } else {
@@ -368,6 +376,7 @@ impl Sft {
 
     /// Writes a checkpoint of the state after the last step.
     pub fn save(&self, model: &Model) -> Result<PathBuf> {
+        self.claim.check()?;
         let options = &self.options;
         let path = checkpoint::save(
             &options.output_dir,
@@ -427,6 +436,27 @@ pub fn negative_log_likelihood(outputs: &Outputs, _batch: &Batch, denominator: f
     Loss { sums: vec![("nll", nll.detach())], value: nll / denominator }
 }
 
+/// Settings that cannot matter to the steps: where and how often something is written, how memory is used, what ends a
+/// run. The last ones are in the identity by what follows from them.
+const IMMATERIAL: &[&str] = &[
+    "output_dir",
+    "save_steps",
+    "save_total_limit",
+    "logging_steps",
+    "gradient_checkpointing",
+    "padding_free",
+    "nonfinite",
+    "batch_size",
+    "gradient_accumulation_steps",
+    "num_epochs",
+    "max_steps",
+    "warmup_ratio",
+    "max_length",
+];
+
+/// Those of them that choose among the steps taken, where nothing asks for such a choice.
+const OF_CHOICE: &[&str] = &["eval_steps", "metric_for_best_model", "early_stopping_threshold"];
+
 /// What decides the steps. How long the run is decides them only where the rate falls with it.
 fn identity(
     options: &SftOptions,
@@ -434,32 +464,25 @@ fn identity(
     rows: &Rows,
     evaluation_data: &[Sequence],
     limit: usize,
-) -> Value {
-    let mut identity = json!({
-        "seed": options.seed,
-        "sequences per step": options.window(),
-        "train_on": options.train_on,
-        "data": rows.fingerprint(),
-        "eval_data": (options.eval_steps > 0).then(|| records::fingerprint(evaluation_data)),
-        "learning_rate": options.learning_rate,
-        "lr_scheduler_type": options.lr_scheduler_type,
-        "warmup_steps": schedule.warmup_steps,
-        "weight_decay": options.weight_decay,
-        "max_grad_norm": options.max_grad_norm,
-        "adam_betas": [options.adam_beta1, options.adam_beta2],
-        "adam_epsilon": options.adam_epsilon,
-        "optim": options.optim,
-        "neftune_noise_alpha": options.neftune_noise_alpha,
-    });
-    if matches!(options.lr_scheduler_type, ScheduleKind::Linear | ScheduleKind::Cosine) {
-        identity["steps"] = json!(schedule.total_steps);
-        identity["min_lr_ratio"] = json!(options.min_lr_ratio);
-    }
-    if options.lr_scheduler_type == ScheduleKind::Constant {
-        identity["warmup_steps"] = Value::Null;
+) -> Map<String, Value> {
+    let chooses = options.load_best_model_at_end || options.early_stopping_patience > 0;
+    let falls = matches!(options.lr_scheduler_type, ScheduleKind::Linear | ScheduleKind::Cosine);
+    let warmup = (options.lr_scheduler_type != ScheduleKind::Constant).then_some(schedule.warmup_steps);
+    let mut identity = checkpoint::settings(options, IMMATERIAL);
+    identity.retain(|name, _| chooses || !OF_CHOICE.contains(&name.as_str()));
+    identity.retain(|name, _| falls || name != "min_lr_ratio");
+    let follows = [
+        ("sequences per step", json!(options.window())),
+        ("data", json!(rows.fingerprint())),
+        ("eval_data", json!((options.eval_steps > 0).then(|| records::fingerprint(evaluation_data)))),
+        ("warmup_steps", json!(warmup)),
+    ];
+    identity.extend(follows.map(|(name, value)| (name.to_string(), value)));
+    if falls {
+        identity.insert("steps".into(), json!(schedule.total_steps));
     }
     if options.packing {
-        identity["packed rows of"] = json!(limit);
+        identity.insert("packed rows of".into(), json!(limit));
     }
     identity
 }

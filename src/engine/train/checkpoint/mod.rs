@@ -1,11 +1,15 @@
 //! Checkpoints: folders `checkpoint-N` that hold everything that decides the next step, complete or absent.
 
+mod checksums;
+mod identity;
+mod resume;
+
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
-use tch::{Device, Tensor};
+use serde_json::{Map, Value, json};
+use tch::Tensor;
 
 use super::adamw::AdamW;
 use crate::engine::error::Context;
@@ -13,6 +17,10 @@ use crate::engine::model::Model;
 use crate::engine::native::kernels::{self, Kernels};
 use crate::engine::tensor::safetensors;
 use crate::engine::{Error, Result, cancel, file};
+pub use checksums::{FileSum, verify};
+use identity::{fingerprint, refuse};
+pub use identity::{list, settings};
+pub use resume::{Continue, Force, Resume};
 
 pub(super) const STATE: &str = "trainer_state.json";
 const OPTIMIZER: &str = "optimizer.safetensors";
@@ -26,10 +34,22 @@ pub struct TrainerState {
     pub log_history: Vec<Value>,
     /// Which trainer wrote it: `sft` or `ppo`.
     pub trainer: String,
+    /// How this is written, [`identity::FORMAT`].
+    #[serde(default)]
+    pub format: u32,
+    /// The build that wrote it. Another one goes on all the same.
+    #[serde(default)]
+    pub affine: String,
     /// [`fingerprint`] of the model that was trained.
     pub model: String,
     /// The options and data that decide the steps; resuming with others would not continue this run.
-    pub identity: Value,
+    pub identity: Map<String, Value>,
+    /// The environments of the last rollout, in the same form.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub environments: Map<String, Value>,
+    /// The checkpoint's other files.
+    #[serde(default)]
+    pub files: BTreeMap<String, FileSum>,
     /// The kernels that computed it on the CPU, [`kernels::resolved`]: a resumed run takes the same ones.
     #[serde(default)]
     pub kernels: Option<String>,
@@ -77,19 +97,23 @@ impl Losses {
 }
 
 impl TrainerState {
-    /// The state before the first step. `identity` is an object; how the model's base is stored joins it.
-    pub fn new(trainer: &str, model: &Model, max_steps: u64, mut identity: Value) -> Self {
+    /// The state before the first step. How the model's base is stored joins `identity`.
+    pub fn new(trainer: &str, model: &Model, max_steps: u64, mut identity: Map<String, Value>) -> Self {
         if let Some(quantization) = model.quantization() {
-            identity["quantize"] = json!(quantization.name());
-            identity["double_quantize"] = json!(quantization.double);
+            identity.insert("quantize".into(), json!(quantization.name()));
+            identity.insert("double_quantize".into(), json!(quantization.double));
         }
         TrainerState {
             global_step: 0,
             max_steps,
             log_history: Vec::new(),
             trainer: trainer.to_string(),
+            format: identity::FORMAT,
+            affine: identity::build(),
             model: fingerprint(model),
             identity,
+            environments: Map::new(),
+            files: BTreeMap::new(),
             kernels: Some(kernels::resolved().name().to_string()),
             best_metric: None,
             best_model_checkpoint: None,
@@ -98,73 +122,6 @@ impl TrainerState {
             recent_losses: Vec::new(),
             losses: Losses::default(),
             unheard: None,
-        }
-    }
-}
-
-/// Whether to continue a run: `true` from the newest checkpoint of the output folder, or a checkpoint's path.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(untagged, expecting = "expected true, false or the path of a checkpoint")]
-pub enum Resume {
-    Newest(bool),
-    Path(PathBuf),
-}
-
-impl Default for Resume {
-    fn default() -> Self {
-        Resume::Newest(false)
-    }
-}
-
-/// Whether to continue a run, and whether although something has changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(untagged, expecting = "expected true, false or \"force\"")]
-pub enum Continue {
-    Unchanged(bool),
-    Although(Force),
-}
-
-/// The word for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Force {
-    Force,
-}
-
-impl Default for Continue {
-    fn default() -> Self {
-        Continue::Unchanged(false)
-    }
-}
-
-impl Continue {
-    pub fn forced(self) -> bool {
-        self == Continue::Although(Force::Force)
-    }
-
-    /// The checkpoint to continue from, if any: the one that `from` names, else with `true` or `"force"` the newest.
-    pub fn find(self, from: &Resume, output_dir: &Path) -> Result<Option<PathBuf>> {
-        match (self, from) {
-            (Continue::Unchanged(true) | Continue::Although(_), Resume::Newest(_)) => {
-                Resume::Newest(true).find(output_dir)
-            }
-            _ => from.find(output_dir),
-        }
-    }
-}
-
-impl Resume {
-    /// The checkpoint to continue from, if any.
-    pub fn find(&self, output_dir: &Path) -> Result<Option<PathBuf>> {
-        match self {
-            Resume::Newest(false) => Ok(None),
-            Resume::Newest(true) => Ok(all(output_dir)?.pop().map(|(_, path)| path)),
-            Resume::Path(path) if path.join(STATE).exists() => Ok(Some(path.clone())),
-            Resume::Path(path) => Err(Error::option(
-                "resume_from_checkpoint",
-                format!("a checkpoint folder with {STATE}"),
-                path.display(),
-            )),
         }
     }
 }
@@ -187,8 +144,7 @@ pub fn save(
         save_model(model, folder)?;
         safetensors::write(folder.join(OPTIMIZER), &optimizer.state())?;
         more(folder)?;
-        let text = serde_json::to_string_pretty(state).map_err(|e| Error::file(folder, e))?;
-        file::write_atomic(folder.join(STATE), text.as_bytes())
+        checksums::write_state(folder, state)
     })?;
     for (step, later) in all(output_dir)?.into_iter().filter(|(step, _)| *step > state.global_step) {
         let aside = output_dir.join(format!("abandoned-{}", name(step)));
@@ -217,11 +173,11 @@ impl TrainerState {
 
 /// Whoever drives the trainer has heard of the step that this checkpoint was made after.
 pub fn note_heard(path: &Path) -> Result<()> {
-    let file = path.join(STATE);
-    let Ok(text) = std::fs::read_to_string(&file) else { return Ok(()) };
-    let mut state: Value = serde_json::from_str(&text).map_err(|e| Error::file(&file, e))?;
-    state.as_object_mut().and_then(|state| state.remove("unheard"));
-    file::write_atomic(&file, format!("{state:#}").as_bytes())
+    if !path.join(STATE).exists() {
+        return Ok(());
+    }
+    let state = checksums::read_state(path)?;
+    checksums::write(path, &TrainerState { unheard: None, ..state })
 }
 
 /// The name of the folder of the checkpoint after `step`.
@@ -229,13 +185,17 @@ pub fn name(step: u64) -> String {
     format!("checkpoint-{step}")
 }
 
-/// A folder below `output_dir` that `fill` fills under another name first, so that whoever finds it finds it whole.
+/// A folder below `output_dir` that `fill` fills under another name first, so that whoever finds it finds it whole. What a
+/// `fill` that fails has written is removed: on a full disk it would be in the way of everything after it.
 pub fn write_folder(output_dir: &Path, name: &str, fill: &dyn Fn(&Path) -> Result<()>) -> Result<PathBuf> {
     let _unfinished = cancel::unfinished();
     let (path, unfinished) = (output_dir.join(name), output_dir.join(format!(".unfinished-{name}")));
     remove(&unfinished)?;
     file::create_folder(&unfinished)?;
-    fill(&unfinished)?;
+    if let Err(error) = fill(&unfinished) {
+        let _ = remove(&unfinished);
+        return Err(error);
+    }
     remove(&path)?;
     std::fs::rename(&unfinished, &path).map_err(|e| Error::file(&path, e))?;
     Ok(path)
@@ -248,49 +208,55 @@ pub fn save_model(model: &Model, folder: &Path) -> Result<()> {
 
 /// Reads a checkpoint's state and checks that it belongs to this trainer, model and run. `force` goes on although model,
 /// data or settings have changed, and says which.
-pub fn open(path: &Path, expected: &TrainerState, force: bool) -> Result<TrainerState> {
-    let file = path.join(STATE);
-    let text = std::fs::read_to_string(&file).map_err(|e| file::unreadable(&file, &e))?;
-    let state: TrainerState =
-        serde_json::from_str(&text).map_err(|e| Error::file(&file, format!("not a trainer's state: {e}")))?;
+pub fn open(path: &Path, expected: &TrainerState, model: &Model, force: bool) -> Result<TrainerState> {
+    let state = checksums::read_state(path)?;
     if state.trainer != expected.trainer {
         let problem = format!("is a checkpoint of trainer.{}, not of trainer.{}", state.trainer, expected.trainer);
         return Err(Error::file(path, problem));
     }
+    let old = state.format < identity::FORMAT;
     let mut changes = Vec::new();
+    let same_model =
+        if old { identity::fingerprint_of_samples(model) == state.model } else { expected.model == state.model };
     // Another quantisation is told by its name below; the stored numbers are others then, whatever the base.
-    let requantized = state.identity.get("quantize") != expected.identity.get("quantize")
-        || state.identity.get("double_quantize") != expected.identity.get("double_quantize");
-    if state.model != expected.model && !requantized {
+    let quantized = ["quantize", "double_quantize"];
+    let requantized = quantized.iter().any(|&key| state.identity.get(key) != expected.identity.get(key));
+    if !same_model && !requantized {
         changes.push("is a checkpoint of another model (base weights, shape or adapter differ)".to_string());
     }
-    let changed = changes_between(&state.identity, &expected.identity);
+    let compare = if old { identity::changes_from_old } else { identity::changes };
+    let changed = compare(&state.identity, &expected.identity);
     if !changed.is_empty() {
         changes.push(format!("was made with {}", changed.join("; with ")));
     }
-    match changes.join(", and ") {
-        none if none.is_empty() => {}
-        text if force => tracing::warn!("{} {text}; going on all the same, as resume = \"force\" asks", path.display()),
-        text => {
-            let hint = "resume = \"force\" goes on all the same; it is not the same run any more";
-            return Err(Error::hinted(format!("{}: {text}", path.display()), hint));
-        }
+    refuse(path, &changes, force)?;
+    if old {
+        tracing::warn!(
+            "{} is of an earlier affine, which recorded fewer settings: it was compared with this run on those alone",
+            path.display()
+        );
+    } else if state.affine != expected.affine {
+        tracing::info!("{} was written by affine {}; this is {}", path.display(), state.affine, expected.affine);
     }
     if let (Kernels::Auto, Some(recorded)) = (kernels::chosen(), &state.kernels) {
-        kernels::choose(Kernels::named(recorded).map_err(|e| Error::file(&file, e))?);
+        kernels::choose(Kernels::named(recorded).map_err(|e| Error::file(path.join(STATE), e))?);
     }
-    let kernels = Some(kernels::resolved().name().to_string());
-    Ok(TrainerState { identity: expected.identity.clone(), model: expected.model.clone(), kernels, ..state })
+    let expected = expected.clone();
+    Ok(TrainerState {
+        format: expected.format,
+        affine: expected.affine,
+        identity: expected.identity,
+        model: expected.model,
+        kernels: Some(kernels::resolved().name().to_string()),
+        ..state
+    })
 }
 
-/// `key = was, this run has is` for everything that differs.
-fn changes_between(was: &Value, is: &Value) -> Vec<String> {
-    let (Some(was), Some(is)) = (was.as_object(), is.as_object()) else { return Vec::new() };
-    let missing = Value::Null;
-    let value = |of: &serde_json::Map<String, Value>, key: &String| of.get(key).unwrap_or(&missing).clone();
-    let new = is.keys().filter(|key| !was.contains_key(*key));
-    let differing = was.keys().chain(new).filter(|key| value(was, key) != value(is, key));
-    differing.map(|key| format!("{key} = {}, this run has {}", value(was, key), value(is, key))).collect()
+/// An error where the environments are others than those of the last rollout before `path` was written.
+pub fn check_environments(path: &Path, was: &Map<String, Value>, is: &Map<String, Value>, force: bool) -> Result<()> {
+    let changed = if was.is_empty() { Vec::new() } else { identity::changes(was, is) };
+    let said = (!changed.is_empty()).then(|| format!("was made with {}", changed.join("; with ")));
+    refuse(path, &Vec::from_iter(said), force)
 }
 
 /// Puts the saved weights into the model's own tensors, and the saved state into the optimizer.
@@ -342,25 +308,8 @@ fn saved_weights(path: &Path) -> Result<Vec<(String, Tensor)>> {
     Ok(all)
 }
 
-/// SHA-256 (hex) of what must stay the same between a checkpoint and the model that continues it: the shape, the
-/// adapter's configuration, and under an adapter a sample of every frozen weight.
-pub fn fingerprint(model: &Model) -> String {
-    let mut digest = Sha256::new();
-    let config = &model.net.config;
-    digest.update(format!("{:?}", (config.head_dim, config.rope_theta, config.rms_norm_eps, model.lora())));
-    for (name, tensor) in model.net.weights() {
-        digest.update(format!("{name} {:?}", tensor.size()));
-        if model.lora().is_some() {
-            let sample = tensor.flatten(0, -1).narrow(0, 0, tensor.numel().min(64) as i64);
-            let sample = sample.to_kind(tch::Kind::Float).to_device(Device::Cpu);
-            let values = Vec::<f32>::try_from(&sample).unwrap_or_default();
-            values.iter().for_each(|value| digest.update(value.to_le_bytes()));
-        }
-    }
-    file::hex(&digest.finalize())
-}
-
-/// The finished checkpoints of a folder, oldest first.
+/// The finished checkpoints of a folder, oldest first. One without its state is none; it is named, because a run would go
+/// on from an earlier one.
 fn all(output_dir: &Path) -> Result<Vec<(u64, PathBuf)>> {
     let entries = match std::fs::read_dir(output_dir) {
         Ok(entries) => entries,
@@ -371,10 +320,10 @@ fn all(output_dir: &Path) -> Result<Vec<(u64, PathBuf)>> {
     for entry in entries {
         let path = entry.map_err(|e| Error::file(output_dir, e))?.path();
         let step = path.file_name().and_then(|name| name.to_str()?.strip_prefix("checkpoint-")?.parse().ok());
-        if let Some(step) = step
-            && path.join(STATE).exists()
-        {
-            found.push((step, path));
+        match step {
+            Some(step) if path.join(STATE).exists() => found.push((step, path)),
+            Some(_) => tracing::warn!("{} has no {STATE}: it is passed over", path.display()),
+            None => {}
         }
     }
     found.sort();
