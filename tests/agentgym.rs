@@ -9,7 +9,7 @@ use std::time::Duration;
 use affine::engine::Result;
 use affine::engine::env::agentgym::server::Server;
 use affine::engine::env::textcraft::{TextCraft, TextCraftOptions};
-use affine::engine::env::{Description, Environment, Step};
+use affine::engine::env::{Description, Environment, Step, TurnLimit};
 use affine::engine::text::Message;
 use reqwest::Method;
 use reqwest::blocking::Client;
@@ -110,6 +110,8 @@ impl Environment for Recorded {
             score_range: (0.0, 1.0),
             success_threshold: f64::MIN_POSITIVE,
             max_turns: 20,
+            turn_limit: TurnLimit::Task,
+            move_limit: TurnLimit::Task,
         }
     }
 
@@ -176,6 +178,8 @@ impl Environment for Scripted {
             score_range: (0.0, 1.0),
             success_threshold: 1.0,
             max_turns: 3,
+            turn_limit: TurnLimit::Task,
+            move_limit: TurnLimit::Task,
         }
     }
 

@@ -32,6 +32,8 @@ mod depth;
 mod doctor;
 /// `affine env` as a user meets it.
 mod env_command;
+/// What every environment declares of its limits.
+mod endings;
 /// Intervals, dominance and ranking against the validators' own results.
 mod eval;
 /// Sampling: batches, seeds, log-probs, ends.

@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 
 use self::connection::{Connection, Repeat};
 use super::{Kind, opening};
-use crate::engine::env::{Description, Environment, Instructions, Parsed, Step};
+use crate::engine::env::{Description, Environment, Instructions, Parsed, Step, TurnLimit};
 use crate::engine::text::Message;
 use crate::engine::{Error, Result};
 
@@ -34,7 +34,7 @@ pub struct AgentGymOptions {
     pub timeout: f64,
     /// How often the beginning of an episode is repeated when the server does not answer, from 0 to 20.
     pub retries: u32,
-    /// Turns after which an episode is truncated, at least 1; by default AgentGym's for the kind.
+    /// Turns after which an episode is over, at least 1; by default AgentGym's for the kind.
     pub max_turns: Option<usize>,
     /// How many tasks the server has, at least 1, where the kind does not fix it.
     pub num_tasks: Option<u64>,
@@ -98,12 +98,16 @@ impl AgentGymClient {
         let mut connection = Connection::new(base, name, Duration::from_secs_f64(options.timeout), options.retries)?;
         let kind = recognise(&connection, options.kind)?;
         connection.name = kind.name();
+        let max_turns = options.max_turns.unwrap_or(kind.max_turns());
         let description = Description {
             name: kind.name().to_string(),
             num_tasks: options.num_tasks.or(kind.num_tasks()),
             score_range: kind.score_range(),
             success_threshold: kind.success_threshold(),
-            max_turns: options.max_turns.unwrap_or(kind.max_turns()),
+            max_turns,
+            turn_limit: TurnLimit::of_task(kind.max_turns(), max_turns),
+            // A server tells an end, not what made it.
+            move_limit: TurnLimit::Task,
         };
         let instructions = kind.instructions(options.instructions.as_deref())?;
         Ok(Self::sharing(Arc::new(Shared { connection, kind, instructions, description })))
