@@ -2,7 +2,6 @@
 
 use affine::engine::env::alfworld::{AlfWorld, AlfWorldOptions, Split};
 use affine::engine::env::babyai::{BabyAi, BabyAiOptions};
-use affine::engine::env::ded::{Ded, DedOptions};
 use affine::engine::env::sat::{Sat, SatOptions};
 use affine::engine::env::sciworld::{SciWorld, SciWorldOptions};
 use affine::engine::env::sciworld_mini::{SciWorldMini, SciWorldMiniOptions};
@@ -98,8 +97,6 @@ fn one_reply_ends_a_task_of_one_turn() {
     let sat: Box<dyn Environment> = Box::new(Sat::new(&SatOptions::default()).unwrap());
     assert_eq!((sat.describe().turn_limit, sat.describe().max_turns), (TurnLimit::Task, 1));
     assert_eq!(ending(sat, 0, "x1=True"), Ending::Terminated);
-    let ded = Ded::new(&DedOptions::default()).unwrap();
-    assert_eq!((ded.describe().turn_limit, ded.describe().max_turns), (TurnLimit::Task, 1));
 }
 
 #[test]

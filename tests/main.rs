@@ -30,10 +30,10 @@ mod decode_step;
 mod depth;
 /// `affine doctor`.
 mod doctor;
-/// `affine env` as a user meets it.
-mod env_command;
 /// What every environment declares of its limits.
 mod endings;
+/// `affine env` as a user meets it.
+mod env_command;
 /// Intervals, dominance and ranking against the validators' own results.
 mod eval;
 /// Sampling: batches, seeds, log-probs, ends.
@@ -64,6 +64,8 @@ mod parity;
 mod plan;
 /// PPO on toy models.
 mod ppo;
+/// What every iteration of PPO rests on.
+mod ppo_proofs;
 /// ABD and DED against upstream's verdicts.
 mod programs;
 /// Bases in few bits, against bitsandbytes.

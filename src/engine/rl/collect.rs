@@ -382,3 +382,41 @@ fn to_vec(tensor: &Tensor) -> Vec<f64> {
     tensor.copy_data(&mut values, tensor.numel());
     values
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::rollout::Turn;
+
+    /// An opening of three ids, then replies of two with observations of three between them; cut at another observation.
+    fn cut(turns: usize) -> Episode {
+        let reply = |turn: usize| Turn { tokens: 3 + 5 * turn..5 + 5 * turn, reward: 0.0 };
+        Episode {
+            environment: "cut".to_string(),
+            task_id: 0,
+            ids: (0..5 * turns as i64).collect(),
+            mask: Vec::new(),
+            logprobs: Vec::new(),
+            turns: (0..turns).map(reply).collect(),
+            unanswered: vec![90, 91, 92],
+            score: 0.0,
+            normalised_score: 0.0,
+            reward_unit: 1.0,
+            success: false,
+            ending: Ending::Truncated,
+            messages: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_state_is_the_whole_conversation_where_it_fits_and_else_without_the_oldest_turns() {
+        let state = |context| state_of_cut(&cut(3), context);
+        let whole: Vec<i64> = (0..15).chain([90, 91, 92]).collect();
+        assert_eq!(state(19), Some(whole));
+        // The model must be able to say another token.
+        assert_eq!(state(18), Some([0, 1, 2].into_iter().chain(8..15).chain([90, 91, 92]).collect()));
+        assert_eq!(state(13), Some(vec![0, 1, 2, 13, 14, 90, 91, 92]));
+        assert_eq!(state(8), Some(vec![0, 1, 2, 90, 91, 92]));
+        assert_eq!(state(6), None);
+    }
+}

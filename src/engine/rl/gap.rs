@@ -47,8 +47,9 @@ impl MaxSamplerGap {
 
 fn usual_limit(model: &Model) -> f64 {
     match model.net.embedding.kind() {
-        Kind::Float | Kind::Double => 1e-3,
-        _ => 0.1,
+        Kind::BFloat16 => 0.05,
+        Kind::Half => 0.02,
+        _ => 1e-3,
     }
 }
 
