@@ -47,7 +47,7 @@ return {
     use_lora = true, -- train an adapter instead of every weight, in both sft and rl
     lora_r = 64, -- rank of the adapter
     lora_alpha = 128, -- the adapter's output is scaled by lora_alpha / lora_r
-    lora_dropout = 0.0, -- dropout on the adapter's input
+    lora_dropout = 0.0, -- dropout on the adapter's input, in sft alone: rl trains the policy as it played
     target_modules = "all-linear", -- which projections get an adapter: all-linear, or a list of names
     use_rslora = false, -- scale by lora_alpha / sqrt(lora_r) instead
     save_steps = 100, -- optimizer steps between checkpoints
@@ -101,7 +101,9 @@ return {
     gae_lambda = 0.95, -- decay of generalised advantage estimation
     discount_unit = "turn", -- gamma and gae_lambda apply per turn or per token
     whiten_advantages = true, -- mean 0 and variance 1, within each environment
+    bootstrap_truncated = true, -- an episode cut from outside (context, a lowered max_turns) ends in its value, not in nothing
     temperature = 1.0, -- of the rollouts
+    max_sampler_gap = "auto", -- rl stops where sampler and trainer differ by more nats per token: auto (by dtype); 0 never stops
     max_new_tokens = 1024, -- longest reply in tokens
     max_grad_norm = 1.0, -- the gradient is scaled down to this norm
     first_task_id = 50000, -- task ids of the rollouts are drawn from here

@@ -11,7 +11,7 @@ use affine::engine::Result;
 use affine::engine::env::agentgym::ApiKey;
 use affine::engine::env::agentgym::server::{Server, ServerOptions};
 use affine::engine::env::textcraft::{TextCraft, TextCraftOptions};
-use affine::engine::env::{Description, Environment, Parsed, Step};
+use affine::engine::env::{Description, Environment, Parsed, Step, TurnLimit};
 use affine::engine::text::Message;
 use reqwest::Method;
 use reqwest::blocking::Client;
@@ -120,6 +120,8 @@ impl Environment for Recorded {
             score_range: (0.0, 1.0),
             success_threshold: f64::MIN_POSITIVE,
             max_turns: 20,
+            turn_limit: TurnLimit::Task,
+            move_limit: TurnLimit::Task,
         }
     }
 
@@ -186,6 +188,8 @@ impl Environment for Scripted {
             score_range: (0.0, 1.0),
             success_threshold: 1.0,
             max_turns: 3,
+            turn_limit: TurnLimit::Task,
+            move_limit: TurnLimit::Task,
         }
     }
 

@@ -8,7 +8,7 @@ use affine::engine::env::agentgym::client::{AgentGymClient, AgentGymOptions};
 use affine::engine::env::agentgym::server::ServerOptions;
 use affine::engine::env::agentgym::{ApiKey, Kind};
 use affine::engine::env::textcraft::{TextCraft, TextCraftOptions};
-use affine::engine::env::{Environment, Parsed};
+use affine::engine::env::{Environment, Parsed, TurnLimit};
 use serde_json::json;
 
 use crate::agentgym::{Running, alfworld, careful, sciworld, textcraft, webshop};
@@ -96,6 +96,9 @@ fn every_kind_is_recognised_and_opened_as_agentgyms_client_opens_it() {
     ] {
         let mut env = client(&server.base, AgentGymOptions::default());
         assert_eq!((env.describe().name.as_str(), env.describe().max_turns), (kind.name(), max_turns));
+        assert_eq!(env.describe().turn_limit, TurnLimit::Task);
+        let fewer = AgentGymOptions { max_turns: Some(max_turns - 1), ..AgentGymOptions::default() };
+        assert_eq!(client(&server.base, fewer).describe().turn_limit, TurnLimit::Outside);
         assert_eq!(env.reset(5).unwrap(), opening);
         let messages = env.messages().unwrap();
         assert_eq!(messages.last().unwrap().content, opening);

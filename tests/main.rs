@@ -33,6 +33,8 @@ mod decode_step;
 mod depth;
 /// `affine doctor`.
 mod doctor;
+/// What every environment declares of its limits.
+mod endings;
 /// `affine env` as a user meets it.
 mod env_command;
 /// Intervals, dominance and ranking against the validators' own results.
@@ -69,6 +71,8 @@ mod place;
 mod plan;
 /// PPO on toy models.
 mod ppo;
+/// What every iteration of PPO rests on.
+mod ppo_proofs;
 /// ABD and DED against upstream's verdicts.
 mod programs;
 /// Bases in few bits, against bitsandbytes.

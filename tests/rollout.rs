@@ -1,10 +1,13 @@
 //! Episodes: ids that only grow, who said what, where rewards lie, and the ways in which an episode ends.
 
+use std::cell::RefCell;
+
+use affine::engine::env::{Environment, TurnLimit};
 use affine::engine::eval::run::{EvalOptions, run};
 use affine::engine::generate::Sampling;
 use affine::engine::model::Model;
 use affine::engine::random;
-use affine::engine::rl::options::PpoOptions;
+use affine::engine::rl::options::{NumRollouts, PpoOptions};
 use affine::engine::rl::ppo::Ppo;
 use affine::engine::rollout::players::{self, Player};
 use affine::engine::rollout::{Ending, Episode, PlayOptions, Seat, check_failures, play, prompt_hash};
@@ -68,7 +71,7 @@ fn a_longer_episode_extends_the_ids_of_a_shorter_one() {
         {
             assert!(long.ids.starts_with(&short.ids));
             assert_eq!(long.turns[..limit], short.turns);
-            assert_eq!(short.ending, Ending::Truncated);
+            assert_eq!(short.ending, Ending::Terminated);
         }
     }
 }
@@ -168,13 +171,52 @@ fn more_than_one_failure_in_twenty_stops_the_run() {
 }
 
 #[test]
-fn an_episode_that_never_ends_is_truncated() {
-    let episodes = walks(&model(), &Walk { length: |_| usize::MAX, max_turns: 3, ..Walk::new() }, 3, &PLAY);
-    for episode in episodes {
-        assert_eq!((episode.turns.len(), &episode.ending), (3, &Ending::Truncated));
-        // Nobody answers an observation after the last turn.
-        assert_eq!(episode.turns[2].tokens.end, episode.ids.len());
+fn an_episode_without_an_end_of_its_own_ends_as_its_environment_declares() {
+    let model = model();
+    for (turn_limit, ending) in [(TurnLimit::Task, Ending::Terminated), (TurnLimit::Outside, Ending::Truncated)] {
+        let walk = Walk { length: |_| usize::MAX, max_turns: 3, turn_limit, ..Walk::new() };
+        for episode in walks(&model, &walk, 3, &PLAY) {
+            assert_eq!((episode.turns.len(), &episode.ending), (3, &ending));
+            // Nobody answers an observation after the last turn.
+            assert_eq!(episode.turns[2].tokens.end, episode.ids.len());
+            assert_eq!(episode.unanswered.is_empty(), turn_limit == TurnLimit::Task);
+        }
     }
+}
+
+#[test]
+fn a_cut_episode_is_worth_what_the_value_head_says_where_the_next_reply_would_begin() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = with_lora(model());
+    let options = |bootstrap_truncated| PpoOptions {
+        output_dir: folder.path().to_path_buf(),
+        num_rollouts: NumRollouts::Each(8),
+        minibatch_size: 4,
+        value_learning_rate: 1e-2,
+        max_new_tokens: 6,
+        bootstrap_truncated,
+        ..PpoOptions::default()
+    };
+    let endless = |max_turns, turn_limit| -> Vec<Box<dyn Environment>> {
+        vec![Box::new(Walk { length: |_| usize::MAX, max_turns, turn_limit, ..Walk::new() })]
+    };
+    let ppo = RefCell::new(Ppo::new(&model, options(true)).unwrap());
+    // A head that has learned nothing says 0 everywhere.
+    Ppo::iterate(&ppo, &model, &endless(3, TurnLimit::Task)).unwrap();
+    let rollout = |turns, limit| ppo.borrow().rollout(&model, &endless(turns, limit), None).unwrap();
+    let (cut, longer) = (rollout(2, TurnLimit::Outside), rollout(3, TurnLimit::Task));
+    for (cut, longer) in cut.samples.iter().zip(&longer.samples) {
+        assert!(longer.ids.starts_with(&cut.ids) && cut.bootstrap.abs() > 1e-3);
+        // The state before the third reply, whose value the head is trained at.
+        let expected = longer.values[longer.turns[2].start];
+        assert!((cut.bootstrap - expected).abs() < 1e-5, "{} instead of {expected}", cut.bootstrap);
+        assert_eq!(longer.bootstrap, 0.0);
+    }
+    let ended = rollout(2, TurnLimit::Task);
+    assert!(ended.samples.iter().all(|sample| sample.bootstrap == 0.0));
+    let without = Ppo::new(&model, options(false)).unwrap();
+    let cut = without.rollout(&model, &endless(2, TurnLimit::Outside), None).unwrap();
+    assert!(cut.samples.iter().all(|sample| sample.bootstrap == 0.0));
 }
 
 #[test]
@@ -190,6 +232,7 @@ fn an_episode_that_fills_the_context_is_truncated_and_can_be_trained_on() {
             assert!(episode.ids.len() <= 64, "{}", episode.ids.len());
             assert_eq!((episode.mask.len(), episode.logprobs.len()), (episode.ids.len(), episode.ids.len()));
             assert_eq!(episode.turns.last().unwrap().tokens.end, episode.ids.len());
+            assert!(!episode.unanswered.is_empty());
         }
         let options =
             PpoOptions { output_dir: folder.path().to_path_buf(), max_new_tokens: 6, ..PpoOptions::default() };

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use affine::engine::data::Record;
-use affine::engine::env::{Description, Environment, Step};
+use affine::engine::env::{Description, Environment, Step, TurnLimit};
 use affine::engine::model::{LoraOptions, Model, ModelShape};
 use affine::engine::text::{Message, Tokenizer};
 use affine::engine::{Error, Result, random};
@@ -101,8 +101,15 @@ pub fn is_letter(reply: &str) -> bool {
 
 impl Environment for Letters {
     fn describe(&self) -> Description {
-        let name = "letters".to_string();
-        Description { name, num_tasks: None, score_range: (0.0, 1.0), success_threshold: 1.0, max_turns: 1 }
+        Description {
+            name: "letters".to_string(),
+            num_tasks: None,
+            score_range: (0.0, 1.0),
+            success_threshold: 1.0,
+            max_turns: 1,
+            turn_limit: TurnLimit::Task,
+            move_limit: TurnLimit::Task,
+        }
     }
 
     fn reset(&mut self, _: u64) -> Result<String> {
@@ -133,6 +140,8 @@ pub struct Walk {
     /// Turns until the end of a task.
     pub length: fn(u64) -> usize,
     pub max_turns: usize,
+    /// What the end by `max_turns` is.
+    pub turn_limit: TurnLimit,
     pub observation: String,
     pub num_tasks: Option<u64>,
     /// Whether a task breaks, and where.
@@ -153,6 +162,7 @@ impl Walk {
         Walk {
             length: |task| task as usize % 3 + 1,
             max_turns: 5,
+            turn_limit: TurnLimit::Task,
             observation: "go on".to_string(),
             num_tasks: None,
             breaks: |_| None,
@@ -179,6 +189,8 @@ impl Environment for Walk {
             score_range: (0.0, 10.0),
             success_threshold: 3.0,
             max_turns: self.max_turns,
+            turn_limit: self.turn_limit,
+            move_limit: TurnLimit::Task,
         }
     }
 

@@ -20,6 +20,7 @@ config.by_environment = {
 }
 local LIST = { ["data.files"] = true }
 local NAME_OR_LIST = { ["training.target_modules"] = true }
+local AUTO_OR_NUMBER = { ["rl.max_sampler_gap"] = true }
 local AUTO_OR_BOOLEAN = { ["model.use_flash_attention"] = true, ["model.use_cuda_graph"] = true }
 local MAY_BE_NEGATIVE = { ["training.max_steps"] = true }
 
@@ -128,6 +129,8 @@ local function check(path, value, default)
     return check_list_of_strings(path, value)
   elseif AUTO_OR_BOOLEAN[path] then
     return check_auto_or_boolean(path, value)
+  elseif AUTO_OR_NUMBER[path] then
+    return value == "auto" and value or check_number(path, value, 0.0)
   elseif type(default) == "number" then
     return check_number(path, value, default)
   elseif type(value) ~= type(default) then

@@ -27,6 +27,7 @@ local FIELDS = {
   rule = { "function" },
   constant_actions = { "table" },
   max_turns = { "number" },
+  turn_limit = { "string" },
   num_tasks = { "number" },
   score_range = { "table" },
   success_threshold = { "number" },
@@ -71,9 +72,14 @@ local function check_values(definition, complain)
       complain("%s: expected a whole number of at least 1, got %s", key, count)
     end
   end
+  local limit = definition.turn_limit
+  if limit ~= "task" and limit ~= "outside" then
+    complain('turn_limit: expected "task" or "outside", got "%s"', limit)
+  end
   local low, high = definition.score_range[1], definition.score_range[2]
-  if type(low) ~= "number" or type(high) ~= "number" or low >= high then
-    complain("score_range: expected { lowest, highest } with lowest below highest")
+  -- Rewards are divided by the width of the range, so an infinite one would leave nothing of them.
+  if type(low) ~= "number" or type(high) ~= "number" or not (low < high and high - low < math.huge) then
+    complain("score_range: expected { lowest, highest }, two finite numbers with lowest below highest")
   end
   for index, action in ipairs(definition.constant_actions) do
     if type(action) ~= "string" then
@@ -102,6 +108,7 @@ function env.define(definition)
     options = {},
     constant_actions = {},
     max_turns = 30,
+    turn_limit = "task",
     score_range = { 0, 1 },
     success_threshold = 1,
   }
@@ -139,13 +146,25 @@ function env.merge_options(definition, changes)
   return merged
 end
 
+--- How an episode ended: by itself or by a limit, which is part of its task or cut it from outside.
+local function ending(about, done, info)
+  local limit = "task"
+  if not done then
+    limit = about.turn_limit
+  elseif info and info.truncated then
+    limit = about.move_limit or about.turn_limit
+  end
+  return limit == "outside" and "truncated" or "terminated"
+end
+
 --- Plays the episode of `task_id`; `choose(e, messages)` gives each reply, nil gives up. Returns
---- { messages, turns, score, success, finished }, the messages ending with the last reply.
+--- { messages, turns, score, success, finished, ending }, the messages ending with the last reply.
 function env.play(e, task_id, choose)
   local about = e:describe()
   e:reset(task_id)
   local messages = e:messages()
   local score, done, turns = about.score_low, false, 0
+  local last ---@type affine.env.Info?
   while not done and turns < about.max_turns do
     local reply = choose(e, messages)
     if not reply then
@@ -159,6 +178,7 @@ function env.play(e, task_id, choose)
       local reward, info
       observation, reward, done, info = e:step(action)
       score = info and info.score or reward
+      last = info
     end
     if not done and turns < about.max_turns then
       messages[#messages + 1] = { role = "user", content = observation }
@@ -170,6 +190,7 @@ function env.play(e, task_id, choose)
     score = score,
     success = score >= about.success_threshold,
     finished = done,
+    ending = (done or turns >= about.max_turns) and ending(about, done, last) or nil,
   }
 end
 

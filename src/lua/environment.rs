@@ -8,7 +8,7 @@ use mlua::{Function, IntoLuaMulti, Lua, MultiValue, Table, Value};
 
 use super::args::{integral, kind};
 use super::{convert, options, report};
-use crate::engine::env::{Description, Environment, Explained, Parsed, Step};
+use crate::engine::env::{Description, Environment, Explained, Parsed, Step, TurnLimit};
 use crate::engine::text::{Message, ROLES, check_roles};
 use crate::engine::{Error, Result};
 
@@ -290,16 +290,25 @@ fn instance(lua: &Lua, definition: &Table, options: &Table) -> mlua::Result<Tabl
 /// `env.define` has checked the fields' types.
 fn describe(definition: &Table, options: &Table) -> mlua::Result<Description> {
     let range: Table = definition.get("score_range")?;
-    let max_turns = match options.get::<Value>("max_turns")? {
-        Value::Integer(n) if n > 0 => n as usize,
-        Value::Number(x) if integral(x).is_some_and(|n| n > 0) => x as usize,
-        _ => definition.get("max_turns")?,
+    let turns = |options: &Table| -> mlua::Result<usize> {
+        match options.get::<Value>("max_turns")? {
+            Value::Integer(n) if n > 0 => Ok(n as usize),
+            Value::Number(x) if integral(x).is_some_and(|n| n > 0) => Ok(x as usize),
+            _ => definition.get("max_turns"),
+        }
     };
+    let (own, asked) = (turns(&definition.get("options")?)?, turns(options)?);
+    let declared = TurnLimit::named(&definition.get::<String>("turn_limit")?).unwrap_or_default();
     Ok(Description {
         name: definition.get("name")?,
         num_tasks: definition.get("num_tasks")?,
         score_range: (range.get(1)?, range.get(2)?),
         success_threshold: definition.get("success_threshold")?,
-        max_turns,
+        max_turns: asked,
+        turn_limit: match declared {
+            TurnLimit::Task => TurnLimit::of_task(own, asked),
+            TurnLimit::Outside => TurnLimit::Outside,
+        },
+        move_limit: declared,
     })
 }

@@ -12,7 +12,7 @@ local env = {}
 --- What a step tells besides observation, reward and end.
 ---@class affine.env.Info
 ---@field score? number The score so far on the environment's own scale; without it the last reward counts.
----@field truncated? boolean `done` came from a limit, not from the task's end.
+---@field truncated? boolean `done` came from a limit; `turn_limit` says whether that is part of the task.
 ---@field moves? integer `sciworld`: the moves so far; looking takes none, waiting several.
 ---@field admissible? string[] The actions that are possible now, where the environment tells them.
 ---@field [string] any Whatever else the environment tells.
@@ -33,9 +33,10 @@ local env = {}
 ---@field random_action? fun(self: table, rng: affine.random.Random): string
 ---@field rule? fun(self: table): string? The action of a one-line rule.
 ---@field constant_actions? string[] Candidates for the constant baseline.
----@field max_turns? integer Turns after which an episode is truncated (30); an option of this name goes before it.
+---@field max_turns? integer Turns after which an episode is over (30); an option of this name goes before it.
+---@field turn_limit? "task"|"outside" Whether its limits, `max_turns` and those that `info.truncated` tells, are part of the task ("task", the default: what is not achieved by then has failed, and the episode is terminated) or cut it from outside ("outside": truncated, worth what would have come). A caller's `max_turns` below its default always cuts from outside.
 ---@field num_tasks? integer How many task ids exist; without it every non-negative integer is one.
----@field score_range? { [1]: number, [2]: number } The lowest and the highest score ({ 0, 1 }).
+---@field score_range? { [1]: number, [2]: number } The lowest and the highest score ({ 0, 1 }). Training divides rewards by its width.
 ---@field success_threshold? number The least score that is a success (1).
 
 --- Checks a definition and fills in its defaults. An unknown or missing field or one of another type is an error at the
@@ -110,7 +111,7 @@ function env.built_in() end
 ---@field task? string One of ScienceWorld's 30 tasks; ids are then its variations.
 ---@field variation? integer The one variation of `task`, counted from 0; its id is 0.
 ---@field simplifications? string Names out of teleportAction, selfWateringFlowerPots, openContainers, openDoors and noElectricalAction, or easy, with commas between (none).
----@field step_limit? integer Moves after which an episode ends (100).
+---@field step_limit? integer Moves after which an episode ends (100); fewer cut it from outside.
 ---@field max_turns? integer (30)
 ---@field instructions? string A text, or the path of a file, in place of the built-in instructions.
 ---@field admissible? boolean Whether `info.admissible` holds the valid actions after each step, as the Python wrapper asks for them: takes far longer than the step (false).
@@ -221,6 +222,7 @@ function env.serve(environment, options) end
 ---@field score number On the environment's own scale.
 ---@field success boolean
 ---@field finished boolean The environment ended it; false when the player gave up or the turns ran out.
+---@field ending? "terminated"|"truncated" By itself or a limit of its task, or cut from outside; nil when the player gave up.
 
 --- Plays one episode with a Lua function as the player: `choose(e, messages)` gives each reply, nil gives up.
 ---@param e affine.env.Environment
@@ -236,6 +238,8 @@ function env.play(e, task_id, choose) end
 ---@field score_high number
 ---@field success_threshold number
 ---@field max_turns integer
+---@field turn_limit "task"|"outside" What the end by `max_turns` is: "outside" too where a caller has lowered it.
+---@field move_limit? "task"|"outside" What the end is that `info.truncated` tells, where it is not what `turn_limit` says.
 ---@field instructions? affine.env.Instructions Where there is more than one text that they could be.
 ---@field generator? integer The version of the generator that the tasks come from: another one makes other tasks of the same ids.
 

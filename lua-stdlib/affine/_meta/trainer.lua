@@ -147,18 +147,19 @@ function Sft:save() end
 ---@field min_lr_ratio? number
 ---@field warmup_ratio? number The part of the run in which the rates rise from 0.
 ---@field weight_decay? number
----@field max_grad_norm? number 0 does not clip.
+---@field max_grad_norm? number Of the model's gradient, and apart from it of the value head's; 0 does not clip.
 ---@field clip_range? number
----@field value_clip_range? number 0 does not clip.
+---@field value_clip_range? number In units of reward; 0 does not clip.
 ---@field vf_coef? number
----@field kl_coef? number
+---@field kl_coef? number Units of reward per nat.
 ---@field entropy_coef? number
 ---@field gae_lambda? number
 ---@field gamma? number
 ---@field discount_unit? "turn"|"token"
 ---@field whiten_advantages? boolean Within each environment.
----@field bootstrap_truncated? boolean Whether a truncated episode is worth, at its end, what the value head says.
+---@field bootstrap_truncated? boolean Whether a truncated episode, one cut from outside, is worth at its end what the value head says; else nothing.
 ---@field temperature? number
+---@field max_sampler_gap? "auto"|number The sampler_gap, in nats per token, beyond which a rollout's first update is refused: "auto" by dtype, 0 never.
 ---@field max_new_tokens? integer
 ---@field seed? integer
 ---@field save_steps? integer Iterations between checkpoints.
@@ -187,7 +188,7 @@ local Ppo = {}
 ---@class affine.trainer.PpoStats
 ---@field iteration integer Counted from 1.
 ---@field score_mean table<string, number> By environment, on 0..1.
----@field reward_mean table<string, number>
+---@field reward_mean table<string, number> On each environment's own scale.
 ---@field turns_mean table<string, number>
 ---@field episodes integer
 ---@field failed integer
@@ -199,7 +200,9 @@ local Ppo = {}
 ---@field value_loss number
 ---@field explained_variance? number Of the returns by the value head; absent where all returns are equal.
 ---@field sampler_gap? number Mean difference of the log-probs recorded while sampling and recomputed by the trainer.
----@field grad_norm number
+---@field update_gap? number The same, of the first minibatch and as the update itself computes it: the ratio begins at 1.
+---@field grad_norm number Of the model's gradient before clipping, a mean over the steps.
+---@field value_grad_norm number Of the value head's.
 ---@field learning_rate number
 ---@field rollout_seconds? number
 ---@field seconds? number
@@ -221,11 +224,12 @@ function Ppo:iterations(envs) end
 ---@return affine.trainer.Batch
 function Ppo:rollout(envs, n) end
 
---- Fills in rewards, advantages and returns.
+--- Fills in advantages and returns, in units of reward.
 ---@param batch affine.trainer.Batch
 function Ppo:advantages(batch) end
 
---- ppo_epochs passes over a batch; ends the iteration.
+--- ppo_epochs passes over a batch; ends the iteration. A batch's first update is refused where its policy is not the one
+--- that is updated (max_sampler_gap): older episodes are off-policy. A second update with the same batch knowingly is.
 ---@param batch affine.trainer.Batch
 ---@return affine.trainer.PpoStats
 function Ppo:update(batch) end
@@ -239,6 +243,7 @@ function Ppo:save() end
 ---@field step integer
 ---@field sums table<string, number|string>
 ---@field grad_norm number|string
+---@field value_grad_norm number|string
 ---@field tokens integer
 ---@field batches { sequences: integer[], activation_norms: (number|string)[] }[] One per forward pass.
 ---@field parameters { name: string, weight_norm: number|string, grad_norm: number|string }[]
@@ -261,9 +266,9 @@ function Batch:size() end
 ---@field env string
 ---@field task_id integer
 ---@field score number On 0..1.
----@field reward number The sum over its turns.
+---@field reward number The sum over its turns, on the environment's own scale.
 ---@field success boolean
----@field ending "terminated"|"truncated"|"failed"
+---@field ending "terminated"|"truncated"|"failed" By itself or a limit of its task; cut from outside; broken.
 ---@field reason? string Why it failed.
 ---@field turns integer
 ---@field messages affine.model.Message[]
@@ -277,11 +282,12 @@ function Batch:episodes() end
 ---@field ids integer[]
 ---@field mask boolean[] True where the policy said the token.
 ---@field turns { [1]: integer, [2]: integer }[] The first and the last token of each reply.
----@field rewards number[] One per turn.
+---@field rewards number[] One per turn, on the environment's own scale.
+---@field reward_unit number The width of the environment's score_range. Rewards divided by it are on the one scale of values, bootstrap, advantages and returns.
 ---@field logprobs number[] Recorded while sampling.
 ---@field reference_logprobs number[]
 ---@field values number[]
----@field bootstrap number The value after the end of a truncated episode, else 0.
+---@field bootstrap number The value of the state in which a truncated episode was cut, else 0.
 ---@field advantages number[] Empty before ppo:advantages.
 ---@field returns number[]
 
@@ -289,7 +295,7 @@ function Batch:episodes() end
 ---@return affine.trainer.Sample
 function Batch:sample(index) end
 
---- Credit of your own in place of ppo:advantages, one number per token; without returns the value head is trained
+--- Credit of your own in place of ppo:advantages, one number per token, in units of reward; without returns the value head is trained
 --- towards advantage plus value.
 ---@param index integer
 ---@param advantages number[]

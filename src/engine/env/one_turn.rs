@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Description, Step};
+use super::{Description, Step, TurnLimit};
 use crate::engine::text::Message;
 use crate::engine::{Error, Result};
 
@@ -34,6 +34,8 @@ impl<T> OneTurn<T> {
             score_range: (0.0, 1.0),
             success_threshold: 1.0,
             max_turns: 1,
+            turn_limit: TurnLimit::Task,
+            move_limit: TurnLimit::Task,
         }
     }
 

@@ -1,5 +1,6 @@
 //! A rollout as the update needs it: episodes with the values, log-probs and reference log-probs of every token.
 
+use std::cell::Cell;
 use std::collections::{BTreeSet, HashSet};
 use std::ops::Range;
 
@@ -20,17 +21,22 @@ use crate::engine::{Error, Result, cancel, random};
 pub struct Rollout {
     pub episodes: Vec<Episode>,
     pub samples: Vec<Sample>,
+    /// Whether an update was made with it: the policy is then no longer the one that played.
+    pub(super) is_used: Cell<bool>,
 }
 
-/// An episode's numbers per token, each of `[ids.len()]`; read on action tokens alone.
+/// An episode's numbers per token, each of `[ids.len()]`; read on action tokens alone. Values, `bootstrap`, advantages and
+/// returns are in units of reward: one scale for all environments.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
     pub environment: String,
     pub ids: Vec<i64>,
     pub mask: Vec<bool>,
     pub turns: Vec<Range<usize>>,
-    /// One per turn.
+    /// One per turn, on the environment's own scale.
     pub rewards: Vec<f64>,
+    /// What rewards are divided by: the width of the environment's range of scores.
+    pub reward_unit: f64,
     /// Recorded while sampling.
     pub logprobs: Vec<f64>,
     /// The same tokens by the trainer's forward pass, before the first update.
@@ -38,7 +44,7 @@ pub struct Sample {
     pub reference_logprobs: Vec<f64>,
     /// Of the state before each token.
     pub values: Vec<f64>,
-    /// The value of the state after the end, where a limit cut the episode; else 0.
+    /// The value of the state in which the episode was cut from outside; 0 where it terminated.
     pub bootstrap: f64,
     pub advantages: Vec<f64>,
     pub returns: Vec<f64>,
@@ -53,6 +59,7 @@ impl Sample {
             mask: episode.mask.clone(),
             turns: episode.turns.iter().map(|turn| turn.tokens.clone()).collect(),
             rewards: episode.turns.iter().map(|turn| turn.reward).collect(),
+            reward_unit: episode.reward_unit,
             logprobs: episode.logprobs.iter().map(|&logprob| f64::from(logprob)).collect(),
             trainer_logprobs: zeros.clone(),
             reference_logprobs: zeros.clone(),
@@ -63,7 +70,7 @@ impl Sample {
         }
     }
 
-    /// The environment's rewards per token: each turn's on the turn's last token.
+    /// The environment's rewards per token, on its own scale: each turn's on the turn's last token.
     pub fn scores(&self) -> Vec<f64> {
         let mut scores = vec![0.0; self.ids.len()];
         for (turn, reward) in self.turns.iter().zip(&self.rewards) {
@@ -72,6 +79,11 @@ impl Sample {
             }
         }
         scores
+    }
+
+    /// The same in units of reward.
+    pub fn scores_in_units(&self) -> Vec<f64> {
+        self.scores().into_iter().map(|score| score / self.reward_unit).collect()
     }
 
     /// Credit that somebody else computed, one entry per token; without `returns` the value head is trained towards
@@ -111,6 +123,22 @@ impl Rollout {
     /// Names of the environments that were played.
     pub fn environments(&self) -> BTreeSet<String> {
         self.episodes.iter().map(|episode| episode.environment.clone()).collect()
+    }
+
+    /// Says where rewards are so far beyond the declared range of scores that the range is hardly meant: the value loss,
+    /// its clip and the KL penalty are set for episodes that are worth some units.
+    pub fn warn_of_units(&self) {
+        for name in self.environments() {
+            let ours = self.samples.iter().filter(|sample| sample.environment == name);
+            let largest = ours.map(|sample| (sample.rewards.iter().sum::<f64>(), sample.reward_unit));
+            let largest = largest.max_by(|(a, _), (b, _)| a.abs().total_cmp(&b.abs()));
+            if let Some((reward, unit)) = largest.filter(|(reward, unit)| reward.abs() > 10.0 * unit) {
+                tracing::warn!(
+                    "environment {name}: an episode earned {reward:.4}, and its score_range is only {unit} wide: rewards are \
+                     divided by that width, so declare the range in which episodes' rewards lie"
+                );
+            }
+        }
     }
 
     /// Every sample has an advantage and a return per token, whoever computed them.
@@ -160,13 +188,19 @@ impl Rollout {
             sample.actions(a).zip(sample.actions(b)).map(|(a, b)| a - b).collect()
         };
         stats.insert("kl".into(), json!(over_actions(&|s| gap(s, &s.logprobs, &s.reference_logprobs))));
-        let sampler_gap =
-            over_actions(&|s| gap(s, &s.logprobs, &s.trainer_logprobs).into_iter().map(f64::abs).collect());
-        stats.insert("sampler_gap".into(), json!(sampler_gap));
+        stats.insert("sampler_gap".into(), json!(self.sampler_gap()));
         stats.insert("explained_variance".into(), json!(self.explained_variance()));
         // JSON's form of what is not a number.
         stats.retain(|_, value| !value.is_null());
         stats
+    }
+
+    /// Mean of |log-prob recorded while sampling − log-prob by the trainer's pass after the rollout|; NaN over nothing.
+    pub fn sampler_gap(&self) -> f64 {
+        let gaps = |s: &Sample| -> Vec<f64> {
+            s.actions(&s.logprobs).zip(s.actions(&s.trainer_logprobs)).map(|(a, b)| (a - b).abs()).collect()
+        };
+        mean(self.samples.iter().flat_map(gaps))
     }
 
     /// 1 − Var(return − value) / Var(return) over action tokens.
@@ -214,7 +248,7 @@ impl Collector<'_> {
         let episodes = rollout::play(self.model, seats, &play, &mut |_| {})?;
         check_failures(episodes.iter().map(|episode| &episode.ending))?;
         let samples = self.look(&episodes)?;
-        Ok(Rollout { episodes, samples })
+        Ok(Rollout { episodes, samples, is_used: Cell::new(false) })
     }
 
     /// Fresh instances of an environment, each with a task that is not held out.
@@ -282,10 +316,10 @@ impl Collector<'_> {
         for places in batching.split(&sequences) {
             cancel::check()?;
             let batch = Batch::new(&sequences, &places, batching.shape(), self.model.net.device());
-            let (policy, values, ends) = self.pass(&self.model.net, &batch);
-            let (reference, _, _) = self.pass(self.reference, &batch);
+            let (policy, values) = self.pass(&self.model.net, &batch);
+            let (reference, _) = self.pass(self.reference, &batch);
             let mut token = 0;
-            for (&place, end) in places.iter().zip(ends) {
+            for &place in &places {
                 let sample = &mut samples[place];
                 for t in sequences[place].trained() {
                     sample.trainer_logprobs[t] = policy[token];
@@ -293,23 +327,59 @@ impl Collector<'_> {
                     sample.values[t] = values[token];
                     token += 1;
                 }
-                if self.options.bootstrap_truncated && played[place].ending == Ending::Truncated {
-                    sample.bootstrap = end;
-                }
             }
+        }
+        if self.options.bootstrap_truncated {
+            self.bootstrap(&played, &mut samples)?;
         }
         Ok(samples)
     }
 
-    /// Log-probs and values of the trained tokens, and the value after each sequence's last token.
-    fn pass(&self, net: &Qwen3, batch: &Batch) -> (Vec<f64>, Vec<f64>, Vec<f64>) {
+    /// The value of each state in which an episode was cut.
+    ///
+    /// It is read where the model would have begun its next reply: values are trained at the positions that predict a
+    /// token of a reply, and the first of them is such a one. The end of the last reply is not: nothing is said there,
+    /// so nothing ever trains the value there.
+    fn bootstrap(&self, played: &[&Episode], samples: &mut [Sample]) -> Result<()> {
+        let context = self.model.net.config.max_position_embeddings as usize;
+        let cut = played.iter().enumerate().filter(|(_, episode)| episode.ending == Ending::Truncated);
+        let (owners, states): (Vec<usize>, Vec<Sequence>) = cut
+            .filter_map(|(place, episode)| state_of_cut(episode, context).map(|ids| (place, ids)))
+            .map(|(place, ids)| (place, Sequence::new(ids.clone(), vec![false; ids.len()])))
+            .unzip();
+        let states: Vec<&Sequence> = states.iter().collect();
+        let batching = self.options.batching();
+        for places in batching.split(&states) {
+            cancel::check()?;
+            let batch = Batch::new(&states, &places, batching.shape(), self.model.net.device());
+            let hidden = self.model.net.hidden_of(&batch.ids, batch.layout(None), Mode::Inference).flatten(0, 1);
+            let values = to_vec(&self.value_head.forward(&hidden.index_select(0, &batch.last)));
+            for (&place, value) in places.iter().zip(values) {
+                samples[owners[place]].bootstrap = value;
+            }
+        }
+        Ok(())
+    }
+
+    /// Log-probs and values of the trained tokens.
+    fn pass(&self, net: &Qwen3, batch: &Batch) -> (Vec<f64>, Vec<f64>) {
         let hidden = net.hidden_of(&batch.ids, batch.layout(None), Mode::Inference).flatten(0, 1);
         let at_tokens = hidden.index_select(0, &batch.at);
         let scores = Head::new(net, self.options.temperature).scores_in_chunks(&at_tokens, &batch.targets, false);
         let values = self.value_head.forward(&at_tokens);
-        let ends = self.value_head.forward(&hidden.index_select(0, &batch.last));
-        (to_vec(&scores.logprobs), to_vec(&values), to_vec(&ends))
+        (to_vec(&scores.logprobs), to_vec(&values))
     }
+}
+
+/// The conversation up to where the model would have replied next. Where the context is what cut the episode, the oldest
+/// turns make room, as the opening says what the task is; `None` where the observation alone is too long: such a state is
+/// worth nothing, because no reply to it is possible.
+fn state_of_cut(episode: &Episode, context: usize) -> Option<Vec<i64>> {
+    let opening = episode.turns.first()?.tokens.start;
+    let ends = episode.turns.iter().map(|turn| turn.tokens.start).chain([episode.ids.len()]);
+    let length = |from: usize| opening + episode.ids.len() - from + episode.unanswered.len();
+    let from = ends.into_iter().find(|&from| length(from) < context)?;
+    Some([&episode.ids[..opening], &episode.ids[from..], &episode.unanswered].concat())
 }
 
 fn to_vec(tensor: &Tensor) -> Vec<f64> {
@@ -317,4 +387,42 @@ fn to_vec(tensor: &Tensor) -> Vec<f64> {
     let mut values = vec![0.0; tensor.numel()];
     tensor.copy_data(&mut values, tensor.numel());
     values
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::rollout::Turn;
+
+    /// An opening of three ids, then replies of two with observations of three between them; cut at another observation.
+    fn cut(turns: usize) -> Episode {
+        let reply = |turn: usize| Turn { tokens: 3 + 5 * turn..5 + 5 * turn, reward: 0.0 };
+        Episode {
+            environment: "cut".to_string(),
+            task_id: 0,
+            ids: (0..5 * turns as i64).collect(),
+            mask: Vec::new(),
+            logprobs: Vec::new(),
+            turns: (0..turns).map(reply).collect(),
+            unanswered: vec![90, 91, 92],
+            score: 0.0,
+            normalised_score: 0.0,
+            reward_unit: 1.0,
+            success: false,
+            ending: Ending::Truncated,
+            messages: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_state_is_the_whole_conversation_where_it_fits_and_else_without_the_oldest_turns() {
+        let state = |context| state_of_cut(&cut(3), context);
+        let whole: Vec<i64> = (0..15).chain([90, 91, 92]).collect();
+        assert_eq!(state(19), Some(whole));
+        // The model must be able to say another token.
+        assert_eq!(state(18), Some([0, 1, 2].into_iter().chain(8..15).chain([90, 91, 92]).collect()));
+        assert_eq!(state(13), Some(vec![0, 1, 2, 13, 14, 90, 91, 92]));
+        assert_eq!(state(8), Some(vec![0, 1, 2, 90, 91, 92]));
+        assert_eq!(state(6), None);
+    }
 }

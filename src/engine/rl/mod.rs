@@ -2,10 +2,12 @@
 //!
 //! In reading order: [`kl`] charges the distance to the reference, [`advantage`] assigns credit to tokens, [`loss`]
 //! turns credit into gradients: pure functions of numbers and tensors. [`collect`] plays a rollout and looks at it,
-//! [`ppo`] is the algorithm, [`options`] its settings, `played` the record of its environments.
+//! [`gap`] proves that the policy which is updated is the one that played, [`ppo`] is the algorithm, [`options`] its
+//! settings, `played` the record of its environments.
 
 pub mod advantage;
 pub mod collect;
+pub mod gap;
 pub mod kl;
 pub mod loss;
 pub mod options;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::gap::{Auto, MaxSamplerGap};
 use crate::engine::generate::Sampling;
 use crate::engine::train::batch::{Batching, Shape};
 use crate::engine::train::checkpoint::{Continue, Resume};
@@ -39,14 +40,14 @@ pub struct PpoOptions {
     /// the gradient's, move the policy far from its reference before it has learned anything.
     pub warmup_ratio: f64,
     pub weight_decay: f64,
-    /// 0 does not clip.
+    /// Where the policy's gradient is clipped, and apart from it the value head's; 0 does not clip.
     pub max_grad_norm: f64,
     /// ε of the clipped policy loss.
     pub clip_range: f64,
-    /// ε of the clipped value loss, on the scale of the returns; 0 does not clip.
+    /// ε of the clipped value loss, on the scale of the returns, which is the units of reward; 0 does not clip.
     pub value_clip_range: f64,
     pub vf_coef: f64,
-    /// β of the penalty towards the policy as RL begins, per token in nats.
+    /// β of the penalty towards the policy as RL begins: units of reward per nat.
     pub kl_coef: f64,
     pub entropy_coef: f64,
     pub gae_lambda: f64,
@@ -55,10 +56,13 @@ pub struct PpoOptions {
     pub discount_unit: DiscountUnit,
     /// Mean 0 and variance 1 over each environment's tokens of an iteration.
     pub whiten_advantages: bool,
-    /// Whether an episode that a limit cut is worth, at its end, what the value head says (else nothing).
+    /// Whether an episode that was cut from outside is worth, at its end, what the value head says (else nothing). One that
+    /// ended by a limit of its task never is.
     pub bootstrap_truncated: bool,
     /// Sampling temperature, above 0; the trained log-probs are at the same temperature.
     pub temperature: f64,
+    /// The gap between sampler and trainer with which a rollout's first update is still made.
+    pub max_sampler_gap: MaxSamplerGap,
     /// Per turn.
     pub max_new_tokens: usize,
     pub seed: u64,
@@ -136,6 +140,7 @@ impl Default for PpoOptions {
             whiten_advantages: true,
             bootstrap_truncated: true,
             temperature: 1.0,
+            max_sampler_gap: MaxSamplerGap::Word(Auto::Auto),
             max_new_tokens: 256,
             seed: 0,
             save_steps: 10,
@@ -204,6 +209,7 @@ impl PpoOptions {
             return Err(Error::option("last_task_id", expected, self.last_task_id));
         }
         output::check_resume(&self.output_dir, self.resume, &self.resume_from_checkpoint)?;
+        self.max_sampler_gap.validate()?;
         self.sampling().validate()
     }
 

@@ -56,6 +56,8 @@ fn described(environments: &[Box<dyn Environment>]) -> Map<String, Value> {
         put("score_range", json!(about.score_range));
         put("success_threshold", json!(about.success_threshold));
         put("max_turns", json!(about.max_turns));
+        put("turn_limit", json!(about.turn_limit));
+        put("move_limit", json!(about.move_limit));
         put("generator", json!(environment.generator()));
         put("instructions", json!(environment.instructions()));
         match environment.settings() {

@@ -12,6 +12,7 @@ use tch::Kind;
 
 use super::advantage::{gae_tokens, gae_turns, whiten};
 use super::collect::{Collector, Rollout, Sample};
+use super::gap::Gap;
 use super::kl::{KlEstimator, rewards_with_kl};
 use super::loss::{policy_loss, value_loss};
 use super::options::{Coefficients, DiscountUnit, PpoOptions};
@@ -259,13 +260,19 @@ impl Ppo {
         .collect(environments, episodes)
     }
 
-    /// Fills in rewards (the environment's on each turn's last token, less the KL penalty on every token), advantages
-    /// and returns.
+    /// Fills in rewards (the environment's on each turn's last token, in units of its range of scores, less the KL penalty
+    /// on every token), advantages and returns.
+    ///
+    /// The unit is what the environment declares, and no running statistics: it is the same in every iteration, so what
+    /// the value head has learned stays true; it is there before the first reward; it needs no state that a resumed run
+    /// or another machine would have to share; and rewards that come seldom are not blown up. An environment of 0 to 1
+    /// trains on its rewards as they are.
     pub fn advantages(&self, rollout: &mut Rollout) -> Result<()> {
         let options = &self.options;
+        rollout.warn_of_units();
         for sample in &mut rollout.samples {
             let rewards = rewards_with_kl(
-                &sample.scores(),
+                &sample.scores_in_units(),
                 &sample.logprobs,
                 &sample.reference_logprobs,
                 &sample.mask,
@@ -288,6 +295,9 @@ impl Ppo {
     }
 
     /// `ppo_epochs` passes over the rollout in shuffled minibatches; ends the iteration.
+    ///
+    /// A rollout's first update is made only where the ratio begins at 1 (see [`Gap`]). A later one with the same rollout
+    /// knowingly goes on from a policy that has moved.
     pub fn update(&mut self, model: &Model, rollout: &Rollout) -> Result<Stats> {
         let _unfinished = cancel::unfinished();
         check_parameters(&self.optimizer, model)?;
@@ -302,7 +312,7 @@ impl Ppo {
             let pass = iteration * self.options.ppo_epochs + epoch;
             let mut order: Vec<usize> = (0..sequences.len()).collect();
             random::shuffle(&mut random::stream(self.options.seed, "ppo minibatches", pass), &mut order);
-            for (i, minibatch) in order.chunks(self.options.minibatch_size).enumerate() {
+            for minibatch in order.chunks(self.options.minibatch_size) {
                 let part: Vec<&Sequence> = minibatch.iter().map(|&index| &sequences[index]).collect();
                 let tick = iteration * TICKS + reports.len() as u64 * TICKS / steps;
                 let settings = StepSettings {
@@ -310,10 +320,9 @@ impl Ppo {
                     fits: self.fits,
                     learning_rate_factor: self.schedule.factor(tick),
                     max_grad_norm: clip_at(self.options.max_grad_norm),
-                    seed: random::torch_seed(self.options.seed, "ppo dropout", pass * 10_000 + i as u64),
-                    neftune_noise_alpha: None,
+                    ..StepSettings::default()
                 };
-                reports.push(self.step(model, &part, &settings)?);
+                reports.push(self.step(model, rollout, &part, &settings)?);
             }
         }
         self.state.global_step += 1;
@@ -326,19 +335,35 @@ impl Ppo {
         Ok(stats)
     }
 
-    fn step(&mut self, model: &Model, part: &[&Sequence], settings: &StepSettings) -> Result<StepReport> {
+    /// One optimizer step with a part of the rollout.
+    fn step(
+        &mut self,
+        model: &Model,
+        rollout: &Rollout,
+        part: &[&Sequence],
+        settings: &StepSettings,
+    ) -> Result<StepReport> {
         let options = &self.options;
         let policy = Policy {
             value_head: Some(&self.value_head),
             temperature: options.temperature,
             gradient_checkpointing: options.gradient_checkpointing,
+            dropout: false,
             entropy: if options.entropy_coef == 0.0 { Entropy::Reported } else { Entropy::Trained },
             ..Policy::new(model)
         };
         let coefficients = options.coefficients();
-        let report = policy.step(&mut self.optimizer, part, settings, &|outputs, batch, denominator| {
+        let report = policy.gradient(&mut self.optimizer, part, settings, &|outputs, batch, denominator| {
             clipped_loss(&coefficients, outputs, batch, denominator)
         })?;
+        if !rollout.is_used.get() && report.is_finite() {
+            check_gap(options, model, rollout, &report)
+                .map_err(|error| error.within(format!("ppo iteration {}", self.iteration() + 1)))?;
+        }
+        let report = policy.update(&mut self.optimizer, report, settings);
+        if report.taken {
+            rollout.is_used.set(true);
+        }
         self.fits = report.fits;
         if !report.taken {
             self.keep_bad_numbers(&policy, &report, part, settings)?;
@@ -427,6 +452,17 @@ impl Ppo {
     }
 }
 
+/// Refuses an update of another policy than the one that played. `first` is the update's own first minibatch.
+fn check_gap(options: &PpoOptions, model: &Model, rollout: &Rollout, first: &StepReport) -> Result<()> {
+    let gap = Gap {
+        rollout: rollout.sampler_gap(),
+        update: first.mean("update_gap"),
+        approx_kl: first.mean("approx_kl"),
+        clip_fraction: first.mean("clip_fraction"),
+    };
+    options.max_sampler_gap.limit(model).map_or(Ok(()), |limit| gap.check(limit))
+}
+
 /// The rule: `[Σ policy + vf_coef · Σ value − entropy_coef · Σ entropy] / N`.
 fn clipped_loss(options: &Coefficients, outputs: &Outputs, batch: &Batch, denominator: f64) -> Loss {
     let policy =
@@ -434,6 +470,7 @@ fn clipped_loss(options: &Coefficients, outputs: &Outputs, batch: &Batch, denomi
     let values = outputs.values.as_ref().expect("PPO's policy has a value head");
     let value = value_loss(values, batch.column("old_values"), batch.column("returns"), options.value_clip_range);
     let entropy = outputs.entropy.as_ref().expect("PPO reports the entropy").sum(Kind::Float);
+    let gap = (outputs.logprobs.detach() - batch.column("old_logprobs")).abs().sum(Kind::Float);
     let total = &policy.sum + &value * options.vf_coef - &entropy * options.entropy_coef;
     Loss {
         value: total / denominator,
@@ -443,6 +480,7 @@ fn clipped_loss(options: &Coefficients, outputs: &Outputs, batch: &Batch, denomi
             ("entropy", entropy.detach()),
             ("clip_fraction", policy.clip_fraction_sum),
             ("approx_kl", policy.approx_kl_sum),
+            ("update_gap", gap),
         ],
     }
 }
@@ -458,6 +496,7 @@ const IMMATERIAL: &[&str] = &[
     "batch_size",
     "rollout_batch_size",
     "nonfinite",
+    "max_sampler_gap",
     "iterations",
     "exclude_prompts",
 ];
@@ -481,8 +520,13 @@ fn update_stats(reports: &[StepReport]) -> Stats {
     for name in ["policy_loss", "value_loss", "entropy", "clip_fraction", "approx_kl"] {
         stats.insert(name.into(), json!(mean(name)));
     }
-    let norms = reports.iter().map(|report| report.grad_norm);
-    stats.insert("grad_norm".into(), json!(norms.sum::<f64>() / reports.len().max(1) as f64));
+    // Later minibatches are those of a policy that has moved.
+    if let Some(first) = reports.first() {
+        stats.insert("update_gap".into(), json!(first.mean("update_gap")));
+    }
+    let over_steps = |norm: fn(&StepReport) -> f64| reports.iter().map(norm).sum::<f64>() / reports.len().max(1) as f64;
+    stats.insert("grad_norm".into(), json!(over_steps(|report| report.grad_norm)));
+    stats.insert("value_grad_norm".into(), json!(over_steps(|report| report.value_grad_norm)));
     stats
 }
 

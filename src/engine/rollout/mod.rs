@@ -7,7 +7,7 @@ pub mod players;
 
 use std::ops::Range;
 
-use super::env::{Description, Environment, Parsed, Step};
+use super::env::{Description, Environment, Parsed, Step, TurnLimit};
 use super::generate::{Reply, Sampling, Session};
 use super::model::Model;
 use super::text::Message;
@@ -18,15 +18,32 @@ use rand_chacha::ChaCha8Rng;
 /// How an episode ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
-    /// The task came to its own end.
+    /// The task came to its own end, which may be a deadline.
     Terminated,
-    /// A limit cut it: turns, the context, or the environment's own.
+    /// It was cut from outside, by the context or by a limit that is no part of the task.
     Truncated,
     /// The environment broke, for this reason: the episode is neither trained on nor judged.
     Failed(String),
 }
 
 impl Ending {
+    fn by_limit(limit: TurnLimit) -> Self {
+        match limit {
+            TurnLimit::Task => Ending::Terminated,
+            TurnLimit::Outside => Ending::Truncated,
+        }
+    }
+
+    /// How an episode ends with a step after so many turns, if it does.
+    fn after(step: &Step, turns: usize, description: &Description) -> Option<Self> {
+        match step {
+            Step { done: true, truncated: true, .. } => Some(Ending::by_limit(description.move_limit)),
+            Step { done: true, .. } => Some(Ending::Terminated),
+            _ if turns >= description.max_turns => Some(Ending::by_limit(description.turn_limit)),
+            _ => None,
+        }
+    }
+
     pub fn name(&self) -> &'static str {
         match self {
             Ending::Terminated => "terminated",
@@ -55,10 +72,14 @@ pub struct Episode {
     /// The log-prob recorded while sampling; 0 where the model produced nothing. `[ids.len()]`
     pub logprobs: Vec<f32>,
     pub turns: Vec<Turn>,
-    /// On the environment's own scale.
+    /// Of an episode that was cut: the ids of the observation that it was cut at, with what opens the reply to it.
+    pub unanswered: Vec<i64>,
+    /// On the environment's own scale, as are the turns' rewards.
     pub score: f64,
     /// On 0..1.
     pub normalised_score: f64,
+    /// [`Description::reward_unit`].
+    pub reward_unit: f64,
     pub success: bool,
     pub ending: Ending,
     /// The conversation as text, for people.
@@ -186,6 +207,7 @@ struct Game {
     known: usize,
     logprobs: Vec<f32>,
     turns: Vec<Turn>,
+    unanswered: Vec<i64>,
     messages: Vec<Message>,
     score: f64,
     ending: Option<Ending>,
@@ -224,6 +246,7 @@ impl Game {
             conversation,
             known: 0,
             turns: Vec::new(),
+            unanswered: Vec::new(),
             messages,
             score,
             ending,
@@ -256,21 +279,20 @@ impl Game {
         };
         self.turns.push(Turn { tokens: start..self.known, reward: step.reward });
         self.score = step.score.unwrap_or(step.reward);
-        if step.done {
-            self.ending = Some(if step.truncated { Ending::Truncated } else { Ending::Terminated });
-        } else if self.turns.len() >= self.description.max_turns {
-            self.ending = Some(Ending::Truncated);
+        self.ending = Ending::after(&step, self.turns.len(), &self.description);
+        if self.ending == Some(Ending::Terminated) {
+            return Ok(());
+        }
+        let mut longer = self.conversation.clone();
+        longer.push_observation(tokenizer, &step.observation)?;
+        // What does not fit is left out: the trainer could not read it either.
+        if self.ending.is_none() && has_room(model, &longer) {
+            self.conversation = longer;
+            self.logprobs.resize(self.conversation.ids().len(), 0.0);
+            self.messages.push(Message::user(step.observation));
         } else {
-            let mut longer = self.conversation.clone();
-            longer.push_observation(tokenizer, &step.observation)?;
-            // What does not fit is left out: the trainer could not read it either.
-            if has_room(model, &longer) {
-                self.conversation = longer;
-                self.logprobs.resize(self.conversation.ids().len(), 0.0);
-                self.messages.push(Message::user(step.observation));
-            } else {
-                self.ending = Some(Ending::Truncated);
-            }
+            self.unanswered = longer.ids()[self.known..].to_vec();
+            self.ending = Some(Ending::Truncated);
         }
         Ok(())
     }
@@ -292,6 +314,7 @@ impl Game {
 
     fn close(self) -> (Episode, Seat) {
         let normalised_score = self.description.normalise(self.score);
+        let reward_unit = self.description.reward_unit();
         let (ids, mask) = self.conversation.into_parts();
         let episode = Episode {
             environment: self.description.name,
@@ -300,8 +323,10 @@ impl Game {
             mask,
             logprobs: self.logprobs,
             turns: self.turns,
+            unanswered: self.unanswered,
             score: self.score,
             normalised_score,
+            reward_unit,
             success: self.score >= self.description.success_threshold,
             ending: self.ending.expect("every game is played to its end"),
             messages: self.messages,

@@ -46,6 +46,7 @@ fn play_once(seat: &mut Seat, player: &Player) -> Result<Option<Outcome>> {
     if let Err(error) = environment.reset(task_id) {
         return broken(error);
     }
+    // A player who gives up ends the episode from outside.
     let (mut score, mut ending) = (description.score_range.0, Ending::Truncated);
     for turn in 0..description.max_turns {
         cancel::check()?;
@@ -60,8 +61,8 @@ fn play_once(seat: &mut Seat, player: &Player) -> Result<Option<Outcome>> {
             Err(error) => return broken(error),
         };
         score = step.score.unwrap_or(step.reward);
-        if step.done {
-            ending = if step.truncated { Ending::Truncated } else { Ending::Terminated };
+        if let Some(end) = Ending::after(&step, turn + 1, &description) {
+            ending = end;
             break;
         }
     }

@@ -291,12 +291,19 @@ pub fn grad_norm<'a>(params: impl IntoIterator<Item = &'a Tensor>) -> f64 {
 pub fn clip_grad_norm<'a>(params: impl IntoIterator<Item = &'a Tensor>, max_norm: f64) -> f64 {
     let params: Vec<&Tensor> = params.into_iter().collect();
     let norm = grad_norm(params.iter().copied());
+    if norm.is_finite() {
+        scale_down(params, norm, max_norm);
+    }
+    norm
+}
+
+/// Scales gradients of this norm by `min(1, max_norm / (norm + 1e-6))`.
+pub(super) fn scale_down<'a>(params: impl IntoIterator<Item = &'a Tensor>, norm: f64, max_norm: f64) {
     let coefficient = max_norm / (norm + 1e-6);
-    if norm.is_finite() && coefficient < 1.0 {
+    if coefficient < 1.0 {
         let _no_grad = tch::no_grad_guard();
         for mut grad in params.into_iter().map(Tensor::grad).filter(Tensor::defined) {
             let _ = grad.g_mul_scalar_(coefficient);
         }
     }
-    norm
 }

@@ -42,11 +42,18 @@ struct Step {
     step: u64,
     temperature: f64,
     gradient_checkpointing: bool,
+    #[serde(default = "always")]
+    dropout: bool,
     entropy: Entropy,
     logits_at_once: i64,
     settings: StepSettings,
     options: Value,
     found: Replay,
+}
+
+/// Steps that were kept before this was written all dropped.
+fn always() -> bool {
+    true
 }
 
 /// What a step came to. Numbers that are not finite are written as text: JSON has none.
@@ -56,6 +63,8 @@ pub struct Replay {
     /// The rule's sums, by name.
     pub sums: Value,
     pub grad_norm: Value,
+    /// Of the value head; 0 without one.
+    pub value_grad_norm: Value,
     /// The denominator.
     pub tokens: usize,
     /// One per forward pass.
@@ -82,6 +91,7 @@ impl Bundle<'_> {
                 step: self.step,
                 temperature: self.policy.temperature,
                 gradient_checkpointing: self.policy.gradient_checkpointing,
+                dropout: self.policy.dropout,
                 entropy: self.policy.entropy,
                 logits_at_once: self.policy.logits_at_once,
                 settings: *self.settings,
@@ -121,6 +131,7 @@ impl Replay {
             value_head,
             temperature: step.temperature,
             gradient_checkpointing: step.gradient_checkpointing,
+            dropout: step.dropout,
             entropy: step.entropy,
             logits_at_once: step.logits_at_once,
         };
@@ -128,7 +139,7 @@ impl Replay {
         let mut optimizer = AdamW::new(AdamWOptions::default(), vec![group]);
         let rule = rule(&step.options)?;
         let mut report = policy.gradient(&mut optimizer, &sequences, &step.settings, &*rule)?;
-        report.grad_norm = grad_norm(optimizer.params());
+        (report.grad_norm, report.value_grad_norm) = policy.grad_norms();
         found(step.step, &policy, &sequences, &step.settings, &report)
     }
 
@@ -178,6 +189,7 @@ fn found(
             .collect::<serde_json::Map<_, _>>()
             .into(),
         grad_norm: number(report.grad_norm),
+        value_grad_norm: number(report.value_grad_norm),
         tokens: report.tokens,
         batches: batches.into_iter().map(describe).collect(),
         parameters: norms.collect(),

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
-use super::adamw::{AdamW, clip_grad_norm};
+use super::adamw::{AdamW, grad_norm, scale_down};
 use super::batch::{Batch, Batching, Sequence, Shape};
 use super::neftune;
 use crate::engine::model::head::{Head, LOGITS_AT_ONCE, Scores};
@@ -23,6 +23,8 @@ pub struct Policy<'a> {
     /// Log-probs are those of `log_softmax(logits / temperature)`.
     pub temperature: f64,
     pub gradient_checkpointing: bool,
+    /// Whether adapters drop inputs, as their `dropout` says. PPO's do not: its policy sampled without.
+    pub dropout: bool,
     pub entropy: Entropy,
     /// Decides memory, and nothing else but rounding: see [`Head`].
     pub logits_at_once: i64,
@@ -67,9 +69,9 @@ pub struct StepSettings {
     pub fits: usize,
     /// The schedule's factor on every group's rate.
     pub learning_rate_factor: f64,
-    /// Where gradients are clipped; `None` does not clip.
+    /// Where the model's gradient is clipped, and apart from it the value head's; `None` does not clip.
     pub max_grad_norm: Option<f64>,
-    /// Decides dropout and noise.
+    /// Decides dropout, where there is any, and noise.
     pub seed: i64,
     /// α of the noise on embeddings, where there is one.
     pub neftune_noise_alpha: Option<f64>,
@@ -99,8 +101,10 @@ impl StepSettings {
 pub struct StepReport {
     /// Each of the rule's sums over the whole step.
     pub sums: Vec<(&'static str, f64)>,
-    /// Before clipping.
+    /// Of the model's gradient, before clipping.
     pub grad_norm: f64,
+    /// Of the value head's; 0 without one.
+    pub value_grad_norm: f64,
     /// The denominator: trained tokens over all batches of the step.
     pub tokens: usize,
     /// Whether parameters were updated: not where a sum or the gradient is not finite. The gradient is then still there.
@@ -110,6 +114,17 @@ pub struct StepReport {
 }
 
 impl StepReport {
+    /// Whether its numbers are numbers.
+    pub fn is_finite(&self) -> bool {
+        let norms = [self.grad_norm, self.value_grad_norm];
+        self.sums.iter().map(|(_, sum)| *sum).chain(norms).all(f64::is_finite)
+    }
+
+    /// One of the rule's sums per trained token.
+    pub fn mean(&self, name: &str) -> f64 {
+        self.sum(name) / self.tokens.max(1) as f64
+    }
+
     pub fn sum(&self, name: &str) -> f64 {
         self.sums.iter().find(|(known, _)| *known == name).map_or(0.0, |(_, sum)| *sum)
     }
@@ -123,6 +138,7 @@ impl<'a> Policy<'a> {
             value_head: None,
             temperature: 1.0,
             gradient_checkpointing: false,
+            dropout: true,
             entropy: Entropy::Unused,
             logits_at_once: LOGITS_AT_ONCE,
         }
@@ -139,9 +155,13 @@ impl<'a> Policy<'a> {
         hidden.flatten(0, 1).index_select(0, &batch.at)
     }
 
+    fn mode(&self, seed: i64) -> Mode {
+        if self.dropout { Mode::Training { seed } } else { Mode::Inference }
+    }
+
     /// Adds a batch's gradient to what the parameters hold. `seed` decides dropout and noise.
     fn accumulate(&self, batch: &Batch, noise: Option<&Tensor>, seed: i64, rule: &dyn Fn(&Outputs) -> Loss) -> Sums {
-        let (mode, layout) = (Mode::Training { seed }, batch.layout(noise));
+        let (mode, layout) = (self.mode(seed), batch.layout(noise));
         if self.gradient_checkpointing {
             let pass = self.model.net.hidden_checkpointed(&batch.ids, layout, mode);
             let sums = self.backward(&pass.hidden, batch, rule);
@@ -197,13 +217,41 @@ impl<'a> Policy<'a> {
         settings: &StepSettings,
         rule: Rule,
     ) -> Result<StepReport> {
-        let mut report = self.gradient(optimizer, sequences, settings, rule)?;
-        report.grad_norm = clip_grad_norm(optimizer.params(), settings.max_grad_norm.unwrap_or(f64::INFINITY));
-        report.taken = report.grad_norm.is_finite() && report.sums.iter().all(|(_, sum)| sum.is_finite());
+        let report = self.gradient(optimizer, sequences, settings, rule)?;
+        Ok(self.update(optimizer, report, settings))
+    }
+
+    /// The update that follows from a [`gradient`](Self::gradient), clipped, unless its numbers are not finite.
+    pub fn update(&self, optimizer: &mut AdamW, mut report: StepReport, settings: &StepSettings) -> StepReport {
+        (report.grad_norm, report.value_grad_norm) = self.grad_norms();
+        report.taken = report.is_finite();
         if report.taken {
+            self.clip(&report, settings.max_grad_norm.unwrap_or(f64::INFINITY));
             optimizer.step(settings.learning_rate_factor);
         }
-        Ok(report)
+        report
+    }
+
+    /// The trained tensors of the model, and those of the value head.
+    fn parts(&self) -> [Vec<(String, Tensor)>; 2] {
+        let head = self.value_head.map(ValueHead::parameters);
+        [self.model.trained_part_of(&self.model.net), head.unwrap_or_default()]
+    }
+
+    /// The norms of the model's gradient and of the value head's.
+    pub fn grad_norms(&self) -> (f64, f64) {
+        let [model, head] = self.parts().map(|part| grad_norm(part.iter().map(|(_, param)| param)));
+        (model, head)
+    }
+
+    /// Clips the model's gradient and the value head's, each by its own norm.
+    ///
+    /// Hidden states are some √C long, and the head's gradient with them: under one norm it would be the head that
+    /// decides how far the policy may move. What the value loss sends on into the model belongs to the model's norm.
+    fn clip(&self, report: &StepReport, max_norm: f64) {
+        for (part, norm) in self.parts().iter().zip([report.grad_norm, report.value_grad_norm]) {
+            scale_down(part.iter().map(|(_, param)| param), norm, max_norm);
+        }
     }
 
     /// The gradient of a step in the parameters, and its sums, without an update.
@@ -269,7 +317,7 @@ impl<'a> Policy<'a> {
                     .neftune_noise_alpha
                     .map(|alpha| neftune::noise(&self.model.net, sequences, &places, &batch, alpha, settings.seed));
                 let layout = batch.layout(noise.as_ref());
-                let pass = self.model.net.hidden_checkpointed(&batch.ids, layout, Mode::Training { seed });
+                let pass = self.model.net.hidden_checkpointed(&batch.ids, layout, self.mode(seed));
                 let norms = pass.inputs().map(|x| x.to_kind(Kind::Float).norm().double_value(&[])).collect();
                 Ok((places, norms))
             })

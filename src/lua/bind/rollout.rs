@@ -100,6 +100,7 @@ fn sample_table(lua: &Lua, sample: &Sample) -> mlua::Result<Table> {
     table.set("ids", sample.ids.as_slice())?;
     table.set("mask", sample.mask.as_slice())?;
     table.set("rewards", sample.rewards.as_slice())?;
+    table.set("reward_unit", sample.reward_unit)?;
     table.set("logprobs", sample.logprobs.as_slice())?;
     table.set("reference_logprobs", sample.reference_logprobs.as_slice())?;
     table.set("values", sample.values.as_slice())?;

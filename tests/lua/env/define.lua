@@ -95,7 +95,51 @@ describe("an environment", function()
       score_high = 1,
       success_threshold = 1,
       max_turns = 4,
+      turn_limit = "task",
     }
+  end)
+
+  it("declares whether its limits are part of the task", function()
+    local function play(changes, options, told)
+      local e = env.make(
+        guess {
+          options = { high = 10, max_turns = 3 },
+          step = function(self)
+            self.steps = (self.steps or 0) + 1
+            return "Go on.", 0, self.steps == told, { truncated = self.steps == told }
+          end,
+          turn_limit = changes,
+        },
+        options
+      )
+      local limit = e:describe().turn_limit
+      local episode = env.play(e, 1, function()
+        return "0"
+      end)
+      return { limit, episode.ending, episode.turns, episode.finished }
+    end
+    expect(play()):equals { "task", "terminated", 3, false }
+    expect(play("task")):equals { "task", "terminated", 3, false }
+    expect(play("outside")):equals { "outside", "truncated", 3, false }
+    -- A limit that the step tells is the environment's own; fewer turns than that are the caller's.
+    expect(play("task", nil, 2)):equals { "task", "terminated", 2, true }
+    expect(play("outside", nil, 2)):equals { "outside", "truncated", 2, true }
+    expect(play("task", { max_turns = 2 })):equals { "outside", "truncated", 2, false }
+    expect(play("task", { max_turns = 2 }, 1)):equals { "outside", "terminated", 1, true }
+    expect(play("task", { max_turns = 5 })):equals { "task", "terminated", 5, false }
+    local given_up = env.play(env.make(guess()), 1, function() end)
+    expect(given_up.ending):equals(nil)
+    expect(function()
+      guess { turn_limit = "never" }
+    end):raises('turn_limit: expected "task" or "outside", got "never"')
+  end)
+
+  it("has a range of scores that rewards can be divided by", function()
+    for _, range in ipairs { { 0, math.huge }, { -math.huge, 1 }, { 0 / 0, 1 }, { 0, 0 / 0 }, { 1, 1 } } do
+      expect(function()
+        guess { score_range = range }
+      end):raises("score_range: expected { lowest, highest }, two finite numbers with lowest below highest")
+    end
   end)
 
   it("is played with a function as the player", function()

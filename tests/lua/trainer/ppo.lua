@@ -180,6 +180,59 @@ describe("trainer.ppo", function()
     end):raises("numbers, one per token, got 2")
   end)
 
+  it("tells cut episodes from ended ones, and rewards in their own scale and its unit", function()
+    local function stalling(turn_limit)
+      return env.make(env.define {
+        name = "stalling",
+        prompt = "Go on.",
+        reset = function()
+          return ""
+        end,
+        step = function()
+          return "And?", 25, false
+        end,
+        max_turns = 2,
+        turn_limit = turn_limit,
+        score_range = { 0, 100 },
+      })
+    end
+    local trained = ppo(adapted(), "stalling", { value_learning_rate = 1e-2, kl_coef = 0, gamma = 1 })
+    for _ in trained:iterations { stalling("task") } do
+    end
+    for turn_limit, ending in pairs { task = "terminated", outside = "truncated" } do
+      local batch = trained:rollout({ stalling(turn_limit) }, 4)
+      trained:advantages(batch)
+      for i, episode in ipairs(batch:episodes()) do
+        local sample = batch:sample(i)
+        expect(episode.ending):equals(ending)
+        expect({ episode.reward, sample.reward_unit, sample.rewards }):equals { 50, 100, { 25, 25 } }
+        expect(sample.bootstrap == 0):equals(turn_limit == "task")
+        -- The last token of all: its turn's reward, and what comes after the end.
+        local last = sample.turns[2][2]
+        expect(sample.returns[last]):near(0.25 + sample.bootstrap)
+      end
+    end
+  end)
+
+  it("refuses to update another policy than the one that played", function()
+    local trained = ppo(adapted(), "older", { learning_rate = 1e-2 })
+    local first, second = trained:rollout { env.make(count) }, trained:rollout { env.make(count) }
+    trained:advantages(first)
+    trained:advantages(second)
+    local stats = trained:update(first)
+    expect(stats.update_gap < 1e-4 and stats.value_grad_norm > 0):equals(true)
+    expect(function()
+      trained:update(second)
+    end):raises("ppo iteration 2: the policy that is updated is not the one that sampled")
+    trained:update(first)
+    expect(function()
+      ppo(adapted(), "none", { max_sampler_gap = "never" })
+    end):raises('expected a number or "auto"')
+    expect(function()
+      ppo(adapted(), "none", { max_sampler_gap = -1 })
+    end):raises('max_sampler_gap: expected a number of at least 0, or "auto", got -1')
+  end)
+
   it("asks for environments", function()
     local trained = ppo(adapted(), "none")
     expect(function()

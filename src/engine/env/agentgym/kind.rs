@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::extract;
-use crate::engine::env::{Description, Instructions, Parsed};
+use crate::engine::env::{Description, Instructions, Parsed, TurnLimit};
 use crate::engine::{Result, file};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -126,6 +126,9 @@ impl Kind {
             score_range: self.score_range(),
             success_threshold: self.success_threshold(),
             max_turns: self.max_turns(),
+            turn_limit: TurnLimit::Task,
+            // A server tells an end, not what made it.
+            move_limit: TurnLimit::Task,
         }
     }
 

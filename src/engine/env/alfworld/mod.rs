@@ -37,7 +37,7 @@ use serde_json::{Map, Value, json};
 
 use super::agentgym::{Kind, opening};
 use super::python::strip;
-use super::{Description, Environment, Explained, Instructions, Parsed, Step, settings_but};
+use super::{settings_but, Description, Environment, Explained, Instructions, Parsed, Step, TurnLimit};
 use crate::engine::text::Message;
 use crate::engine::{Error, Result};
 
@@ -146,6 +146,8 @@ impl Environment for AlfWorld {
             score_range: (0.0, 1.0),
             success_threshold: 1.0,
             max_turns: self.options.max_turns,
+            turn_limit: TurnLimit::of_task(AlfWorldOptions::default().max_turns, self.options.max_turns),
+            move_limit: TurnLimit::Task,
         }
     }
 

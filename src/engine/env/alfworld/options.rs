@@ -19,7 +19,7 @@ pub struct AlfWorldOptions {
     pub wrapper: Wrapper,
     /// The wording of generated games, by default AgentGym's (`put`). A game file has its own.
     pub dialect: Option<Wording>,
-    /// Turns after which an episode is truncated, at least 1; AgentGym's 30 by default.
+    /// Turns after which an episode is over, at least 1; AgentGym's 30 by default.
     pub max_turns: usize,
     /// The first turn of the conversation, instead of our own text: the text, or the path of a text file.
     pub instructions: Option<String>,

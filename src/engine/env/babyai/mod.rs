@@ -35,7 +35,7 @@ pub use world::Move;
 
 use super::agentgym::{Kind, opening};
 use super::python::strip;
-use super::{Description, Environment, Explained, Instructions, Parsed, Step};
+use super::{Description, Environment, Explained, Instructions, Parsed, Step, TurnLimit};
 use crate::engine::text::Message;
 use crate::engine::{Error, Result};
 use text::Scene;
@@ -66,7 +66,7 @@ pub enum Mode {
 #[serde(deny_unknown_fields, default)]
 pub struct BabyAiOptions {
     pub mode: Mode,
-    /// Turns after which an episode is truncated, at least 1.
+    /// Turns after which an episode is over, at least 1.
     pub max_turns: usize,
     /// The first turn of the conversation, instead of our own text: the text, or the path of a text file.
     pub instructions: Option<String>,
@@ -177,6 +177,8 @@ impl Environment for BabyAi {
             score_range: (0.0, 1.0),
             success_threshold: SUCCESS,
             max_turns: self.max_turns,
+            turn_limit: TurnLimit::of_task(BabyAiOptions::default().max_turns, self.max_turns),
+            move_limit: TurnLimit::Task,
         }
     }
 

@@ -34,7 +34,7 @@ use self::options::check_simplifications;
 use self::pool::{Instance, Lent};
 use self::tasks::Named;
 use super::agentgym::{Kind, opening};
-use super::{Description, Environment, Instructions, Parsed, Step, settings_but};
+use super::{settings_but, Description, Environment, Instructions, Parsed, Step, TurnLimit};
 use crate::engine::text::Message;
 use crate::engine::{Error, Result};
 
@@ -170,12 +170,15 @@ fn percent(score: f64) -> i64 {
 
 impl Environment for SciWorld {
     fn describe(&self) -> Description {
+        let own = SciWorldOptions::default();
         Description {
             name: NAME.to_string(),
             num_tasks: Some(self.num_tasks()),
             score_range: Kind::SciWorld.score_range(),
             success_threshold: Kind::SciWorld.success_threshold(),
             max_turns: self.options.max_turns,
+            turn_limit: TurnLimit::of_task(own.max_turns, self.options.max_turns),
+            move_limit: TurnLimit::of_task(own.step_limit as usize, self.options.step_limit as usize),
         }
     }
 

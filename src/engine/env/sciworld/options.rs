@@ -25,9 +25,9 @@ pub struct SciWorldOptions {
     /// Names out of `teleportAction`, `selfWateringFlowerPots`, `openContainers`, `openDoors` and `noElectricalAction`,
     /// or `easy`, with commas between; none as in AgentGym.
     pub simplifications: String,
-    /// Moves after which an episode ends, from 1; 100 in AgentGym. Waiting takes several moves, looking none.
+    /// Moves after which an episode ends, from 1; 100 in the original, where the task ends with them. Waiting takes several moves, looking none.
     pub step_limit: u32,
-    /// Turns after which an episode is truncated, at least 1.
+    /// Turns after which an episode is over, at least 1.
     pub max_turns: usize,
     /// Instructions in place of the built-in ones: a text, or the path of a file with it.
     pub instructions: Option<String>,

@@ -25,7 +25,7 @@ pub use self::options::{SciWorldMiniOptions, Topic};
 use self::task::{Progress, Task};
 use self::world::World;
 use super::agentgym::{Kind, opening};
-use super::{Description, Environment, Parsed, Step, settings_but};
+use super::{settings_but, Description, Environment, Parsed, Step, TurnLimit};
 use crate::engine::text::Message;
 use crate::engine::{Error, Result};
 
@@ -103,6 +103,8 @@ impl Environment for SciWorldMini {
             score_range: Kind::SciWorld.score_range(),
             success_threshold: Kind::SciWorld.success_threshold(),
             max_turns: self.options.max_turns,
+            turn_limit: TurnLimit::of_task(SciWorldMiniOptions::default().max_turns, self.options.max_turns),
+            move_limit: TurnLimit::Task,
         }
     }
 

@@ -25,7 +25,7 @@ impl Topic {
 pub struct SciWorldMiniOptions {
     /// The one topic of all tasks; by default the task's number decides.
     pub topic: Option<Topic>,
-    /// Turns after which an episode is truncated, at least 1.
+    /// Turns after which an episode is over, at least 1.
     pub max_turns: usize,
     /// Instructions in place of the built-in ones: a text, or the path of a file with it.
     pub instructions: Option<String>,

@@ -20,7 +20,7 @@ use self::expert::Choices;
 use self::shown::Draw;
 use super::agentgym::{Kind, opening};
 use super::python::HashSecret;
-use super::{Description, Environment, Explained, Instructions, Parsed, Step, settings_but};
+use super::{settings_but, Description, Environment, Explained, Instructions, Parsed, Step, TurnLimit};
 use crate::engine::text::Message;
 use crate::engine::{Error, Result};
 
@@ -38,7 +38,7 @@ pub struct TextCraftOptions {
     pub hash_seed: u32,
     /// At most this many commands that the goal does not need are shown, from 0 to 1000.
     pub max_distractors: usize,
-    /// Turns after which an episode is truncated, at least 1.
+    /// Turns after which an episode is over, at least 1.
     pub max_turns: usize,
     /// Instructions in place of the built-in ones: a text, or the path of a file with it.
     pub instructions: Option<String>,
@@ -134,6 +134,8 @@ impl Environment for TextCraft {
             score_range: Kind::TextCraft.score_range(),
             success_threshold: Kind::TextCraft.success_threshold(),
             max_turns: self.options.max_turns,
+            turn_limit: TurnLimit::of_task(Kind::TextCraft.max_turns(), self.options.max_turns),
+            move_limit: TurnLimit::Task,
         }
     }
 

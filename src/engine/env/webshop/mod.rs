@@ -46,7 +46,7 @@ pub use self::page::ObservationMode;
 use self::session::Session;
 use self::shop::Shop;
 use super::agentgym::{self, Kind};
-use super::{Description, Environment, Explained, Instructions, Parsed, Step, settings_but};
+use super::{settings_but, Description, Environment, Explained, Instructions, Parsed, Step, TurnLimit};
 use crate::engine::text::Message;
 use crate::engine::{Error, Result};
 
@@ -81,7 +81,7 @@ pub struct WebShopOptions {
     pub cache_dir: Option<PathBuf>,
     /// Whether they are kept at all.
     pub cache: bool,
-    /// Turns after which an episode is truncated, at least 1.
+    /// Turns after which an episode is over, at least 1.
     pub max_turns: usize,
     /// The first turn of the conversation, instead of our own text: the text, or the path of a text file.
     pub instructions: Option<String>,
@@ -222,6 +222,8 @@ impl Environment for WebShop {
             score_range: (0.0, 1.0),
             success_threshold: 1.0,
             max_turns: self.options.max_turns,
+            turn_limit: TurnLimit::of_task(WebShopOptions::default().max_turns, self.options.max_turns),
+            move_limit: TurnLimit::Task,
         }
     }
 

@@ -218,7 +218,8 @@ impl SftOptions {
 impl NonFinite {
     /// What becomes of the run after such a step, which `folder` holds.
     pub fn decide(self, place: &str, report: &StepReport, folder: &Path) -> Result<()> {
-        let what = if report.grad_norm.is_finite() { "loss" } else { "gradient" };
+        let is_finite = report.grad_norm.is_finite() && report.value_grad_norm.is_finite();
+        let what = if is_finite { "loss" } else { "gradient" };
         let folder = folder.display();
         match self {
             NonFinite::Stop => Err(Error::hinted(

@@ -185,6 +185,10 @@ impl UserData for EnvironmentHandle {
             table.set("score_high", about.score_range.1)?;
             table.set("success_threshold", about.success_threshold)?;
             table.set("max_turns", about.max_turns)?;
+            table.set("turn_limit", about.turn_limit.name())?;
+            if about.move_limit != about.turn_limit {
+                table.set("move_limit", about.move_limit.name())?;
+            }
             table.set("generator", generator)?;
             if let Some(instructions) = instructions {
                 let fields = [("source", instructions.source), ("sha256", &instructions.sha256)];

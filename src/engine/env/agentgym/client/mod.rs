@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use self::connection::{Connection, Repeat};
-use super::{ApiKey, Kind, opening};
-use crate::engine::env::{Description, Environment, Instructions, Parsed, Step};
+use super::{opening, ApiKey, Kind};
+use crate::engine::env::{Description, Environment, Instructions, Parsed, Step, TurnLimit};
 use crate::engine::text::Message;
 use crate::engine::{Error, Result};
 
@@ -35,7 +35,7 @@ pub struct AgentGymOptions {
     pub timeout: f64,
     /// How often the beginning of an episode is repeated when the server does not answer, from 0 to 20.
     pub retries: u32,
-    /// Turns after which an episode is truncated, at least 1; by default AgentGym's for the kind.
+    /// Turns after which an episode is over, at least 1; by default AgentGym's for the kind.
     pub max_turns: Option<usize>,
     /// How many tasks the server has, at least 1, where the kind does not fix it.
     pub num_tasks: Option<u64>,
@@ -114,7 +114,9 @@ impl AgentGymClient {
         let (kind, mut description) = recognise(&connection, options.kind)?;
         connection.name.clone_from(&description.name);
         description.num_tasks = options.num_tasks.or(description.num_tasks);
-        description.max_turns = options.max_turns.unwrap_or(description.max_turns);
+        if let Some(asked) = options.max_turns {
+            description.limit_turns(asked);
+        }
         let instructions = match (kind, &options.instructions) {
             (Some(kind), given) => kind.instructions(given.as_deref())?,
             (None, None) => String::new(),
