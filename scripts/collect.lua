@@ -107,7 +107,8 @@ end
 local function play(stage, e, judged, player)
   local about = e:describe()
   local source, shown, successes = source_of(stage, e, player, judged, about), time.clock(), 0
-  local records, left_out, journal = collect.run(stage.output .. "/journals", source, player.count, function(count, left, reason)
+  local journals = stage.output .. "/journals"
+  local records, left_out, journal = collect.run(journals, source, player.count, function(count, left, reason)
     local skipped = left["held out"] or 0
     if reason == "held out" and not about.num_tasks and skipped > 100 + 10 * count then
       pipeline.fail(
@@ -220,7 +221,8 @@ local function run(settings, stage)
   for index, e in ipairs(environments) do
     local entry, decides = data.environments[index], {}
     local options = pipeline.options_of(entry)
-    inputs.add_environment(decides, type(entry) == "table" and entry.name or entry, options, stage.record.files)
+    local name = type(entry) == "table" and entry.name or entry
+    inputs.add_environment(decides, name, options, stage.record.files)
     --- What a player needs beside its choices, and what decides its records.
     local function ready(player, first, count, min_score, deduplicate)
       player.count, player.min_score, player.deduplicate = count, min_score, deduplicate

@@ -22,7 +22,11 @@ local function places(settings)
   local function place(path)
     return pipeline.folder(settings, path)
   end
-  return { sft = place("models/sft_final"), rl = place("models/rl_final"), evaluation = place("models/evaluation") }
+  return {
+    sft = place("models/sft_final"),
+    rl = place("models/rl_final"),
+    evaluation = place("models/evaluation"),
+  }
 end
 
 --- Where deployed models go, in the experiment unless the path says where.
@@ -57,9 +61,9 @@ local function adapter_of(source, settings)
   if is_adapter(source) then
     return { folder = source, base = pipeline.base_path(settings) }
   end
-  local place = places(settings)
+  local place, base = places(settings), pipeline.base_path(settings)
   local known = {
-    [place.sft] = { folder = pipeline.folder(settings, "checkpoints/sft"), base = pipeline.base_path(settings) },
+    [place.sft] = { folder = pipeline.folder(settings, "checkpoints/sft"), base = base },
     [place.rl] = { folder = pipeline.folder(settings, "checkpoints/rl"), base = place.sft },
   }
   return known[source]

@@ -146,9 +146,12 @@ local function evaluate(settings, stage)
     not_held_out = apart.not_held_out,
     held_out = apart,
   }
-  stage:say(report.held_out(summary))
+  if apart.not_held_out > 0 then
+    stage:say("%s", report.held_out(summary))
+  end
   for _, found in ipairs(apart.found) do
-    stage:say("%s: line %d is task %d of %s (by its %s)", found.file, found.line, found.task_id, found.env, found.by)
+    local text = "%s: line %d is task %d of %s (by its %s)"
+    stage:say(text, found.file, found.line, found.task_id, found.env, found.by)
   end
   fs.write(stage.output .. "/summary.json", json.encode(summary, { indent = 2 }))
 end

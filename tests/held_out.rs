@@ -6,9 +6,9 @@ use super::cli::{code, stderr, stdout};
 use super::reruns::Place;
 
 /// The first observation of a task, and its opening.
-fn opening(place: &Place, name: &str, task_id: u64) -> (String, Value) {
+fn opening(place: &Place, environment: &str, task_id: u64) -> (String, Value) {
     let code_text = format!(
-        "local e, json = require('affine.env').make('{name}'), require('affine.json')\n\
+        "local e, json = require('affine.env').make({environment}), require('affine.json')\n\
          print(json.encode {{ observation = e:reset({task_id}), messages = e:messages() }})"
     );
     let output = place.command(&["-e", &code_text]);
@@ -35,7 +35,7 @@ fn records(place: &Place) -> Vec<Value> {
 fn judged_tasks_do_not_come_in_by_files() {
     let place = Place::new();
     let in_other_words = |task_id| {
-        let (observation, _) = opening(&place, "textcraft", task_id);
+        let (observation, _) = opening(&place, "'textcraft'", task_id);
         conversation(&format!("Be so kind, craft what is asked for.  {}", observation.replace('\n', "\n\n")))
     };
     let rows = [
@@ -62,7 +62,7 @@ fn judged_tasks_do_not_come_in_by_files() {
 #[test]
 fn judged_tasks_among_the_records_are_counted_by_name() {
     let place = Place::new();
-    let both = ["--set", "data.environments={\"sat\",\"grid\"}"];
+    let both = ["--set", "data.environments={{name=\"sat\",n=4,k=2,m=10},\"grid\"}"];
     let told = place.run("full", &both);
     let apart = "The prompts of these tasks were kept out of all training data: none of the 6 is among the ";
     assert!(told.contains(apart), "{told}");
@@ -70,9 +70,9 @@ fn judged_tasks_among_the_records_are_counted_by_name() {
     assert!(card.contains(apart), "{card}");
     assert_eq!(place.json("models/evaluation/summary.json")["not_held_out"], 0);
 
-    let (observation, messages) = opening(&place, "grid", 7_000_001);
+    let (observation, messages) = opening(&place, "'grid'", 7_000_001);
     let goal = messages[0]["content"].as_str().unwrap().split(" in ").next().unwrap().to_string();
-    let (formula, _) = opening(&place, "sat", 7_000_002);
+    let (formula, _) = opening(&place, "'sat', { n = 4, k = 2, m = 10 }", 7_000_002);
     let clauses: Vec<&str> = formula.lines().filter(|line| line.contains('∨')).collect();
     let rows = [
         json!({ "messages": conversation(&format!("Please! {goal}.\n{observation}")) }),
@@ -82,7 +82,8 @@ fn judged_tasks_among_the_records_are_counted_by_name() {
     let file = place.read("data_cache/sft.jsonl") + &lines(&rows);
     place.write("data_cache/sft.jsonl", file);
     let told = place.run("full", &both);
-    let warning = "Warning: of these tasks 1 of 3 of sat were trained on, 2 of 3 of grid were trained on (in data_cache/sft.jsonl).";
+    let warning = "Warning: of these tasks 1 of 3 of sat were trained on, 2 of 3 of grid were trained on (in \
+                   data_cache/sft.jsonl).";
     assert!(told.contains(warning), "{told}");
     assert!(told.contains("task 7000001 of grid (by its prompt without its instructions)"), "{told}");
     let summary = place.json("models/evaluation/summary.json");

@@ -109,10 +109,12 @@ local function not_kept_out(summary)
   local parts, files = {}, {}
   for _, name in ipairs(summary.environments) do
     local own = summary.held_out.envs[name]
-    for _, what in ipairs { { "trained_on", "trained on" }, { "not_excluded", "not left out of RL's rollouts" } } do
-      if own[what[1]] > 0 then
-        parts[#parts + 1] = ("%d of %d of %s were %s"):format(own[what[1]], own.n, name, what[2])
-      end
+    if own.trained_on > 0 then
+      parts[#parts + 1] = ("%d of %d of %s were trained on"):format(own.trained_on, own.n, name)
+    end
+    if own.not_excluded > 0 then
+      local text = "%d of %d of %s were not left out of RL's rollouts"
+      parts[#parts + 1] = text:format(own.not_excluded, own.n, name)
     end
   end
   for _, found in ipairs(summary.held_out.found) do

@@ -35,6 +35,16 @@ local function fail(text, ...)
   error(text:format(...), 0)
 end
 
+--- Asks what takes the options of a section; its answer names `section.key`.
+local function judge(what, section, taken)
+  local ok, problem = pcall(native.check, what, section, taken)
+  if not ok then
+    ---@cast problem affine.Error
+    local here = problem.position and #problem.position + 2 or 0 -- ours, which is not where the setting is
+    fail("%s%s", problem.message:sub(here + 1), problem.hint and "; " .. problem.hint or "")
+  end
+end
+
 local function check_number(path, value, range, is_whole)
   local from, to = range.from, range.to
   if value > from and (not to or value <= to) or value == from and not range.above then
@@ -132,22 +142,22 @@ function check.settings(settings)
   local training = settings.training
   check_choices(settings)
   check_quantized(settings)
-  native.check("load", "model", options.load(settings))
-  native.check("kernels", "model", options.pick(settings.model, "kernels"))
+  judge("load", "model", options.load(settings))
+  judge("kernels", "model", options.pick(settings.model, "kernels"))
   if training.max_steps == 0 or training.max_steps < -1 then
     fail("training.max_steps: expected an integer of at least 1, or -1, got %d", training.max_steps)
   end
-  native.check("sft", "training", options.sft(settings))
+  judge("sft", "training", options.sft(settings))
   if training.use_lora then
-    native.check("lora", "training", options.adapter(settings))
+    judge("lora", "training", options.adapter(settings))
   end
   if settings.model.base_model_path == "" then
-    native.check("create", "model.create", options.create(settings))
-    native.check("tokenizer", "model.create", options.pick(settings.model.create, "vocab_size"))
-    native.check("sft", "training.base", options.base(settings))
+    judge("create", "model.create", options.create(settings))
+    judge("tokenizer", "model.create", options.pick(settings.model.create, "vocab_size"))
+    judge("sft", "training.base", options.base(settings))
   end
-  native.check("ppo", "rl", options.ppo(settings))
-  native.check("eval", "evaluation", options.judging(settings))
+  judge("ppo", "rl", options.ppo(settings))
+  judge("eval", "evaluation", options.judging(settings))
   check_ranges(settings)
   check_model("model.base_model_path", settings.model.base_model_path)
   check_model("data.model", settings.data.model)
@@ -217,7 +227,8 @@ local function check_apart(settings, name, tasks)
   local function check_count(path, from, number)
     check_range(path, from, from + number - 1)
   end
-  check_count("data.first_task_id", settings.data.first_task_id, number_for(settings, "data.num_samples", name))
+  local samples = number_for(settings, "data.num_samples", name)
+  check_count("data.first_task_id", settings.data.first_task_id, samples)
   if settings.model.base_model_path == "" then
     local number = number_for(settings, "data.base.num_samples", name)
     check_count("data.base.first_task_id", settings.data.base.first_task_id, number)
@@ -237,7 +248,8 @@ local function check_rollouts(settings, name, about)
   end
   local there = last - first + 1 - judged
   if there < wanted then
-    local text = "rl.num_rollouts: expected at most %d for the environment `%s`, whose tasks %d to %d hold so many%s, got %d"
+    local text = "rl.num_rollouts: expected at most %d for the environment `%s`, "
+      .. "whose tasks %d to %d hold so many%s, got %d"
     local but = judged > 0 and (" beside the %d that are judged"):format(judged) or ""
     fail(text, there, name, first, last, but, wanted)
   end

@@ -58,11 +58,12 @@ function fingerprint.held(folder, known)
   return held
 end
 
---- What a stage made: all that its folder holds now but what lay there before, as it was.
+--- What a stage made: all that its folder holds now but what lay there before and was not written since.
 function fingerprint.made(folder, others)
   local made = fingerprint.held(folder, others)
   for name, digest in pairs(others) do
-    if made[name] and made[name].sha256 == digest.sha256 then
+    local is_other = digest.stamp ~= "" and made[name] and made[name].stamp == digest.stamp
+    if is_other then
       made[name] = nil
     end
   end

@@ -46,7 +46,8 @@ end
 --- many were `trained_on`, and how many were `not_excluded` from the rollouts of RL), `not_held_out` (all of these),
 --- `found` (the first of them, by file and line).
 function kept_apart.check(tasks, names, folder)
-  local index, result = held_out.index(tasks), { records = {}, envs = {}, found = json.array {}, tasks = #tasks }
+  local index = held_out.index(tasks)
+  local result = { records = {}, envs = {}, found = json.array {}, tasks = #tasks }
   for _, name in ipairs(names) do
     result.envs[name] = { n = 0, trained_on = 0, not_excluded = 0 }
   end

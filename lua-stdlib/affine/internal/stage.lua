@@ -193,8 +193,8 @@ local function call_stage(spec, settings, run, flags)
   if previous then
     results.take_back(previous, before, output, checkpoints)
     self.record, self.resuming = previous, not previous.done
-    local what = previous.done and "the result" or "what was begun"
-    self:say("%s: %s of these settings was kept in %s and is taken back", spec.name, what, results.previous(output))
+    local text = "%s: %s of these settings was kept in %s and is taken back"
+    self:say(text, spec.name, previous.done and "the result" or "what was begun", results.previous(output))
   end
 
   if self.record.done then
