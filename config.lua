@@ -6,6 +6,7 @@
 
 return {
   preset = "demo", -- which of the presets below is laid over the sections
+  experiment = "", -- data, models, checkpoints and logs are below experiments/NAME (--experiment NAME); empty: here
   seed = 0, -- decides the new model, the noise in the data, the sampling and the order of everything
 
   model = {
@@ -127,7 +128,7 @@ return {
 
   huggingface = {
     repo_name = "Cometstar/affine-model", -- what the model is called in its card
-    output_dir = "models/deploy", -- where deploy writes the folder
+    output_dir = "models/deploy", -- where deploy writes the folder; in a named experiment, below its folder
     create_model_card = true, -- write README.md with the measured scores
     license = "apache-2.0", -- licence named in the card
   },

@@ -2,38 +2,44 @@
 --
 --   affine scripts/collect.lua [--preset NAME] [--set key=value] [--force] [--help]
 --
--- Leaves in data_cache/: held_out.json (SHA-256 of every prompt that the evaluation will use), base.jsonl (uniformly
+-- Leaves in data_cache/: held_out.json and held_out_tasks.json (what the evaluation will judge), base.jsonl (uniformly
 -- random play, only when a new model is made), sft.jsonl (the experts' episodes) and validation.jsonl (the rest of
 -- those). Every record says where it comes from: environment, its options, task id, split, policy, affine's version, that
--- of the generator of tasks where there is one, instructions and score. A task whose prompt is held out is skipped,
--- whatever its id: two ids can give the same prompt.
+-- of the generator of tasks where there is one, instructions and score. A task that is judged is skipped, by
+-- its id or by its prompt: two ids can give the same one.
 
 local affine = require("affine")
 local collect = require("affine.collect")
 local env = require("affine.env")
 local fs = require("affine.fs")
+local held_out = require("affine.internal.held_out")
+local inputs = require("affine.internal.inputs")
 local json = require("affine.json")
 local pipeline = require("affine.pipeline")
 local random = require("affine.random")
 local time = require("affine.time")
 
--- A line per task tried: after an interruption, or with a larger num_samples, collecting goes on where it was.
-local JOURNALS = "data_cache/journals"
-
---- The prompt hashes of all evaluation tasks, as a set and as a list.
-local function hold_out(environments, evaluation)
-  local set, list = {}, {}
-  for _, e in ipairs(environments) do
-    local ids = collect.task_ids(e:describe(), evaluation.first_task_id, evaluation.num_eval_samples, 0)
-    for _, task_id in ipairs(ids) do
-      local hash = e:prompt_hash(task_id)
-      if not set[hash] then
-        set[hash] = true
-        list[#list + 1] = hash
-      end
+--- The tasks that the evaluation will judge, in files for the stages behind: held_out.json, the SHA-256 of every prompt,
+--- and held_out_tasks.json, by environment its task ids and the hashes of the first observations that tell them apart.
+local function hold_out(stage, environments, names)
+  local tasks = pipeline.held_out(stage.config, environments, names)
+  local prompts, by_name, seen = json.array {}, {}, {}
+  for _, task in ipairs(tasks) do
+    local own = by_name[task.env] or { task_ids = json.array {}, observations = json.array {} }
+    by_name[task.env] = own
+    table.insert(own.task_ids, task.task_id)
+    if task.told_by_observation then
+      table.insert(own.observations, env.observation_hash(task.observation))
+    end
+    if not seen[task.prompt] then
+      seen[task.prompt] = true
+      prompts[#prompts + 1] = task.prompt
     end
   end
-  return set, list
+  fs.write(stage.output .. "/held_out.json", json.encode(prompts))
+  fs.write(stage.output .. "/held_out_tasks.json", json.encode(by_name))
+  stage:say("%d tasks, %d prompts, are held out for the evaluation", #tasks, #prompts)
+  return held_out.index(tasks), fs.sha256(table.concat(prompts))
 end
 
 --- How often which reason left something out, in words.
@@ -46,8 +52,15 @@ local function in_words(left_out)
   return #reasons > 0 and table.concat(reasons, ", ") or "none"
 end
 
+--- Whether a task is one that is judged; one that breaks on opening is none.
+local function is_judged(e, judged, record)
+  local opened = pcall(e.reset, e, record.task_id)
+  record.messages = opened and e:messages() or {}
+  return judged:find(record) ~= nil
+end
+
 --- A player as a source: its episodes of tasks that are not held out.
-local function source_of(stage, e, player, held_out, about)
+local function source_of(stage, e, player, judged, about)
   local failed = 0
   return {
     name = ("%s-%s"):format(about.name, player.kind),
@@ -55,7 +68,7 @@ local function source_of(stage, e, player, held_out, about)
     deduplicate = player.deduplicate,
     tasks = player.tasks,
     draw = function(task_id)
-      if held_out[e:prompt_hash(task_id)] then
+      if is_judged(e, judged, { env = about.name, options = player.options or {}, task_id = task_id }) then
         return nil, "held out"
       end
       local ok, episode = pcall(env.play, e, task_id, player.choose(task_id))
@@ -91,10 +104,11 @@ local function source_of(stage, e, player, held_out, about)
 end
 
 --- Plays a source's tasks and says what came of them.
-local function play(stage, e, held_out, player)
+local function play(stage, e, judged, player)
   local about = e:describe()
-  local source, shown, successes = source_of(stage, e, player, held_out, about), time.clock(), 0
-  local records, left_out = collect.run(JOURNALS, source, player.count, function(count, left, reason)
+  local source, shown, successes = source_of(stage, e, player, judged, about), time.clock(), 0
+  local journals = stage.output .. "/journals"
+  local records, left_out, journal = collect.run(journals, source, player.count, function(count, left, reason)
     local skipped = left["held out"] or 0
     if reason == "held out" and not about.num_tasks and skipped > 100 + 10 * count then
       pipeline.fail(
@@ -107,6 +121,8 @@ local function play(stage, e, held_out, player)
       stage:say("%s: %d/%d", source.name, count, player.count)
     end
   end)
+  stage.record.notes.journals = stage.record.notes.journals or json.array {}
+  table.insert(stage.record.notes.journals, journal)
   for _, record in ipairs(records) do
     successes = successes + (record.success and 1 or 0)
   end
@@ -179,43 +195,52 @@ local function append(list, items)
   table.move(items, 1, #items, #list + 1, list)
 end
 
---- Says what a file gave, with held-out prompts left out.
-local function read_file(stage, path, settings, held_out)
+--- Says what a file gave, with judged tasks left out.
+local function read_file(stage, path, settings, judged)
   local min_score = type(settings.data.min_score) == "number" and settings.data.min_score or 0.5
-  local records, left_out = collect.read(path, min_score, held_out)
+  local records, left_out = collect.read(path, min_score, judged)
   stage:say("%s: %d records; left out: %s", path, #records, in_words(left_out))
   return records
 end
 
 local function run(settings, stage)
   local data = settings.data
-  if stage.flags.force and fs.exists(JOURNALS) then
-    fs.remove(JOURNALS, { recursive = true })
+  stage.record.notes.journals = nil -- noted below, for the evaluation
+  -- A line per task tried: after an interruption, or with a larger num_samples, collecting goes on where it was.
+  local journals = stage.output .. "/journals"
+  if stage.flags.force and fs.exists(journals) then
+    fs.remove(journals, { recursive = true })
   end
   local environments, names = pipeline.environments(settings)
-  local held_out, hashes = hold_out(environments, settings.evaluation)
-  fs.write(stage.output .. "/held_out.json", json.encode(hashes))
-  stage:say("%d prompts are held out for the evaluation", #hashes)
+  local judged, hash = hold_out(stage, environments, names)
 
   local base, train, validation = {}, {}, {}
   local m <close> = data.model ~= "" and pipeline.load_model(settings, data.model) or nil
+  local teacher = {} -- its weights; asked for when they are loaded, so that they are in the Hub's cache
+  inputs.add_weights(teacher, data.model, stage.record.files)
   for index, e in ipairs(environments) do
+    local entry, decides = data.environments[index], {}
+    local options = pipeline.options_of(entry)
+    local name = type(entry) == "table" and entry.name or entry
+    inputs.add_environment(decides, name, options, stage.record.files)
     --- What a player needs beside its choices, and what decides its records.
     local function ready(player, first, count, min_score, deduplicate)
       player.count, player.min_score, player.deduplicate = count, min_score, deduplicate
-      player.options = pipeline.options_of(data.environments[index])
+      player.options = options
       player.key = {
-        affine.version,
-        e:describe().generator or 0,
-        data.environments[index],
+        inputs.digest(decides),
+        entry,
         settings.seed,
         player.policy,
         player.kind ~= "random" and data.reasoning,
         first,
         min_score,
-        fs.sha256(table.concat(hashes)),
-        player.kind == "model" and { settings.evaluation.temperature, settings.evaluation.max_new_tokens }
-          or 0,
+        hash,
+        player.kind == "model" and {
+          inputs.digest(teacher),
+          settings.evaluation.temperature,
+          settings.evaluation.max_new_tokens,
+        } or 0,
       }
       player.tasks = function()
         return collect.training_ids(e:describe(), first, count)
@@ -225,20 +250,20 @@ local function run(settings, stage)
     if settings.model.base_model_path == "" then
       local count = pipeline.by_environment(settings, "data.base.num_samples", names[index])
       local player = ready(random_player(settings.seed, e), data.base.first_task_id, count, 0, false)
-      append(base, play(stage, e, held_out, player))
+      append(base, play(stage, e, judged, player))
     end
     local count = pipeline.by_environment(settings, "data.num_samples", names[index])
     local noise = pipeline.by_environment(settings, "data.expert_noise", names[index], 0)
     local min_score = pipeline.by_environment(settings, "data.min_score", names[index], 0.5)
     local player = m and model_player(settings, m) or expert_player(settings.seed, e, noise, data.reasoning)
     local records =
-      play(stage, e, held_out, ready(player, data.first_task_id, count, min_score, data.deduplicate))
+      play(stage, e, judged, ready(player, data.first_task_id, count, min_score, data.deduplicate))
     local some, rest = collect.split(records, data.train_split, data.split_by)
     append(train, some)
     append(validation, rest)
   end
   for _, path in ipairs(data.files) do
-    local some, rest = collect.split(read_file(stage, path, settings, held_out), data.train_split, "task")
+    local some, rest = collect.split(read_file(stage, path, settings, judged), data.train_split, "task")
     append(train, some)
     append(validation, rest)
   end
@@ -253,17 +278,21 @@ end
 
 local stage = pipeline.stage {
   name = "collect",
-  settings = {
-    "data",
-    "evaluation.first_task_id",
-    "evaluation.num_eval_samples",
-    "model.base_model_path",
-  },
+  ignores = [[
+    training rl huggingface model.create evaluation.top_p evaluation.batch_size evaluation.confidence
+    evaluation.choose_first_task_id evaluation.min_score_threshold
+  ]],
+  plays = true,
+  reads = function(settings, found, known)
+    pipeline.read_environments(settings, found, known)
+    inputs.add_files(found, settings.data.files, known)
+    inputs.add_weights(found, settings.data.model, known)
+  end,
   needs = function()
     return {}
   end,
-  output = function()
-    return "data_cache"
+  output = function(settings)
+    return pipeline.folder(settings, "data_cache")
   end,
   run = run,
 }

@@ -9,17 +9,46 @@
 
 local card = require("affine.card")
 local fs = require("affine.fs")
+local inputs = require("affine.internal.inputs")
 local json = require("affine.json")
 local path = require("affine.path")
 local pipeline = require("affine.pipeline")
 local report = require("affine.report")
 
-local EVALUATION = "models/evaluation"
 local TOLERANCE = 1e-4
 
---- The model to deploy: the one asked for, else the last that was trained.
-local function source_of(flags)
-  return flags.model or pipeline.done("models/rl_final") and "models/rl_final" or "models/sft_final"
+--- Where the stages of this experiment leave what deploy reads.
+local function places(settings)
+  local function place(path)
+    return pipeline.folder(settings, path)
+  end
+  return {
+    sft = place("models/sft_final"),
+    rl = place("models/rl_final"),
+    evaluation = place("models/evaluation"),
+  }
+end
+
+--- Where deployed models go, in the experiment unless the path says where.
+local function output_of(settings)
+  local folder = settings.huggingface.output_dir
+  return folder:find("^/") and folder or pipeline.folder(settings, folder)
+end
+
+--- Where this one goes.
+local function folder_of(settings)
+  return path.join(output_of(settings), path.name(settings.huggingface.repo_name))
+end
+
+--- The model to deploy: the one asked for, in the experiment where it has one of that name, else the last that was
+--- trained.
+local function source_of(settings, flags)
+  local place, asked = places(settings), flags.model
+  if asked then
+    local here = not asked:find("^/") and pipeline.folder(settings, asked)
+    return here and fs.exists(here) and here or asked
+  end
+  return pipeline.done(place.rl) and place.rl or place.sft
 end
 
 --- Whether a folder holds an adapter alone, as the stages leave it over a quantised base.
@@ -32,17 +61,18 @@ local function adapter_of(source, settings)
   if is_adapter(source) then
     return { folder = source, base = pipeline.base_path(settings) }
   end
+  local place, base = places(settings), pipeline.base_path(settings)
   local known = {
-    ["models/sft_final"] = { folder = "checkpoints/sft", base = pipeline.base_path(settings) },
-    ["models/rl_final"] = { folder = "checkpoints/rl", base = "models/sft_final" },
+    [place.sft] = { folder = pipeline.folder(settings, "checkpoints/sft"), base = base },
+    [place.rl] = { folder = pipeline.folder(settings, "checkpoints/rl"), base = place.sft },
   }
   return known[source]
     or pipeline.fail("--adapter: %s was not made by a stage, so its adapter is not known", source)
 end
 
 --- Token ids of a few validation conversations of all environments, as far as they fit, to compare models on.
-local function probes(m)
-  local records = pipeline.read_records("data_cache/validation.jsonl")
+local function probes(settings, m)
+  local records = pipeline.read_records(pipeline.folder(settings, "data_cache/validation.jsonl"))
   local tokenizer, context = m:tokenizer(), m:info().config.max_position_embeddings
   local ids = {}
   for index = 1, #records, math.max(1, #records // 4) do
@@ -86,18 +116,19 @@ end
 local function measured_name(source, settings)
   local names = {
     [pipeline.base_path(settings)] = "base",
-    ["models/sft_final"] = "sft",
-    ["models/rl_final"] = "rl",
+    [places(settings).sft] = "sft",
+    [places(settings).rl] = "rl",
   }
   return names[source]
 end
 
 --- The evaluation's summary, when there is one and it judged this model; a model below the threshold is an error.
 local function measured(settings, name)
-  if not name or not pipeline.done(EVALUATION) then
+  local evaluation = places(settings).evaluation
+  if not name or not pipeline.done(evaluation) then
     return nil
   end
-  local summary = json.decode(fs.read(EVALUATION .. "/summary.json"))
+  local summary = json.decode(fs.read(evaluation .. "/summary.json"))
   local threshold = settings.evaluation.min_score_threshold
   local below = summary.models[name] and report.below(summary, name, threshold) or {}
   if #below > 0 then
@@ -108,41 +139,44 @@ local function measured(settings, name)
 end
 
 local function deploy(settings, stage)
-  local source = source_of(stage.flags)
+  local source = source_of(settings, stage.flags)
   local name = measured_name(source, settings)
   local summary = measured(settings, name)
   local adapter = stage.flags.adapter and adapter_of(source, settings)
   local below = adapter and adapter.base or source
   local load = (adapter or is_adapter(source)) and pipeline.load_model or pipeline.load_plain
-  local folder = path.join(stage.output, path.name(settings.huggingface.repo_name))
-  fs.remove(folder, { recursive = true })
+  local folder = folder_of(settings)
+  local unfinished = folder .. ".unfinished"
+  fs.remove(unfinished, { recursive = true })
 
   local live <close> = load(settings, below)
-  local ids = probes(live)
+  local ids = probes(settings, live)
   if adapter then
     live:load_adapter(adapter.folder)
-    live:save_adapter(folder)
-    live:tokenizer():save(folder)
+    live:save_adapter(unfinished)
+    live:tokenizer():save(unfinished)
   else
     if is_adapter(source) then
       make_plain(live, stage, ids)
     end
-    live:save(folder)
+    live:save(unfinished)
   end
   if settings.huggingface.create_model_card then
     local about = { name = name, adapter = adapter, summary = summary }
-    fs.write(folder .. "/README.md", card.text(settings, about))
+    fs.write(unfinished .. "/README.md", card.text(settings, about))
   end
 
-  local again <close> = adapter and load(settings, below) or pipeline.load_plain(settings, folder)
+  local again <close> = adapter and load(settings, below) or pipeline.load_plain(settings, unfinished)
   if adapter then
-    again:load_adapter(folder)
+    again:load_adapter(unfinished)
   end
   local difference = largest_difference(logprobs(live, ids), logprobs(again, ids))
   if not (difference <= TOLERANCE) then
     local text = "%s computes other log-probabilities than %s: they differ by %g"
-    pipeline.fail(text, folder, source, difference)
+    pipeline.fail(text, unfinished, source, difference)
   end
+  fs.remove(folder, { recursive = true })
+  fs.rename(unfinished, folder)
   local kind = adapter and "adapter" or "model"
   stage:say("%s written to %s from %s", kind, folder, source)
   local text = "loaded again: log-probabilities on %d conversations differ by %.1e at most (allowed %.0e)"
@@ -151,24 +185,34 @@ end
 
 local stage = pipeline.stage {
   name = "deploy",
-  settings = { "huggingface", "model", "evaluation.min_score_threshold" },
+  -- The model card tells how the stages before were set.
+  ignores = "data evaluation model.create training.base",
+  except = "evaluation.min_score_threshold",
+  in_place = true,
+  holds = folder_of,
+  reads = function(settings, found, known, flags)
+    pipeline.read_base(settings, found, known)
+    if flags.model then
+      inputs.add_weights(found, source_of(settings, flags), known)
+    end
+  end,
   flags = {
     model = { value = "PATH", doc = "the model folder to deploy; without it the last one trained" },
     adapter = { doc = "deploy the adapter alone, without the model below it" },
   },
-  needs = function(_, flags)
-    local needed, source = { "data_cache" }, source_of(flags)
+  needs = function(settings, flags)
+    local needed = { { pipeline.folder(settings, "data_cache"), "validation.jsonl" } }
+    local source = source_of(settings, flags)
     if not flags.model or pipeline.done(source) then
       needed[#needed + 1] = source
     end
-    if pipeline.done(EVALUATION) then
-      needed[#needed + 1] = EVALUATION
+    local evaluation = places(settings).evaluation
+    if pipeline.done(evaluation) then
+      needed[#needed + 1] = evaluation
     end
     return needed
   end,
-  output = function(settings)
-    return settings.huggingface.output_dir
-  end,
+  output = output_of,
   run = deploy,
 }
 

@@ -10,24 +10,29 @@ local collect = require("affine.collect")
 local eval = require("affine.eval")
 local fs = require("affine.fs")
 local json = require("affine.json")
+local judging = require("affine.internal.options").judging
+local kept_apart = require("affine.internal.kept_apart")
 local pipeline = require("affine.pipeline")
 local report = require("affine.report")
 
-local OUTPUT = "models/evaluation"
 local SAMPLING = "num_eval_samples first_task_id top_p max_new_tokens confidence"
 local BASELINE = "num_eval_samples first_task_id choose_first_task_id confidence"
 local BASELINES = { "random", "constant", "rule", "expert" }
 
---- The folders to judge by name, and their order: the base, and what the stages have finished.
+--- The folders to judge by name, and their order: the base, and what the stages have finished; and those that they have
+--- not, or from inputs that have changed since.
 local function judged(settings)
-  local folders, order = { base = pipeline.base_path(settings) }, { "base" }
+  local folders, order, stale = { base = pipeline.base_path(settings) }, { "base" }, {}
   for _, name in ipairs { "sft", "rl" } do
-    if pipeline.done("models/" .. name .. "_final") then
-      folders[name] = "models/" .. name .. "_final"
+    local folder = pipeline.folder(settings, ("models/%s_final"):format(name))
+    if pipeline.done(folder) then
+      folders[name] = folder
       order[#order + 1] = name
+    elseif fs.exists(folder) then
+      stale[#stale + 1] = folder
     end
   end
-  return folders, order
+  return folders, order, stale
 end
 
 --- The ids that are judged; of an environment with few tasks some spread evenly over them, which the second
@@ -58,10 +63,9 @@ local function play_baselines(environments, names, evaluation, seed)
 end
 
 --- Rows by environment of one model at one temperature.
-local function judge(m, environments, evaluation, temperature, seed)
-  local options = pipeline.pick(evaluation, SAMPLING)
-  options.batch_size = evaluation.batch_size
-  options.temperature, options.seed = temperature, seed
+local function judge(m, environments, settings, temperature)
+  local evaluation, options = settings.evaluation, judging(settings)
+  options.temperature = temperature
   local together, rows = {}, {}
   local function play(list, task_ids)
     options.envs, options.task_ids = list, task_ids
@@ -81,28 +85,6 @@ local function judge(m, environments, evaluation, temperature, seed)
     play(together)
   end
   return rows
-end
-
---- Says so when a prompt of the evaluation was not kept out of the training data.
-local function check_held_out(environments, evaluation, stage)
-  local held_out, missing = {}, 0
-  for _, hash in ipairs(json.decode(fs.read("data_cache/held_out.json"))) do
-    held_out[hash] = true
-  end
-  for _, e in ipairs(environments) do
-    for _, task_id in ipairs((tasks_of(e, evaluation))) do
-      missing = missing + (held_out[e:prompt_hash(task_id)] and 0 or 1)
-    end
-  end
-  if missing > 0 then
-    stage:say(
-      "warning: %d of the evaluation's prompts were not kept out of training: run collect.lua again",
-      missing
-    )
-  else
-    stage:say("every prompt of the evaluation was kept out of training (checked by hash)")
-  end
-  return missing
 end
 
 --- Whether there is a row for every environment of the other rows.
@@ -135,15 +117,19 @@ end
 local function evaluate(settings, stage)
   local evaluation = settings.evaluation
   local environments, names = pipeline.environments(settings)
-  local folders, order = judged(settings)
-  local not_held_out = check_held_out(environments, evaluation, stage)
+  local folders, order, stale = judged(settings)
+  for _, folder in ipairs(stale) do
+    stage:say("warning: %s is unfinished or out of date and is not judged: run full.lua, or its stage", folder)
+  end
+  local tasks = pipeline.held_out(settings, environments, names)
+  local apart = kept_apart.check(tasks, names, pipeline.folder(settings, "data_cache"))
 
   local models, greedy = {}, {}
   for _, name in ipairs(order) do
     local m <close> = pipeline.load_model(settings, assert(folders[name]))
     stage:say("judging %s (%s)", name, folders[name])
-    models[name] = judge(m, environments, evaluation, evaluation.temperature, settings.seed)
-    greedy[name] = judge(m, environments, evaluation, 0, settings.seed)
+    models[name] = judge(m, environments, settings, evaluation.temperature)
+    greedy[name] = judge(m, environments, settings, 0)
   end
 
   local baselines = play_baselines(environments, names, evaluation, settings.seed)
@@ -157,14 +143,22 @@ local function evaluate(settings, stage)
     greedy = { models = greedy },
     verdicts = compare(models, baselines, order),
     sampling = sampling,
-    not_held_out = not_held_out,
+    not_held_out = apart.not_held_out,
+    held_out = apart,
   }
-  fs.write(OUTPUT .. "/summary.json", json.encode(summary, { indent = 2 }))
+  if apart.not_held_out > 0 then
+    stage:say("%s", report.held_out(summary))
+  end
+  for _, found in ipairs(apart.found) do
+    local text = "%s: line %d is task %d of %s (by its %s)"
+    stage:say(text, found.file, found.line, found.task_id, found.env, found.by)
+  end
+  fs.write(stage.output .. "/summary.json", json.encode(summary, { indent = 2 }))
 end
 
 --- Shows the table and keeps the summary with the run, also when the numbers were there already.
 local function present(settings, stage)
-  local summary = json.decode(fs.read(OUTPUT .. "/summary.json"))
+  local summary = json.decode(fs.read(stage.output .. "/summary.json"))
   stage.run:summary(summary)
   print("\n" .. report.table(summary))
   local last, threshold = summary.order[#summary.order], settings.evaluation.min_score_threshold
@@ -175,10 +169,17 @@ end
 
 local stage = pipeline.stage {
   name = "evaluate",
-  settings = { "evaluation", "data.environments", "model" },
+  ignores = "data training rl huggingface model.create evaluation.min_score_threshold",
+  except = "data.environments",
+  plays = true,
+  reads = function(settings, found, known)
+    pipeline.read_environments(settings, found, known)
+    pipeline.read_base(settings, found, known)
+  end,
   needs = function(settings)
     local folders, order = judged(settings)
-    local needed = { "data_cache" }
+    local data = pipeline.folder(settings, "data_cache")
+    local needed = { { data, "held_out.json", "held_out_tasks.json", "base.jsonl", "sft.jsonl" } }
     for _, name in ipairs(order) do
       if name ~= "base" or settings.model.base_model_path == "" then
         needed[#needed + 1] = folders[name]
@@ -186,8 +187,8 @@ local stage = pipeline.stage {
     end
     return needed
   end,
-  output = function()
-    return OUTPUT
+  output = function(settings)
+    return pipeline.folder(settings, "models/evaluation")
   end,
   run = evaluate,
   present = present,

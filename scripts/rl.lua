@@ -5,21 +5,34 @@
 -- The fine-tuned model gets a fresh adapter (checkpoints/rl); with it switched off the model is the reference that
 -- the KL penalty holds on to. Merged at the end into models/rl_final. Over a base in few bits (model.quantize) the
 -- adapter of models/sft_final is trained on, its state at the start is the reference, and models/rl_final is the
--- adapter. Tasks whose prompt the evaluation uses are left out of the rollouts.
+-- adapter. What the evaluation judges is left out of the rollouts.
 
 local fs = require("affine.fs")
 local json = require("affine.json")
 local pipeline = require("affine.pipeline")
 local trainer = require("affine.trainer")
 
+--- Keeps the rollouts from the tasks that are judged: by their prompts, with and without instructions, and by their ids.
+local function exclude_judged(settings, options)
+  local function read(name)
+    return json.decode(fs.read(pipeline.folder(settings, "data_cache/" .. name)))
+  end
+  options.exclude_prompts, options.exclude_tasks = read("held_out.json"), {}
+  for name, own in pairs(read("held_out_tasks.json")) do
+    local prompts = options.exclude_prompts
+    table.move(own.observations, 1, #own.observations, #prompts + 1, prompts)
+    options.exclude_tasks[name] = own.task_ids
+  end
+end
+
 local function train(settings, stage)
   local environments = pipeline.environments(settings)
-  local m <close> = pipeline.load_model(settings, "models/sft_final")
+  local m <close> = pipeline.load_model(settings, pipeline.folder(settings, "models/sft_final"))
   pipeline.add_adapter(settings, m)
 
   local options = pipeline.ppo_options(settings)
   options.output_dir = stage.checkpoints
-  options.exclude_prompts = json.decode(fs.read("data_cache/held_out.json"))
+  exclude_judged(settings, options)
   options.resume_from_checkpoint = stage:resume_from(settings.rl.resume_from_checkpoint)
 
   local ppo = trainer.ppo(m, options)
@@ -31,21 +44,24 @@ end
 
 local rl = pipeline.stage {
   name = "rl",
-  settings = {
-    "rl",
-    "data.environments",
-    "training.use_lora",
-    "training.lora_r",
-    "training.lora_alpha",
-    "training.lora_dropout",
-    "training.target_modules",
-    "training.use_rslora",
-  },
-  needs = function()
-    return { "data_cache", "models/sft_final" }
+  -- What the evaluation judges comes by data_cache/held_out.json; of `training` the adapter counts.
+  ignores = [[
+    data evaluation huggingface model.create training.base training.num_epochs training.max_steps training.batch_size
+    training.gradient_accumulation_steps training.learning_rate training.lr_scheduler_type training.warmup_ratio
+    training.min_lr_ratio training.weight_decay training.max_grad_norm training.max_length
+  ]],
+  except = "data.environments",
+  plays = true,
+  reads = function(settings, found, known)
+    pipeline.read_environments(settings, found, known)
+    pipeline.read_base(settings, found, known)
   end,
-  output = function()
-    return "models/rl_final"
+  needs = function(settings)
+    local data = { pipeline.folder(settings, "data_cache"), "held_out.json", "held_out_tasks.json" }
+    return { data, pipeline.folder(settings, "models/sft_final") }
+  end,
+  output = function(settings)
+    return pipeline.folder(settings, "models/rl_final")
   end,
   checkpoints = "checkpoints/rl",
   run = train,

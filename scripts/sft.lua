@@ -8,14 +8,10 @@
 -- (model.quantize) models/sft_final is that adapter.
 
 local model = require("affine.model")
+local options = require("affine.internal.options")
 local pipeline = require("affine.pipeline")
 local tokenizer = require("affine.tokenizer")
 local trainer = require("affine.trainer")
-
-local ARCHITECTURE = [[
-  hidden_size num_hidden_layers num_attention_heads num_key_value_heads head_dim intermediate_size
-  tie_word_embeddings rope_theta max_position_embeddings
-]]
 
 --- Runs a trainer to its end, with every step in metrics.jsonl; the trainer itself logs every `logging_steps`.
 local function train(stage, sft)
@@ -25,7 +21,7 @@ local function train(stage, sft)
 end
 
 local function make_base(settings, stage)
-  local records = pipeline.read_records("data_cache/base.jsonl")
+  local records = pipeline.read_records(pipeline.folder(settings, "data_cache/base.jsonl"))
   local texts = {}
   for index, record in ipairs(records) do
     local parts = {}
@@ -35,34 +31,17 @@ local function make_base(settings, stage)
     texts[index] = table.concat(parts, "\n")
   end
 
-  local create = pipeline.pick(settings.model.create, ARCHITECTURE)
+  local create = options.create(settings)
   create.tokenizer = tokenizer.train(texts, { vocab_size = settings.model.create.vocab_size })
-  create.seed = settings.seed
   local m <close> = model.create(create)
   local parameters, tokens = m:info().parameters, create.tokenizer:size()
   stage:say("a new Qwen3: %d parameters, %d tokens in its vocabulary", parameters, tokens)
 
-  local base = settings.training.base
-  local sft = trainer.sft(m, {
-    data = records,
-    output_dir = "checkpoints/base",
-    train_on = "all",
-    max_steps = base.max_steps,
-    batch_size = base.batch_size,
-    learning_rate = base.learning_rate,
-    warmup_ratio = base.warmup_ratio,
-    lr_scheduler_type = "cosine",
-    min_lr_ratio = 0.1,
-    max_length = settings.training.max_length,
-    max_grad_norm = settings.training.max_grad_norm,
-    save_steps = settings.training.save_steps,
-    save_total_limit = settings.training.save_total_limit,
-    logging_steps = settings.training.logging_steps,
-    resume_from_checkpoint = stage:resume_from(""),
-    seed = settings.seed,
-  })
-  train(stage, sft)
-  m:save("models/base")
+  local base = options.base(settings)
+  base.data, base.output_dir = records, stage.checkpoints
+  base.resume_from_checkpoint = stage:resume_from("")
+  train(stage, trainer.sft(m, base))
+  m:save(stage.output)
 end
 
 local function fine_tune(settings, stage)
@@ -72,12 +51,12 @@ local function fine_tune(settings, stage)
   local info = m:info()
   stage:say("training %d of %d parameters", info.trainable_parameters, info.parameters)
 
-  local validation = pipeline.read_records("data_cache/validation.jsonl")
-  local options = pipeline.sft_options(settings)
-  options.data = "data_cache/sft.jsonl"
-  options.output_dir = stage.checkpoints
-  options.resume_from_checkpoint = stage:resume_from(training.resume_from_checkpoint)
-  local sft = trainer.sft(m, options)
+  local validation = pipeline.read_records(pipeline.folder(settings, "data_cache/validation.jsonl"))
+  local sft_options = pipeline.sft_options(settings)
+  sft_options.data = pipeline.folder(settings, "data_cache/sft.jsonl")
+  sft_options.output_dir = stage.checkpoints
+  sft_options.resume_from_checkpoint = stage:resume_from(training.resume_from_checkpoint)
+  local sft = trainer.sft(m, sft_options)
 
   if #validation > 0 then
     stage:say("what is trained on, in one record:\n%s", m:tokenizer():preview(validation[1].messages))
@@ -99,12 +78,13 @@ end
 
 local base = pipeline.stage {
   name = "base",
-  settings = { "model", "training.base", "training.max_length", "training.max_grad_norm" },
-  needs = function()
-    return { "data_cache" }
+  ignores = "data training rl evaluation huggingface",
+  except = "training.base training.max_length training.max_grad_norm",
+  needs = function(settings)
+    return { { pipeline.folder(settings, "data_cache"), "base.jsonl" } }
   end,
-  output = function()
-    return "models/base"
+  output = function(settings)
+    return pipeline.folder(settings, "models/base")
   end,
   checkpoints = "checkpoints/base",
   wanted = function(settings)
@@ -115,13 +95,15 @@ local base = pipeline.stage {
 
 local sft = pipeline.stage {
   name = "sft",
-  settings = { "model", "training" },
+  ignores = "data rl evaluation huggingface model.create training.base",
+  reads = pipeline.read_base,
   needs = function(settings)
     local is_new = settings.model.base_model_path == ""
-    return is_new and { "data_cache", "models/base" } or { "data_cache" }
+    local base = is_new and pipeline.folder(settings, "models/base") or nil
+    return { { pipeline.folder(settings, "data_cache"), "sft.jsonl", "validation.jsonl" }, base }
   end,
-  output = function()
-    return "models/sft_final"
+  output = function(settings)
+    return pipeline.folder(settings, "models/sft_final")
   end,
   checkpoints = "checkpoints/sft",
   before = base,

@@ -47,6 +47,8 @@ mod generator;
 mod golden;
 /// The checks for a GPU machine.
 mod gpu;
+/// Judged tasks stay apart from training.
+mod held_out;
 /// Ctrl-C and SIGTERM.
 mod interruption;
 /// Our own kernels beside libtorch's operations.
@@ -81,6 +83,8 @@ mod quant;
 mod readme;
 /// Records in files.
 mod records;
+/// What makes a stage run again, and what does not.
+mod reruns;
 /// Advantages and losses against verl and TRL.
 mod rl_golden;
 /// Episodes and how they end.
@@ -93,6 +97,8 @@ mod sat;
 mod sciworld;
 /// The small simulator of our own.
 mod sciworld_mini;
+/// Impossible settings, refused before any work.
+mod settings;
 /// What `affine env setup` downloads.
 mod setup;
 /// SFT beyond the plain run: resuming, evaluation, preflight, bad numbers.

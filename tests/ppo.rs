@@ -10,7 +10,7 @@ use affine::engine::model::{Mode, Model};
 use affine::engine::rl::collect::Rollout;
 use affine::engine::rl::options::{NumRollouts, PpoOptions};
 use affine::engine::rl::ppo::{Ppo, Stats};
-use affine::engine::rollout::prompt_hash;
+use affine::engine::rollout::{observation_hash, prompt_hash};
 use affine::engine::text::{Conversation, Message};
 use affine::engine::train::checkpoint::Resume;
 use tch::{Kind, Tensor};
@@ -273,6 +273,21 @@ fn held_out_prompts_are_not_played() {
     assert_eq!(opening(rollout(&[3, 5], 1000).unwrap()), [0, 1, 2, 4, 6].into());
     let error = rollout(&[0, 1, 2, 3, 4, 5, 6], 1000).err().unwrap().to_string();
     assert_eq!(error, "environment walk: tasks 0 to 1000 hold fewer than 20 that are not held out");
+}
+
+#[test]
+fn held_out_tasks_are_not_played_by_their_id_nor_by_what_is_observed_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = adapted();
+    let rollout = |options: PpoOptions| Ppo::new(&policy, options).unwrap().rollout(&policy, &walk(), Some(20));
+    let odd = (0..40).filter(|task| task % 2 == 1).collect();
+    let exclude_tasks = [("walk".to_string(), odd), ("grid".to_string(), vec![0])].into();
+    let by_id = rollout(PpoOptions { exclude_tasks, last_task_id: 39, ..options(folder.path()) }).unwrap();
+    assert_eq!(by_id.episodes.iter().filter(|episode| episode.task_id % 2 == 0).count(), 20);
+    // Every way begins with the same observation: none.
+    let exclude_prompts = vec![observation_hash(" \n")];
+    let error = rollout(PpoOptions { exclude_prompts, ..options(folder.path()) }).err().unwrap().to_string();
+    assert!(error.ends_with("hold fewer than 20 that are not held out"), "{error}");
 }
 
 #[test]

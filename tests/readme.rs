@@ -32,6 +32,7 @@ const LONG: &[(&str, &[&str])] = &[
     ("affine scripts/full.lua --set seed=1 --set rl.iterations=40", &[SMALL]),
     ("affine scripts/full.lua --set 'data.environments={{name = \"sat\", n = 3, k = 2, m = 5}, \"grid\"}'", &[SMALL]),
     ("affine scripts/full.lua --config mine.lua", &[SMALL]),
+    ("affine scripts/full.lua --experiment small --set training.lora_r=4", &[SMALL]),
     ("affine scripts/full.lua --set model.quantize=nf4", &[SMALL]),
     ("affine scripts/full.lua --preset affine-0004", &[SMALL, STAND_IN]),
     ("affine scripts/full.lua --preset affine-0004 --set model.base_model_path=/models/Qwen3-4B", &[SMALL, STAND_IN]),

@@ -5,11 +5,12 @@
 -- read first and goes on, so num_samples can grow.
 
 local config = require("affine.config")
-local env = require("affine.env")
 local fs = require("affine.fs")
 local json = require("affine.json")
 local log = require("affine.log")
 local random = require("affine.random")
+---@diagnostic disable-next-line: unresolved-require
+local version = require("affine.native.version")
 
 local collect = {}
 
@@ -36,6 +37,22 @@ local function journal_path(folder, source)
   return ("%s/%s-%s.jsonl"):format(folder, source.name, fs.sha256(config.literal(source.key)):sub(1, 16))
 end
 
+--- How many of a journal's records another version of affine made, in words.
+local function of_other_versions(entries)
+  local now, counts, words = "affine " .. version, {}, {}
+  for _, entry in pairs(entries) do
+    local made_by = entry.record and entry.record.source
+    if type(made_by) == "string" and made_by:find("^affine %d") and made_by ~= now then
+      counts[made_by] = (counts[made_by] or 0) + 1
+    end
+  end
+  for made_by, count in pairs(counts) do
+    words[#words + 1] = ("; %d of its records are of %s"):format(count, made_by)
+  end
+  table.sort(words)
+  return table.concat(words)
+end
+
 --- Records of a source, `count` of them or as many as its tasks give, in the order of its tasks; and a table of how
 --- often which reason left a task out; and the journal. `on_entry` hears of every task.
 function collect.run(folder, source, count, on_entry)
@@ -45,7 +62,7 @@ function collect.run(folder, source, count, on_entry)
   local before = read_journal(path)
   local records, left_out, seen = {}, {}, {}
   if next(before) then
-    log.info(("%s: goes on with the journal %s"):format(source.name, path))
+    log.info(("%s: goes on with the journal %s%s"):format(source.name, path, of_other_versions(before)))
   end
   for task_id in source.tasks() do
     if #records >= count then
@@ -219,42 +236,31 @@ local function rows_of(path)
   return rows
 end
 
---- Whether a conversation begins with a prompt that is held out, by `env:prompt_hash`.
-local function is_held_out(messages, held_out)
-  local prompt = {}
-  for index, message in ipairs(messages) do
-    prompt[index] = message
-    if held_out[env.prompt_hash(prompt)] then
-      return true
-    end
-  end
-  return false
-end
-
 --- The records of a file of published results or of conversations (AgentTraj's `conversations`, or `messages`), those
 --- that score at least `min_score`, and how often which reason left a row out. A row without a score is kept unless it
---- is a result.
-function collect.read(path, min_score, held_out)
+--- is a result. `judged:find(record)` says whether a record is a task that is judged.
+function collect.read(path, min_score, judged)
   local records, left_out, seen = {}, {}, {}
   local function leave(reason)
     left_out[reason] = (left_out[reason] or 0) + 1
   end
   for _, row in ipairs(rows_of(path)) do
     local conversation, name, task_id, score =
-      row.conversations or row.messages, row.env, row.item_id or row.id, row.score
+      row.conversations or row.messages, row.env, row.task_id or row.item_id or row.id, row.score
     if not conversation then
       conversation, name, task_id, score = of_result(row)
       score = type(score) == "number" and score or -math.huge
     end
     local messages, problem = messages_of(conversation)
     local hash = messages and fs.sha256(json.encode(messages))
+    local about = { messages = messages, env = name, task_id = task_id, options = row.options }
     if not messages then
       leave(problem)
     elseif messages[#messages].role ~= "assistant" then
       leave("it does not end with a reply")
     elseif score and score < min_score then
       leave("score below data.min_score")
-    elseif is_held_out(messages, held_out or {}) then
+    elseif judged and judged:find(about) then
       leave("held out")
     elseif seen[hash] then
       leave("duplicate")
@@ -265,7 +271,8 @@ function collect.read(path, min_score, held_out)
         env = type(name) == "string" and name:match("[^:]+$")
           or tostring(task_id or ""):match("^[%a]+")
           or "unknown",
-        task_id = task_id or #records,
+        options = row.options,
+        task_id = task_id or ("row %d"):format(#records + 1), -- no number, which would name another task
         policy = "file",
         source = path,
         score = score,

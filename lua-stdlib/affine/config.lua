@@ -5,7 +5,6 @@
 local arguments = require("affine.internal.arguments")
 ---@diagnostic disable-next-line: unresolved-require
 local host = require("affine.native.host")
-local plan = require("affine.internal.plan")
 local suggest = require("affine.internal.suggest")
 
 local config = {}
@@ -75,6 +74,8 @@ end
 local function check_number(path, value, default)
   if type(value) ~= "number" then
     fail("%s: expected a number, got %s", path, show(value))
+  elseif value ~= value or value == math.huge then
+    fail("%s: expected a finite number, got %s", path, config.literal(value))
   elseif value < 0 and not MAY_BE_NEGATIVE[path] then
     fail("%s: expected a number that is not negative, got %s", path, config.literal(value))
   elseif math.type(default) == "integer" then
@@ -83,20 +84,41 @@ local function check_number(path, value, default)
   return value + 0.0
 end
 
+--- A list has no holes and no names: `{ "a", nil, "b" }` would end at its hole.
+local function check_is_list(path, value)
+  for key in pairs(value) do
+    if math.type(key) ~= "integer" or key < 1 or key > #value then
+      fail("%s: expected a list without names and holes, got %s", path, config.literal(value))
+    end
+  end
+  for index = 1, #value do
+    if value[index] == nil then
+      fail("%s: expected a list without names and holes, got %s", path, config.literal(value))
+    end
+  end
+end
+
 local function check_environments(path, list)
   if type(list) ~= "table" or #list == 0 then
     fail('%s: expected a list of environments such as { "affine:sat", "grid" }, got %s', path, show(list))
   end
+  check_is_list(path, list)
   for index, entry in ipairs(list) do
     local name = type(entry) == "table" and entry.name or entry
     if type(name) ~= "string" then
       fail("%s[%d]: expected a name, or { name, option = … }, got %s", path, index, show(entry))
+    end
+    for key in pairs(type(entry) == "table" and entry or {}) do
+      if type(key) ~= "string" then
+        fail("%s[%d]: expected options by name, got %s without one", path, index, show(entry[key]))
+      end
     end
   end
   return list
 end
 
 local function check_list_of_strings(path, value)
+  check_is_list(path, value)
   for index, item in ipairs(value) do
     if type(item) ~= "string" then
       fail("%s[%d]: expected a string, got %s", path, index, show(item))
@@ -122,7 +144,10 @@ local function check(path, value, default)
   elseif config.by_environment[path] and type(value) == "table" then
     local numbers = {}
     for name, number in pairs(value) do
-      numbers[name] = check_number(path .. "." .. tostring(name), number, default)
+      if type(name) ~= "string" then
+        fail("%s: expected one number, or numbers by environment, got %s", path, config.literal(value))
+      end
+      numbers[name] = check_number(path .. "." .. name, number, default)
     end
     return numbers
   elseif (LIST[path] or NAME_OR_LIST[path]) and type(value) == "table" then
@@ -179,9 +204,11 @@ local function evaluate(text, name)
   if not chunk then
     error(problem, 0)
   end
-  local tables = chunk()
+  local tables, more = chunk()
   if type(tables) ~= "table" then
     fail("%s: expected a file that returns a table of settings, got %s", name, show(tables))
+  elseif more ~= nil then
+    fail("%s: expected a file that returns one table of settings, got more behind it", name)
   end
   tables = copy(tables)
   local presets = tables.presets
@@ -225,19 +252,35 @@ function config.get(settings, path)
   return value
 end
 
---- `a.b=value` as nested tables. The value is a Lua literal; anything else is taken as a string.
+--- What is written behind `--set key=` as one Lua literal: a number, a boolean, a quoted string or a table; nil where it
+--- is none. A list of values, a comment or an expression is none either.
+local function literal_of(written)
+  local wraps = written:find("0[xX]%x%x%x%x%x%x%x%x%x%x%x%x%x%x%x%x%x") -- beyond 64 bits Lua begins again at 0
+  local number = not wraps and written:find("^%s*-?[%d.]") and tonumber(written)
+  if number then
+    return number
+  elseif written == "true" or written == "false" then
+    return written == "true"
+  elseif not written:find("^%s*[{\"']") then
+    return nil
+  end
+  -- Between brackets is one expression, or the chunk is none; a comment would hide the bracket.
+  local chunk = load("return (" .. written .. ")", "=--set", "t", {})
+  local ok, value = pcall(chunk or error)
+  return ok and (type(value) == "table" or type(value) == "string") and value or nil
+end
+
+--- `a.b=value` as nested tables. The value is a Lua literal; anything else is taken as a string, and so is what a setting
+--- that holds a string is given, but for a quoted one.
 local function parse_set(text, defaults)
   local path, written = text:match("^([%w_.]+)=(.*)$")
   if not path then
     fail("--set %s: expected section.key=value", text)
+  elseif path == "preset" then
+    fail("--set %s: a preset is chosen by --preset", text)
   end
-  local chunk = load("return " .. written, "=--set", "t", {})
-  local ok, value = pcall(chunk or error)
-  if not ok then
-    value = nil -- a path such as models/base reads as arithmetic
-  end
-  local is_text = not ok or value == nil or type(value) == "function"
-  if is_text or type(config.get(defaults, path)) == "string" and type(value) ~= "table" then
+  local value = literal_of(written)
+  if value == nil or type(config.get(defaults, path)) == "string" and type(value) ~= "table" then
     value = type(value) == "string" and value or written
   end
   local keys = {}
@@ -300,14 +343,18 @@ function config.load(arg, extra)
     within("--set", settings, parse_set(change, defaults), defaults, "")
   end
   settings.preset = name
+  settings.experiment = given.experiment or settings.experiment
+  if not settings.experiment:find("^[%w_-][%w_.-]*$") and (settings.experiment ~= "" or given.experiment) then
+    local text = 'experiment: expected letters, digits, "_", "-" and ".", no "." first, got "%s"'
+    fail(text, settings.experiment)
+  end
 
   if given.help then
     arguments.help(arg, extra or {})
     print_settings(settings, documentation(text), presets)
     os.exit(0)
   end
-  plan.cut(settings, config.literal)
-  given.config, given.preset, given.set = nil, nil, nil
+  given.config, given.preset, given.set, given.experiment = nil, nil, nil, nil
   return settings, given
 end
 

@@ -104,14 +104,46 @@ function report.conditions(summary)
   return ("%s, ids from %d, temperature %g, seed %d"):format(score, s.first_task_id, s.temperature, s.seed)
 end
 
+--- How many tasks of which environment were trained on, or not left out of RL's rollouts.
+local function not_kept_out(summary)
+  local parts, files = {}, {}
+  for _, name in ipairs(summary.environments) do
+    local own = summary.held_out.envs[name]
+    if own.trained_on > 0 then
+      parts[#parts + 1] = ("%d of %d of %s were trained on"):format(own.trained_on, own.n, name)
+    end
+    if own.not_excluded > 0 then
+      local text = "%d of %d of %s were not left out of RL's rollouts"
+      parts[#parts + 1] = text:format(own.not_excluded, own.n, name)
+    end
+  end
+  for _, found in ipairs(summary.held_out.found) do
+    files[found.file] = true
+  end
+  local names = {}
+  for file in pairs(files) do
+    names[#names + 1] = file
+  end
+  table.sort(names)
+  local where = #names > 0 and (" (in %s)"):format(table.concat(names, ", ")) or ""
+  return ("Warning: of these tasks %s%s."):format(table.concat(parts, ", "), where)
+end
+
 --- Whether the training data was kept apart from these tasks, in one sentence.
 function report.held_out(summary)
-  if summary.not_held_out == 0 then
-    return "The prompts of these tasks were kept out of all training data (checked by hash)."
+  local apart = summary.held_out
+  if summary.not_held_out > 0 then
+    return not_kept_out(summary)
   end
-  return ("Warning: %d prompts of these tasks were not kept out of the training data."):format(
-    summary.not_held_out
-  )
+  local records = 0
+  for path, count in pairs(apart.records) do
+    if not path:find("/journals/") then
+      records = records + count
+    end
+  end
+  local text = "The prompts of these tasks were kept out of all training data: none of the %d is among the %d records"
+    .. " trained on, by task id or by prompt with or without instructions, and RL left them out."
+  return text:format(apart.tasks, records)
 end
 
 --- The whole table for a terminal.

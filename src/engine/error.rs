@@ -78,6 +78,18 @@ impl Error {
         Error::Context { action: action.to_string(), source: Box::new(self) }
     }
 
+    /// The error with `section` before the option that it names: `training.batch_size` for `batch_size`.
+    pub fn below(&self, section: &str) -> Self {
+        let path = |path: &str| format!("{section}.{path}");
+        match self.root() {
+            Error::Option { path: key, expected, got } => Error::option(path(key), expected, got),
+            Error::Unknown { path: key, what, hint } => {
+                Error::Unknown { path: path(key), what: what.clone(), hint: hint.clone() }
+            }
+            other => Error::Message { message: path(&other.to_string()), hint: other.hint().map(str::to_string) },
+        }
+    }
+
     /// One word for a script that asks what kind of error this is.
     pub fn kind(&self) -> &'static str {
         match self.root() {

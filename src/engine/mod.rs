@@ -5,6 +5,7 @@
 pub mod cancel;
 pub mod data;
 pub mod device;
+pub mod digest;
 pub mod doctor;
 pub mod download;
 pub mod env;

@@ -52,12 +52,15 @@ function collect.task_ids(about, first, count, offset) end
 ---@return fun(): integer?
 function collect.training_ids(about, first, count) end
 
+---@class affine.collect.Judged
+---@field find fun(self: table, record: table): table? The judged task that a record is: by `env`, `options` and `task_id`, or by its `messages`.
+
 --- The records of a file of validators' results (either schema) or of conversations.
 ---@param path string
 ---@param min_score number
----@param held_out? table<string, true> Prompt hashes whose conversations are left out.
+---@param judged? affine.collect.Judged Whose tasks are left out.
 ---@return table[] records
 ---@return table<string, integer> left_out
-function collect.read(path, min_score, held_out) end
+function collect.read(path, min_score, judged) end
 
 return collect

@@ -15,12 +15,12 @@ config.by_environment = {}
 ---@field value? string What the flag takes, as `--help` names it (`PATH`); without it the flag is true when given.
 ---@field doc string
 
---- Settings and flags from a command line. Understands `--config FILE`, `--preset NAME`, `--set section.key=value` (a
---- Lua literal, else a string; may be repeated) and `--help`, which prints every key with its value and ends the
+--- Settings and flags from a command line. Understands `--config FILE`, `--preset NAME`, `--experiment NAME`,
+--- `--set section.key=value` (one Lua literal, else a string; may be repeated) and `--help`, which prints every key with its value and ends the
 --- program. An unknown key, a value of another type or an unknown flag is an error that names it and the nearest right one.
 ---@param arg string[] The global `arg`.
 ---@param extra? table<string, affine.config.Flag> The script's own flags by name, without the dashes.
----@return table settings The sections as nested tables, and `preset` and `seed`.
+---@return table settings The sections as nested tables, and `preset`, `experiment` and `seed`.
 ---@return table<string, string|true> flags Which of the script's own flags were given.
 function config.load(arg, extra) end
 

@@ -178,6 +178,12 @@ function env.make(name, options) end
 ---@return string
 function env.prompt_hash(messages) end
 
+--- SHA-256 (hex) of a first observation in small letters and without regard to white space: of a prompt without its
+--- instructions, for `exclude_prompts` of trainer.ppo.
+---@param observation string
+---@return string
+function env.observation_hash(observation) end
+
 ---@class affine.env.Spread
 ---@field least integer
 ---@field tenth integer

@@ -38,23 +38,29 @@ function Stage:resume_from(configured) end
 
 ---@class affine.pipeline.Spec
 ---@field name string
----@field settings string[] The sections or keys that decide the result; the seed always does.
+---@field ignores? string Sections and keys that cannot matter to the result, words with spaces between; all others decide it.
+---@field except? string Which of those do matter.
+---@field reads? fun(settings: table, found: table, known: table, flags: table) Notes by content what it reads beside earlier stages' results.
+---@field plays? boolean Whether it plays the environments.
+---@field in_place? boolean Whether it replaces a result itself, when the new one is there, so that none is kept.
+---@field holds? fun(settings: table): string The folder of what it makes, where that is not all of its folder.
 ---@field output fun(settings: table): string The stage's folder.
----@field needs fun(settings: table, flags: table): string[] The folders of the stages that this one builds on.
+---@field needs fun(settings: table, flags: table): (string|string[])[] The folders of the stages that this one builds on, or { folder, file, … } where it does not read all of one.
 ---@field run fun(settings: table, stage: affine.pipeline.Stage) The work.
 ---@field present? fun(settings: table, stage: affine.pipeline.Stage) Shows the result, also when the work was skipped.
----@field checkpoints? string A folder that is emptied when the settings changed.
+---@field checkpoints? string A folder that goes with the result, below the experiment's.
 ---@field flags? table<string, affine.config.Flag>
 ---@field before? affine.pipeline.Callable A stage that runs first where it is wanted.
 ---@field wanted? fun(settings: table): boolean
 
 ---@class affine.pipeline.Callable
 ---@field name string
+---@field plays? boolean
 ---@field flags table<string, affine.config.Flag>
 ---@overload fun(settings: table, run: affine.track.Run, flags?: table)
 
 --- A stage, called as `stage(settings, run, flags)`. It is skipped when its folder's `stage.json` has the fingerprint of
---- the same settings, seed and inputs.
+--- the same settings, seed, files and results of earlier stages. A result that is replaced is kept as `<folder>.previous`.
 ---@param spec affine.pipeline.Spec
 ---@return affine.pipeline.Callable
 function pipeline.stage(spec) end
@@ -65,12 +71,38 @@ function pipeline.stage(spec) end
 ---@param ... any The file's own `...`.
 function pipeline.main(stage, ...) end
 
---- Opens the run folder of a script: a new one, or that of the same settings which was left before its end.
+--- Opens the run folder of a script: a new one, or that of the same settings which was left before its end. Impossible
+--- settings are refused here, before a plan makes them small.
 ---@param settings table
 ---@param script string
----@param flags? table With `force` it is a new one.
+---@param options? { plays?: boolean, force?: boolean } `plays` false where no environment is played, which spares making them; with `force` the run folder is a new one.
 ---@return affine.track.Run
-function pipeline.open(settings, script, flags) end
+function pipeline.open(settings, script, options) end
+
+--- Where something of this experiment is: `path`, or with `--experiment NAME` that below `experiments/NAME`.
+---@param settings table
+---@param path string
+---@return string
+function pipeline.folder(settings, path) end
+
+--- The tasks that the evaluation judges: env, options, task_id, prompt (its hash) and more.
+---@param settings table
+---@param environments affine.env.Environment[]
+---@param names string[]
+---@return table[]
+function pipeline.held_out(settings, environments, names) end
+
+--- Notes by content all that decides what the environments do, for a stage's `reads`.
+---@param settings table
+---@param found table
+---@param known table
+function pipeline.read_environments(settings, found, known) end
+
+--- Notes by content the weights of the base model where one is given, for a stage's `reads`.
+---@param settings table
+---@param found table
+---@param known table
+function pipeline.read_base(settings, found, known) end
 
 --- The stage record of a folder when that stage is done, from inputs as they are now; else nil.
 ---@param folder string

@@ -12,7 +12,8 @@ local report = {}
 ---@field greedy { models: table<string, table<string, affine.eval.Row>> }
 ---@field baselines table<string, table<string, affine.eval.Row>> By kind (random, constant, rule, expert) and environment.
 ---@field verdicts { candidate: string, against: string, result: affine.eval.Verdict }[]
----@field not_held_out integer How many of the tasks' prompts were not kept out of the training data.
+---@field not_held_out integer How many of the tasks were trained on, or not left out of RL's rollouts.
+---@field held_out { tasks: integer, records: table<string, integer>, envs: table<string, { n: integer, trained_on: integer, not_excluded: integer }>, found: table[] } What they were compared with, by file, and how many of which environment collide.
 ---@field sampling { temperature: number, top_p: number, seed: integer, first_task_id: integer, num_eval_samples: integer, max_new_tokens: integer, confidence: number }
 
 --- The whole table for a terminal.

@@ -172,7 +172,8 @@ function Sft:save() end
 ---@field nonfinite? affine.trainer.NonFinite
 ---@field first_task_id? integer Tasks are drawn from here,
 ---@field last_task_id? integer up to here.
----@field exclude_prompts? string[] Prompt hashes that must not be trained on.
+---@field exclude_prompts? string[] Hashes of prompts (`env:prompt_hash`) or of first observations (`env.observation_hash`) that must not be trained on.
+---@field exclude_tasks? table<string, integer[]> Task ids by environment that must not be trained on.
 ---@field on_iteration? fun(stats: affine.trainer.PpoStats) Hears of every iteration; may use the trainer.
 
 --- Takes the model as it is for the reference of the KL penalty.

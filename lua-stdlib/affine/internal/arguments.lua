@@ -10,6 +10,10 @@ local COMMON = {
     doc = "settings laid over the preset; without it ./config.lua, else the built-in copy",
   },
   preset = { value = "NAME", doc = "one of the presets of config.lua" },
+  experiment = {
+    value = "NAME",
+    doc = "keep data_cache, models, checkpoints and logs apart, below experiments/NAME",
+  },
   set = { value = "SECTION.KEY=VALUE", doc = "change one setting; may be repeated" },
   help = { doc = "print this" },
 }
@@ -39,6 +43,9 @@ function arguments.parse(arg, extra)
     if not flag then
       local nearest = name and suggest.nearest(name, names) or "help"
       error(("unknown argument `%s`, did you mean `--%s`?"):format(arg[index], nearest), 0)
+    end
+    if not flag.value and equals ~= "" then
+      error(("--%s: takes no value, got `%s`"):format(name, value), 0)
     end
     if flag.value and equals == "" then
       index = index + 1

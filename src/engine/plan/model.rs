@@ -28,7 +28,7 @@ const VOCABULARY: usize = 1024;
 const SAMPLE_BYTES: usize = 200_000;
 
 /// Where runs keep what they make: no owner of models on the Hub is meant by these.
-const RUN_TIME: [&str; 5] = ["data_cache", "checkpoints", "models", "logs", "runs"];
+const RUN_TIME: [&str; 6] = ["data_cache", "checkpoints", "models", "logs", "runs", "experiments"];
 
 /// Some English and some code, for a tokenizer.
 const TEXT: &str = include_str!("../../../README.md");

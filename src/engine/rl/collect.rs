@@ -12,7 +12,7 @@ use crate::engine::env::Environment;
 use crate::engine::model::head::Head;
 use crate::engine::model::value_head::ValueHead;
 use crate::engine::model::{Mode, Model, Qwen3};
-use crate::engine::rollout::{self, Ending, Episode, PlayOptions, Seat, check_failures, prompt_hash};
+use crate::engine::rollout::{self, Ending, Episode, PlayOptions, Seat, check_failures, observation_hash, prompt_hash};
 use crate::engine::train::batch::{Batch, Sequence};
 use crate::engine::{Error, Result, cancel, random};
 
@@ -274,6 +274,7 @@ impl Collector<'_> {
         let mut tasks = random::stream(seed, "ppo tasks", place);
         let (mut seats, mut taken) = (Vec::with_capacity(count), HashSet::new());
         let excluded: HashSet<&str> = self.options.exclude_prompts.iter().map(String::as_str).collect();
+        let held_out: HashSet<u64> = self.options.exclude_tasks.get(&name).into_iter().flatten().copied().collect();
         let mut attempts = 0;
         while seats.len() < count {
             attempts += 1;
@@ -285,7 +286,10 @@ impl Collector<'_> {
             let range = last - first + 1;
             let task_id = first + random::below(&mut tasks, range);
             let mut fresh = environment.fresh()?;
-            if taken.contains(&task_id) || self.is_held_out(fresh.as_mut(), task_id, &excluded) {
+            if taken.contains(&task_id)
+                || held_out.contains(&task_id)
+                || self.is_held_out(fresh.as_mut(), task_id, &excluded)
+            {
                 continue;
             }
             taken.insert(task_id);
@@ -300,8 +304,11 @@ impl Collector<'_> {
         if excluded.is_empty() {
             return false;
         }
-        let opened = environment.reset(task_id).and_then(|_| environment.messages());
-        opened.is_ok_and(|messages| excluded.contains(prompt_hash(&messages).as_str()))
+        let opened = environment.reset(task_id).and_then(|observation| Ok((observation, environment.messages()?)));
+        opened.is_ok_and(|(observation, messages)| {
+            excluded.contains(prompt_hash(&messages).as_str())
+                || excluded.contains(observation_hash(&observation).as_str())
+        })
     }
 
     /// Values, log-probs and reference log-probs of every episode's action tokens.

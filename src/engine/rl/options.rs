@@ -83,8 +83,11 @@ pub struct PpoOptions {
     /// Tasks are drawn from `first_task_id..=last_task_id`, without repetition within an iteration.
     pub first_task_id: u64,
     pub last_task_id: u64,
-    /// Prompt hashes ([`crate::engine::rollout::prompt_hash`]) that must not be trained on: the held-out tasks.
+    /// What must not be trained on, the held-out tasks: hashes of their prompts ([`crate::engine::rollout::prompt_hash`])
+    /// or of their first observations ([`crate::engine::rollout::observation_hash`]).
     pub exclude_prompts: Vec<String>,
+    /// Their ids by environment.
+    pub exclude_tasks: BTreeMap<String, Vec<u64>>,
 }
 
 /// The numbers in PPO's loss.
@@ -154,6 +157,7 @@ impl Default for PpoOptions {
             first_task_id: 0,
             last_task_id: u32::MAX as u64,
             exclude_prompts: Vec::new(),
+            exclude_tasks: BTreeMap::new(),
         }
     }
 }

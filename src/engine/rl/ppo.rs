@@ -486,7 +486,7 @@ fn clipped_loss(options: &Coefficients, outputs: &Outputs, batch: &Batch, denomi
 }
 
 /// Settings that cannot matter to an iteration's steps: where and how often something is written, how memory is used, what
-/// ends a run. Two are in the identity by what follows from them.
+/// ends a run. Three are in the identity by what follows from them.
 const IMMATERIAL: &[&str] = &[
     "output_dir",
     "save_steps",
@@ -499,12 +499,15 @@ const IMMATERIAL: &[&str] = &[
     "max_sampler_gap",
     "iterations",
     "exclude_prompts",
+    "exclude_tasks",
 ];
 
 /// What decides an iteration's steps. How long the run is decides them only where the rate follows it.
 fn identity(options: &PpoOptions) -> Map<String, Value> {
     let mut identity = checkpoint::settings(options, IMMATERIAL);
     identity.insert("exclude_prompts".into(), checkpoint::list(&options.exclude_prompts));
+    let tasks = options.exclude_tasks.iter().flat_map(|(name, ids)| ids.iter().map(move |id| format!("{name} {id}")));
+    identity.insert("exclude_tasks".into(), checkpoint::list(&tasks.collect::<Vec<_>>()));
     let rises = options.lr_scheduler_type != ScheduleKind::Constant && options.warmup_ratio > 0.0;
     if rises || matches!(options.lr_scheduler_type, ScheduleKind::Linear | ScheduleKind::Cosine) {
         identity.insert("iterations".into(), json!(options.iterations));

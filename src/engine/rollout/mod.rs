@@ -162,6 +162,13 @@ pub fn prompt_hash(messages: &[Message]) -> String {
     file::sha256(text.as_bytes())
 }
 
+/// SHA-256 (hex) of an episode's first observation, in small letters and without regard to white space: what a prompt
+/// is without its instructions, where the observation tells tasks apart.
+pub fn observation_hash(observation: &str) -> String {
+    let words: Vec<&str> = observation.split_ascii_whitespace().collect();
+    file::sha256(words.join(" ").to_ascii_lowercase().as_bytes())
+}
+
 fn play_batch(
     model: &Model,
     seats: Vec<Seat>,

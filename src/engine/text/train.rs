@@ -42,15 +42,21 @@ const CHATML: &str = "{%- for message in messages %}{{- '<|im_start|>' + message
 type Inner = TokenizerImpl<BPE, NFC, PreTokenizerWrapper, ByteLevel, ByteLevel>;
 
 impl Tokenizer {
-    /// Trains a tokenizer with `vocab_size` tokens: the 256 bytes, then merges, the most frequent first, then
-    /// `<|endoftext|>`, `<|im_start|>` and `<|im_end|>`. It has fewer where `texts` hold too few different words to
-    /// merge. The same texts, in any order, give the same tokenizer.
-    pub fn train<S: AsRef<str> + Sync>(texts: &[S], vocab_size: usize) -> Result<Self> {
+    /// Whether a tokenizer of this size can be.
+    pub fn check_vocab_size(vocab_size: usize) -> Result<()> {
         let least = BYTES + SPECIAL_TOKENS.len();
         if vocab_size < least || u32::try_from(vocab_size).is_err() {
             let expected = format!("at least {least} (256 bytes and {} special tokens)", SPECIAL_TOKENS.len());
             return Err(Error::option("vocab_size", expected, vocab_size));
         }
+        Ok(())
+    }
+
+    /// Trains a tokenizer with `vocab_size` tokens: the 256 bytes, then merges, the most frequent first, then
+    /// `<|endoftext|>`, `<|im_start|>` and `<|im_end|>`. It has fewer where `texts` hold too few different words to
+    /// merge. The same texts, in any order, give the same tokenizer.
+    pub fn train<S: AsRef<str> + Sync>(texts: &[S], vocab_size: usize) -> Result<Self> {
+        Self::check_vocab_size(vocab_size)?;
         if texts.iter().all(|text| text.as_ref().is_empty()) {
             return Err(Error::message("a tokenizer needs text to be trained on, got none"));
         }

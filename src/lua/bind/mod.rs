@@ -9,6 +9,7 @@ mod json;
 mod log;
 mod model;
 mod path;
+mod pipeline;
 mod plan;
 pub mod random;
 mod rollout;
@@ -48,7 +49,7 @@ pub const ALL: &[(&str, Module)] = &[
 ];
 
 /// Native modules for the standard library alone: `require "affine.native.<name>"`.
-const INTERNAL: &[(&str, Module)] = &[("plan", plan::module)];
+const INTERNAL: &[(&str, Module)] = &[("pipeline", pipeline::module), ("plan", plan::module)];
 
 /// Makes every native module known to `require`. Nothing is built before it is required.
 pub fn preload(lua: &Lua) -> mlua::Result<()> {

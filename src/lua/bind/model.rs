@@ -10,7 +10,9 @@ use tch::Kind;
 
 use super::tokenizer::{TokenizerHandle, messages};
 use crate::engine::generate::{GenerateOptions, Generation, generate};
-use crate::engine::model::{CudaGraph, LoraOptions, Model, ModelShape, Quantization, SaveOptions, Scheme, lora};
+use crate::engine::model::{
+    CudaGraph, LoraOptions, Model, ModelConfig, ModelShape, Quantization, SaveOptions, Scheme, lora,
+};
 use crate::engine::native::kernels::{self, Kernels};
 use crate::engine::text::Conversation;
 use crate::engine::{Error, Result, device, hub, plan};
@@ -186,6 +188,26 @@ fn load(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
         Ok(model)
     })?;
     ModelHandle::in_lua(lua, loaded)
+}
+
+/// Whether a model could be loaded with these options.
+pub(super) fn check_load(function: &str, table: Table) -> mlua::Result<()> {
+    let options: LoadOptions = options::read(function, Some(table))?;
+    report::guard(|| {
+        options.kind()?;
+        options.quantization()?;
+        let device = device::device(&options.device)?;
+        CudaGraph::choose(options.use_cuda_graph.asked(), device).map(drop)
+    })
+}
+
+/// Whether a model could be made with these options, but for its tokenizer.
+pub(super) fn check_create(lua: &Lua, function: &str, table: Table) -> mlua::Result<()> {
+    let mut table = Options::new(lua, function.to_string(), Some(table))?;
+    let options: CreateOptions = table.take_struct(&["preset", "seed", "device"])?;
+    table.with_defaults(preset(lua, &options.preset)?)?;
+    let shape: ModelShape = table.read()?;
+    ModelConfig::from_document(ModelConfig::new_document(&shape, 512)).map(drop).map_err(report::raise)
 }
 
 /// How a new model is made; the shape's own keys are [`ModelShape`]'s.

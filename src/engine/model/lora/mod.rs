@@ -39,6 +39,20 @@ pub fn base_of(folder: &Path) -> Result<String> {
     }
 }
 
+/// Layers of a model that is not there yet.
+const MOST_LAYERS: usize = 256;
+
+/// Whether an adapter with these options can be, on a model that need not be there yet.
+pub fn check(options: &LoraOptions) -> Result<()> {
+    let module = |layer: usize, (index, name): (usize, &str)| {
+        format!("model.layers.{layer}.{}.{name}", if index < 4 { "self_attn" } else { "mlp" })
+    };
+    let names: Vec<String> = (0..MOST_LAYERS)
+        .flat_map(|layer| PROJECTIONS.into_iter().enumerate().map(move |projection| module(layer, projection)))
+        .collect();
+    LoraConfig::new(options)?.target_modules.check(&names)
+}
+
 /// The factors of a fresh adapter: A from U(±1/√in) (PEFT's kaiming_uniform with a = √5), B zero, so that the model
 /// computes what it computed before.
 pub fn fresh(model: &Qwen3, config: &LoraConfig, seed: u64) -> Result<Vec<(String, Adapter)>> {

@@ -10,7 +10,7 @@ use std::path::Path;
 use mlua::{AnyUserData, Function, Lua, MultiValue, Table, Value};
 
 use crate::engine::env::programs::generator::{Generator, GeneratorOptions};
-use crate::engine::rollout::prompt_hash;
+use crate::engine::rollout::{observation_hash, prompt_hash};
 use crate::engine::text::{Message, ROLES, check_roles};
 use crate::engine::{Error, file};
 use crate::lua::args::{Args, kind};
@@ -27,6 +27,7 @@ pub fn module(lua: &Lua) -> mlua::Result<Table> {
     table.set("built_in", lua.create_function(built_in)?)?;
     table.set("serve", lua.create_function(serve::serve)?)?;
     table.set("prompt_hash", lua.create_function(hash)?)?;
+    table.set("observation_hash", lua.create_function(hash_of_observation)?)?;
     table.set("generated", lua.create_function(generated)?)?;
     Ok(table)
 }
@@ -72,6 +73,13 @@ fn hash(_: &Lua, values: MultiValue) -> mlua::Result<String> {
     let messages: Vec<Message> = options::read_value("env.prompt_hash", "messages", &Value::Table(messages))?;
     check_roles(&messages, &ROLES).map_err(|problem| options::reject("env.prompt_hash", Error::message(problem)))?;
     Ok(prompt_hash(&messages))
+}
+
+fn hash_of_observation(_: &Lua, values: MultiValue) -> mlua::Result<String> {
+    let mut args = Args::new("env.observation_hash", values);
+    let observation = args.string("observation")?;
+    args.finish()?;
+    Ok(observation_hash(&observation))
 }
 
 /// What ids 0 to count - 1 of the generator of programs hold; nothing is run.
