@@ -50,7 +50,7 @@ end
 local function source_of(stage, e, player, held_out, about)
   local failed = 0
   return {
-    name = ("%s-%s"):format(about.name, player.kind),
+    name = ("%s-%s"):format(about.label, player.kind),
     key = player.key,
     deduplicate = player.deduplicate,
     tasks = player.tasks,
@@ -62,10 +62,10 @@ local function source_of(stage, e, player, held_out, about)
       ---@cast episode -nil
       if not ok or episode.turns == 0 then
         local why = ok and "the player gave up" or tostring(episode)
-        stage:say("%s: task %d gave no episode: %s", about.name, task_id, why)
+        stage:say("%s: task %d gave no episode: %s", about.label, task_id, why)
         failed = failed + 1
         if failed > math.max(10, 0.05 * player.count) then
-          pipeline.fail("%s: more than 5 %% of the episodes failed", about.name)
+          pipeline.fail("%s: more than 5 %% of the episodes failed", about.label)
         end
         return nil, "failed"
       end
@@ -77,6 +77,7 @@ local function source_of(stage, e, player, held_out, about)
       return {
         messages = episode.messages,
         env = about.name,
+        label = about.label ~= about.name and about.label or nil,
         options = player.options,
         task_id = task_id,
         policy = player.policy,
@@ -99,7 +100,7 @@ local function play(stage, e, held_out, player)
     if reason == "held out" and not about.num_tasks and skipped > 100 + 10 * count then
       pipeline.fail(
         "%s: nearly every prompt is one of the evaluation's too; its tasks are too much alike",
-        about.name
+        about.label
       )
     end
     if time.clock() - shown > 5 then
@@ -112,9 +113,9 @@ local function play(stage, e, held_out, player)
   end
   local share = 100 * successes / math.max(1, #records)
   local text = "%-10s %-20s %5d episodes, %5.1f %% succeed; left out: %s"
-  stage:say(text, about.name, player.policy, #records, share, in_words(left_out))
+  stage:say(text, about.label, player.policy, #records, share, in_words(left_out))
   if #records == 0 then
-    pipeline.fail("%s: %s gave no record", about.name, player.policy)
+    pipeline.fail("%s: %s gave no record", about.label, player.policy)
   end
   return records
 end
@@ -167,9 +168,12 @@ local function model_player(settings, m)
       return function(_, messages)
         turn = turn + 1
         local seed = random.new(settings.seed, "collect model", task_id * 1000 + turn):int(0, 2 ^ 31)
-        local sampling =
-          { temperature = evaluation.temperature, max_new_tokens = evaluation.max_new_tokens, seed = seed }
-        return m:chat(messages, sampling)
+        return m:chat(messages, {
+          temperature = evaluation.temperature,
+          max_new_tokens = evaluation.max_new_tokens,
+          seed = seed,
+          as_trained = true, -- earlier turns as the records will have them
+        })
       end
     end,
   }

@@ -15,8 +15,17 @@ fn main() {
     println!("cargo:rerun-if-changed=config.lua");
 }
 
-/// The C++ of `engine/native`, against the headers beside libtorch.
+/// The C++ of `engine/native`, against the headers beside libtorch. It compiles for a minute, so what a change of Lua or a
+/// commit finds compiled already stays.
 fn compile_native(lib: &Path) {
+    println!("cargo:rerun-if-changed=src/engine/native");
+    let kept = Kept::of("libaffine_native.a", lib);
+    if kept.is_current() {
+        println!("cargo:rustc-link-search=native={}", out_dir().display());
+        println!("cargo:rustc-link-lib=static=affine_native");
+        println!("cargo:rustc-link-lib=stdc++");
+        return;
+    }
     const SOURCES: [&str; 6] = ["attention", "blocks", "linear", "logprob", "quant", "storage"];
     let sources = SOURCES.map(|name| format!("src/engine/native/{name}.cpp"));
     let include = lib.join("../include");
@@ -33,16 +42,20 @@ fn compile_native(lib: &Path) {
         .include(include.join("torch/csrc/api/include"))
         .files(&sources)
         .compile("affine_native");
-    println!("cargo:rerun-if-changed=src/engine/native");
+    kept.note();
 }
 
 /// The C++ of `engine/native/cuda` as a shared object that the binary carries, linked with nothing: libtorch's CUDA half
 /// is opened before it. An empty file where CUDA's headers are not beside libtorch, as its wheels lay them out.
 fn compile_cuda(lib: &Path) {
-    let object = Path::new(&std::env::var("OUT_DIR").expect("cargo names it")).join("libaffine_cuda.so");
+    let object = out_dir().join("libaffine_cuda.so");
     let (torch, cuda) = (lib.join("../include"), lib.join("../../nvidia/cu13/include"));
     if cuda.exists() {
         println!("cargo:rerun-if-changed={}", cuda.display());
+    }
+    let kept = Kept::of("libaffine_cuda.so", lib);
+    if kept.is_current() {
+        return;
     }
     // Of the two wheels that have them.
     let headers = ["cuda_runtime_api.h", "crt/host_config.h"];
@@ -61,7 +74,50 @@ fn compile_cuda(lib: &Path) {
     if !compiled {
         println!("cargo:warning=without CUDA graphs: CUDA's headers are not beside libtorch, or do not compile");
         std::fs::write(&object, []).expect("OUT_DIR can be written to");
+        return;
     }
+    kept.note();
+}
+
+/// Something compiled in OUT_DIR, and a note beside it of what it was compiled from.
+struct Kept {
+    note: PathBuf,
+    made_from: String,
+}
+
+impl Kept {
+    fn of(name: &str, lib: &Path) -> Self {
+        let mut files: Vec<PathBuf> =
+            ["src/engine/native", "src/engine/native/cuda"].iter().flat_map(files_of).collect();
+        files.push("src/build.rs".into());
+        files.sort();
+        let texts = files.iter().map(|file| std::fs::read_to_string(file).unwrap_or_default());
+        let compiler = ["CXX", "CXXFLAGS"].map(|name| {
+            println!("cargo:rerun-if-env-changed={name}");
+            std::env::var(name).unwrap_or_default()
+        });
+        let made_from = format!("{}\n{compiler:?}\n{}", lib.display(), texts.collect::<String>());
+        Kept { note: out_dir().join(format!("{name}.made-from")), made_from }
+    }
+
+    fn is_current(&self) -> bool {
+        std::fs::read_to_string(&self.note).is_ok_and(|text| text == self.made_from)
+    }
+
+    fn note(&self) {
+        std::fs::write(&self.note, &self.made_from).expect("OUT_DIR can be written to");
+    }
+}
+
+/// The C++ files of a folder.
+fn files_of(folder: &&str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let is_source = |path: &PathBuf| path.extension().is_some_and(|kind| kind == "cpp" || kind == "h");
+    entries.map(|entry| entry.path()).filter(is_source).collect()
+}
+
+fn out_dir() -> PathBuf {
+    PathBuf::from(std::env::var("OUT_DIR").expect("cargo names it"))
 }
 
 /// The folder that holds libtorch_cpu.so itself. torch-sys may have been given a folder of links; the wheel's

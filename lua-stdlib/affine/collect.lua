@@ -33,7 +33,8 @@ end
 
 --- Where a source's journal is: its name and what decides its records.
 local function journal_path(folder, source)
-  return ("%s/%s-%s.jsonl"):format(folder, source.name, fs.sha256(config.literal(source.key)):sub(1, 16))
+  local name = source.name:gsub("[^%w_.-]+", "-") -- a label may have what a file's name should not
+  return ("%s/%s-%s.jsonl"):format(folder, name, fs.sha256(config.literal(source.key)):sub(1, 16))
 end
 
 --- Records of a source, `count` of them or as many as its tasks give, in the order of its tasks; and a table of how

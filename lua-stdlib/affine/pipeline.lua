@@ -81,14 +81,14 @@ function pipeline.options_of(entry)
   return next(options) and options
 end
 
---- The environments of data.environments as handles, and their names, in that order.
+--- The environments of data.environments as handles, and their labels, in that order.
 function pipeline.environments(settings)
-  local handles, names = {}, {}
+  local handles = {}
   for index, entry in ipairs(settings.data.environments) do
     local name = type(entry) == "table" and entry.name or entry
     handles[index] = env.make(name, pipeline.options_of(entry))
-    names[index] = handles[index]:describe().name
   end
+  local names = env.labels(handles)
   check_names(settings, names)
   return handles, names
 end

@@ -4,7 +4,8 @@
 //! minijinja differs from Jinja2 (`tojson`, `iterable`) or transformers adds to it (`raise_exception`,
 //! `strftime_now`, `{% generation %}`), the difference is made good here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::{Mutex, PoisonError};
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Kwargs, Serde, Value};
@@ -21,6 +22,8 @@ pub struct ChatTemplate {
     environment: Environment<'static>,
     /// `eos_token`, `pad_token`, …: templates of some models print them.
     special_tokens: Map<String, Json>,
+    /// Variables that it was given and never looks at, once they are told.
+    unused: Mutex<BTreeSet<String>>,
 }
 
 impl ChatTemplate {
@@ -35,7 +38,7 @@ impl ChatTemplate {
         environment.add_function("raise_exception", raise_exception);
         environment.add_function("strftime_now", strftime_now);
         environment.add_template_owned(NAME, without_generation_tags(source)?).map_err(describe)?;
-        Ok(ChatTemplate { environment, special_tokens })
+        Ok(ChatTemplate { environment, special_tokens, unused: Mutex::default() })
     }
 
     /// The text of `messages`, followed by the head of an assistant turn when `add_generation_prompt` is set.
@@ -63,9 +66,40 @@ impl ChatTemplate {
         context.insert("messages".into(), messages.into());
         context.insert("add_generation_prompt".into(), add_generation_prompt.into());
         let template = self.environment.get_template(NAME).map_err(describe)?;
+        if !options.is_empty() {
+            self.tell_unused(options, &template.undeclared_variables(false));
+        }
         template.render(Value::from(Serde(&context))).map_err(describe)
     }
+
+    /// Says once of each variable that the template never looks at it: what was asked for with it is not done.
+    fn tell_unused(&self, options: &Map<String, Json>, used: &HashSet<String>) {
+        let mut told = self.unused.lock().unwrap_or_else(PoisonError::into_inner);
+        for name in options.keys().filter(|name| !used.contains(*name)) {
+            if told.insert(name.clone()) {
+                tracing::warn!("the chat template has no variable `{name}`: giving it one changes nothing");
+            }
+        }
+    }
 }
+
+/// Checks variables that a user gives a template (`chat_template_kwargs`); a sentence on the one that cannot be given.
+pub fn check_kwargs(kwargs: &Map<String, Json>) -> Result<(), String> {
+    for (name, instead) in [
+        ("messages", "the conversation itself is what is rendered"),
+        ("add_generation_prompt", "it is set where a reply follows"),
+        ("tools", TOOLS),
+        ("documents", "documents are not supported"),
+    ] {
+        if kwargs.contains_key(name) {
+            return Err(format!("`{name}` cannot be given here: {instead}"));
+        }
+    }
+    Ok(())
+}
+
+/// Why there are no tools yet.
+pub const TOOLS: &str = "tools and their calls are not supported yet";
 
 /// Has no extension: minijinja escapes HTML in templates whose names end in one.
 const NAME: &str = "chat_template";
