@@ -48,9 +48,9 @@ end
 
 --- A player as a source: its episodes of tasks that are not held out.
 local function source_of(stage, e, player, held_out, about)
-  local failed = 0
+  local failed, label = 0, about.label or about.name
   return {
-    name = ("%s-%s"):format(about.label, player.kind),
+    name = ("%s-%s"):format(label, player.kind),
     key = player.key,
     deduplicate = player.deduplicate,
     tasks = player.tasks,
@@ -62,10 +62,10 @@ local function source_of(stage, e, player, held_out, about)
       ---@cast episode -nil
       if not ok or episode.turns == 0 then
         local why = ok and "the player gave up" or tostring(episode)
-        stage:say("%s: task %d gave no episode: %s", about.label, task_id, why)
+        stage:say("%s: task %d gave no episode: %s", label, task_id, why)
         failed = failed + 1
         if failed > math.max(10, 0.05 * player.count) then
-          pipeline.fail("%s: more than 5 %% of the episodes failed", about.label)
+          pipeline.fail("%s: more than 5 %% of the episodes failed", label)
         end
         return nil, "failed"
       end
@@ -77,7 +77,7 @@ local function source_of(stage, e, player, held_out, about)
       return {
         messages = episode.messages,
         env = about.name,
-        label = about.label ~= about.name and about.label or nil,
+        label = about.label,
         options = player.options,
         task_id = task_id,
         policy = player.policy,
@@ -94,13 +94,14 @@ end
 --- Plays a source's tasks and says what came of them.
 local function play(stage, e, held_out, player)
   local about = e:describe()
+  local label = about.label or about.name
   local source, shown, successes = source_of(stage, e, player, held_out, about), time.clock(), 0
   local records, left_out = collect.run(JOURNALS, source, player.count, function(count, left, reason)
     local skipped = left["held out"] or 0
     if reason == "held out" and not about.num_tasks and skipped > 100 + 10 * count then
       pipeline.fail(
         "%s: nearly every prompt is one of the evaluation's too; its tasks are too much alike",
-        about.label
+        label
       )
     end
     if time.clock() - shown > 5 then
@@ -113,9 +114,9 @@ local function play(stage, e, held_out, player)
   end
   local share = 100 * successes / math.max(1, #records)
   local text = "%-10s %-20s %5d episodes, %5.1f %% succeed; left out: %s"
-  stage:say(text, about.label, player.policy, #records, share, in_words(left_out))
+  stage:say(text, label, player.policy, #records, share, in_words(left_out))
   if #records == 0 then
-    pipeline.fail("%s: %s gave no record", about.label, player.policy)
+    pipeline.fail("%s: %s gave no record", label, player.policy)
   end
   return records
 end

@@ -369,6 +369,12 @@ fn whatever_a_generation_prompt_opens_a_record_is_rendered_as_its_turn() {
     assert_eq!(plain(&tokenizer, &answered("408")), format!("{head}⟦408<|im_end|>⟧"));
     assert_eq!(tokenizer.whole_reply("hm</think>408".into(), &Map::new()), "<think>\nhm</think>408");
 
+    // A thought that the prompt closes too is no part of a reply, whether or not turns have it.
+    let closes = drops.replace("<think>\\n'", "<think>\\n\\n</think>\\n\\n'");
+    let tokenizer = with_template(&closes);
+    assert_eq!(plain(&tokenizer, &answered("408")), format!("{head}<think>\n\n</think>\n\n⟦408<|im_end|>⟧"));
+    assert_eq!(tokenizer.whole_reply("408".into(), &Map::new()), "408");
+
     // A channel for thoughts, where answers have another one.
     let channels = "{%- for m in messages %}{{- '<|im_start|>' + m.role }}{% if m.role == 'assistant' %}\
         {{- '<|channel|>final' }}{% endif %}{{- '<|message|>' + m.content + '<|im_end|>' }}{% endfor %}\

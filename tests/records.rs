@@ -85,7 +85,9 @@ fn a_broken_line_is_named_with_what_would_be_right() {
 #[test]
 fn what_a_model_would_have_to_be_shown_is_refused_and_nothing_in_its_place_is_not() {
     let row = |columns: &str| {
-        format!(r#"{{"messages": [{{"role": "user", "content": "a"}}, {{"role": "assistant", "content": "b"}}]{columns}}}"#)
+        format!(
+            r#"{{"messages": [{{"role": "user", "content": "a"}}, {{"role": "assistant", "content": "b"}}]{columns}}}"#
+        )
     };
     let tools = "tools and their calls are not supported yet";
     let tool = r#"[{"type": "function", "function": {"name": "f", "parameters": {}}}]"#;
@@ -122,10 +124,7 @@ fn a_records_template_variables_reach_the_template_and_the_token_cache() {
         )
     };
     let problem = |kwargs: &str| problem(&row(kwargs));
-    assert_eq!(
-        problem("\"off\""),
-        "`chat_template_kwargs`: expected an object such as {\"enable_thinking\": false}"
-    );
+    assert_eq!(problem("\"off\""), "`chat_template_kwargs`: expected an object such as {\"enable_thinking\": false}");
     assert_eq!(
         problem(r#"{"messages": []}"#),
         "`chat_template_kwargs`: `messages` cannot be given here: the conversation itself is what is rendered"

@@ -235,7 +235,7 @@ function env.play(e, task_id, choose) end
 
 ---@class affine.env.Description
 ---@field name string
----@field label string What results call it: its name, or what tells it from another of that name.
+---@field label? string What results call it, where that is not its name.
 ---@field num_tasks? integer
 ---@field score_low number
 ---@field score_high number

@@ -217,7 +217,8 @@ mod tests {
 
     #[test]
     fn a_name_of_its_own_is_the_label_and_a_given_label_goes_before_it() {
-        let origins = [made("sat", json!({ "n": 4 })), made("grid", json!({})), with("sat-hard", made("sat", json!({})))];
+        let origins =
+            [made("sat", json!({ "n": 4 })), made("grid", json!({})), with("sat-hard", made("sat", json!({})))];
         assert_eq!(labels(&origins).unwrap(), ["sat", "grid", "sat-hard"]);
     }
 
@@ -252,7 +253,9 @@ mod tests {
     #[test]
     fn duplicates_are_refused() {
         let sat = || made("sat", json!({ "n": 4 }));
-        assert!(refusal(&[sat(), sat()]).contains("two environments are named \"sat\", and no option tells them apart"));
+        assert!(
+            refusal(&[sat(), sat()]).contains("two environments are named \"sat\", and no option tells them apart")
+        );
         assert!(refusal(&[sat(), made("sat", json!({ "n": 4.0 }))]).contains("no option tells them apart"));
         let same = [with("easy", sat()), with("easy", made("grid", json!({})))];
         assert!(refusal(&same).contains("two environments have the label \"easy\""));

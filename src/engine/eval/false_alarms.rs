@@ -165,9 +165,13 @@ mod tests {
 
     #[test]
     fn extremes_and_nothing_are_no_trouble() {
-        for rates in [rates(2, 0, 200), rates(2, 200, 200), rates(1, 0, 1), rates(1, 0, 0), rates(0, 0, 0), rates(3, 2500, 5000)]
+        for rates in
+            [rates(2, 0, 200), rates(2, 200, 200), rates(1, 0, 1), rates(1, 0, 0), rates(0, 0, 0), rates(3, 2500, 5000)]
         {
-            assert!((0.0..0.2).contains(&rates.disjoint) && (0.0..=rates.disjoint).contains(&rates.dominates), "{rates:?}");
+            assert!(
+                (0.0..0.2).contains(&rates.disjoint) && (0.0..=rates.disjoint).contains(&rates.dominates),
+                "{rates:?}"
+            );
         }
     }
 }

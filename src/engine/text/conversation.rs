@@ -45,7 +45,8 @@ impl Conversation {
     /// said, where [`Conversation::open_with`] has what the template makes of them later.
     pub fn go_on(tokenizer: &Tokenizer, messages: &[Message], kwargs: &Map<String, Value>) -> Result<Self> {
         let is_reply = |message: &Message| message.role == "assistant";
-        let (Some(first), Some(last)) = (messages.iter().position(is_reply), messages.iter().rposition(is_reply)) else {
+        let (Some(first), Some(last)) = (messages.iter().position(is_reply), messages.iter().rposition(is_reply))
+        else {
             return Self::open_with(tokenizer, messages, kwargs);
         };
         let turns = tokenizer.turns(kwargs)?;
@@ -91,7 +92,11 @@ impl Conversation {
     }
 
     /// As [`Conversation::encode_record`], with variables of the chat template.
-    pub fn encode_record_with(tokenizer: &Tokenizer, messages: &[Message], kwargs: &Map<String, Value>) -> Result<Self> {
+    pub fn encode_record_with(
+        tokenizer: &Tokenizer,
+        messages: &[Message],
+        kwargs: &Map<String, Value>,
+    ) -> Result<Self> {
         match messages.iter().position(|message| message.role == "assistant") {
             Some(first) => Self::encode_replies(tokenizer, messages, first, kwargs),
             None => Err(Error::message("a record needs an assistant message to train on, got none")),

@@ -122,7 +122,11 @@ impl Turns {
         let rendered = body.strip_prefix(opening.as_str()).filter(is_once);
         let (replaced, text) = match rendered.or(after_open) {
             Some(text) => ("", text),
-            None => parted(opening, body),
+            None => match parted(opening, body) {
+                // The prompt says it to the end, whatever the turn has: the reply follows it.
+                (said, text) if is_closed(said) => ("", text),
+                parts => parts,
+            },
         };
         Ok(Reply { replaced: replaced.to_string(), text: text.to_string() })
     }
@@ -142,6 +146,7 @@ impl Rendered {
         let (said, _) = parted(&opening, earlier_head);
         let open = match added {
             Some("") => "",
+            _ if is_closed(said) => "",
             _ if !said.is_empty() => said,
             // Every turn has what the prompt opens: it is the prompt's last tag, if a thought after it is the turn's.
             Some(added) => {
@@ -202,6 +207,12 @@ fn continuation<'a>(content: &'a str, open: &str) -> Option<&'a str> {
         return None;
     }
     content.strip_prefix(open).or_else(|| content.trim_start().strip_prefix(open.trim()))
+}
+
+/// Whether a text begins with a tag and closes it (`<think>`, `</think>`).
+fn is_closed(text: &str) -> bool {
+    let name = text.trim_start().strip_prefix('<').and_then(|rest| rest.split_once('>'));
+    name.is_some_and(|(name, rest)| !name.starts_with('/') && rest.contains(&format!("</{name}>")))
 }
 
 /// The ends of two texts after their common beginning, which does not end within a word or a tag.

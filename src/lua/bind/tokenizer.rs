@@ -91,9 +91,10 @@ impl UserData for TokenizerHandle {
             let options: ChatOptions = options::read("tokenizer:chat", args.optional_table("options")?)?;
             args.finish()?;
             let kwargs = kwargs("tokenizer:chat", options.chat_template_kwargs)?;
-            let rendered = this.0.template().and_then(|template| {
-                template.render(&messages, options.add_generation_prompt, &kwargs)
-            });
+            let rendered = this
+                .0
+                .template()
+                .and_then(|template| template.render(&messages, options.add_generation_prompt, &kwargs));
             rendered.map_err(report::raise)
         });
         methods.add_method("preview", |_, this, values: MultiValue| {

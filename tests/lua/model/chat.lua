@@ -29,7 +29,8 @@ local DROPS = [[
 {%- if add_generation_prompt %}{{- '<|im_start|>assistant\n' }}
 {%- if enable_thinking is defined and not enable_thinking %}{{- '<think>\n\n</think>\n\n' }}{% endif %}{% endif %}]]
 
-local OPENS = DROPS:gsub("enable_thinking is defined and not enable_thinking", "true"):gsub("\\n</think>\\n\\n'", "'")
+local ALWAYS = DROPS:gsub("enable_thinking is defined and not enable_thinking", "true")
+local OPENS = ALWAYS:gsub("\\n</think>\\n\\n'", "'")
 
 local said = {
   { role = "user", content = "red" },
@@ -53,15 +54,20 @@ describe("model:chat", function()
     local tok, m = speaking("drops", DROPS)
     local turn = "<|im_start|>%s\n%s<|im_end|>\n"
     local function prompt(reply)
-      local turns = turn:format("user", "red") .. turn:format("assistant", reply) .. turn:format("user", "one")
-      return turns .. "<|im_start|>assistant\n"
+      local turns = { turn:format("user", "red"), turn:format("assistant", reply), turn:format("user", "one") }
+      return table.concat(turns) .. "<|im_start|>assistant\n"
     end
     expect(tok:chat(said, { add_generation_prompt = true })):equals(prompt("green"))
-    local served = m:generate({ prompt("green") }, greedy)[1]
-    local trained = m:generate({ prompt(said[2].content) }, greedy)[1]
-    expect(m:chat(said, greedy)):equals(served.text)
-    expect(m:chat(said, with { as_trained = true })):equals(trained.text)
-    expect(served.text ~= trained.text):equals(true)
+    local replies = m:generate({ prompt("green"), prompt(said[2].content) }, greedy)
+    expect(m:chat(said, greedy)):equals(replies[1].text)
+    expect(m:chat(said, with { as_trained = true })):equals(replies[2].text)
+    -- The two prompts, by their length.
+    local short <close> = tiny.model { tokenizer = tok, max_position_embeddings = 8 }
+    for reply, options in pairs { green = {}, [said[2].content] = { as_trained = true } } do
+      expect(function()
+        short:chat(said, options)
+      end):raises(("prompt 1 has %d tokens"):format(#tok:encode(prompt(reply))))
+    end
   end)
 
   it("gives the template its variables", function()
@@ -77,7 +83,7 @@ describe("model:chat", function()
     expect(tok:preview(record)):contains("<|im_start|>assistant\n⟦green<|im_end|>⟧")
     expect(function()
       m:chat(question, { chat_template_kwargs = { tools = { { name = "f" } } } })
-    end):raises("chat_template_kwargs: `tools` cannot be given here: tools and their calls are not supported yet")
+    end):raises("chat_template_kwargs: `tools` cannot be given here: tools and their calls are not supported")
     expect(function()
       ---@diagnostic disable-next-line: assign-type-mismatch
       m:chat(question, { tools = { { name = "f" } } })

@@ -229,7 +229,7 @@ impl UserData for EnvironmentHandle {
                 Ok((environment.describe(), environment.instructions(), environment.generator()))
             })?;
             let table = lua.create_table()?;
-            table.set("label", this.origin().label.unwrap_or_else(|| about.name.clone()))?;
+            table.set("label", this.origin().label)?;
             table.set("name", about.name)?;
             table.set("num_tasks", about.num_tasks)?;
             table.set("score_low", about.score_range.0)?;

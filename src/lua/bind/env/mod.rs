@@ -74,7 +74,11 @@ fn origin(lua: &Lua, what: &Value, options: Option<Table>) -> mlua::Result<(Opti
             }
         }
     }
-    origin.label.iter().try_for_each(|label| label::check(label)).map_err(|error| options::reject("env.make", error))?;
+    origin
+        .label
+        .iter()
+        .try_for_each(|label| label::check(label))
+        .map_err(|error| options::reject("env.make", error))?;
     Ok((Some(own), origin))
 }
 
