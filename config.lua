@@ -64,7 +64,7 @@ return {
   },
 
   data = {
-    environments = { "affine:sat", "grid" }, -- names, "custom:my_env", .lua files; { name = "…", option = … } sets options
+    environments = { "affine:sat", "grid" }, -- names, "custom:my_env", .lua files; { name = "…", option = …, label = "…" } sets options, and what tables and settings call it
     num_samples = 2000, -- demonstrations (by environment)
     first_task_id = 20000, -- task id of the first demonstration
     expert_noise = 0.0, -- share of the expert's actions replaced by random ones (by environment)

@@ -61,9 +61,9 @@ end
 
 --- A player as a source: its episodes of tasks that are not held out.
 local function source_of(stage, e, player, judged, about)
-  local failed = 0
+  local failed, label = 0, about.label or about.name
   return {
-    name = ("%s-%s"):format(about.name, player.kind),
+    name = ("%s-%s"):format(label, player.kind),
     key = player.key,
     deduplicate = player.deduplicate,
     tasks = player.tasks,
@@ -75,10 +75,10 @@ local function source_of(stage, e, player, judged, about)
       ---@cast episode -nil
       if not ok or episode.turns == 0 then
         local why = ok and "the player gave up" or tostring(episode)
-        stage:say("%s: task %d gave no episode: %s", about.name, task_id, why)
+        stage:say("%s: task %d gave no episode: %s", label, task_id, why)
         failed = failed + 1
         if failed > math.max(10, 0.05 * player.count) then
-          pipeline.fail("%s: more than 5 %% of the episodes failed", about.name)
+          pipeline.fail("%s: more than 5 %% of the episodes failed", label)
         end
         return nil, "failed"
       end
@@ -90,6 +90,7 @@ local function source_of(stage, e, player, judged, about)
       return {
         messages = episode.messages,
         env = about.name,
+        label = about.label,
         options = player.options,
         task_id = task_id,
         policy = player.policy,
@@ -106,6 +107,7 @@ end
 --- Plays a source's tasks and says what came of them.
 local function play(stage, e, judged, player)
   local about = e:describe()
+  local label = about.label or about.name
   local source, shown, successes = source_of(stage, e, player, judged, about), time.clock(), 0
   local journals = stage.output .. "/journals"
   local records, left_out, journal = collect.run(journals, source, player.count, function(count, left, reason)
@@ -113,7 +115,7 @@ local function play(stage, e, judged, player)
     if reason == "held out" and not about.num_tasks and skipped > 100 + 10 * count then
       pipeline.fail(
         "%s: nearly every prompt is one of the evaluation's too; its tasks are too much alike",
-        about.name
+        label
       )
     end
     if time.clock() - shown > 5 then
@@ -128,9 +130,9 @@ local function play(stage, e, judged, player)
   end
   local share = 100 * successes / math.max(1, #records)
   local text = "%-10s %-20s %5d episodes, %5.1f %% succeed; left out: %s"
-  stage:say(text, about.name, player.policy, #records, share, in_words(left_out))
+  stage:say(text, label, player.policy, #records, share, in_words(left_out))
   if #records == 0 then
-    pipeline.fail("%s: %s gave no record", about.name, player.policy)
+    pipeline.fail("%s: %s gave no record", label, player.policy)
   end
   return records
 end
@@ -183,9 +185,12 @@ local function model_player(settings, m)
       return function(_, messages)
         turn = turn + 1
         local seed = random.new(settings.seed, "collect model", task_id * 1000 + turn):int(0, 2 ^ 31)
-        local sampling =
-          { temperature = evaluation.temperature, max_new_tokens = evaluation.max_new_tokens, seed = seed }
-        return m:chat(messages, sampling)
+        return m:chat(messages, {
+          temperature = evaluation.temperature,
+          max_new_tokens = evaluation.max_new_tokens,
+          seed = seed,
+          as_trained = true, -- earlier turns as the records will have them
+        })
       end
     end,
   }

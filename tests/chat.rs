@@ -237,3 +237,189 @@ fn templates_that_do_not_work_turn_by_turn_are_refused_in_one_sentence() {
         "the chat template ends an assistant turn with \"\\nuser: \": expected a special token of the tokenizer first"
     );
 }
+
+/// ChatML in which every assistant turn has a thought, and whose generation prompt opens it.
+const THINKS_ALWAYS: &str = "\
+{%- for m in messages -%}
+  {%- set text = m.content -%}
+  {%- if m.role == 'assistant' -%}
+    {%- set thought = '' -%}
+    {%- if '</think>' in text -%}
+      {%- set thought = text.split('</think>')[0].split('<think>')[-1].strip('\\n') -%}
+      {%- set text = text.split('</think>')[-1].lstrip('\\n') -%}
+    {%- endif -%}
+    {{- '<|im_start|>assistant\\n<think>\\n' + thought + '\\n</think>\\n\\n' + text + '<|im_end|>\\n' -}}
+  {%- else -%}
+    {{- '<|im_start|>' + m.role + '\\n' + text + '<|im_end|>\\n' -}}
+  {%- endif -%}
+{%- endfor -%}
+{%- if add_generation_prompt -%}{{- '<|im_start|>assistant\\n<think>\\n' -}}{%- endif -%}";
+
+/// Qwen3's template with the generation prompt of its Thinking models (Qwen3-4B-Thinking-2507), which is all that differs.
+fn qwen3_thinking() -> Tokenizer {
+    let source = std::fs::read_to_string(golden::path("chat/qwen3.jinja")).unwrap();
+    let (turns, prompt) = source.split_once("{%- if add_generation_prompt %}").unwrap();
+    assert!(prompt.contains("enable_thinking"));
+    with_template(&format!(
+        "{turns}{{%- if add_generation_prompt %}}{{{{- '<|im_start|>assistant\\n<think>\\n' }}}}{{%- endif %}}"
+    ))
+}
+
+fn shown(tokenizer: &Tokenizer, messages: &[Message], kwargs: Value) -> String {
+    let conversation = Conversation::encode_record_with(tokenizer, messages, kwargs.as_object().unwrap()).unwrap();
+    conversation.show(tokenizer).unwrap().rsplit_once('\n').unwrap().0.to_string()
+}
+
+fn plain(tokenizer: &Tokenizer, messages: &[Message]) -> String {
+    shown(tokenizer, messages, serde_json::json!({}))
+}
+
+const ASKED: &str = "<|im_start|>user\n17*24?<|im_end|>\n";
+
+fn answered(content: &str) -> [Message; 2] {
+    [Message::user("17*24?"), Message::assistant(content)]
+}
+
+#[test]
+fn a_thought_that_the_generation_prompt_opens_is_opened_once_and_closed_where_a_record_has_none() {
+    for tokenizer in [with_template(THINKS_ALWAYS), qwen3_thinking()] {
+        let prompt = format!("{ASKED}<|im_start|>assistant\n<think>\n");
+        let thought = "<think>\nmultiply\n</think>\n\n408";
+        for (content, reply) in [
+            (thought, "multiply\n</think>\n\n408"),
+            ("<think>multiply</think>408", "multiply\n</think>\n\n408"),
+            ("408", "\n</think>\n\n408"),
+            ("<think>\n\n</think>\n\n408", "\n</think>\n\n408"),
+            // Cut by its length: what is not ended is not ended by anybody else.
+            ("<think>\nmulti", "multi"),
+        ] {
+            assert_eq!(plain(&tokenizer, &answered(content)), format!("{prompt}⟦{reply}<|im_end|>⟧"), "{content:?}");
+        }
+        // The template's own rendering, where it does not leave out earlier thoughts.
+        let whole = render(&tokenizer, &answered(thought), false);
+        let encoded = Conversation::encode_record(&tokenizer, &answered(thought)).unwrap();
+        assert_eq!(format!("{}\n", tokenizer.decode(encoded.ids(), false).unwrap()), whole);
+    }
+}
+
+#[test]
+fn turns_after_an_opened_thought_extend_what_was_said() {
+    let tokenizer = qwen3_thinking();
+    let messages = [
+        &answered("<think>\nmultiply\n</think>\n\n408")[..],
+        &[Message::user("sure?"), Message::assistant("Yes.")],
+        &[Message::user("really?"), Message::assistant("<think>\nyes\n</think>\n\nYes!")],
+    ]
+    .concat();
+    let head = "<|im_start|>assistant\n<think>\n";
+    let text = format!(
+        "{ASKED}{head}⟦multiply\n</think>\n\n408<|im_end|>⟧\n<|im_start|>user\nsure?<|im_end|>\n\
+         {head}⟦\n</think>\n\nYes.<|im_end|>⟧\n<|im_start|>user\nreally?<|im_end|>\n{head}⟦yes\n</think>\n\nYes!<|im_end|>⟧"
+    );
+    assert_eq!(plain(&tokenizer, &messages), text);
+
+    // A trajectory of the same turns has the same ids; the model's words are continuations of the prompt's.
+    let end = tokenizer.end_of_turn_id().unwrap();
+    let mut played = Conversation::open(&tokenizer, &messages[..1]).unwrap();
+    for (place, said) in [(2, "multiply\n</think>\n\n408"), (4, "\n</think>\n\nYes."), (6, "yes\n</think>\n\nYes!")] {
+        played.push_reply(&[tokenizer.encode(said).unwrap(), vec![end]].concat());
+        let whole = tokenizer.whole_reply(said.to_string(), &Map::new());
+        assert_eq!(whole, format!("<think>\n{said}"));
+        let mut so_far = messages[..place].to_vec();
+        so_far[place - 1] = Message::assistant(whole);
+        let record = Conversation::encode_record(&tokenizer, &so_far).unwrap();
+        assert_eq!(record, played);
+        if let Some(next) = messages.get(place) {
+            played.push_observation(&tokenizer, &next.content).unwrap();
+            so_far.push(next.clone());
+            assert_eq!(Conversation::go_on(&tokenizer, &so_far, &Map::new()).unwrap().ids(), played.ids());
+        }
+    }
+}
+
+#[test]
+fn variables_of_the_template_decide_how_a_record_is_rendered() {
+    let off = || serde_json::json!({ "enable_thinking": false });
+    let head = "<|im_start|>assistant\n";
+    let tokenizer = qwen3();
+    let closed = format!("{ASKED}{head}<think>\n\n</think>\n\n⟦408<|im_end|>⟧");
+    assert_eq!(shown(&tokenizer, &answered("408"), off()), closed);
+    assert_eq!(shown(&tokenizer, &answered("<think>\n\n</think>\n\n408"), off()), closed);
+    // The prompt closes the thought that this record has: what it has in common with the turn is the prompt.
+    assert_eq!(
+        shown(&tokenizer, &answered("<think>\nmultiply\n</think>\n\n408"), off()),
+        format!("{ASKED}{head}<think>\n⟦multiply\n</think>\n\n408<|im_end|>⟧")
+    );
+    assert_eq!(plain(&tokenizer, &answered("408")), format!("{ASKED}{head}⟦408<|im_end|>⟧"));
+    assert_eq!(tokenizer.whole_reply("408".into(), off().as_object().unwrap()), "408");
+}
+
+#[test]
+fn whatever_a_generation_prompt_opens_a_record_is_rendered_as_its_turn() {
+    // Thoughts are left out of every turn (DeepSeek-R1): one in a record is kept, where the prompt opens it.
+    let drops = "{%- for m in messages %}{% set c = m.content %}{% if '</think>' in c %}{% set c = c.split('</think>')[-1] %}\
+        {% endif %}{{- '<|im_start|>' + m.role + '\\n' + c + '<|im_end|>\\n' }}{% endfor %}\
+        {%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n<think>\\n' }}{% endif %}";
+    let tokenizer = with_template(drops);
+    let head = format!("{ASKED}<|im_start|>assistant\n");
+    assert_eq!(
+        plain(&tokenizer, &answered("<think>\nmultiply\n</think>\n\n408")),
+        format!("{head}<think>\n⟦multiply\n</think>\n\n408<|im_end|>⟧")
+    );
+    assert_eq!(plain(&tokenizer, &answered("408")), format!("{head}⟦408<|im_end|>⟧"));
+    assert_eq!(tokenizer.whole_reply("hm</think>408".into(), &Map::new()), "<think>\nhm</think>408");
+
+    // A thought that the prompt closes too is no part of a reply, whether or not turns have it.
+    let closes = drops.replace("<think>\\n'", "<think>\\n\\n</think>\\n\\n'");
+    let tokenizer = with_template(&closes);
+    assert_eq!(plain(&tokenizer, &answered("408")), format!("{head}<think>\n\n</think>\n\n⟦408<|im_end|>⟧"));
+    assert_eq!(tokenizer.whole_reply("408".into(), &Map::new()), "408");
+
+    // A channel for thoughts, where answers have another one.
+    let channels = "{%- for m in messages %}{{- '<|im_start|>' + m.role }}{% if m.role == 'assistant' %}\
+        {{- '<|channel|>final' }}{% endif %}{{- '<|message|>' + m.content + '<|im_end|>' }}{% endfor %}\
+        {%- if add_generation_prompt %}{{- '<|im_start|>assistant<|channel|>analysis<|message|>' }}{% endif %}";
+    assert_eq!(
+        plain(&with_template(channels), &answered("408")),
+        "<|im_start|>user<|message|>17*24?<|im_end|><|im_start|>assistant<|channel|>⟦final<|message|>408<|im_end|>⟧"
+    );
+}
+
+#[test]
+fn a_template_that_strips_contents_or_begins_with_a_token_of_its_own_is_followed() {
+    let strips = "<|endoftext|>{%- for m in messages %}{{- '<|im_start|>' + m.role + '\\n' + m.content | trim + '<|im_end|>\\n' }}\
+        {%- endfor %}{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}{% endif %}";
+    let tokenizer = with_template(strips);
+    let messages = [
+        Message::user(" 17*24?\n"),
+        Message::assistant("\n 408 \n"),
+        Message::user("\nsure? "),
+        Message::assistant(" Yes."),
+    ];
+    let record = Conversation::encode_record(&tokenizer, &messages).unwrap();
+    let whole = render(&tokenizer, &messages, false);
+    assert_eq!(record.ids(), tokenizer.encode(whole.trim_end()).unwrap());
+    assert_eq!(trained(&tokenizer, &record), ["408<|im_end|>", "Yes.<|im_end|>"]);
+    let mut played = Conversation::open(&tokenizer, &messages[..1]).unwrap();
+    played.push_reply(&tokenizer.encode("408").unwrap());
+    played.push_observation(&tokenizer, "\nsure? ").unwrap();
+    assert_eq!(tokenizer.decode(played.ids(), false).unwrap(), render(&tokenizer, &messages[..3], true));
+}
+
+#[test]
+fn thoughts_that_a_server_would_leave_out_are_found() {
+    let of = |tokenizer: &Tokenizer, contents: &[&str]| {
+        let messages: Vec<Message> =
+            contents.iter().flat_map(|content| [Message::user("?"), Message::assistant(*content)]).collect();
+        tokenizer.drops_thoughts_of(&messages, &Map::new())
+    };
+    let thinking = "<think>\nhm\n</think>\n\na";
+    for tokenizer in [qwen3(), qwen3_thinking()] {
+        assert!(of(&tokenizer, &[thinking, "b"]));
+        assert!(!of(&tokenizer, &["a", thinking]), "the last turn keeps its own");
+        assert!(!of(&tokenizer, &[thinking]));
+    }
+    for tokenizer in [chatml(), with_template(THINKS_ALWAYS)] {
+        assert!(!of(&tokenizer, &[thinking, "b"]), "this template shows all thoughts");
+    }
+}

@@ -1,10 +1,10 @@
 //! Sampling from toy models: what a reply depends on, what its log-probs are, where it ends.
 
-use affine::engine::generate::{Finish, GenerateOptions, Generation, generate};
-use affine::engine::model::{Mode, Model};
-use tch::{Kind, Tensor};
+use affine::engine::generate::{Finish, GenerateOptions, Generation, Sampling, generate};
+use affine::engine::model::{Mode, Model, ModelConfig, ModelShape};
+use tch::{Device, Kind, Tensor};
 
-use super::tiny::{model, model_with};
+use super::tiny::{model, model_with, tokenizer};
 
 /// Nine prompts of different lengths.
 fn prompts(model: &Model) -> Vec<Vec<i64>> {
@@ -140,6 +140,73 @@ fn top_k_and_top_p_draw_from_the_likeliest_alone() {
             assert!((got[token as usize] - p).abs() < 5.0 * (p * (1.0 - p) / 4000.0).sqrt() + 1e-9, "place {place}");
         }
     }
+}
+
+/// A model whose head has 40 rows more than the tokenizer has ids, all of them likelier than any token.
+fn padded() -> Model {
+    let tokenizer = tokenizer();
+    let shape = ModelShape {
+        hidden_size: 32,
+        intermediate_size: 64,
+        num_hidden_layers: 2,
+        num_attention_heads: 2,
+        num_key_value_heads: 1,
+        head_dim: 16,
+        tie_word_embeddings: false,
+        ..ModelShape::default()
+    };
+    let rows = tokenizer.vocab_size() + 40;
+    let config = ModelConfig::from_document(ModelConfig::new_document(&shape, rows)).unwrap();
+    let model = Model::random(config, Some(tokenizer), 1, Kind::Float, Device::Cpu).unwrap();
+    let _no_grad = tch::no_grad_guard();
+    for (name, tensor) in model.net.weights() {
+        if name == "lm_head.weight" {
+            // Each padding row twice, once with the other sign: one of the two is always likely.
+            let mut padding = tensor.narrow(0, rows - 40, 40);
+            let half = padding.narrow(0, 0, 20) * 100.0;
+            padding.copy_(&Tensor::cat(&[&half, &-&half], 0));
+        }
+    }
+    model
+}
+
+#[test]
+fn rows_of_the_head_that_are_no_token_are_never_sampled() {
+    let model = padded();
+    let tokens_there = model.tokenizer().unwrap().vocab_size();
+    let prompts = prompts(&model);
+    // Without a tokenizer nobody knows which rows are tokens.
+    let unread = Model::random(model.net.config.clone(), None, 1, Kind::Float, Device::Cpu).unwrap();
+    assert!(unread.never_said().is_none());
+    assert_eq!(model.never_said().unwrap().sum(Kind::Int64).int64_value(&[]), 40);
+    for (temperature, top_k, top_p) in [(0.0, 0, 1.0), (1.0, 0, 1.0), (5.0, 0, 0.9), (1.0, 3, 1.0), (0.7, 60, 0.5)] {
+        let options = GenerateOptions { temperature, top_k, top_p, ..options() };
+        for (prompt, generation) in prompts.iter().zip(generate(&model, &prompts, &options).unwrap()) {
+            assert!(generation.tokens.iter().all(|&id| id < tokens_there), "{:?}", generation.tokens);
+            // The log-probs stay those of the whole head, which is what a trainer computes.
+            let ids = [prompt.as_slice(), &generation.tokens].concat();
+            let expected = model.logprobs(&ids, if temperature == 0.0 { 1.0 } else { temperature }).unwrap();
+            for (got, expected) in generation.logprobs.iter().zip(&expected[prompt.len() - 1..]) {
+                assert!((got - expected).abs() < 1e-3 * expected.abs().max(1.0), "{got} instead of {expected}");
+            }
+        }
+    }
+}
+
+#[test]
+fn ids_between_the_tokenizers_own_that_are_no_token_are_never_sampled() {
+    let (sampling, never) = (Sampling { temperature: 1.0, top_k: 0, top_p: 1.0 }, [false, true, false, true]);
+    let logits = Tensor::from_slice(&[0.0f32, 90.0, -2.0, 200.0]).view([1, 4]);
+    let never = Tensor::from_slice(&never);
+    let counts = (0..1000).fold([0; 4], |mut counts, i| {
+        let (ids, logprobs) = sampling.sample(&logits, &[i as f64 / 1000.0], Some(&never));
+        assert!((logprobs[0] - if ids[0] == 0 { -200.0 } else { -202.0 }).abs() < 1e-3, "{logprobs:?}");
+        counts[ids[0] as usize] += 1;
+        counts
+    });
+    // e⁰ and e⁻² in 1000 draws that are spread evenly.
+    assert_eq!((counts[1], counts[3]), (0, 0));
+    assert!((counts[0] - 881i32).abs() <= 1, "{counts:?}");
 }
 
 #[test]

@@ -83,6 +83,71 @@ fn a_broken_line_is_named_with_what_would_be_right() {
 }
 
 #[test]
+fn what_a_model_would_have_to_be_shown_is_refused_and_nothing_in_its_place_is_not() {
+    let row = |columns: &str| {
+        format!(
+            r#"{{"messages": [{{"role": "user", "content": "a"}}, {{"role": "assistant", "content": "b"}}]{columns}}}"#
+        )
+    };
+    let tools = "tools and their calls are not supported yet";
+    let tool = r#"[{"type": "function", "function": {"name": "f", "parameters": {}}}]"#;
+    assert_eq!(problem(&row(&format!(r#", "tools": {tool}"#))), format!("`tools`: {tools}"));
+    assert_eq!(problem(&row(r#", "tools": "[{\"name\": \"f\"}]""#)), format!("`tools`: {tools}"));
+    assert_eq!(
+        problem(&row(r#", "documents": [{"title": "t", "text": "x"}]"#)),
+        "`documents`: documents beside a conversation are not supported"
+    );
+    assert_eq!(problem(&row(r#", "images": ["a.png"]"#)), "`images`: models here read text alone");
+    let pair = r#"{"prompt": [{"role": "user", "content": "a"}], "completion": [{"role": "assistant", "content": "b"}], "tools": TOOL}"#;
+    assert_eq!(problem(&pair.replace("TOOL", tool)), format!("`tools`: {tools}"));
+
+    let harmless = [
+        r#", "tools": []"#,
+        r#", "tools": null"#,
+        r#", "tools": "[]""#,
+        r#", "id": 7, "source": "x", "score": 0.5"#,
+        r#", "chat_template_kwargs": {}"#,
+        r#", "chat_template_kwargs": null"#,
+    ];
+    for columns in harmless {
+        assert_eq!(read(row(columns).as_bytes()).unwrap().len(), 1, "{columns}");
+    }
+    // A text is whole as it is.
+    assert!(read(format!("{{\"text\": \"x\", \"tools\": {tool}}}").as_bytes()).is_ok());
+}
+
+#[test]
+fn a_records_template_variables_reach_the_template_and_the_token_cache() {
+    let row = |kwargs: &str| {
+        format!(
+            r#"{{"messages": [{{"role": "user", "content": "a"}}, {{"role": "assistant", "content": "b"}}], "chat_template_kwargs": {kwargs}}}"#
+        )
+    };
+    let problem = |kwargs: &str| problem(&row(kwargs));
+    assert_eq!(problem("\"off\""), "`chat_template_kwargs`: expected an object such as {\"enable_thinking\": false}");
+    assert_eq!(
+        problem(r#"{"messages": []}"#),
+        "`chat_template_kwargs`: `messages` cannot be given here: the conversation itself is what is rendered"
+    );
+    assert!(problem(r#"{"tools": [1]}"#).contains("`tools` cannot be given here"));
+
+    let folder = tempfile::tempdir().unwrap();
+    Tokenizer::load(golden::path("parity/model-tiny")).unwrap().save(folder.path()).unwrap();
+    std::fs::copy(golden::path("chat/qwen3.jinja"), folder.path().join("chat_template.jinja")).unwrap();
+    let tokenizer = Tokenizer::load(folder.path()).unwrap();
+    let kept = folder.path().join("tokens");
+    let mut texts = Vec::new();
+    for kwargs in ["{\"enable_thinking\": false}", "{\"enable_thinking\": null}"] {
+        let records = read(row(kwargs).as_bytes()).unwrap();
+        let encoded = affine::engine::data::cache::encode_in(&kept, &tokenizer, &records, false).unwrap();
+        assert_eq!(encoded[0], records[0].encode(&tokenizer).unwrap());
+        texts.push(tokenizer.decode(encoded[0].ids(), false).unwrap());
+    }
+    let head = "<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\n";
+    assert_eq!(texts, [format!("{head}<think>\n\n</think>\n\nb<|im_end|>"), format!("{head}b<|im_end|>")]);
+}
+
+#[test]
 fn a_file_without_records_and_one_that_is_not_there_are_errors() {
     for content in ["", "\n  \n"] {
         let error = read(content.as_bytes()).unwrap_err();

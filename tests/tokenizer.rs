@@ -77,6 +77,71 @@ fn saving_writes_back_every_byte_that_was_read() {
     }
 }
 
+/// The recorded model's tokenizer files with these JSON keys changed; no file where the change is null.
+fn changed(changes: &[(&str, Value)]) -> (tempfile::TempDir, Tokenizer) {
+    let folder = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(golden::path("parity/model-tiny")).unwrap() {
+        let entry = entry.unwrap();
+        if !entry.file_name().to_string_lossy().ends_with(".safetensors") {
+            std::fs::copy(entry.path(), folder.path().join(entry.file_name())).unwrap();
+        }
+    }
+    for (name, change) in changes {
+        let path = folder.path().join(name);
+        if change.is_null() {
+            std::fs::remove_file(&path).unwrap();
+            continue;
+        }
+        let mut document: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        for (key, value) in change.as_object().unwrap() {
+            document[key] = value.clone();
+        }
+        std::fs::write(&path, document.to_string()).unwrap();
+    }
+    let tokenizer = Tokenizer::load(folder.path()).unwrap();
+    (folder, tokenizer)
+}
+
+/// generation_config.json as it is saved.
+fn saved_generation(tokenizer: &Tokenizer) -> Value {
+    let folder = tempfile::tempdir().unwrap();
+    tokenizer.save(folder.path()).unwrap();
+    serde_json::from_slice(&std::fs::read(folder.path().join("generation_config.json")).unwrap()).unwrap()
+}
+
+#[test]
+fn the_saved_generation_config_names_the_token_that_ends_a_turn() {
+    let base = json!({ "eos_token_id": 486 });
+    let with_both = [("generation_config.json", base.clone()), ("config.json", base.clone())];
+    let saved = saved_generation(&changed(&with_both).1);
+    assert_eq!(saved["eos_token_id"], json!([486, 488]));
+    assert_eq!((&saved["pad_token_id"], &saved["temperature"]), (&json!(486), &json!(0.6)));
+    // transformers takes config.json's where there is no such file, and none where the file names none.
+    let saved = saved_generation(&changed(&[("generation_config.json", json!(null)), ("config.json", base.clone())]).1);
+    assert_eq!(saved, json!({ "bos_token_id": 486, "eos_token_id": [486, 488] }));
+    let saved = saved_generation(
+        &changed(&[("generation_config.json", json!({ "eos_token_id": null })), ("config.json", base.clone())]).1,
+    );
+    assert_eq!(saved["eos_token_id"], json!([486, 488]));
+    // What is read back stops at both.
+    let folder = tempfile::tempdir().unwrap();
+    changed(&with_both).1.save(folder.path()).unwrap();
+    assert_eq!(Tokenizer::load(folder.path()).unwrap().eos_ids(), [486, 488]);
+}
+
+#[test]
+fn a_generation_config_stays_as_it_is_where_no_token_ends_a_turn() {
+    let base = json!({ "eos_token_id": 486, "note": "mine" });
+    let plain = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}";
+    for template in [json!(plain), json!(null)] {
+        let (_folder, tokenizer) = changed(&[
+            ("generation_config.json", base.clone()),
+            ("tokenizer_config.json", json!({ "chat_template": template })),
+        ]);
+        assert_eq!(saved_generation(&tokenizer)["eos_token_id"], json!(486));
+    }
+}
+
 #[test]
 fn end_tokens_are_found_where_transformers_looks() {
     let load = |files: &[(&str, Value)]| {

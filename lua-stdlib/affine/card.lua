@@ -108,6 +108,11 @@ function card.text(settings, about)
   local summary = about.summary
   if summary then
     results = RESULTS:format(report.conditions(summary), report.held_out(summary), report.markdown(summary))
+    local rates = report.false_alarms(summary)
+    if rates then
+      local verdicts = report.verdicts(summary):gsub("[^\n]+", "- %0")
+      results = ("%s\n\n%s\n\n%s."):format(results, verdicts, rates)
+    end
   end
   return table.concat({
     front_matter(settings, about),

@@ -34,7 +34,8 @@ end
 
 --- Where a source's journal is: its name and what decides its records.
 local function journal_path(folder, source)
-  return ("%s/%s-%s.jsonl"):format(folder, source.name, fs.sha256(config.literal(source.key)):sub(1, 16))
+  local name = source.name:gsub("[^%w_.-]+", "-") -- a label may have what a file's name should not
+  return ("%s/%s-%s.jsonl"):format(folder, name, fs.sha256(config.literal(source.key)):sub(1, 16))
 end
 
 --- How many of a journal's records another version of affine made, in words.
@@ -180,6 +181,11 @@ end
 
 local ROLES = { system = "system", user = "user", assistant = "assistant", human = "user", gpt = "assistant" }
 
+--- Whether a list has an item; some data sets write it as a text.
+local function holds_something(list)
+  return type(list) == "table" and next(list) ~= nil or type(list) == "string" and list:find("%w") ~= nil
+end
+
 --- A conversation in either spelling as messages, or nil and what is wrong.
 local function messages_of(conversation)
   local messages = {}
@@ -187,6 +193,8 @@ local function messages_of(conversation)
     local role, content = ROLES[turn.role or turn.from or ""], turn.content or turn.value
     if not role or type(content) ~= "string" then
       return nil, ("turn %d of its conversation has no role or text that is known"):format(index)
+    elseif holds_something(turn.tool_calls) then
+      return nil, ("turn %d of its conversation calls a tool, which is not supported yet"):format(index)
     end
     messages[index] = { role = role, content = content }
   end
@@ -244,7 +252,10 @@ function collect.read(path, min_score, judged)
   local function leave(reason)
     left_out[reason] = (left_out[reason] or 0) + 1
   end
-  for _, row in ipairs(rows_of(path)) do
+  for index, row in ipairs(rows_of(path)) do
+    if holds_something(row.tools) then
+      error(("%s: row %d: `tools`: tools and their calls are not supported yet"):format(path, index), 0)
+    end
     local conversation, name, task_id, score =
       row.conversations or row.messages, row.env, row.task_id or row.item_id or row.id, row.score
     if not conversation then

@@ -89,6 +89,8 @@ local function check_values(definition, complain)
   for name in pairs(definition.options) do
     if type(name) ~= "string" then
       complain("options: expected named options with their defaults, got the key %s", tostring(name))
+    elseif name == "label" then
+      complain("options: `label` is what env.make calls an environment, choose another name")
     end
   end
 end

@@ -47,14 +47,14 @@ function pipeline.options_of(entry)
   return next(options) and options
 end
 
---- The environments of data.environments as handles, and their names, in that order.
+--- The environments of data.environments as handles, and their labels, in that order.
 function pipeline.environments(settings)
-  local handles, names = {}, {}
+  local handles = {}
   for index, entry in ipairs(settings.data.environments) do
     local name = type(entry) == "table" and entry.name or entry
     handles[index] = inputs.make(name, pipeline.options_of(entry))
-    names[index] = handles[index]:describe().name
   end
+  local names = env.labels(handles)
   return handles, names
 end
 

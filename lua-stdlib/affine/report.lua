@@ -93,6 +93,24 @@ function report.verdicts(summary)
   return table.concat(lines, "\n")
 end
 
+--- How often such verdicts are wrong of two equal models, in one sentence; nil where nothing is compared.
+function report.false_alarms(summary)
+  local disjoint, dominates ---@type number?, number?
+  for _, verdict in ipairs(summary.verdicts) do
+    local rates = verdict.result.false_alarms
+    disjoint = rates and math.max(rates.disjoint, disjoint or 0) or disjoint
+    dominates = rates and math.max(rates.dominates, dominates or 0) or dominates
+  end
+  if not disjoint then
+    return nil
+  end
+  local count = #summary.environments
+  local text = "By luck alone, of two equal models over %s: some difference in up to %.0f %% of such comparisons, "
+    .. '"dominates" in up to %.0f %%'
+  local over = count == 1 and "this environment" or ("these %d environments"):format(count)
+  return text:format(over, 100 * disjoint, 100 * dominates)
+end
+
 --- What was sampled how, in one sentence.
 function report.conditions(summary)
   local s = summary.sampling
@@ -184,6 +202,7 @@ function report.table(summary)
   lines[#lines + 1] = ""
   lines[#lines + 1] = "+ above the row before it with disjoint intervals, - below, = they overlap"
   lines[#lines + 1] = report.verdicts(summary)
+  lines[#lines + 1] = report.false_alarms(summary)
   return table.concat(lines, "\n")
 end
 

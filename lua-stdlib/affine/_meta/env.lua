@@ -166,8 +166,16 @@ function env.built_in() end
 ---@field instructions? string A text, or the path of a file, in place of a kind's built-in instructions.
 ---@field api_key? string What the server asks for; by default what AFFINE_API_KEY holds. It is never shown.
 
+--- The labels of environments that are used together, all different: the one given, else the name, and behind it, where
+--- several share it, the options in which they differ (`sat(n=4)`). The environments keep them. Two that nothing tells
+--- apart are an error.
+---@param envs affine.env.Environment[]
+---@return string[]
+function env.labels(envs) end
+
 --- An environment: by name (`sat`, `abd`, `ded`, `babyai`, `textcraft`, `alfworld`, `webshop`, `grid`; `affine.env.built_in` has all), `custom:my_env` (a module on the path), a `.lua`
---- file, `http://host:port` (an AgentGym server or one of affine's), or a definition.
+--- file, `http://host:port` (an AgentGym server or one of affine's), or a definition. Among the options `label` is what
+--- results, metrics and settings by environment call it.
 ---@param name string|affine.env.Definition
 ---@param options? table<string, any>
 ---@return affine.env.Environment
@@ -239,6 +247,7 @@ function env.play(e, task_id, choose) end
 
 ---@class affine.env.Description
 ---@field name string
+---@field label? string What results call it, where that is not its name.
 ---@field num_tasks? integer
 ---@field score_low number
 ---@field score_high number

@@ -28,7 +28,8 @@ local eval = {}
 ---@field confidence? number Level of the interval (0.8).
 ---@field batch_size? integer Episodes side by side: decides memory and speed, not results.
 
---- Plays every environment's tasks with the model.
+--- Plays every environment's tasks with the model; the rows are by label (`env.labels`). Replies extend the conversation's
+--- token ids, so earlier turns keep their thoughts, whatever the chat template would make of them.
 ---@param m affine.model.Model
 ---@param options affine.eval.RunOptions
 ---@return { envs: table<string, affine.eval.Row>, sampling: table }
@@ -69,6 +70,13 @@ function eval.rank(results, options) end
 ---@field verdict "dominates"|"dominated"|"neither" Worse on none and better on at least one; the reverse; neither.
 ---@field envs table<string, "better"|"worse"|"tie"> Better or worse where the intervals are disjoint.
 ---@field strict "dominates"|"dominated"|"neither" As a validator sees a newcomer, which must be better on every environment.
+---@field false_alarms affine.eval.FalseAlarms
+
+--- How often two equal models would look different here, over the same environments and as many episodes: each score a
+--- success or a failure, with the chance that both models' episodes together show. Partial scores vary less, so do no worse.
+---@class affine.eval.FalseAlarms
+---@field disjoint number Some environment's intervals are disjoint.
+---@field dominates number One given model dominates the other.
 
 --- Compares two models, or a model and a baseline, on the same environments.
 ---@param candidate table<string, affine.eval.Row>

@@ -76,7 +76,8 @@ function Model:merge_lora() end
 ---@class affine.model.SaveOptions
 ---@field max_shard_size? integer The largest file in bytes; weights of more become shards with an index. 5e9 without it.
 
---- Writes config.json, safetensors and the tokenizer into a folder.
+--- Writes config.json, safetensors and the tokenizer into a folder. Its generation_config.json names the token that ends a
+--- turn, also where the base's does not.
 ---@param folder string
 ---@param options? affine.model.SaveOptions
 function Model:save(folder, options) end
@@ -94,7 +95,8 @@ function Model:disable_adapter() end
 ---@param adapter_name string
 function Model:delete_adapter(adapter_name) end
 
---- Writes the adapter that is on as PEFT reads it.
+--- Writes the adapter that is on as PEFT reads it; beside it, where the base does not stop at the token that ends a turn, a
+--- generation_config.json that names it.
 ---@param folder string
 function Model:save_adapter(folder) end
 
@@ -122,18 +124,22 @@ function Model:logprobs(ids, options) end
 ---@class affine.model.Generation
 ---@field text string Without the stop token.
 ---@field tokens integer[] With the stop token.
----@field logprobs number[] log_softmax(logits / temperature) of each token, before top-k and top-p.
+---@field logprobs number[] log_softmax(logits / temperature) of each token over the whole head, before top-k and top-p.
 ---@field finish "stop"|"length"
 
---- One generation per prompt. Row i draws from (seed, i), so its result does not depend on the batch.
+--- One generation per prompt. Rows of the head that are no token of the tokenizer are never chosen. Row i draws from (seed, i), so its result does not depend on the batch.
 ---@param prompts (string|integer[])[]
 ---@param options? affine.model.GenerateOptions
 ---@return affine.model.Generation[]
 function Model:generate(prompts, options) end
 
---- The reply to a conversation.
+---@class affine.model.ChatOptions: affine.model.GenerateOptions
+---@field chat_template_kwargs? table<string, any> Variables of the chat template, such as `{ enable_thinking = false }`.
+---@field as_trained? boolean Earlier replies stand in the prompt as they were said, as training has them; without it as the chat template renders them, which leaves out earlier thoughts with Qwen3's (false).
+
+--- The reply to a conversation. Where the generation prompt opens the reply (`<think>`), that is its beginning.
 ---@param messages affine.model.Message[]
----@param options? affine.model.GenerateOptions
+---@param options? affine.model.ChatOptions
 ---@return string
 function Model:chat(messages, options) end
 

@@ -133,10 +133,10 @@ function pipeline.by_environment(settings, path, name, otherwise) end
 ---@return table<string, any>?
 function pipeline.options_of(entry) end
 
---- The environments of `data.environments`, and their names, in that order.
+--- The environments of `data.environments`, and their labels, in that order.
 ---@param settings table
 ---@return affine.env.Environment[] environments
----@return string[] names
+---@return string[] labels
 function pipeline.environments(settings) end
 
 --- Where the base model is: `model.base_model_path`, or the one that the sft stage makes.

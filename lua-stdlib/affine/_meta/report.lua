@@ -46,6 +46,11 @@ function report.held_out(summary) end
 ---@return string
 function report.verdicts(summary) end
 
+--- How often two equal models would look different in such comparisons, in one sentence; nil where nothing is compared.
+---@param summary affine.report.Summary
+---@return string?
+function report.false_alarms(summary) end
+
 --- The environments in which a model's mean score is below a threshold.
 ---@param summary affine.report.Summary
 ---@param model string

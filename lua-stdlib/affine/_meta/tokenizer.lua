@@ -24,22 +24,24 @@ local Tokenizer = {}
 ---@return integer[]
 function Tokenizer:encode(text) end
 
+--- The text of token ids; one that is no token (a row of a padded embedding) has none.
 ---@param ids integer[]
 ---@return string
 function Tokenizer:decode(ids) end
 
 --- Messages as the model reads them, through its chat template.
 ---@param messages affine.model.Message[]
----@param options? { add_generation_prompt?: boolean }
+---@param options? { add_generation_prompt?: boolean, chat_template_kwargs?: table<string, any> }
 ---@return string
 function Tokenizer:chat(messages, options) end
 
 --- The conversation with the tokens that training would use marked, and their number.
 ---@param messages affine.model.Message[]
+---@param options? { chat_template_kwargs?: table<string, any> }
 ---@return string
-function Tokenizer:preview(messages) end
+function Tokenizer:preview(messages, options) end
 
---- Writes the tokenizer's files into a folder.
+--- Writes the tokenizer's files into a folder; generation_config.json names the token that ends a turn.
 ---@param folder string
 function Tokenizer:save(folder) end
 

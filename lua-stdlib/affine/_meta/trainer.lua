@@ -12,6 +12,7 @@ local trainer = {}
 ---@field prompt? string|affine.model.Message[]
 ---@field completion? string|affine.model.Message[] A text's end token is added; of messages the assistant's turns are trained.
 ---@field text? string
+---@field chat_template_kwargs? table<string, any> Variables of the chat template, such as `{ enable_thinking = false }`.
 ---@field [string] any
 
 --- AdamW with decoupled weight decay: with float32 state, or with its two means in 8 bits.

@@ -1,12 +1,13 @@
 //! Records as token ids, kept on the disk: a run that starts again, and the next trial of a sweep, do not tokenise again.
 //!
 //! The files are below `~/.cache/affine/tokens`, each named by a hash of everything that decides its content: the records'
-//! texts, the tokenizer's files, the chat template among them, which tokens are trained, and this build of affine. So one is
+//! texts and template variables, the tokenizer's files, the chat template among them, which tokens are trained, and this build of affine. So one is
 //! never out of date; one that is damaged is made anew. Where records are cut is not in them: that is decided later.
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::{Body, Record};
@@ -82,6 +83,10 @@ fn key(tokenizer: &Tokenizer, records: &[Record], all: bool) -> String {
         for part in parts {
             digest.update((part.len() as u64).to_le_bytes());
             digest.update(part);
+        }
+        let kwargs = record.chat_template_kwargs();
+        if !kwargs.is_empty() {
+            digest.update(format!("chat_template_kwargs {}", Value::Object(kwargs)));
         }
     }
     file::hex(&digest.finalize())

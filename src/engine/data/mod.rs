@@ -1,6 +1,7 @@
 //! Training data: records and the order in which they are seen.
 
 pub mod cache;
+mod columns;
 pub mod packing;
 pub mod read;
 pub mod records;

@@ -1,14 +1,16 @@
 //! Records: the training examples.
 //!
 //! A record is a conversation (`messages`), a prompt with its completion (`prompt`, `completion`: two texts, or two lists
-//! of messages), or plain text (`text`), as TRL spells them. Other keys (which environment, which task, what score) travel
-//! along untouched and mean nothing to training.
+//! of messages), or plain text (`text`), as TRL spells them. Beside messages, `chat_template_kwargs` are variables for the
+//! chat template, and what a model would have to be shown (`tools`) is refused. Other keys (which environment, which task,
+//! what score) travel along untouched and mean nothing to training.
 
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 use serde_path_to_error::Segment;
 
+use super::columns;
 use crate::engine::Result;
 use crate::engine::text::{Conversation, Message, Tokenizer, check_roles};
 
@@ -80,21 +82,43 @@ impl Record {
     /// the completion (of messages, what the assistant says in it), a text trains all of itself.
     pub fn encode(&self, tokenizer: &Tokenizer) -> Result<Conversation> {
         match &self.body {
-            Body::Messages(messages) => Conversation::encode_record(tokenizer, messages),
+            Body::Messages(messages) => {
+                Conversation::encode_record_with(tokenizer, messages, &self.chat_template_kwargs())
+            }
             Body::PromptMessages { prompt, completion } => {
-                Conversation::encode_completion(tokenizer, prompt, completion)
+                Conversation::encode_completion(tokenizer, prompt, completion, &self.chat_template_kwargs())
             }
             Body::PromptText { prompt, completion } => Conversation::encode_continuation(tokenizer, prompt, completion),
             Body::Text(text) => Conversation::encode_text(tokenizer, text),
         }
     }
 
+    /// The variables that the chat template is given.
+    pub fn chat_template_kwargs(&self) -> Map<String, Value> {
+        columns::kwargs(&self.extra)
+    }
+
+    /// Whether a server would show a model this conversation without thoughts that it is trained with.
+    pub fn is_served_without_thoughts(&self, tokenizer: &Tokenizer) -> bool {
+        let kwargs = self.chat_template_kwargs();
+        match &self.body {
+            Body::Messages(messages) => tokenizer.drops_thoughts_of(messages, &kwargs),
+            Body::PromptMessages { prompt, completion } => {
+                tokenizer.drops_thoughts_of(&[prompt.as_slice(), completion].concat(), &kwargs)
+            }
+            Body::PromptText { .. } | Body::Text(_) => false,
+        }
+    }
+
     /// Token ids and mask for training a base model: every token after the first is trained, whoever says it.
     pub fn encode_all(&self, tokenizer: &Tokenizer) -> Result<Conversation> {
         match &self.body {
-            Body::Messages(messages) => Conversation::encode_all(tokenizer, messages),
+            Body::Messages(messages) => {
+                Conversation::encode_all_with(tokenizer, messages, &self.chat_template_kwargs())
+            }
             Body::PromptMessages { prompt, completion } => {
-                Conversation::encode_all(tokenizer, &[prompt.as_slice(), completion].concat())
+                let messages = [prompt.as_slice(), completion].concat();
+                Conversation::encode_all_with(tokenizer, &messages, &self.chat_template_kwargs())
             }
             Body::PromptText { .. } => Ok(self.encode(tokenizer)?.all_trained()),
             Body::Text(text) => Conversation::encode_text(tokenizer, text),
@@ -162,6 +186,9 @@ impl TryFrom<Fields> for Record {
                 return Err(format!("expected {KEYS}, got {}", found.join(" and ")));
             }
         };
+        if matches!(body, Body::Messages(_) | Body::PromptMessages { .. }) {
+            columns::check(&extra)?;
+        }
         Ok(Record { body, extra })
     }
 }

@@ -7,6 +7,7 @@ pub mod agentgym;
 pub mod alfworld;
 pub mod babyai;
 pub mod ded;
+pub mod label;
 pub mod mersenne;
 pub mod numpy_random;
 mod one_turn;
@@ -166,6 +167,11 @@ pub struct Step {
 /// the episode failed and goes on.
 pub trait Environment {
     fn describe(&self) -> Description;
+
+    /// What results, metrics and settings call it: its name, or what tells it from another of that name ([`label`]).
+    fn label(&self) -> String {
+        self.describe().name
+    }
 
     /// Begins the episode of `task_id` and returns the first observation. The same id gives the same episode.
     fn reset(&mut self, task_id: u64) -> Result<String>;

@@ -106,7 +106,7 @@ impl EvalOptions {
         match description.num_tasks {
             Some(tasks) if end > tasks => Err(Error::option(
                 "num_eval_samples",
-                format!("tasks below {tasks}, which is all that environment {} has", description.name),
+                format!("tasks below {tasks}, which is all that environment {} has", environment.label()),
                 format!("tasks {} to {}", self.first_task_id, end - 1),
             )),
             _ => Ok(()),
@@ -116,6 +116,7 @@ impl EvalOptions {
 
 /// One environment's result, with the episodes behind it.
 pub struct Evaluation {
+    /// Its label.
     pub environment: String,
     /// Which instructions the model was shown.
     pub instructions: Option<Instructions>,
@@ -133,8 +134,8 @@ pub fn run(model: &Model, environments: &[Box<dyn Environment>], options: &EvalO
     };
     let mut evaluations = Vec::with_capacity(environments.len());
     for environment in environments {
-        let name = environment.describe().name;
-        let mut progress = Progress::new(format!("evaluate {name}"), options.tasks().len() as u64);
+        let label = environment.label();
+        let mut progress = Progress::new(format!("evaluate {label}"), options.tasks().len() as u64);
         let seats = options.seats(environment.as_ref())?;
         let episodes = rollout::play(model, seats, &play, &mut |ended| progress.tick(ended as u64))?;
         progress.finish();
@@ -144,7 +145,7 @@ pub fn run(model: &Model, environments: &[Box<dyn Environment>], options: &EvalO
         let failed = (episodes.len() - judged.len()) as u64;
         let score = EnvironmentScore::of(&judged, failed, options.confidence);
         let instructions = environment.instructions();
-        evaluations.push(Evaluation { environment: name, instructions, score, episodes });
+        evaluations.push(Evaluation { environment: label, instructions, score, episodes });
     }
     Ok(evaluations)
 }

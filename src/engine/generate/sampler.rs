@@ -29,18 +29,21 @@ impl Sampling {
         Ok(())
     }
 
-    /// `logits`: `[B, V]` of any floating dtype; `draws`: one number in 0..1 per row. Returns token ids and log-probs, `[B]` each.
+    /// `logits`: `[B, V]` of any floating dtype; `draws`: one number in 0..1 per row; `never`: `[V]`, true where an id must
+    /// not be chosen. Returns token ids and log-probs, `[B]` each.
     ///
     /// The log-probs are those of `log_softmax(logits / temperature)` over the whole vocabulary, before top-k and
-    /// top-p; greedy log-probs are unscaled.
-    pub fn sample(&self, logits: &Tensor, draws: &[f64]) -> (Vec<i64>, Vec<f32>) {
+    /// top-p and with what is never chosen, as a trainer computes them; greedy log-probs are unscaled.
+    pub fn sample(&self, logits: &Tensor, draws: &[f64], never: Option<&Tensor>) -> (Vec<i64>, Vec<f32>) {
         let logits = logits.to_kind(Kind::Float);
-        let (tokens, logprobs) = if self.temperature == 0.0 {
-            let logprobs = logits.log_softmax(-1, Kind::Float);
-            (logits.argmax(-1, false), logprobs)
-        } else {
-            let logprobs = (logits / self.temperature).log_softmax(-1, Kind::Float);
-            (draw(&self.filter(logprobs.exp()), draws), logprobs)
+        let logits = if self.temperature == 0.0 { logits } else { logits / self.temperature };
+        let logprobs = logits.log_softmax(-1, Kind::Float);
+        // Normalised anew: what may be chosen can be so unlikely that its probabilities round to 0.
+        let possible = never.map(|never| logits.masked_fill(never, f64::NEG_INFINITY));
+        let tokens = match (self.temperature == 0.0, possible) {
+            (true, possible) => possible.unwrap_or(logits).argmax(-1, false),
+            (false, None) => draw(&self.filter(logprobs.exp()), draws),
+            (false, Some(possible)) => draw(&self.filter(possible.softmax(-1, Kind::Float)), draws),
         };
         let picked = logprobs.gather(-1, &tokens.unsqueeze(-1), false).squeeze_dim(-1);
         (to_vec(&tokens), to_vec(&picked))

@@ -114,7 +114,7 @@ impl<'m> Session<'m> {
             let draws: Vec<f64> = (0..self.rows.len())
                 .map(|row| if active[row] { random::unit(&mut streams[row]) } else { 0.0 })
                 .collect();
-            let (tokens, logprobs) = sampling.sample(&logits, &draws);
+            let (tokens, logprobs) = sampling.sample(&logits, &draws, self.model.never_said());
             for row in (0..self.rows.len()).filter(|&row| active[row]).collect::<Vec<_>>() {
                 let reply = &mut replies[row];
                 reply.tokens.push(tokens[row]);

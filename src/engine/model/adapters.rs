@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Once;
 
 use super::linear::Adapter;
 use super::lora::{self, LoraConfig, LoraOptions};
@@ -116,10 +117,24 @@ impl Model {
         self.adapters.off.remove(name).map(|_| ()).ok_or_else(|| self.adapters.unknown(name))
     }
 
-    /// Writes the adapter that is on.
+    /// Writes the adapter that is on; where its base does not stop at the end of a turn, a generation_config.json that does.
     pub fn save_adapter(&self, folder: impl AsRef<Path>) -> Result<()> {
         let config = self.lora().ok_or_else(|| Error::message("this model carries no adapter to save"))?;
-        lora::save(&self.net, config, &self.source, folder.as_ref())
+        lora::save(&self.net, config, &self.source, folder.as_ref())?;
+        if let Some(tokenizer) = &self.tokenizer
+            && tokenizer.save_generation_config(folder)?
+        {
+            static TOLD: Once = Once::new();
+            TOLD.call_once(|| {
+                let end = tokenizer.end_of_turn_id().ok().and_then(|id| tokenizer.token(id)).unwrap_or_default();
+                tracing::warn!(
+                    "{}: its generation_config.json does not name {end}, which ends a turn; the one beside the adapter does, \
+                     but who serves the adapter over this base must stop there too",
+                    self.source
+                );
+            });
+        }
+        Ok(())
     }
 
     /// Folds the adapter that is on into the weights; without one nothing changes. A quantised base is refused, for the

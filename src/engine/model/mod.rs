@@ -40,6 +40,8 @@ pub struct Model {
     /// The folder or Hub id it came from: what a saved adapter names as its base.
     source: String,
     eos_ids: Vec<i64>,
+    /// `[vocab_size]`, true where the tokenizer has no token; `None` where it has one for every row of the embedding.
+    never_said: Option<Tensor>,
 }
 
 /// Numbers of a model that no device holds.
@@ -142,13 +144,20 @@ impl Model {
             Some(tokenizer) => end_ids(tokenizer),
             None => net.config.eos_ids(),
         };
+        let never_said = tokenizer.as_ref().and_then(|tokenizer| without_token(tokenizer, &net));
         let (cuda_graph, adapters) = (CudaGraph::default(), Adapters::default());
-        Ok(Model { net, tokenizer, cuda_graph, adapters, quantization: None, source, eos_ids })
+        Ok(Model { net, tokenizer, cuda_graph, adapters, quantization: None, source, eos_ids, never_said })
     }
 
     /// The token ids that end a reply.
     pub fn eos_ids(&self) -> &[i64] {
         &self.eos_ids
+    }
+
+    /// Where the head has rows for ids that the tokenizer does not have (Qwen3's is padded from 151,669 to 151,936): nobody
+    /// can read what is said there, so it is never sampled. A model without a tokenizer may say all of its ids.
+    pub fn never_said(&self) -> Option<&Tensor> {
+        self.never_said.as_ref()
     }
 
     /// The tokenizer, or a sentence saying that this model has none.
@@ -337,6 +346,12 @@ impl Model {
         }
         Ok(())
     }
+}
+
+/// The rows of the embedding that are no token, where there are any: behind the tokenizer's last one, or between its ids.
+fn without_token(tokenizer: &Tokenizer, net: &Qwen3) -> Option<Tensor> {
+    let never: Vec<bool> = (0..net.config.vocab_size).map(|id| tokenizer.token(id).is_none()).collect();
+    never.contains(&true).then(|| Tensor::from_slice(&never).to_device(net.device()))
 }
 
 /// The ids that end a text, and the one that ends a turn: a base model may name only the former.

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::collections::{BTreeSet, HashSet};
 use std::ops::Range;
+use std::sync::Once;
 
 use serde_json::{Map, Value, json};
 use tch::{Device, Kind, Tensor};
@@ -247,14 +248,32 @@ impl Collector<'_> {
         };
         let episodes = rollout::play(self.model, seats, &play, &mut |_| {})?;
         check_failures(episodes.iter().map(|episode| &episode.ending))?;
+        self.tell_dropped_thoughts(&episodes)?;
         let samples = self.look(&episodes)?;
         Ok(Rollout { episodes, samples, is_used: Cell::new(false) })
+    }
+
+    /// Says once that episodes keep thoughts which a server's next prompt would not show the model.
+    fn tell_dropped_thoughts(&self, episodes: &[Episode]) -> Result<()> {
+        static TOLD: Once = Once::new();
+        let tokenizer = self.model.tokenizer()?;
+        let count = episodes.iter().filter(|e| tokenizer.drops_thoughts_of(&e.messages, &Map::new())).count();
+        if count > 0 {
+            TOLD.call_once(|| {
+                tracing::warn!(
+                    "{count} of {} episodes have thoughts in earlier turns: they are played and trained with them, but this \
+                     chat template shows a served model earlier turns without",
+                    episodes.len()
+                );
+            });
+        }
+        Ok(())
     }
 
     /// Fresh instances of an environment, each with a task that is not held out.
     fn seats(&self, environment: &dyn Environment, index: u64, episodes: Option<usize>) -> Result<Vec<Seat>> {
         let about = environment.describe();
-        let name = about.name;
+        let name = environment.label();
         let end = about.num_tasks.map_or(u64::MAX, |tasks| tasks.saturating_sub(1));
         let last = end.min(self.options.last_task_id);
         // An environment that has no such ids is drawn from as a whole; what is held out stays out by its prompt.

@@ -14,6 +14,7 @@ use super::text::Message;
 use super::text::conversation::Conversation;
 use super::{Error, Result, file};
 use rand_chacha::ChaCha8Rng;
+use serde_json::Map;
 
 /// How an episode ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +65,7 @@ pub struct Turn {
 /// An episode as it was played.
 #[derive(Debug, Clone)]
 pub struct Episode {
+    /// Its label.
     pub environment: String,
     pub task_id: u64,
     pub ids: Vec<i64>,
@@ -207,6 +209,7 @@ fn play_batch(
 struct Game {
     /// With the stream as it was in the beginning.
     seat: Seat,
+    label: String,
     description: Description,
     stream: ChaCha8Rng,
     conversation: Conversation,
@@ -224,13 +227,13 @@ impl Game {
     fn open(model: &Model, mut seat: Seat) -> Result<Self> {
         let Seat { environment, task_id, stream } = &mut seat;
         let (task_id, stream) = (*task_id, stream.clone());
-        let description = environment.describe();
+        let (description, label) = (environment.describe(), environment.label());
         // Until a step says otherwise nothing is achieved, whatever number the environment has for that.
         let score = description.score_range.0;
         let opened = environment.reset(task_id).and_then(|_| environment.messages());
         let (messages, ending) = match opened {
             Ok(messages) => (messages, None),
-            Err(error) => (Vec::new(), Some(failure(&description.name, task_id, &error)?)),
+            Err(error) => (Vec::new(), Some(failure(&label, task_id, &error)?)),
         };
         let conversation = match ending {
             None => Conversation::open(model.tokenizer()?, &messages)?,
@@ -241,12 +244,13 @@ impl Game {
                 let (tokens, context) = (conversation.len(), model.net.config.max_position_embeddings);
                 let problem =
                     format!("its opening of {tokens} tokens leaves no room in this model's context of {context}");
-                Some(failure(&description.name, task_id, &Error::environment(&description.name, problem))?)
+                Some(failure(&label, task_id, &Error::environment(&label, problem))?)
             }
             ending => ending,
         };
         Ok(Game {
             seat,
+            label,
             description,
             stream,
             logprobs: vec![0.0; conversation.ids().len()],
@@ -274,13 +278,13 @@ impl Game {
         // The session sampled these itself.
         self.known = self.conversation.ids().len();
         self.logprobs.extend(&reply.logprobs);
-        let text = tokenizer.decode(reply.content(), true)?;
+        let text = tokenizer.whole_reply(tokenizer.decode(reply.content(), true)?, &Map::new());
         self.messages.push(Message::assistant(text.clone()));
 
         let step = match self.answer(&text) {
             Ok(step) => step,
             Err(error) => {
-                self.ending = Some(failure(&self.description.name, self.seat.task_id, &error)?);
+                self.ending = Some(failure(&self.label, self.seat.task_id, &error)?);
                 return Ok(());
             }
         };
@@ -314,7 +318,7 @@ impl Game {
                 done: false,
                 score: Some(self.score),
                 truncated: false,
-                info: serde_json::Map::new(),
+                info: Map::new(),
             }),
         }
     }
@@ -324,7 +328,7 @@ impl Game {
         let reward_unit = self.description.reward_unit();
         let (ids, mask) = self.conversation.into_parts();
         let episode = Episode {
-            environment: self.description.name,
+            environment: self.label,
             task_id: self.seat.task_id,
             ids,
             mask,

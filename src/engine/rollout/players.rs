@@ -38,9 +38,9 @@ pub fn play(mut seat: Seat, player: &Player) -> Result<Option<Outcome>> {
 fn play_once(seat: &mut Seat, player: &Player) -> Result<Option<Outcome>> {
     let Seat { environment, task_id, stream } = seat;
     let (task_id, mut stream) = (*task_id, stream.clone());
-    let description = environment.describe();
+    let (description, label) = (environment.describe(), environment.label());
     let broken = |error| -> Result<Option<Outcome>> {
-        let ending = failure(&description.name, task_id, &error)?;
+        let ending = failure(&label, task_id, &error)?;
         Ok(Some(Outcome { normalised_score: 0.0, success: false, ending }))
     };
     if let Err(error) = environment.reset(task_id) {

@@ -9,11 +9,13 @@
 //! Records for SFT are encoded by the same functions, so that SFT and RL see the same ids. For templates that render
 //! every turn alike (ChatML) the ids equal those of the whole rendered text. Two differences by intention: a reply is
 //! tokenised on its own, because that is how a model begins to write it, also where its first characters would have
-//! merged with the newline of the generation prompt; and what a template adds to an assistant's content (Qwen3's empty
-//! think block in the last turn) is not there, because the model did not write it.
+//! merged with the newline of the generation prompt; and what a template adds to an assistant's content in the last turn
+//! alone (Qwen3's empty think block) is not there, because the model did not write it. Where the generation prompt itself
+//! opens a thought, a reply is all that the template writes after it, the end of that thought included (`turns.rs`).
 
-use serde_json::Map;
+use serde_json::{Map, Value};
 
+use super::turns::{Turns, unusable};
 use super::{Message, Tokenizer};
 use crate::engine::{Error, Result};
 
@@ -29,12 +31,28 @@ impl Conversation {
     /// The opening messages up to the point where the model begins to reply; nothing of it is trained. Assistant turns
     /// among them (`OK.` after the instructions) are part of the prompt.
     pub fn open(tokenizer: &Tokenizer, messages: &[Message]) -> Result<Self> {
-        if messages.is_empty() {
-            return Err(Error::message("a conversation must open with a system or user message, got none"));
-        }
-        let text = tokenizer.template()?.render(messages, true, &Map::new())?;
+        Self::open_with(tokenizer, messages, &Map::new())
+    }
+
+    /// As [`Conversation::open`], with variables of the chat template (`enable_thinking`).
+    pub fn open_with(tokenizer: &Tokenizer, messages: &[Message], kwargs: &Map<String, Value>) -> Result<Self> {
         let mut conversation = Conversation::default();
-        conversation.extend(&tokenizer.encode(&text)?, false);
+        conversation.extend(&tokenizer.encode(&opening(tokenizer, messages, kwargs)?)?, false);
+        Ok(conversation)
+    }
+
+    /// `messages` up to the point where the model begins its next reply, earlier replies as training has them: as they were
+    /// said, where [`Conversation::open_with`] has what the template makes of them later.
+    pub fn go_on(tokenizer: &Tokenizer, messages: &[Message], kwargs: &Map<String, Value>) -> Result<Self> {
+        let is_reply = |message: &Message| message.role == "assistant";
+        let (Some(first), Some(last)) = (messages.iter().position(is_reply), messages.iter().rposition(is_reply))
+        else {
+            return Self::open_with(tokenizer, messages, kwargs);
+        };
+        let turns = tokenizer.turns(kwargs)?;
+        let mut conversation = Self::encode_replies(tokenizer, messages, first, kwargs)?;
+        let text = turns.between(tokenizer, &messages[last + 1..])?;
+        conversation.push_between(tokenizer, &turns, &text)?;
         Ok(conversation)
     }
 
@@ -43,41 +61,20 @@ impl Conversation {
         self.extend(ids, true);
     }
 
-    /// Appends a reply that comes as text, and the token that ends the turn.
-    pub fn push_assistant(&mut self, tokenizer: &Tokenizer, content: &str) -> Result<()> {
-        let end = tokenizer.turns()?.end_of_turn;
-        self.extend(&tokenizer.encode(content)?, true);
-        self.extend(&[end], true);
-        Ok(())
-    }
-
     /// Appends `observation` as the user's next message, up to the point where the model begins to reply. A reply that
     /// was cut by its length, or stopped at another token, is ended first; that end is not trained, since the model did
     /// not write it.
     pub fn push_observation(&mut self, tokenizer: &Tokenizer, observation: &str) -> Result<()> {
-        let turns = tokenizer.turns()?;
-        let text = [turns.before.as_str(), observation, turns.after.as_str()].concat();
-        self.push_between(tokenizer, turns.end_of_turn, &text)
+        let turns = tokenizer.turns(&Map::new())?;
+        let text = turns.between(tokenizer, &[Message::user(observation)])?;
+        self.push_between(tokenizer, &turns, &text)
     }
 
-    /// Appends whatever stands between two assistant turns: no message, or several.
-    fn push_messages(&mut self, tokenizer: &Tokenizer, messages: &[Message]) -> Result<()> {
-        if let [message] = messages
-            && message.role == "user"
-        {
-            return self.push_observation(tokenizer, &message.content);
-        }
-        let turns = tokenizer.turns()?;
-        let text = after_reply(tokenizer, messages)?;
-        let text = text.strip_prefix(&turns.end_text).ok_or_else(|| unusable(&text))?;
-        self.push_between(tokenizer, turns.end_of_turn, text)
-    }
-
-    fn push_between(&mut self, tokenizer: &Tokenizer, end_of_turn: i64, text: &str) -> Result<()> {
+    fn push_between(&mut self, tokenizer: &Tokenizer, turns: &Turns, text: &str) -> Result<()> {
         // Tokenised before anything is appended: an error leaves the conversation as it was.
         let ids = tokenizer.encode(text)?;
-        if self.ids.last() != Some(&end_of_turn) {
-            self.extend(&[end_of_turn], false);
+        if self.ids.last() != Some(&turns.end_of_turn) {
+            self.extend(&[turns.end_of_turn], false);
         }
         self.extend(&ids, false);
         Ok(())
@@ -91,27 +88,52 @@ impl Conversation {
     /// A whole conversation for SFT: every assistant message is trained, with the token that ends its turn. What
     /// follows the last assistant message is left out, because nothing after it is trained.
     pub fn encode_record(tokenizer: &Tokenizer, messages: &[Message]) -> Result<Self> {
+        Self::encode_record_with(tokenizer, messages, &Map::new())
+    }
+
+    /// As [`Conversation::encode_record`], with variables of the chat template.
+    pub fn encode_record_with(
+        tokenizer: &Tokenizer,
+        messages: &[Message],
+        kwargs: &Map<String, Value>,
+    ) -> Result<Self> {
         match messages.iter().position(|message| message.role == "assistant") {
-            Some(first) => Self::encode_replies(tokenizer, messages, first),
+            Some(first) => Self::encode_replies(tokenizer, messages, first, kwargs),
             None => Err(Error::message("a record needs an assistant message to train on, got none")),
         }
     }
 
     /// A conversation that a reply continues: the assistant messages of `completion`, which begins with one, are trained
     /// as [`Conversation::encode_record`] trains them; those of `prompt` are not.
-    pub fn encode_completion(tokenizer: &Tokenizer, prompt: &[Message], completion: &[Message]) -> Result<Self> {
-        Self::encode_replies(tokenizer, &[prompt, completion].concat(), prompt.len())
+    pub fn encode_completion(
+        tokenizer: &Tokenizer,
+        prompt: &[Message],
+        completion: &[Message],
+        kwargs: &Map<String, Value>,
+    ) -> Result<Self> {
+        Self::encode_replies(tokenizer, &[prompt, completion].concat(), prompt.len(), kwargs)
     }
 
     /// All up to the last assistant message, trained from the one at `first` on.
-    fn encode_replies(tokenizer: &Tokenizer, messages: &[Message], first: usize) -> Result<Self> {
-        let mut conversation = Self::open(tokenizer, &messages[..first])?;
-        conversation.push_assistant(tokenizer, &messages[first].content)?;
-        let mut previous = first;
-        for reply in (first + 1..messages.len()).filter(|&i| messages[i].role == "assistant") {
-            conversation.push_messages(tokenizer, &messages[previous + 1..reply])?;
-            conversation.push_assistant(tokenizer, &messages[reply].content)?;
-            previous = reply;
+    fn encode_replies(
+        tokenizer: &Tokenizer,
+        messages: &[Message],
+        first: usize,
+        kwargs: &Map<String, Value>,
+    ) -> Result<Self> {
+        let turns = tokenizer.turns(kwargs)?;
+        let mut conversation = Conversation::default();
+        let mut before = opening(tokenizer, &messages[..first], kwargs)?;
+        let mut from = first;
+        while let Some(message) = messages.get(from) {
+            let reply = turns.reply(tokenizer, &message.content)?;
+            let prompt = before.strip_suffix(&reply.replaced).ok_or_else(|| unusable(&before))?;
+            conversation.extend(&tokenizer.encode(prompt)?, false);
+            conversation.extend(&tokenizer.encode(&reply.text)?, true);
+            conversation.extend(&[turns.end_of_turn], true);
+            let Some(gap) = messages[from + 1..].iter().position(|message| message.role == "assistant") else { break };
+            before = turns.between(tokenizer, &messages[from + 1..from + 1 + gap])?;
+            from += 1 + gap;
         }
         Ok(conversation)
     }
@@ -141,7 +163,12 @@ impl Conversation {
     /// The whole rendered text of `messages`, whoever speaks, every token after the first trained: for pre-training a
     /// base model on transcripts.
     pub fn encode_all(tokenizer: &Tokenizer, messages: &[Message]) -> Result<Self> {
-        Self::encode_text(tokenizer, &tokenizer.template()?.render(messages, false, &Map::new())?)
+        Self::encode_all_with(tokenizer, messages, &Map::new())
+    }
+
+    /// As [`Conversation::encode_all`], with variables of the chat template.
+    pub fn encode_all_with(tokenizer: &Tokenizer, messages: &[Message], kwargs: &Map<String, Value>) -> Result<Self> {
+        Self::encode_text(tokenizer, &tokenizer.template()?.render(messages, false, kwargs)?)
     }
 
     /// Plain text, every token after the first trained (nothing predicts the first). No end token is added: a text that
@@ -209,67 +236,10 @@ impl Conversation {
     }
 }
 
-/// What a template puts around turns: found once per tokenizer, so a turn costs no rendering.
-#[derive(Debug)]
-pub(super) struct Turns {
-    /// The token that ends an assistant turn, and its text.
-    end_of_turn: i64,
-    end_text: String,
-    /// From the end-of-turn token (not included) to the user's content.
-    before: String,
-    /// From the user's content to where the next reply begins.
-    after: String,
-}
-
-// Plain words: no template has a reason to change them, and no message is likely to be one.
-const REPLY: &str = "affine-marks-a-reply";
-const OBSERVATION: &str = "affine-marks-an-observation";
-
-impl Turns {
-    pub(super) fn find(tokenizer: &Tokenizer) -> Result<Self> {
-        let text = after_reply(tokenizer, &[Message::user(OBSERVATION)])?;
-        let mut pieces = text.split(OBSERVATION);
-        let (Some(between), Some(after), None) = (pieces.next(), pieces.next(), pieces.next()) else {
-            return Err(unusable(&text));
-        };
-        let end_of_turn = tokenizer.encode(between)?.first().copied().filter(|&id| tokenizer.is_added(id));
-        let end_text = end_of_turn.and_then(|id| tokenizer.token(id));
-        let (Some(end_of_turn), Some(end_text)) = (end_of_turn, end_text) else {
-            return Err(Error::message(format!(
-                "the chat template ends an assistant turn with {between:?}: expected a special token of the tokenizer first"
-            )));
-        };
-        let before = between.strip_prefix(&end_text).ok_or_else(|| unusable(&text))?.to_string();
-        Ok(Turns { end_of_turn, end_text, before, after: after.to_string() })
+/// The text up to where the first reply begins.
+fn opening(tokenizer: &Tokenizer, messages: &[Message], kwargs: &Map<String, Value>) -> Result<String> {
+    if messages.is_empty() {
+        return Err(Error::message("a conversation must open with a system or user message, got none"));
     }
-}
-
-impl Tokenizer {
-    /// The token that ends a turn in the chat template (`<|im_end|>`). A reply stops there too, whether or not
-    /// [`Tokenizer::eos_ids`] holds it (a base model's does not).
-    pub fn end_of_turn_id(&self) -> Result<i64> {
-        Ok(self.turns()?.end_of_turn)
-    }
-}
-
-/// What the template puts after an assistant's content when `messages` and then a new reply follow.
-fn after_reply(tokenizer: &Tokenizer, messages: &[Message]) -> Result<String> {
-    let mut conversation = vec![Message::user("?"), Message::assistant(REPLY)];
-    conversation.extend_from_slice(messages);
-    let text = tokenizer.template()?.render(&conversation, true, &Map::new())?;
-    match text.split_once(REPLY) {
-        Some((_, after)) if !after.contains(REPLY) => Ok(after.to_string()),
-        _ => Err(unusable(&text)),
-    }
-}
-
-fn unusable(text: &str) -> Error {
-    Error::hinted(
-        format!(
-            "the chat template cannot be used turn by turn, so which tokens are the assistant's is not known: expected each \
-             message's content once and unchanged in its output, got {text:?}"
-        ),
-        "put a template that prints every message into the model's chat_template.jinja; SFT with train_on = \"all\" needs none \
-         of this",
-    )
+    tokenizer.template()?.render(messages, true, kwargs)
 }

@@ -4,6 +4,7 @@ pub mod conversation;
 pub mod template;
 pub mod tokenizer;
 pub mod train;
+mod turns;
 
 use serde::{Deserialize, Serialize};
 

@@ -4,8 +4,9 @@
 //! minijinja differs from Jinja2 (`tojson`, `iterable`) or transformers adds to it (`raise_exception`,
 //! `strftime_now`, `{% generation %}`), the difference is made good here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Kwargs, Serde, Value, ValueKind};
@@ -36,6 +37,8 @@ pub struct ChatTemplate {
     environment: Environment<'static>,
     /// `eos_token`, `pad_token`, …: templates of some models print them.
     special_tokens: Map<String, Json>,
+    /// Variables that it was given and never looks at, once they are told.
+    unused: Mutex<BTreeSet<String>>,
 }
 
 impl ChatTemplate {
@@ -58,7 +61,7 @@ impl ChatTemplate {
             Ok(()) => Ok(environment),
             Err(error) => Err(describe(error)),
         })?;
-        Ok(ChatTemplate { environment, special_tokens })
+        Ok(ChatTemplate { environment, special_tokens, unused: Mutex::default() })
     }
 
     /// The text of `messages`, followed by the head of an assistant turn when `add_generation_prompt` is set.
@@ -90,8 +93,21 @@ impl ChatTemplate {
         environment.set_fuel(Some(FUEL + FUEL_PER_MESSAGE * messages.len() as u64 + size as u64));
         on_a_deep_stack(|| {
             let template = environment.get_template(NAME).map_err(describe)?;
+            if !options.is_empty() {
+                self.tell_unused(options, &template.undeclared_variables(false));
+            }
             template.render(Value::from(Serde(&context))).map_err(describe)
         })
+    }
+
+    /// Says once of each variable that the template never looks at it: what was asked for with it is not done.
+    fn tell_unused(&self, options: &Map<String, Json>, used: &HashSet<String>) {
+        let mut told = self.unused.lock().unwrap_or_else(PoisonError::into_inner);
+        for name in options.keys().filter(|name| !used.contains(*name)) {
+            if told.insert(name.clone()) {
+                tracing::warn!("the chat template has no variable `{name}`: giving it one changes nothing");
+            }
+        }
     }
 }
 
@@ -104,6 +120,24 @@ fn on_a_deep_stack<T: Send>(f: impl FnOnce() -> Result<T> + Send) -> Result<T> {
         thread.join().unwrap_or_else(|_| Err(Error::file(file, "cannot be used")))
     })
 }
+
+/// Checks variables that a user gives a template (`chat_template_kwargs`); a sentence on the one that cannot be given.
+pub fn check_kwargs(kwargs: &Map<String, Json>) -> Result<(), String> {
+    for (name, instead) in [
+        ("messages", "the conversation itself is what is rendered"),
+        ("add_generation_prompt", "it is set where a reply follows"),
+        ("tools", TOOLS),
+        ("documents", "documents are not supported"),
+    ] {
+        if kwargs.contains_key(name) {
+            return Err(format!("`{name}` cannot be given here: {instead}"));
+        }
+    }
+    Ok(())
+}
+
+/// Why there are no tools yet.
+pub const TOOLS: &str = "tools and their calls are not supported yet";
 
 /// Has no extension: minijinja escapes HTML in templates whose names end in one.
 const NAME: &str = "chat_template";

@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use serde_json::{Map, Value};
 
 use super::ChatTemplate;
-use super::conversation::Turns;
+use super::turns::Turns;
 use crate::engine::file::{create_folder, sha256, unreadable, write_atomic};
 use crate::engine::{Error, Result, refusal};
 
@@ -39,13 +39,16 @@ pub struct Tokenizer {
     /// Where it was read, for messages.
     origin: PathBuf,
     files: Files,
+    /// generation_config.json, or what transformers makes of config.json where there is none.
+    generation: Map<String, Value>,
     vocab_size: i64,
     eos_ids: Vec<i64>,
     pad_id: i64,
     template_source: Option<String>,
     special_tokens: Map<String, Value>,
     template: OnceLock<ChatTemplate>,
-    turns: OnceLock<Turns>,
+    /// By the variables that the template is given.
+    turns: Mutex<Vec<Arc<Turns>>>,
 }
 
 /// The bytes of a folder's files by name.
@@ -89,8 +92,15 @@ impl Tokenizer {
         let generation = parse(&origin, GENERATION_CONFIG, &files)?;
         let model = parse(&origin, MODEL_CONFIG, &files)?;
         let special_tokens = special_tokens(&config);
-        let ids = EndTokens { inner: &inner, origin: &origin, generation, model, special_tokens: &special_tokens };
+        let ids = EndTokens {
+            inner: &inner,
+            origin: &origin,
+            generation: &generation,
+            model: &model,
+            special_tokens: &special_tokens,
+        };
         let (eos_ids, pad_id) = ids.find()?;
+        let generation = if files.contains_key(GENERATION_CONFIG) { generation } else { of_model(&model) };
         let template_source = template_source(&origin, &config, &files)?;
         files.remove(MODEL_CONFIG);
 
@@ -98,21 +108,43 @@ impl Tokenizer {
             inner,
             origin,
             files,
+            generation,
             vocab_size,
             eos_ids,
             pad_id,
             template_source,
             special_tokens,
             template: OnceLock::new(),
-            turns: OnceLock::new(),
+            turns: Mutex::default(),
         })
     }
 
-    /// Writes the files it was read from, byte for byte, each as a whole.
+    /// Writes the files it was read from, byte for byte, each as a whole; but see [`Tokenizer::save_generation_config`].
     pub fn save(&self, folder: impl AsRef<Path>) -> Result<()> {
         let folder = folder.as_ref();
         create_folder(folder)?;
-        self.files.iter().try_for_each(|(name, bytes)| write_atomic(folder.join(name), bytes))
+        self.files.iter().try_for_each(|(name, bytes)| write_atomic(folder.join(name), bytes))?;
+        self.save_generation_config(folder).map(drop)
+    }
+
+    /// Writes a generation_config.json that names the token which ends a turn beside the end tokens that were there, and says
+    /// whether that was called for: a base model names the end of a text alone, and a server, which stops at what this file
+    /// names, would never end a turn that was trained to end otherwise.
+    pub fn save_generation_config(&self, folder: impl AsRef<Path>) -> Result<bool> {
+        let Ok(end_of_turn) = self.end_of_turn_id() else { return Ok(false) };
+        let mut named = listed(self.generation.get("eos_token_id"));
+        if named.contains(&end_of_turn.into()) {
+            return Ok(false);
+        }
+        if named.is_empty() {
+            named = self.eos_ids.iter().filter(|&&id| id != end_of_turn).map(|&id| id.into()).collect();
+        }
+        named.push(end_of_turn.into());
+        let mut generation = self.generation.clone();
+        generation.insert("eos_token_id".into(), named.into());
+        let text = format!("{:#}\n", Value::Object(generation));
+        write_atomic(folder.as_ref().join(GENERATION_CONFIG), text.as_bytes())?;
+        Ok(true)
     }
 
     /// The token ids of `text`. Nothing is added to it, and the text of a special token (`<|im_end|>`) becomes that
@@ -124,8 +156,8 @@ impl Tokenizer {
         Ok(encoding.get_ids().iter().map(|&id| i64::from(id)).collect())
     }
 
-    /// The text of `ids`. Ids beyond the vocabulary, which a padded embedding can produce, have no text; bytes that
-    /// are no whole character become U+FFFD.
+    /// The text of `ids`. Ids without a token (rows of a padded embedding) have no text; bytes that are no whole character
+    /// become U+FFFD.
     pub fn decode(&self, ids: &[i64], skip_special: bool) -> Result<String> {
         let ids = ids.iter().map(|&id| u32::try_from(id).map_err(|_| id)).collect::<Result<Vec<u32>, i64>>();
         let ids = ids.map_err(|id| {
@@ -196,13 +228,15 @@ impl Tokenizer {
         Ok(self.template.get_or_init(|| template))
     }
 
-    /// What the template puts around turns, found once.
-    pub(super) fn turns(&self) -> Result<&Turns> {
-        if let Some(turns) = self.turns.get() {
-            return Ok(turns);
+    /// What the template puts around turns when it is given these variables, found once.
+    pub(super) fn turns(&self, kwargs: &Map<String, Value>) -> Result<Arc<Turns>> {
+        let known = || self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(turns) = known().iter().find(|turns| turns.are_of(kwargs)) {
+            return Ok(turns.clone());
         }
-        let turns = Turns::find(self)?;
-        Ok(self.turns.get_or_init(|| turns))
+        let turns = Arc::new(Turns::find(self, kwargs)?);
+        known().push(turns.clone());
+        Ok(turns)
     }
 
     fn problem(&self, what: &str, error: &tokenizers::Error) -> Error {
@@ -218,6 +252,21 @@ impl Tokenizer {
 fn parse(origin: &Path, name: &'static str, files: &Files) -> Result<Map<String, Value>> {
     let Some(bytes) = files.get(name) else { return Ok(Map::new()) };
     serde_json::from_slice(bytes).map_err(|e| Error::file(origin.join(name), format!("not a JSON object: {e}")))
+}
+
+/// One id, several or none, as a list.
+fn listed(ids: Option<&Value>) -> Vec<Value> {
+    match ids {
+        None | Some(Value::Null) => Vec::new(),
+        Some(Value::Array(values)) => values.clone(),
+        Some(value) => vec![value.clone()],
+    }
+}
+
+/// What transformers takes over from a config.json where no generation_config.json is.
+fn of_model(config: &Map<String, Value>) -> Map<String, Value> {
+    let keys = ["bos_token_id", "eos_token_id", "pad_token_id"].into_iter();
+    keys.filter_map(|key| Some((key.to_string(), config.get(key).filter(|id| !id.is_null())?.clone()))).collect()
 }
 
 /// `eos_token`, `pad_token` and so on: plain strings, or objects with a `content` in older files.
@@ -251,8 +300,8 @@ fn template_source(origin: &Path, config: &Map<String, Value>, files: &Files) ->
 struct EndTokens<'a> {
     inner: &'a tokenizers::Tokenizer,
     origin: &'a Path,
-    generation: Map<String, Value>,
-    model: Map<String, Value>,
+    generation: &'a Map<String, Value>,
+    model: &'a Map<String, Value>,
     special_tokens: &'a Map<String, Value>,
 }
 
@@ -274,11 +323,10 @@ impl EndTokens<'_> {
 
     fn named(&self, token: &str) -> Result<Vec<i64>> {
         let key = format!("{token}_id");
-        for (name, config) in [(GENERATION_CONFIG, &self.generation), (MODEL_CONFIG, &self.model)] {
+        for (name, config) in [(GENERATION_CONFIG, self.generation), (MODEL_CONFIG, self.model)] {
             let values = match config.get(&key) {
                 None | Some(Value::Null) => continue,
-                Some(Value::Array(values)) => values.clone(),
-                Some(value) => vec![value.clone()],
+                value => listed(value),
             };
             return values.iter().map(|value| self.check(name, &key, value)).collect();
         }

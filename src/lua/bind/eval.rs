@@ -9,7 +9,9 @@ use serde_json::{Map, json};
 use super::env::{EnvironmentHandle, environments};
 use super::model::ModelHandle;
 use crate::engine::eval::run::{EvalOptions, Evaluation, baseline, best_constant, run};
-use crate::engine::eval::{Contender, DEFAULT_LEVEL, EnvironmentScore, RankOptions, interval, rank, verdict};
+use crate::engine::eval::{
+    Contender, DEFAULT_LEVEL, EnvironmentScore, RankOptions, false_alarms, interval, rank, verdict,
+};
 use crate::engine::rollout::players::Player;
 use crate::engine::{Error, Result, plan};
 use crate::lua::args::Args;
@@ -36,7 +38,7 @@ fn evaluate(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
     let mut options: EvalOptions = table.read()?;
     options.validate().map_err(|error| options::reject("eval.run", error))?;
     let environments = environments("eval.run", envs)?;
-    let names: Vec<String> = environments.iter().map(|environment| environment.describe().name).collect();
+    let names: Vec<String> = environments.iter().map(|environment| environment.label()).collect();
     plan::cut::eval("eval", &mut options, &names);
     let model = model.borrow()?;
     let evaluations = report::guard(|| run(&model, &environments, &options))?;
@@ -44,7 +46,7 @@ fn evaluate(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
     convert::to_lua(lua, &json!({ "envs": rows, "sampling": options }))
 }
 
-/// The score by its environment's name, and which instructions led to it.
+/// The score by its environment's label, and which instructions led to it.
 fn row(evaluation: &Evaluation) -> (String, serde_json::Value) {
     let mut row = json!(evaluation.score);
     if let Some(instructions) = &evaluation.instructions {
@@ -84,7 +86,7 @@ fn player(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
     let what: BaselineOptions = table.take_struct(&["kind", "action", "choose_task_ids", "choose_first_task_id"])?;
     let mut options: EvalOptions = table.read()?;
     options.validate().map_err(|error| options::reject("eval.baseline", error))?;
-    plan::cut::eval("baseline", &mut options, &[environment.describe().name]);
+    plan::cut::eval("baseline", &mut options, &[environment.label()]);
     let score = report::guard(|| {
         let player = match what.kind {
             Kind::Random => Some(Player::Random),
@@ -154,8 +156,14 @@ fn compare(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
         options::read_value("eval.verdict", "baseline", &Value::Table(args.table("baseline")?))?;
     args.finish()?;
     let verdict = verdict(&candidate, &baseline).map_err(|error| options::reject("eval.verdict", error))?;
+    let false_alarms = false_alarms(&candidate, &baseline);
     convert::to_lua(
         lua,
-        &json!({ "verdict": verdict.symmetric, "envs": verdict.environments, "strict": verdict.strict }),
+        &json!({
+            "verdict": verdict.symmetric,
+            "envs": verdict.environments,
+            "strict": verdict.strict,
+            "false_alarms": false_alarms,
+        }),
     )
 }

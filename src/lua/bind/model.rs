@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::json;
 use tch::Kind;
 
-use super::tokenizer::{TokenizerHandle, messages};
+use super::tokenizer::{TokenizerHandle, kwargs, messages};
 use crate::engine::generate::{GenerateOptions, Generation, generate};
 use crate::engine::model::{
     CudaGraph, LoraOptions, Model, ModelConfig, ModelShape, Quantization, SaveOptions, Scheme, lora,
@@ -255,6 +255,15 @@ fn preset(lua: &Lua, name: &str) -> mlua::Result<Table> {
     }
 }
 
+/// What `model:chat` takes beside [`GenerateOptions`].
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct ChatOptions {
+    chat_template_kwargs: serde_json::Map<String, serde_json::Value>,
+    /// The prompt has earlier replies as they were said, which is what training shows a model.
+    as_trained: bool,
+}
+
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct AdapterOptions {
@@ -370,13 +379,21 @@ impl UserData for ModelHandle {
         methods.add_method("chat", |lua, this, values: MultiValue| {
             let mut args = Args::new("model:chat", values);
             let messages = messages("model:chat", &args.table("messages")?)?;
-            let mut options: GenerateOptions = options::read("model:chat", args.optional_table("options")?)?;
+            let mut table = Options::new(lua, "model:chat", args.optional_table("options")?)?;
             args.finish()?;
+            let how: ChatOptions = table.take_struct(&["chat_template_kwargs", "as_trained"])?;
+            let kwargs = kwargs("model:chat", how.chat_template_kwargs)?;
+            let mut options: GenerateOptions = table.read()?;
             plan::cut::generate(&mut options, 1);
             let model = this.borrow()?;
             heap::guard(lua, "model:chat", || {
-                let prompt = Conversation::open(model.tokenizer()?, &messages)?.ids().to_vec();
-                Ok(generate(&model, &[prompt], &options)?.remove(0).text)
+                let tokenizer = model.tokenizer()?;
+                let prompt = match how.as_trained {
+                    true => Conversation::go_on(tokenizer, &messages, &kwargs)?,
+                    false => Conversation::open_with(tokenizer, &messages, &kwargs)?,
+                };
+                let reply = generate(&model, &[prompt.ids().to_vec()], &options)?.remove(0);
+                Ok(tokenizer.whole_reply(reply.text, &kwargs))
             })
         });
         methods.add_method("tokenizer", |lua, this, values: MultiValue| {

@@ -4,8 +4,10 @@ use std::rc::Rc;
 
 use mlua::{AnyUserData, Lua, MultiValue, Table, UserData, UserDataMethods, Value};
 use serde::Deserialize;
+use serde_json::{Map, Value as Json};
 
 use crate::engine::Error;
+use crate::engine::text::template::check_kwargs;
 use crate::engine::text::{Conversation, Message, ROLES, Tokenizer, check_roles};
 use crate::lua::args::Args;
 use crate::lua::{handle, options, report};
@@ -36,6 +38,13 @@ impl Default for TrainOptions {
 #[serde(deny_unknown_fields, default)]
 struct ChatOptions {
     add_generation_prompt: bool,
+    chat_template_kwargs: Map<String, Json>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct PreviewOptions {
+    chat_template_kwargs: Map<String, Json>,
 }
 
 fn train(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
@@ -69,9 +78,9 @@ impl UserData for TokenizerHandle {
             let ids = args.table("ids")?;
             args.finish()?;
             let ids: Vec<i64> = options::read_value("tokenizer:decode", "ids", &Value::Table(ids))?;
-            let size = this.0.vocab_size();
-            if let Some(place) = ids.iter().position(|id| !(0..size).contains(id)) {
-                let error = Error::option(format!("ids[{}]", place + 1), format!("0 to {}", size - 1), ids[place]);
+            // A padded embedding has more rows than there are tokens; what a model says there has no text.
+            if let Some(place) = ids.iter().position(|&id| u32::try_from(id).is_err()) {
+                let error = Error::option(format!("ids[{}]", place + 1), "a token id of at least 0", ids[place]);
                 return Err(options::reject("tokenizer:decode", error));
             }
             this.0.decode(&ids, false).map_err(report::raise)
@@ -81,16 +90,21 @@ impl UserData for TokenizerHandle {
             let messages = messages("tokenizer:chat", &args.table("messages")?)?;
             let options: ChatOptions = options::read("tokenizer:chat", args.optional_table("options")?)?;
             args.finish()?;
-            let rendered = this.0.template().and_then(|template| {
-                template.render(&messages, options.add_generation_prompt, &serde_json::Map::new())
-            });
+            let kwargs = kwargs("tokenizer:chat", options.chat_template_kwargs)?;
+            let rendered = this
+                .0
+                .template()
+                .and_then(|template| template.render(&messages, options.add_generation_prompt, &kwargs));
             rendered.map_err(report::raise)
         });
         methods.add_method("preview", |_, this, values: MultiValue| {
             let mut args = Args::new("tokenizer:preview", values);
             let messages = messages("tokenizer:preview", &args.table("messages")?)?;
+            let options: PreviewOptions = options::read("tokenizer:preview", args.optional_table("options")?)?;
             args.finish()?;
-            let shown = Conversation::encode_record(&this.0, &messages).and_then(|record| record.show(&this.0));
+            let kwargs = kwargs("tokenizer:preview", options.chat_template_kwargs)?;
+            let encoded = Conversation::encode_record_with(&this.0, &messages, &kwargs);
+            let shown = encoded.and_then(|record| record.show(&this.0));
             shown.map_err(report::raise)
         });
         methods.add_method("save", |_, this, values: MultiValue| {
@@ -103,6 +117,14 @@ impl UserData for TokenizerHandle {
             Args::new("tokenizer:size", values).finish()?;
             Ok(this.0.vocab_size())
         });
+    }
+}
+
+/// Variables for the chat template.
+pub fn kwargs(function: &str, given: Map<String, Json>) -> mlua::Result<Map<String, Json>> {
+    match check_kwargs(&given) {
+        Ok(()) => Ok(given),
+        Err(problem) => Err(options::reject(function, Error::message(format!("chat_template_kwargs: {problem}")))),
     }
 }
 

@@ -39,6 +39,22 @@ describe("eval.verdict", function()
     expect(mixed.verdict):equals("neither")
   end)
 
+  it("says how often it finds a difference between equal models", function()
+    local function rates(environments, n)
+      local rows = {}
+      for index = 1, environments do
+        rows["e" .. index] = row(n / 2, n)
+      end
+      return eval.verdict(rows, rows).false_alarms
+    end
+    local one, eight = rates(1, 200), rates(8, 200)
+    expect(one.disjoint > 0.05 and one.disjoint < 0.08):equals(true)
+    expect(one.dominates):near(one.disjoint / 2, 1e-9)
+    expect(eight.disjoint > 0.36 and eight.disjoint < 0.48):equals(true)
+    expect(eight.dominates > 0.15 and eight.dominates < 0.21):equals(true)
+    expect(rates(8, 200)):equals(eight)
+  end)
+
   it("compares the same environments alone", function()
     expect(function()
       eval.verdict({ sat = row(1, 2) }, { grid = row(1, 2) })

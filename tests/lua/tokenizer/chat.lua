@@ -26,6 +26,17 @@ describe("tokenizer", function()
     expect(#tok:encode("red") < #tok:encode("xyz")):equals(true)
   end)
 
+  it("gives the text of whatever a model can say", function()
+    -- Rows of a padded embedding have no text.
+    local red = tok:encode("red")[1]
+    expect(tok:decode { red, tok:size() + 100, tok:size() }):equals(tok:decode { red })
+    for _, id in ipairs { -1, 2 ^ 40 } do
+      expect(function()
+        tok:decode { 1, math.tointeger(id) }
+      end):raises("tokenizer:decode: ids[2]: expected a token id of at least 0")
+    end
+  end)
+
   it("renders ChatML", function()
     local messages = { { role = "system", content = "S" }, { role = "user", content = "U" } }
     expect(tok:chat(messages)):equals("<|im_start|>system\nS<|im_end|>\n<|im_start|>user\nU<|im_end|>\n")

@@ -9,6 +9,7 @@ use crate::engine::data::packing::best_fit;
 use crate::engine::data::{Record, cache, epoch_order};
 use crate::engine::error::Context;
 use crate::engine::model::Model;
+use crate::engine::text::Tokenizer;
 use crate::engine::train::batch::Sequence;
 use crate::engine::{Error, Result, file};
 
@@ -124,6 +125,9 @@ pub(super) fn encode_for_evaluation(
 /// says how many were, and which.
 pub(super) fn encode(model: &Model, records: &[Record], train_on: TrainOn, limit: usize) -> Result<Encoded> {
     let tokenizer = model.tokenizer()?;
+    if train_on == TrainOn::Assistant {
+        tell_dropped_thoughts(tokenizer, records);
+    }
     let (mut sequences, mut cut, mut empty) = (Vec::with_capacity(records.len()), Vec::new(), Vec::new());
     for (i, mut conversation) in cache::encode(tokenizer, records, train_on == TrainOn::All)?.into_iter().enumerate() {
         if conversation.len() > limit {
@@ -153,6 +157,19 @@ pub(super) fn encode(model: &Model, records: &[Record], train_on: TrainOn, limit
         ));
     }
     Ok(Encoded { sequences, cut: cut.len(), left_out: empty.len() })
+}
+
+/// Training keeps the thoughts of earlier turns, as a model that plays turn by turn has them before it; many a template
+/// leaves them out of what a server shows.
+fn tell_dropped_thoughts(tokenizer: &Tokenizer, records: &[Record]) {
+    let count = records.iter().filter(|record| record.is_served_without_thoughts(tokenizer)).count();
+    if count > 0 {
+        tracing::warn!(
+            "{count} of {} records have thoughts in earlier turns: they are trained with them, but this chat template shows \
+             a served model earlier turns without",
+            records.len()
+        );
+    }
 }
 
 /// The first of these numbers.

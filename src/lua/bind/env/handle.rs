@@ -3,8 +3,9 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use mlua::{MultiValue, UserData, UserDataMethods, Value, Variadic};
+use mlua::{Lua, MultiValue, UserData, UserDataMethods, UserDataRef, Value, Variadic};
 
+use crate::engine::env::label::{self, Labelled, Origin};
 use crate::engine::env::{Environment, Parsed};
 use crate::engine::rollout::prompt_hash;
 use crate::engine::{self, Error};
@@ -13,7 +14,10 @@ use crate::lua::environment::LuaEnvironment;
 use crate::lua::{convert, options, report};
 
 /// An environment in Lua's hands; empty once it is closed.
-pub struct EnvironmentHandle(RefCell<Option<Played>>);
+pub struct EnvironmentHandle {
+    played: RefCell<Option<Played>>,
+    origin: RefCell<Origin>,
+}
 
 /// What a handle plays with.
 enum Played {
@@ -23,17 +27,24 @@ enum Played {
 }
 
 impl EnvironmentHandle {
-    pub fn script(environment: LuaEnvironment) -> Self {
-        EnvironmentHandle(RefCell::new(Some(Played::Script(environment))))
+    /// `origin` need not know the environment's name.
+    pub fn script(environment: LuaEnvironment, origin: Origin) -> Self {
+        let name = environment.describe().name;
+        Self::new(Played::Script(environment), Origin { name, ..origin })
     }
 
-    pub fn native(environment: Box<dyn Environment>) -> Self {
-        EnvironmentHandle(RefCell::new(Some(Played::Native(Rc::new(RefCell::new(environment))))))
+    pub fn native(environment: Box<dyn Environment>, origin: Origin) -> Self {
+        let name = environment.describe().name;
+        Self::new(Played::Native(Rc::new(RefCell::new(environment))), Origin { name, ..origin })
+    }
+
+    fn new(played: Played, origin: Origin) -> Self {
+        EnvironmentHandle { played: RefCell::new(Some(played)), origin: RefCell::new(origin) }
     }
 
     /// Calls the environment. The handle itself is free again before the call.
     fn play<T>(&self, act: impl FnOnce(&mut dyn Environment) -> engine::Result<T>) -> mlua::Result<T> {
-        let played = match &*self.0.borrow() {
+        let played = match &*self.played.borrow() {
             Some(Played::Script(environment)) => Played::Script(environment.clone()),
             Some(Played::Native(environment)) => Played::Native(environment.clone()),
             None => return Err(report::raise(Error::message("this environment was closed"))),
@@ -49,12 +60,51 @@ impl EnvironmentHandle {
 
     /// Another instance, for the engine to play with.
     pub fn fresh(&self) -> mlua::Result<Box<dyn Environment>> {
-        self.play(|environment| environment.fresh())
+        let label = self.origin.borrow().label.clone();
+        self.fresh_as(label)
+    }
+
+    fn fresh_as(&self, label: Option<String>) -> mlua::Result<Box<dyn Environment>> {
+        let environment = self.play(|environment| environment.fresh())?;
+        Ok(match label {
+            Some(label) => Box::new(Labelled { label, environment }),
+            None => environment,
+        })
+    }
+
+    fn origin(&self) -> Origin {
+        self.origin.borrow().clone()
     }
 }
 
-/// Fresh instances of a list of handles.
+/// Fresh instances of a list of handles, each under a label of its own.
 pub fn environments(function: &str, list: Value) -> mlua::Result<Vec<Box<dyn Environment>>> {
+    let handles = handles(function, list)?;
+    let labels = labels_of(function, &handles)?;
+    handles.iter().zip(labels).map(|(handle, label)| handle.fresh_as(Some(label))).collect()
+}
+
+/// `env.labels`: the labels of a list of handles, which keep them from now on.
+pub fn labels(_: &Lua, values: MultiValue) -> mlua::Result<Vec<String>> {
+    let mut args = Args::new("env.labels", values);
+    let handles = handles("env.labels", args.value("envs")?)?;
+    args.finish()?;
+    let labels = labels_of("env.labels", &handles)?;
+    for (handle, label) in handles.iter().zip(&labels) {
+        let mut origin = handle.origin.borrow_mut();
+        if *label != origin.name {
+            origin.label = Some(label.clone());
+        }
+    }
+    Ok(labels)
+}
+
+fn labels_of(function: &str, handles: &[UserDataRef<EnvironmentHandle>]) -> mlua::Result<Vec<String>> {
+    let origins: Vec<Origin> = handles.iter().map(|handle| handle.origin()).collect();
+    label::labels(&origins).map_err(|error| options::reject(function, error))
+}
+
+fn handles(function: &str, list: Value) -> mlua::Result<Vec<UserDataRef<EnvironmentHandle>>> {
     let expected = |got: String| {
         let error = Error::option("envs", "a list of environments that env.make returned", got);
         options::reject(function, error)
@@ -66,7 +116,7 @@ pub fn environments(function: &str, list: Value) -> mlua::Result<Vec<Box<dyn Env
     for item in list.sequence_values::<Value>() {
         match item? {
             Value::UserData(handle) if handle.is::<EnvironmentHandle>() => {
-                all.push(handle.borrow::<EnvironmentHandle>()?.fresh()?);
+                all.push(handle.borrow::<EnvironmentHandle>()?);
             }
             other => return Err(expected(kind(&other))),
         }
@@ -179,6 +229,7 @@ impl UserData for EnvironmentHandle {
                 Ok((environment.describe(), environment.instructions(), environment.generator()))
             })?;
             let table = lua.create_table()?;
+            table.set("label", this.origin().label)?;
             table.set("name", about.name)?;
             table.set("num_tasks", about.num_tasks)?;
             table.set("score_low", about.score_range.0)?;
@@ -198,11 +249,11 @@ impl UserData for EnvironmentHandle {
         });
         methods.add_method("close", |_, this, values: MultiValue| {
             Args::new("env:close", values).finish()?;
-            this.0.take();
+            this.played.take();
             Ok(())
         });
         methods.add_meta_method("__close", |_, this, _: MultiValue| {
-            this.0.take();
+            this.played.take();
             Ok(())
         });
     }

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use mlua::{AnyUserData, Function, Lua, MultiValue, Table, Value};
 
+use crate::engine::env::label::{self, Origin};
 use crate::engine::env::programs::generator::{Generator, GeneratorOptions};
 use crate::engine::rollout::{observation_hash, prompt_hash};
 use crate::engine::text::{Message, ROLES, check_roles};
@@ -25,6 +26,7 @@ pub fn module(lua: &Lua) -> mlua::Result<Table> {
     let table = lua.create_table()?;
     table.set("make", lua.create_function(make)?)?;
     table.set("built_in", lua.create_function(built_in)?)?;
+    table.set("labels", lua.create_function(handle::labels)?)?;
     table.set("serve", lua.create_function(serve::serve)?)?;
     table.set("prompt_hash", lua.create_function(hash)?)?;
     table.set("observation_hash", lua.create_function(hash_of_observation)?)?;
@@ -35,20 +37,50 @@ pub fn module(lua: &Lua) -> mlua::Result<Table> {
 fn make(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
     let mut args = Args::new("env.make", values);
     let what = args.value("name")?;
-    let options = args.optional_table("options")?;
+    let (options, origin) = origin(lua, &what, args.optional_table("options")?)?;
     args.finish()?;
     let definition = match &what {
         Value::String(name) => {
             let name = name.to_string_lossy();
             if let Some(environment) = native::make(&name, options.clone())? {
-                return lua::handle(lua, "an environment", EnvironmentHandle::native(environment));
+                return lua::handle(lua, "an environment", EnvironmentHandle::native(environment, origin));
             }
             find(lua, &name)?
         }
         other => other.clone(),
     };
     let environment = LuaEnvironment::new(lua, checked(lua, &what, definition)?, options)?;
-    lua::handle(lua, "an environment", EnvironmentHandle::script(environment))
+    lua::handle(lua, "an environment", EnvironmentHandle::script(environment, origin))
+}
+
+/// The environment's own options, and with the label what may tell it from another.
+fn origin(lua: &Lua, what: &Value, options: Option<Table>) -> mlua::Result<(Option<Table>, Origin)> {
+    let mut origin = Origin::default();
+    if let Value::String(name) = what {
+        origin.source = Some(native::bare(&name.to_string_lossy()).to_string());
+    }
+    let Some(options) = options else { return Ok((None, origin)) };
+    let own = lua.create_table()?;
+    for pair in options.pairs::<Value, Value>() {
+        let (key, value) = pair?;
+        match (key.to_string()?.as_str(), &value) {
+            ("label", Value::String(label)) => origin.label = Some(label.to_string_lossy()),
+            ("label", other) => {
+                return Err(options::reject("env.make", Error::option("label", "a string", kind(other))));
+            }
+            (name, value) => {
+                // Functions are the same to the eye.
+                origin.options.extend(convert::to_json(lua, value).ok().map(|json| (name.to_string(), json)));
+                own.raw_set(key, value)?;
+            }
+        }
+    }
+    origin
+        .label
+        .iter()
+        .try_for_each(|label| label::check(label))
+        .map_err(|error| options::reject("env.make", error))?;
+    Ok((Some(own), origin))
 }
 
 /// The names of what ships here, and where each comes from.
