@@ -23,10 +23,10 @@ local time = require("affine.time")
 --- and held_out_tasks.json, by environment its task ids and the hashes of the first observations that tell them apart.
 local function hold_out(stage, environments, names)
   local tasks = pipeline.held_out(stage.config, environments, names)
-  local prompts, by_name, seen = json.array {}, {}, {}
+  local prompts, by_label, seen = json.array {}, {}, {}
   for _, task in ipairs(tasks) do
-    local own = by_name[task.env] or { task_ids = json.array {}, observations = json.array {} }
-    by_name[task.env] = own
+    local own = by_label[task.label] or { task_ids = json.array {}, observations = json.array {} }
+    by_label[task.label] = own
     table.insert(own.task_ids, task.task_id)
     if task.told_by_observation then
       table.insert(own.observations, env.observation_hash(task.observation))
@@ -37,7 +37,7 @@ local function hold_out(stage, environments, names)
     end
   end
   fs.write(stage.output .. "/held_out.json", json.encode(prompts))
-  fs.write(stage.output .. "/held_out_tasks.json", json.encode(by_name))
+  fs.write(stage.output .. "/held_out_tasks.json", json.encode(by_label))
   stage:say("%d tasks, %d prompts, are held out for the evaluation", #tasks, #prompts)
   return held_out.index(tasks), fs.sha256(table.concat(prompts))
 end

@@ -3,6 +3,7 @@
 
 local check = require("affine.internal.check")
 local config = require("affine.config")
+local env = require("affine.env")
 local fingerprint = require("affine.internal.fingerprint")
 local fs = require("affine.fs")
 local held_out = require("affine.internal.held_out")

@@ -103,14 +103,14 @@ local function strip(tasks)
 end
 
 --- The judged tasks of one environment.
-local function tasks_of(e, name, options, evaluation)
+local function tasks_of(e, label, options, evaluation)
   local about = e:describe()
   local ids = collect.task_ids(about, evaluation.first_task_id, evaluation.num_eval_samples, 0)
   local tasks, is_judged = {}, {}
   local function add(task_id)
     local task = open(e, task_id)
     if task then
-      task.env, task.options = name, options
+      task.env, task.label, task.options = about.name, label, options
       tasks[#tasks + 1] = task
     end
   end
@@ -130,12 +130,12 @@ local function tasks_of(e, name, options, evaluation)
   return table.move(tasks, 1, judged, 1, {})
 end
 
---- The judged tasks of all environments, in their order: env, options, task_id, prompt (its hash), words, and whether
+--- The judged tasks of all environments, in their order: env, label, options, task_id, prompt (its hash), words, and whether
 --- the first observation tells it from others.
-function held_out.tasks(environments, names, entry_options, evaluation)
+function held_out.tasks(environments, labels, entry_options, evaluation)
   local all = {}
   for index, e in ipairs(environments) do
-    local tasks = tasks_of(e, names[index], entry_options[index], evaluation)
+    local tasks = tasks_of(e, labels[index], entry_options[index], evaluation)
     table.move(tasks, 1, #tasks, #all + 1, all)
   end
   return all
@@ -181,11 +181,19 @@ function held_out.index(tasks)
   return self
 end
 
+--- Options that decide tasks, as one text: how an environment is called decides none.
+local function deciding(options)
+  local own = {}
+  for key, value in pairs(options or {}) do
+    own[key] = key ~= "label" and value or nil
+  end
+  return config.literal(own)
+end
+
 function Index:by_id(record)
   local name, id = name_and_id(record)
   for _, task in ipairs(self.ids[name] and self.ids[name][id] or {}) do
-    local is_other = type(record.options) == "table"
-      and config.literal(record.options) ~= config.literal(task.options or {})
+    local is_other = type(record.options) == "table" and deciding(record.options) ~= deciding(task.options)
     if not is_other then
       return task
     end

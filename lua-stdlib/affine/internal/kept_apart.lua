@@ -56,7 +56,7 @@ function kept_apart.check(tasks, names, folder)
     result.records[path] = look(path, index, function(task, by, line)
       is_trained_on[task] = true
       if #result.found < NAMED then
-        local found = { file = path, line = line, env = task.env, task_id = task.task_id, by = by }
+        local found = { file = path, line = line, env = task.label, task_id = task.task_id, by = by }
         table.insert(result.found, found)
       end
     end)
@@ -68,7 +68,7 @@ function kept_apart.check(tasks, names, folder)
   end
   result.not_held_out = 0
   for _, task in ipairs(tasks) do
-    local own, is_excluded = result.envs[task.env], excluded[task.prompt]
+    local own, is_excluded = result.envs[task.label], excluded[task.prompt]
     own.n = own.n + 1
     own.trained_on = own.trained_on + (is_trained_on[task] and 1 or 0)
     own.not_excluded = own.not_excluded + (is_excluded and 0 or 1)

@@ -155,6 +155,10 @@ impl Environment for Labelled {
         self.environment.generator()
     }
 
+    fn settings(&self) -> Value {
+        self.environment.settings()
+    }
+
     fn parse(&self, reply: &str) -> Result<Parsed> {
         self.environment.parse(reply)
     }

@@ -39,10 +39,10 @@ impl Played {
     }
 }
 
-/// All that the environments say of themselves, a line each: `textcraft.max_turns`; of two with one name the second is
+/// All that the environments say of themselves, a line each: `textcraft.max_turns`; of two with one label the second is
 /// `sat (2)`.
 fn described(environments: &[Box<dyn Environment>]) -> Map<String, Value> {
-    let names: Vec<String> = environments.iter().map(|environment| environment.describe().name).collect();
+    let names: Vec<String> = environments.iter().map(|environment| environment.label()).collect();
     let mut all = Map::from_iter([("environments".to_string(), json!(names.join(", ")))]);
     for (place, environment) in environments.iter().enumerate() {
         let earlier = names[..place].iter().filter(|name| **name == names[place]).count();
