@@ -178,7 +178,7 @@ impl Ppo {
         ppo.state.log_history.push(Value::Object(stats.clone()));
         ppo.state.unheard = Some(Value::Object(stats.clone()));
         if ppo.options.save_steps > 0 && ppo.iteration().is_multiple_of(ppo.options.save_steps) {
-            ppo.save(model)?;
+            ppo.write(model, &ppo.state)?;
         }
         Ok(stats)
     }
@@ -188,7 +188,7 @@ impl Ppo {
         if error.is_interrupted() && !self.finished {
             let path = match self.is_saved() {
                 true => self.options.output_dir.join(checkpoint::name(self.iteration())),
-                false => self.save(model)?,
+                false => self.write(model, &self.state)?,
             };
             tracing::info!("interrupted; iteration {} is saved in {}", self.iteration(), path.display());
         }
@@ -212,7 +212,7 @@ impl Ppo {
     }
 
     /// Whoever drives the trainer has heard of the last iteration.
-    fn note_heard(&mut self) -> Result<()> {
+    pub fn note_heard(&mut self) -> Result<()> {
         let saved = self.is_saved();
         if self.state.unheard.take().is_some() && saved {
             checkpoint::note_heard(&self.options.output_dir.join(checkpoint::name(self.iteration())))?;
@@ -368,21 +368,25 @@ impl Ppo {
         self.value_head.save(&self.options.output_dir)
     }
 
-    /// Writes a checkpoint of the state after the last iteration.
+    /// Writes a checkpoint of the state after the last iteration, of which whoever asks for it has heard.
     pub fn save(&self, model: &Model) -> Result<PathBuf> {
+        self.write(model, &TrainerState { unheard: None, ..self.state.clone() })
+    }
+
+    fn write(&self, model: &Model, state: &TrainerState) -> Result<PathBuf> {
         let options = &self.options;
         let path = checkpoint::save(
             &options.output_dir,
             model,
             &self.optimizer,
-            &self.state,
+            state,
             options.save_total_limit,
             &|folder| {
                 self.value_head.save(folder)?;
                 safetensors::write(folder.join(REFERENCE), &model.trained_part_of(&self.reference))
             },
         )?;
-        self.saved.replace(Some(self.state.mark()));
+        self.saved.replace(Some(state.mark()));
         Ok(path)
     }
 
