@@ -142,8 +142,9 @@ fn saved(folder: &Path) -> Vec<String> {
 fn ctrl_c_saves_what_was_trained_also_where_no_step_is_taken() {
     let scripts = [
         // In the evaluation of a step.
-        "local many = {} for i = 1, 3000 do many[i] = tiny.records()[i % 8 + 1] end print 'ready'\n\
-         trainer.sft(tiny.model(), { $SFT, eval_data = many, eval_steps = 1, batch_size = 1 }):run()",
+        "local many = {} for i = 1, 3000 do many[i] = tiny.records()[i % 8 + 1] end\n\
+         local sft = trainer.sft(tiny.model(), { $SFT, eval_data = many, eval_steps = 1, batch_size = 1 })\n\
+         print 'ready' sft:run()",
         // In one that the script asks for.
         "local sft = trainer.sft(tiny.model(), { $SFT }) for _ in sft:steps() do break end\n\
          local many = {} for i = 1, 3000 do many[i] = tiny.records()[i % 8 + 1] end print 'ready'\n\
@@ -219,7 +220,8 @@ fn a_step_whose_evaluation_was_interrupted_is_evaluated_and_heard_of_later() {
         let sft = sft.replace("$DATA", data).replace("$RESUME", resume);
         training(folder.path(), &format!("{many}{}", rest.replace("$TRAINER", &sft)))
     };
-    let first = body("many", "false", "print 'ready' for step in $TRAINER:steps() do print(step.step) end");
+    let first =
+        body("many", "false", "local sft = $TRAINER print 'ready' for step in sft:steps() do print(step.step) end");
     let output = interrupted(&first, &["-INT"]);
     assert_eq!((code(&output), stdout(&output).as_str()), (130, ""));
     // The data of the evaluation is part of what the run is, so it goes on although it has become shorter.

@@ -4,7 +4,9 @@ use std::borrow::Cow;
 use std::io::{BufRead, IsTerminal};
 use std::path::PathBuf;
 
-use reedline::{FileBackedHistory, Prompt, PromptEditMode, PromptHistorySearch, Reedline, Signal};
+use reedline::{
+    FileBackedHistory, Prompt, PromptEditMode, PromptHistorySearch, Reedline, Signal, SimpleMatchHighlighter,
+};
 
 use super::Failure;
 use super::output::{complain, say};
@@ -31,7 +33,8 @@ pub fn run() -> Result<(), Failure> {
 }
 
 fn at_terminal(session: &Session) -> Result<(), Failure> {
-    let mut editor = Reedline::create();
+    // In the terminal's own colour; the library's default is white, whatever is behind it, and heeds no NO_COLOR.
+    let mut editor = Reedline::create().with_highlighter(Box::<SimpleMatchHighlighter>::default());
     match history_file().map(|path| FileBackedHistory::with_file(REMEMBERED, path)) {
         Some(Ok(history)) => editor = editor.with_history(Box::new(history)),
         Some(Err(error)) => tracing::warn!("what is typed here will not be remembered: {error}"),

@@ -1,6 +1,8 @@
-//! A command of the shell's, waited for as the C library's `system` waits, but so that Ctrl-C ends the wait.
+//! Commands of the shell's: waited for as the C library's `system` waits, but so that Ctrl-C ends the wait, or at the other
+//! end of a pipe.
 
 use std::process::{Child, Command, ExitStatus};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use super::signals::as_started;
@@ -37,6 +39,39 @@ pub fn run(command: &std::ffi::OsStr) -> Result<ExitStatus> {
         std::thread::sleep(pause);
         pause = (pause * 2).min(SLICE);
     }
+}
+
+/// The processes that [`beside`] saw begin.
+static BESIDE: Mutex<Vec<libc::pid_t>> = Mutex::new(Vec::new());
+
+/// Runs `start`, which starts a process that nobody waits for here (`popen`), and remembers it for [`end_all`].
+pub fn beside<T>(start: impl FnOnce() -> T) -> T {
+    let before = children();
+    let started = as_started(start);
+    let mut known = BESIDE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    known.extend(children().into_iter().filter(|child| !before.contains(child)));
+    started
+}
+
+/// Tells all of them to end: closing a pipe waits for whoever is at its other end.
+pub fn end_all() {
+    let mut known = BESIDE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    // The number of one that has ended may be somebody else's now.
+    let ours = |child: &libc::pid_t| {
+        let status = std::fs::read_to_string(format!("/proc/{child}/status")).unwrap_or_default();
+        let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"));
+        parent.is_some_and(|parent| parent.trim() == std::process::id().to_string())
+    };
+    for child in known.drain(..).filter(ours) {
+        // SAFETY: the number is that of our own child.
+        unsafe { libc::kill(child, libc::SIGTERM) };
+    }
+}
+
+/// The children of this thread; none where the kernel does not tell.
+fn children() -> Vec<libc::pid_t> {
+    let text = std::fs::read_to_string("/proc/thread-self/children").unwrap_or_default();
+    text.split_whitespace().filter_map(|number| number.parse().ok()).collect()
 }
 
 fn end(child: &mut Child) {

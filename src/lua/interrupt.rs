@@ -27,7 +27,7 @@ use mlua::{Lua, Table, ffi, lua_State};
 use super::bind::trainer;
 use super::report;
 use crate::engine::signals::{self, Stopping};
-use crate::engine::{Error, cancel};
+use crate::engine::{Error, cancel, shell};
 
 /// The exit code of an interrupted script, as shells give it for SIGINT.
 pub const EXIT_CODE: u8 = 130;
@@ -148,11 +148,24 @@ fn watch(stopping: Stopping) {
 }
 
 fn ask_to_stop() {
+    // On a thread of its own: whoever holds standard error may wait for a terminal that waits for nobody.
+    apart(|| tracing::warn!("interrupted: stopping at the next clean point (once more stops at once)"));
     cancel::request();
     interrupt_lua();
-    // On a thread of its own: whoever holds standard error may wait for a terminal that waits for nobody.
-    let say = || tracing::warn!("interrupted: stopping at the next clean point (once more stops at once)");
-    let _ = std::thread::Builder::new().name("interrupted".to_string()).spawn(say);
+    shell::end_all();
+}
+
+/// Does what may have to wait for another thread, and waits for it no longer than a moment.
+fn apart(work: impl FnOnce() + Send + 'static) {
+    const LONGEST: Duration = Duration::from_millis(200);
+    let (done, is_done) = std::sync::mpsc::channel();
+    let work = move || {
+        work();
+        let _ = done.send(());
+    };
+    if std::thread::Builder::new().spawn(work).is_ok() {
+        let _ = is_done.recv_timeout(LONGEST);
+    }
 }
 
 /// Sets the hook on every thread that runs Lua.
@@ -196,14 +209,11 @@ fn set_hook() {
 
 /// Ends the process with [`EXIT_CODE`], whatever it does: without destructors, beside which other threads would go on.
 fn end_at_once() -> ! {
-    /// Whoever waits for input holds on to its stream.
-    const LONGEST: Duration = Duration::from_millis(200);
-    let (done, flushed) = std::sync::mpsc::channel();
+    // Whoever waits for input holds on to its stream.
     // SAFETY: null stands for all streams.
-    let flush = move || done.send(unsafe { libc::fflush(std::ptr::null_mut()) });
-    if std::thread::Builder::new().spawn(flush).is_ok() {
-        let _ = flushed.recv_timeout(LONGEST);
-    }
+    apart(|| {
+        let _ = unsafe { libc::fflush(std::ptr::null_mut()) };
+    });
     signals::put_terminal_right();
     // SAFETY: ends the process.
     unsafe { libc::_exit(EXIT_CODE.into()) }

@@ -24,11 +24,19 @@ pub enum Lost {
     Because(String),
 }
 
+/// How the sentence begins.
+const SENTENCE: &str = "standard output cannot be written";
+
 pub fn lost(error: &io::Error) -> Lost {
     match error.kind() {
         io::ErrorKind::BrokenPipe => Lost::Quietly,
-        _ => Lost::Because(format!("standard output cannot be written: {}", file::reason(error))),
+        _ => Lost::Because(format!("{SENTENCE}: {}", file::reason(error))),
     }
+}
+
+/// Whether an error is that sentence: no line of the script is at fault.
+pub fn is_lost(error: &Error) -> bool {
+    matches!(error, Error::Message { message, .. } if message.starts_with(SENTENCE))
 }
 
 /// Puts `host.not_written(errno)` and `host.check_output()` into `host`, for `prelude.lua`.
@@ -56,7 +64,7 @@ pub fn check() -> Result<()> {
     match failed {
         0 => Ok(()),
         _ if has_no_reader() => std::process::exit(0),
-        _ => Err(Error::message("standard output could not be written: a part of it is lost")),
+        _ => Err(Error::message(format!("{SENTENCE}: a part of what was printed is lost"))),
     }
 }
 

@@ -9,7 +9,6 @@ use mlua::{Function, IntoLuaMulti, Lua, MultiValue, Table};
 
 use super::args::Args;
 use super::{options, report};
-use crate::engine::signals::as_started;
 use crate::engine::{Error, shell};
 
 /// Puts both into `host`, for `prelude.lua`.
@@ -42,5 +41,5 @@ fn popen(popen: &Function, values: MultiValue) -> mlua::Result<MultiValue> {
     if !["r", "w"].contains(&mode.as_str()) {
         return Err(options::reject("io.popen", Error::option("mode", "\"r\" or \"w\"", format!("{mode:?}"))));
     }
-    as_started(|| popen.call((command, mode)))
+    shell::beside(|| popen.call((command, mode)))
 }

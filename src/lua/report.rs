@@ -8,6 +8,7 @@
 use std::cell::{Cell, RefCell};
 use std::fmt;
 
+use super::output;
 use crate::engine::refusal::{self, refused};
 use crate::engine::{self, Error, cancel};
 
@@ -46,6 +47,10 @@ impl Report {
                 match engine {
                     // A script's own error has its line already.
                     Some(Error::Script { .. }) => (message, hint),
+                    Some(error) if output::is_lost(error) => {
+                        traceback.clear();
+                        (message, hint)
+                    }
                     _ => (located(&frames, &message), hint),
                 }
             }

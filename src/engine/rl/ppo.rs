@@ -192,7 +192,7 @@ impl Ppo {
         ppo.state.log_history.push(Value::Object(stats.clone()));
         ppo.state.unheard = Some(Value::Object(stats.clone()));
         if ppo.options.save_steps > 0 && ppo.iteration().is_multiple_of(ppo.options.save_steps) {
-            ppo.save(model)?;
+            ppo.write(model, &ppo.state)?;
         }
         Ok(stats)
     }
@@ -202,7 +202,7 @@ impl Ppo {
         if error.is_interrupted() && !self.finished {
             let path = match self.is_saved() {
                 true => self.options.output_dir.join(checkpoint::name(self.iteration())),
-                false => self.save(model)?,
+                false => self.write(model, &self.state)?,
             };
             tracing::info!("interrupted; iteration {} is saved in {}", self.iteration(), path.display());
         }
@@ -226,7 +226,7 @@ impl Ppo {
     }
 
     /// Whoever drives the trainer has heard of the last iteration.
-    fn note_heard(&mut self) -> Result<()> {
+    pub fn note_heard(&mut self) -> Result<()> {
         let saved = self.is_saved();
         if self.state.unheard.take().is_some() && saved {
             checkpoint::note_heard(&self.options.output_dir.join(checkpoint::name(self.iteration())))?;
@@ -410,11 +410,15 @@ impl Ppo {
         self.value_head.save(&self.options.output_dir)
     }
 
-    /// Writes a checkpoint of the state after the last iteration.
+    /// Writes a checkpoint of the state after the last iteration, of which whoever asks for it has heard.
     pub fn save(&self, model: &Model) -> Result<PathBuf> {
+        self.write(model, &TrainerState { unheard: None, ..self.state.clone() })
+    }
+
+    fn write(&self, model: &Model, state: &TrainerState) -> Result<PathBuf> {
         self.claim.check()?;
         let options = &self.options;
-        let state = TrainerState { environments: self.played.last(), ..self.state.clone() };
+        let state = TrainerState { environments: self.played.last(), ..state.clone() };
         let path = checkpoint::save(
             &options.output_dir,
             model,
@@ -426,7 +430,7 @@ impl Ppo {
                 safetensors::write(folder.join(REFERENCE), &model.trained_part_of(&self.reference))
             },
         )?;
-        self.saved.replace(Some(self.state.mark()));
+        self.saved.replace(Some(state.mark()));
         Ok(path)
     }
 

@@ -195,11 +195,12 @@ fn to_table<T: serde::Serialize>(lua: &Lua, report: &T) -> mlua::Result<Value> {
 
 /// What a generic `for` takes: the next step's report, which the handle's callback hears first, and a closing value.
 /// Ctrl-C in the callback or the loop's body ends the loop between two steps; the closing value then saves what was
-/// reached, which a step that is interrupted does by itself.
+/// reached, which a step that is interrupted does by itself. Who leaves the loop with `break` has heard of its step.
 fn iterator<T: serde::Serialize + 'static>(
     lua: &Lua,
     handle: &AnyUserData,
     save: Saving,
+    heard: impl Fn() -> Result<()> + 'static,
     next: impl Fn() -> mlua::Result<Option<T>> + 'static,
 ) -> mlua::Result<(Function, Value, Value, Table)> {
     let going_on = Rc::new(RefCell::new(None));
@@ -217,10 +218,15 @@ fn iterator<T: serde::Serialize + 'static>(
             }
         }
     })?;
-    let close = lua.create_function(move |_, _: MultiValue| {
-        let saved = if cancel::requested() { save() } else { Ok(()) };
+    let close = lua.create_function(move |_, (_, error): (Value, Value)| {
+        let is_over = going_on.borrow().is_none();
+        let closed = match cancel::requested() {
+            true => save(),
+            false if is_over || !error.is_nil() => Ok(()),
+            false => heard().map_err(report::raise),
+        };
         going_on.take();
-        saved
+        closed
     })?;
     let (closing, metatable) = (lua.create_table()?, lua.create_table()?);
     metatable.set("__close", close)?;
@@ -250,7 +256,9 @@ impl UserData for SftHandle {
             let mut args = Args::new("sft:steps", values);
             let (this, handle) = this::<SftHandle>(&mut args)?;
             args.finish()?;
-            iterator(lua, &handle, this.save.clone(), move || {
+            let sft = this.sft.clone();
+            let heard = move || changing(&sft)?.note_heard();
+            iterator(lua, &handle, this.save.clone(), heard, move || {
                 let model = this.model.borrow()?;
                 report::guard(|| next_step(&mut *changing(&this.sft)?, &model))
             })
@@ -311,7 +319,9 @@ impl UserData for PpoHandle {
             let (this, handle) = this::<PpoHandle>(&mut args)?;
             let environments = environments("ppo:iterations", args.value("envs")?)?;
             args.finish()?;
-            iterator(lua, &handle, this.save.clone(), move || {
+            let ppo = this.ppo.clone();
+            let heard = move || changing(&ppo)?.note_heard();
+            iterator(lua, &handle, this.save.clone(), heard, move || {
                 let model = this.model.borrow()?;
                 report::guard(|| {
                     let stats = Ppo::iterate(&this.ppo, &model, &environments)?;

@@ -208,7 +208,7 @@ impl Sft {
         if error.is_interrupted() && !self.finished {
             let path = match self.is_saved() {
                 true => self.options.output_dir.join(checkpoint::name(self.global_step())),
-                false => self.save(model)?,
+                false => self.write(model, &self.state)?,
             };
             tracing::info!("interrupted; step {} is saved in {}", self.global_step(), path.display());
         }
@@ -301,7 +301,7 @@ impl Sft {
     }
 
     /// Whoever drives the trainer has heard of the last step.
-    fn note_heard(&mut self) -> Result<()> {
+    pub fn note_heard(&mut self) -> Result<()> {
         let saved = self.is_saved();
         if self.state.unheard.take().is_some() && saved {
             checkpoint::note_heard(&self.options.output_dir.join(checkpoint::name(self.global_step())))?;
@@ -374,19 +374,23 @@ impl Sft {
         })
     }
 
-    /// Writes a checkpoint of the state after the last step.
+    /// Writes a checkpoint of the state after the last step, of which whoever asks for it has heard.
     pub fn save(&self, model: &Model) -> Result<PathBuf> {
+        self.write(model, &TrainerState { unheard: None, ..self.state.clone() })
+    }
+
+    fn write(&self, model: &Model, state: &TrainerState) -> Result<PathBuf> {
         self.claim.check()?;
         let options = &self.options;
         let path = checkpoint::save(
             &options.output_dir,
             model,
             &self.optimizer,
-            &self.state,
+            state,
             options.save_total_limit,
             &|_| Ok(()),
         )?;
-        self.saved.replace(Some(self.state.mark()));
+        self.saved.replace(Some(state.mark()));
         Ok(path)
     }
 
@@ -415,7 +419,7 @@ impl Sft {
             self.state.log_history.push(serde_json::to_value(step).unwrap_or(Value::Null));
         }
         if (self.due(self.options.save_steps, step.step) || self.keeps_best(step.step)) && !self.is_saved() {
-            self.save(model)?;
+            self.write(model, &self.state)?;
         }
         Ok(())
     }
