@@ -94,7 +94,7 @@ return {
     warmup_ratio = 0.05, -- share of the run in which the step sizes rise from 0
     min_lr_ratio = 0.2, -- share of the step sizes at the end
     clip_range = 0.2, -- how far the probability ratio may leave 1 before its gradient stops
-    value_clip_range = 0.2, -- the same for the value's change
+    value_clip_range = 0.2, -- the same for the value's change, in units of reward: the width of an environment's scores
     vf_coef = 0.25, -- weight of the value loss
     kl_coef = 0.01, -- weight of the KL penalty towards the policy as RL begins
     entropy_coef = 0.0, -- weight of the entropy bonus
@@ -106,7 +106,7 @@ return {
     temperature = 1.0, -- of the rollouts
     max_sampler_gap = "auto", -- rl stops where sampler and trainer differ by more nats per token: auto (by dtype); 0 never stops
     max_new_tokens = 1024, -- longest reply in tokens
-    max_grad_norm = 1.0, -- the gradient is scaled down to this norm
+    max_grad_norm = 1.0, -- the policy's gradient is scaled down to this norm, and apart from it the value head's
     first_task_id = 50000, -- task ids of the rollouts are drawn from here
     last_task_id = 899999, -- up to here
     save_steps = 10, -- iterations between checkpoints

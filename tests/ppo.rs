@@ -95,17 +95,22 @@ fn timeless(stats: Option<Stats>) -> Stats {
 #[test]
 fn one_iteration_moves_probability_towards_what_is_rewarded() {
     for make in [model as fn() -> Model, adapted] {
-        let folder = tempfile::tempdir().unwrap();
-        let policy = make();
-        let before = chance(&policy);
-        let ppo = RefCell::new(Ppo::new(&policy, bandit(folder.path())).unwrap());
-        let stats = Ppo::iterate(&ppo, &policy, &letters()).unwrap().unwrap();
-        let after = chance(&policy);
-        assert!(after > before + 0.005, "{before} became {after}");
-        let reward = stats["reward_mean"]["letters"].as_f64().unwrap();
-        assert!((reward - before).abs() < 0.2, "{reward} was earned at a chance of {before}");
-        assert!(stats["approx_kl"].as_f64().unwrap() > 0.0);
-        assert_eq!((stats["episodes"].as_u64(), stats["failed"].as_u64()), (Some(64), Some(0)));
+        // 64 episodes of which some six are rewarded: what one seed draws is not what is learned.
+        let gain = |seed| {
+            let folder = tempfile::tempdir().unwrap();
+            let policy = make();
+            let before = chance(&policy);
+            let options = PpoOptions { seed, ..bandit(folder.path()) };
+            let ppo = RefCell::new(Ppo::new(&policy, options).unwrap());
+            let stats = Ppo::iterate(&ppo, &policy, &letters()).unwrap().unwrap();
+            let reward = stats["reward_mean"]["letters"].as_f64().unwrap();
+            assert!((reward - before).abs() < 0.2, "{reward} was earned at a chance of {before}");
+            assert!(stats["approx_kl"].as_f64().unwrap() > 0.0);
+            assert_eq!((stats["episodes"].as_u64(), stats["failed"].as_u64()), (Some(64), Some(0)));
+            chance(&policy) - before
+        };
+        let gains: Vec<f64> = (1..=4).map(gain).collect();
+        assert!(gains.iter().sum::<f64>() > 4.0 * 0.01, "{gains:?}");
     }
 }
 

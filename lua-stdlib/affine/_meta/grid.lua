@@ -7,6 +7,7 @@ local grid = {}
 grid.name = "grid"
 grid.options = { width = 5, height = 5, num_objects = 2, max_turns = 8 }
 grid.max_turns = 8
+grid.turn_limit = "task"
 grid.score_range = { 0, 1 }
 grid.success_threshold = 1
 grid.constant_actions = { "move forward", "turn left", "turn right" }

@@ -57,7 +57,7 @@ local Model = {}
 ---@class affine.model.LoraOptions
 ---@field lora_r? integer
 ---@field lora_alpha? number The adapter's output is scaled by lora_alpha / lora_r.
----@field lora_dropout? number
+---@field lora_dropout? number Of the adapter's input, in SFT alone: PPO trains the policy as it plays.
 ---@field target_modules? "all-linear"|string|string[] A list of module names or of their ends, or a regular expression for whole module names (`model.layers.0.self_attn.q_proj`).
 ---@field use_rslora? boolean Scale by lora_alpha / sqrt(lora_r) instead.
 ---@field use_dora? boolean Learn the length of each row of the adapted weight beside its direction.

@@ -199,7 +199,7 @@ local Ppo = {}
 ---@field clip_fraction number
 ---@field entropy number
 ---@field policy_loss number
----@field value_loss number
+---@field value_loss number In units of reward, squared.
 ---@field explained_variance? number Of the returns by the value head; absent where all returns are equal.
 ---@field sampler_gap? number Mean difference of the log-probs recorded while sampling and recomputed by the trainer.
 ---@field update_gap? number The same, of the first minibatch and as the update itself computes it: the ratio begins at 1.

@@ -71,6 +71,9 @@ impl Ppo {
         let options = PpoOptions { output_dir: output::folder(&options.output_dir, "ppo")?, ..options };
         let claim = Claim::to(&options.output_dir)?;
         model.check_trainable()?;
+        if model.lora().is_some_and(|lora| lora.dropout > 0.0) {
+            tracing::info!("lora_dropout is off in PPO: the policy is trained as it plays");
+        }
         let policy_parameters = model.trainable();
         let reference = model.net.snapshot();
         let mut value_head = ValueHead::new(model.net.config.hidden_size, model.net.device());
