@@ -19,6 +19,13 @@ local pipeline = require("affine.pipeline")
 local random = require("affine.random")
 local time = require("affine.time")
 
+-- What cannot matter here: settings of the stages behind, and those of a model that plays.
+local OTHER_STAGES = [[
+  training rl huggingface model.create evaluation.top_p evaluation.batch_size evaluation.confidence
+  evaluation.choose_first_task_id evaluation.min_score_threshold
+]]
+local MODEL_PLAYS = "model evaluation.temperature evaluation.max_new_tokens"
+
 --- The tasks that the evaluation will judge, in files for the stages behind: held_out.json, the SHA-256 of every prompt,
 --- and held_out_tasks.json, by environment its task ids and the hashes of the first observations that tell them apart.
 local function hold_out(stage, environments, names)
@@ -283,10 +290,11 @@ end
 
 local stage = pipeline.stage {
   name = "collect",
-  ignores = [[
-    training rl huggingface model.create evaluation.top_p evaluation.batch_size evaluation.confidence
-    evaluation.choose_first_task_id evaluation.min_score_threshold
-  ]],
+  ignores = function(settings)
+    -- How a model speaks matters where one plays.
+    return settings.data.model ~= "" and OTHER_STAGES or OTHER_STAGES .. MODEL_PLAYS
+  end,
+  except = "model.base_model_path",
   plays = true,
   reads = function(settings, found, known)
     pipeline.read_environments(settings, found, known)

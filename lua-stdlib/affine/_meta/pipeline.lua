@@ -38,7 +38,7 @@ function Stage:resume_from(configured) end
 
 ---@class affine.pipeline.Spec
 ---@field name string
----@field ignores? string Sections and keys that cannot matter to the result, words with spaces between; all others decide it.
+---@field ignores? string|fun(settings: table): string Sections and keys that cannot matter to the result, words with spaces between; all others decide it.
 ---@field except? string Which of those do matter.
 ---@field reads? fun(settings: table, found: table, known: table, flags: table) Notes by content what it reads beside earlier stages' results.
 ---@field plays? boolean Whether it plays the environments.

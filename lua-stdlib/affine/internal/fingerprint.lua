@@ -147,29 +147,37 @@ local function is_below(path, names)
   return false
 end
 
-local function is_deciding(spec, path)
+local function is_deciding(except, ignores, path)
   for _, pattern in ipairs(UNDECIDING) do
     if path:find(pattern) then
       return false
     end
   end
-  return is_below(path, spec.except) or not is_below(path, spec.ignores)
+  return is_below(path, except) or not is_below(path, ignores)
 end
 
---- Every deciding setting below `path`, as literals by dotted path.
-local function flatten(spec, value, path, flat)
+--- Every setting below `path`, as literals by dotted path.
+local function flatten(value, path, flat)
   if type(value) == "table" and value[1] == nil and next(value) ~= nil then
     for key, item in pairs(value) do
-      flatten(spec, item, path == "" and key or path .. "." .. key, flat)
+      flatten(item, path == "" and key or path .. "." .. key, flat)
     end
-  elseif is_deciding(spec, path) then
+  else
     flat[path] = config.literal(value)
   end
   return flat
 end
 
 local function deciding_settings(spec, settings, flags)
-  local flat = flatten(spec, settings, "", {})
+  local flat, ignores = flatten(settings, "", {}), spec.ignores
+  if type(ignores) == "function" then
+    ignores = ignores(settings)
+  end
+  for path in pairs(flat) do
+    if not is_deciding(spec.except, ignores, path) then
+      flat[path] = nil
+    end
+  end
   for name in pairs(spec.flags or {}) do
     flat["--" .. name] = flags[name] and config.literal(flags[name])
   end

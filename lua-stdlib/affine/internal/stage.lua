@@ -223,7 +223,8 @@ end
 ---
 --- - name; run(settings, stage), which does the work; output(settings) → its folder;
 --- - needs(settings, flags) → the folders of earlier stages, or { folder, file, … } where not all of one is read;
---- - ignores and except: which settings cannot matter to it, and which of those still do, words with spaces between;
+--- - ignores and except: which settings cannot matter to it (also as a function of the settings), and which of those
+---   still do, words with spaces between;
 --- - reads(settings, found, known, flags), which notes by content what it reads beside earlier stages' results (see
 ---   inputs.lua), and plays, whether it plays the environments;
 ---
