@@ -219,7 +219,8 @@ local function run(settings, stage)
         first,
         min_score,
         fs.sha256(table.concat(hashes)),
-        player.kind == "model" and { settings.evaluation.temperature, settings.evaluation.max_new_tokens }
+        player.kind == "model"
+            and { settings.evaluation.temperature, settings.evaluation.max_new_tokens, "as trained" }
           or 0,
       }
       player.tasks = function()

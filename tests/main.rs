@@ -46,6 +46,8 @@ mod gpu;
 mod interruption;
 /// Our own kernels beside libtorch's operations.
 mod kernels;
+/// Two environments of one name.
+mod labels;
 /// Models in one file and in shards.
 mod loading;
 /// Adapters against PEFT.
@@ -82,6 +84,8 @@ mod sat;
 mod sciworld;
 /// The small simulator of our own.
 mod sciworld_mini;
+/// What is said of a model that is trained one way and served another.
+mod served;
 /// What `affine env setup` downloads.
 mod setup;
 /// SFT beyond the plain run: resuming, evaluation, preflight, bad numbers.
