@@ -252,6 +252,7 @@ local function run(settings, stage)
           inputs.digest(teacher),
           settings.evaluation.temperature,
           settings.evaluation.max_new_tokens,
+          "as trained",
         } or 0,
       }
       player.tasks = function()

@@ -53,6 +53,8 @@ mod held_out;
 mod interruption;
 /// Our own kernels beside libtorch's operations.
 mod kernels;
+/// Two environments of one name.
+mod labels;
 /// Models in one file and in shards.
 mod loading;
 /// Adapters against PEFT.
@@ -97,6 +99,8 @@ mod sat;
 mod sciworld;
 /// The small simulator of our own.
 mod sciworld_mini;
+/// What is said of a model that is trained one way and served another.
+mod served;
 /// Impossible settings, refused before any work.
 mod settings;
 /// What `affine env setup` downloads.

@@ -118,7 +118,7 @@ fn the_saved_generation_config_names_the_token_that_ends_a_turn() {
     assert_eq!((&saved["pad_token_id"], &saved["temperature"]), (&json!(486), &json!(0.6)));
     // transformers takes config.json's where there is no such file, and none where the file names none.
     let saved = saved_generation(&changed(&[("generation_config.json", json!(null)), ("config.json", base.clone())]).1);
-    assert_eq!(saved, json!({ "bos_token_id": 486, "eos_token_id": [486, 488] }));
+    assert_eq!(saved, json!({ "bos_token_id": 486, "eos_token_id": [486, 488], "pad_token_id": 486 }));
     let saved = saved_generation(
         &changed(&[("generation_config.json", json!({ "eos_token_id": null })), ("config.json", base.clone())]).1,
     );

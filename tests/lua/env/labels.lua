@@ -102,7 +102,7 @@ describe("two environments of one name", function()
   it("are called by their labels in the pipeline's settings", function()
     local settings = {
       data = {
-        environments = { { name = "affine:sat", n = 3 }, { name = "affine:sat", n = 5 }, "grid" },
+        environments = { { name = "sat", n = 3, k = 2 }, { name = "affine:sat", n = 5, k = 2 }, "grid" },
         num_samples = { ["sat(n=3)"] = 1, ["sat(n=5)"] = 2, grid = 3 },
         expert_noise = 0,
         min_score = 0,
