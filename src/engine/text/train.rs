@@ -47,7 +47,9 @@ impl Tokenizer {
         if texts.iter().all(|text| text.as_ref().is_empty()) {
             return Err(Error::message("a tokenizer needs text to be trained on, got none"));
         }
-        let inner = train_bpe(texts, vocab_size - SPECIAL_TOKENS.len()).map_err(failed)?;
+        // Every merge joins two pieces of a text, so there are never more than bytes; the trainer makes room for all at once.
+        let most = texts.iter().map(|text| text.as_ref().len()).sum::<usize>() + least;
+        let inner = train_bpe(texts, vocab_size.min(most) - SPECIAL_TOKENS.len()).map_err(failed)?;
         let ids = SPECIAL_TOKENS.map(|token| inner.token_to_id(token));
         let [Some(end_of_text), Some(start_of_turn), Some(end_of_turn)] = ids else {
             return Err(failed("a special token was not added".into()));
