@@ -316,9 +316,9 @@ fn sft_compares_what_chooses_among_its_steps_where_something_is_chosen() {
     assert_eq!(words, "");
     let words = problem(|o| (o.eval_steps, o.early_stopping_patience) = (1, 3)).unwrap();
     assert!(words.contains("early_stopping_patience = 0, this run has 3"), "{words}");
-    for change in
-        [|o: &mut SftOptions| o.save_steps = 1, |o| o.nonfinite = NonFinite::Skip, |o| o.gradient_checkpointing = true]
-    {
+    let immaterial: [fn(&mut SftOptions); 3] =
+        [|o| o.save_steps = 1, |o| o.nonfinite = NonFinite::Skip, |o| o.gradient_checkpointing = true];
+    for change in immaterial {
         assert_eq!(problem(change), None);
     }
 }

@@ -40,6 +40,7 @@ mod env_command;
 /// Intervals, dominance and ranking against the validators' own results.
 mod eval;
 /// Sampling: batches, seeds, log-probs, ends.
+mod fuzz;
 mod generation;
 /// Programs that are made, run and told apart.
 mod generator;

@@ -162,6 +162,7 @@ function collect.training_ids(about, first, count)
       return id <= last and id or nil
     end
   end
+  whole("training_ids", "about.num_tasks", tasks, MOST_TASKS)
   local ids, rng = {}, random.new(0, "collect tasks " .. about.name, 0)
   for id = 0, tasks - 1 do
     ids[id + 1] = id

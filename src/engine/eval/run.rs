@@ -11,6 +11,9 @@ use crate::engine::rollout::{self, Ending, Episode, PlayOptions, Seat};
 use crate::engine::track::progress::Progress;
 use crate::engine::{Error, Result, random};
 
+/// Of one environment: more would not be judged in a year.
+const MOST_SAMPLES: u64 = 1_000_000;
+
 /// Which tasks are played, and how the model speaks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -62,6 +65,9 @@ impl EvalOptions {
             if value < 1 {
                 return Err(Error::option(key, "an integer of at least 1", value));
             }
+        }
+        if self.num_eval_samples > MOST_SAMPLES {
+            return Err(Error::option("num_eval_samples", format!("at most {MOST_SAMPLES}"), self.num_eval_samples));
         }
         if self.task_ids.as_ref().is_some_and(Vec::is_empty) {
             return Err(Error::option("task_ids", "at least one task id", "an empty list"));

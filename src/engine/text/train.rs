@@ -60,8 +60,10 @@ impl Tokenizer {
         if texts.iter().all(|text| text.as_ref().is_empty()) {
             return Err(Error::message("a tokenizer needs text to be trained on, got none"));
         }
+        // Every merge joins two pieces of a text, so there are never more than bytes; the trainer makes room for all at once.
+        let most = texts.iter().map(|text| text.as_ref().len()).sum::<usize>() + least;
         let texts = texts.iter().map(|text| text.as_ref().to_string()).collect();
-        let inner = train_apart(texts, vocab_size - SPECIAL_TOKENS.len())?;
+        let inner = train_apart(texts, vocab_size.min(most) - SPECIAL_TOKENS.len())?;
         let ids = SPECIAL_TOKENS.map(|token| inner.token_to_id(token));
         let [Some(end_of_text), Some(start_of_turn), Some(end_of_turn)] = ids else {
             return Err(failed("a special token was not added".into()));

@@ -12,7 +12,7 @@ use tch::{Device, Kind, Tensor};
 use super::linear::{Adapter, Linear};
 use super::qwen3::Qwen3;
 use crate::engine::tensor::safetensors;
-use crate::engine::{Error, Result, file, random};
+use crate::engine::{Error, Result, file, machine, random};
 pub use config::{LoraConfig, LoraOptions, PROJECTIONS, TargetModules, validate_name};
 
 const CONFIG: &str = "adapter_config.json";
@@ -58,6 +58,7 @@ pub fn check(options: &LoraOptions) -> Result<()> {
 pub fn fresh(model: &Qwen3, config: &LoraConfig, seed: u64) -> Result<Vec<(String, Adapter)>> {
     config.target_modules.check(&names(model))?;
     let device = model.device();
+    check_room(targeted(model, config).map(|(name, linear)| (config.rank(&name), linear.weight.size())))?;
     let mut stream = random::stream(seed, "lora", 0);
     let mut adapter = |name: &str, linear: &Linear| {
         let (out, input) = linear.weight.size();
@@ -72,6 +73,18 @@ pub fn fresh(model: &Qwen3, config: &LoraConfig, seed: u64) -> Result<Vec<(Strin
         adapter
     };
     Ok(targeted(model, config).map(|(name, linear)| (name.clone(), adapter(&name, linear))).collect())
+}
+
+/// An error where factors of these ranks have no room in this machine's memory, in which they begin.
+fn check_room(factors: impl Iterator<Item = (i64, (i64, i64))>) -> Result<()> {
+    let numbers: f64 = factors.map(|(rank, (out, input))| rank as f64 * (out as f64 + input as f64)).sum();
+    match machine::memory() {
+        Some(memory) if 4.0 * numbers > memory.total as f64 => {
+            let got = format!("one that gives an adapter of {numbers:.3e} numbers");
+            Err(Error::option("lora_r", "a rank whose adapter this machine's memory holds", got))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The factors of an adapter that PEFT or affine saved, fit for `model`, which came from `source`.
