@@ -292,7 +292,7 @@ fn a_module_of_the_working_folder_is_found_beside_those_of_the_scripts() {
     std::fs::write(folder.path().join("parsing.lua"), PARSING).unwrap();
     std::fs::write(folder.path().join("lib.lua"), "return 'here'").unwrap();
     std::fs::write(folder.path().join("scripts/lib/init.lua"), "return 'beside'").unwrap();
-    let script = "print(require('affine.env').make('custom:parsing'):describe().name, require 'lib')";
+    let script = "print(require('affine.env').make('custom:parsing'):describe().name, (require 'lib'))";
     std::fs::write(folder.path().join("scripts/x.lua"), script).unwrap();
     let output = affine().current_dir(&folder).arg("scripts/x.lua").output().unwrap();
     assert_eq!(stdout(&output), "parsing\tbeside\n", "{}", stderr(&output));

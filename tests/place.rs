@@ -27,6 +27,8 @@ static BEFORE_MAIN: extern "C" fn() = enter;
 
 extern "C" fn enter() {
     let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("place-{}", std::process::id()));
+    // Of a process that had this one's number and was killed.
+    let _ = std::fs::remove_dir_all(&place);
     let home = place.join("home");
     std::fs::create_dir_all(&home).unwrap();
     let here = place.join("here");

@@ -44,7 +44,7 @@ fi
 
 if [[ -n $quantized ]]; then
   model=$out/models/mid-bfloat16
-  [[ -d $model ]] || "$python" scripts/bench/make_model.py --preset mid --dtype bf16 --out "$model"
+  [[ -d $model ]] || "$(scripts/bench/peers.sh "$python")" scripts/bench/make_model.py --preset mid --dtype bf16 --out "$model"
   OMP_NUM_THREADS=${THREADS:-1} OMP_WAIT_POLICY=passive "$affine" scripts/bench/quantized.lua "$model" "${ROUNDS:-5}"
 fi
 if [[ -n $growth ]]; then
