@@ -30,6 +30,8 @@ mod decode_step;
 mod depth;
 /// `affine doctor`.
 mod doctor;
+/// Byte order marks and UTF-16.
+mod encodings;
 /// `affine env` as a user meets it.
 mod env_command;
 /// Intervals, dominance and ranking against the validators' own results.
@@ -42,6 +44,8 @@ mod generator;
 mod golden;
 /// The checks for a GPU machine.
 mod gpu;
+/// The Hub's cache, with and without the Hub.
+mod hub;
 /// Ctrl-C and SIGTERM.
 mod interruption;
 /// Our own kernels beside libtorch's operations.

@@ -21,6 +21,7 @@ pub mod native;
 pub mod pairs;
 pub mod peak;
 pub mod plan;
+pub mod proxy;
 pub mod random;
 pub mod refusal;
 pub mod rl;
@@ -30,5 +31,6 @@ pub mod tensor;
 pub mod text;
 pub mod track;
 pub mod train;
+pub mod utf8;
 
 pub use error::{Error, Result};

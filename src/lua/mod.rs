@@ -46,7 +46,7 @@ pub fn run(script: &Script) -> Result<(), Report> {
         lua.globals().set("arg", arg_table(&lua, &script.args)?)?;
         let args =
             lua.globals().get::<Table>("arg")?.sequence_values::<Value>().collect::<mlua::Result<MultiValue>>()?;
-        require::chunk(&lua, &script.code, &script.name).into_function()?.call::<()>(args)
+        require::chunk(&lua, &script.code, &script.name)?.into_function()?.call::<()>(args)
     };
     run().map_err(|error| Report::new(&error))
 }

@@ -45,9 +45,13 @@ impl Conversation {
 
     /// Appends a reply that comes as text, and the token that ends the turn.
     pub fn push_assistant(&mut self, tokenizer: &Tokenizer, content: &str) -> Result<()> {
+        self.push_turn(tokenizer, &Message::assistant(content))
+    }
+
+    fn push_turn(&mut self, tokenizer: &Tokenizer, message: &Message) -> Result<()> {
         let end = tokenizer.turns()?.end_of_turn;
-        self.extend(&tokenizer.encode(content)?, true);
-        self.extend(&[end], true);
+        self.extend(&tokenizer.encode(&message.content)?, message.loss);
+        self.extend(&[end], message.loss);
         Ok(())
     }
 
@@ -88,8 +92,8 @@ impl Conversation {
         self.mask.resize(self.ids.len(), trained);
     }
 
-    /// A whole conversation for SFT: every assistant message is trained, with the token that ends its turn. What
-    /// follows the last assistant message is left out, because nothing after it is trained.
+    /// A whole conversation for SFT: every assistant message is trained, with the token that ends its turn, but those
+    /// marked to carry no loss. What follows the last assistant message is left out, because nothing after it is trained.
     pub fn encode_record(tokenizer: &Tokenizer, messages: &[Message]) -> Result<Self> {
         match messages.iter().position(|message| message.role == "assistant") {
             Some(first) => Self::encode_replies(tokenizer, messages, first),
@@ -106,11 +110,11 @@ impl Conversation {
     /// All up to the last assistant message, trained from the one at `first` on.
     fn encode_replies(tokenizer: &Tokenizer, messages: &[Message], first: usize) -> Result<Self> {
         let mut conversation = Self::open(tokenizer, &messages[..first])?;
-        conversation.push_assistant(tokenizer, &messages[first].content)?;
+        conversation.push_turn(tokenizer, &messages[first])?;
         let mut previous = first;
         for reply in (first + 1..messages.len()).filter(|&i| messages[i].role == "assistant") {
             conversation.push_messages(tokenizer, &messages[previous + 1..reply])?;
-            conversation.push_assistant(tokenizer, &messages[reply].content)?;
+            conversation.push_turn(tokenizer, &messages[reply])?;
             previous = reply;
         }
         Ok(conversation)
@@ -141,6 +145,15 @@ impl Conversation {
     /// The whole rendered text of `messages`, whoever speaks, every token after the first trained: for pre-training a
     /// base model on transcripts.
     pub fn encode_all(tokenizer: &Tokenizer, messages: &[Message]) -> Result<Self> {
+        if let Some(place) = messages.iter().position(|message| !message.loss) {
+            return Err(Error::hinted(
+                format!(
+                    "message {} is marked to carry no loss, which cannot be where every token is trained",
+                    place + 1
+                ),
+                "train on what the assistant says (train_on = \"assistant\"), or take the marks out",
+            ));
+        }
         Self::encode_text(tokenizer, &tokenizer.template()?.render(messages, false, &Map::new())?)
     }
 

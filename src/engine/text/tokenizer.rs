@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use super::ChatTemplate;
 use super::conversation::Turns;
 use crate::engine::file::{create_folder, sha256, unreadable, write_atomic};
-use crate::engine::{Error, Result};
+use crate::engine::{Error, Result, utf8};
 
 const TOKENIZER: &str = "tokenizer.json";
 const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
@@ -60,7 +60,10 @@ impl Tokenizer {
         for name in FILES.into_iter().chain([MODEL_CONFIG]) {
             let path = folder.join(name);
             match fs::read(&path) {
-                Ok(bytes) => drop(files.insert(name, bytes)),
+                Ok(bytes) => {
+                    utf8::check(&bytes).map_err(|problem| Error::file(path, problem))?;
+                    files.insert(name, utf8::without_mark(&bytes).to_vec());
+                }
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {}
                 Err(e) => return Err(unreadable(path, &e)),
             }
@@ -104,7 +107,7 @@ impl Tokenizer {
         })
     }
 
-    /// Writes the files it was read from, byte for byte, each as a whole.
+    /// Writes the files it was read from, byte for byte but for a byte order mark, each as a whole.
     pub fn save(&self, folder: impl AsRef<Path>) -> Result<()> {
         let folder = folder.as_ref();
         create_folder(folder)?;
