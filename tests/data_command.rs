@@ -88,7 +88,7 @@ fn rows_that_are_no_records_are_named_and_the_others_shown() {
     let question = r#"{"messages": [{"role": "user", "content": "Hi"}]}"#;
     let rows = format!("{ROWS}{question}\n");
     let (code, out, _) = show(&rows, &["--model", &model()]);
-    let problem = "cannot be made into tokens: 1 record\n    record 5: a record needs an assistant message to train on, got none\n";
+    let problem = "cannot be made into tokens: 1 record\n    record 5 (line 5): a record needs an assistant message to train on, got none\n";
     assert!(code == 1 && out.contains(problem), "{out}");
     assert_eq!(show(&rows, &["--model", &model(), "--train-on", "all"]).0, 0);
 }

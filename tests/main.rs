@@ -33,14 +33,17 @@ mod decode_step;
 mod depth;
 /// `affine doctor`.
 mod doctor;
+/// Byte order marks and UTF-16.
+mod encodings;
 /// What every environment declares of its limits.
 mod endings;
 /// `affine env` as a user meets it.
 mod env_command;
 /// Intervals, dominance and ranking against the validators' own results.
 mod eval;
-/// Sampling: batches, seeds, log-probs, ends.
+/// A minute of the fuzzers.
 mod fuzz;
+/// Sampling: batches, seeds, log-probs, ends.
 mod generation;
 /// Programs that are made, run and told apart.
 mod generator;
@@ -50,6 +53,8 @@ mod golden;
 mod gpu;
 /// Judged tasks stay apart from training.
 mod held_out;
+/// The Hub's cache, with and without the Hub.
+mod hub;
 /// Ctrl-C and SIGTERM.
 mod interruption;
 /// Our own kernels beside libtorch's operations.

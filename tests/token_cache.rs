@@ -7,17 +7,15 @@ use std::path::{Path, PathBuf};
 use affine::engine::data::cache::encode_in;
 use affine::engine::data::{Body, Record};
 use affine::engine::text::{Conversation, Message, Tokenizer};
-use serde_json::Map;
 
 use super::golden;
 
 fn records() -> Vec<Record> {
-    let record = |body| Record { body, extra: Map::new() };
     let (hi, yo) = (Message::user("Hi"), Message::assistant("Yo é"));
     vec![
         Record::messages(vec![hi.clone(), yo.clone()]),
-        record(Body::PromptMessages { prompt: vec![hi], completion: vec![yo] }),
-        record(Body::PromptText { prompt: "The sky is".into(), completion: " blue.".into() }),
+        Record::new(Body::PromptMessages { prompt: vec![hi], completion: vec![yo] }),
+        Record::new(Body::PromptText { prompt: "The sky is".into(), completion: " blue.".into() }),
         Record::text("plain"),
     ]
 }
@@ -86,6 +84,12 @@ fn whatever_decides_the_tokens_decides_the_file() {
     expect_another(&tokenizer(), &said([|text| Message::user(text), |text| Message::assistant(text)]), true);
     expect_another(&tokenizer(), &said([|text| Message::new("system", text), |text| Message::assistant(text)]), true);
 
+    // The same words, one turn marked to carry no loss.
+    let mut marked = records();
+    let Body::Messages(messages) = &mut marked[0].body else { panic!("{marked:?}") };
+    messages[1].loss = false;
+    expect_another(&tokenizer(), &marked, false);
+
     // Another chat template, all else as it is.
     let copy = tempfile::tempdir().unwrap();
     tokenizer().save(copy.path()).unwrap();
@@ -108,6 +112,11 @@ fn a_record_that_has_no_tokens_is_named_and_nothing_is_kept() {
     let error = encode_in(folder.path(), &tokenizer(), &records, false).unwrap_err().to_string();
     assert_eq!(error, "record 2: a record needs an assistant message to train on, got none");
     assert!(files(folder.path()).is_empty());
+    let question = || Record::messages(vec![Message::user("Hi")]);
+    let error =
+        encode_in(folder.path(), &tokenizer(), &[question(), Record::text("a"), question()], false).unwrap_err();
+    let wanted = "2 of 3 records cannot be trained on: a record needs an assistant message to train on, got none (record 1, record 3)";
+    assert_eq!(error.to_string(), wanted);
 
     // Where nothing can be written, tokenising is all there is.
     let file = folder.path().join("file");

@@ -9,8 +9,12 @@ local function quoted(text)
   return '"' .. text:gsub('[\\"]', "\\%0") .. '"'
 end
 
---- The name of a model on the Hub, as opposed to a folder.
+--- The name of a model on the Hub, as opposed to a folder; a folder in the cache of the Hub has one, too.
 local function hub_id(path)
+  local owner, name = path:match("models%-%-([%w][%w._-]-)%-%-([^/]+)/snapshots/[^/]+/*$")
+  if owner then
+    return owner .. "/" .. name
+  end
   return path:match("^[%w][%w._-]*/[%w._-]+$") and not fs.exists(path) and path or nil
 end
 

@@ -5,6 +5,7 @@
 -- read first and goes on, so num_samples can grow.
 
 local config = require("affine.config")
+local data = require("affine.data")
 local fs = require("affine.fs")
 local json = require("affine.json")
 local log = require("affine.log")
@@ -187,19 +188,61 @@ local function holds_something(list)
   return type(list) == "table" and next(list) ~= nil or type(list) == "string" and list:find("%w") ~= nil
 end
 
+-- What says of a turn whether it is trained: AgentTraj's `loss`, and how other trainers spell it.
+local MARKS = { "loss", "weight", "train", "training", "trainable", "loss_mask" }
+local TRUTHS = { [true] = true, [false] = false, [1] = true, [0] = false }
+
+--- Whether a turn is trained, or nil where nothing says it; or nil and what is wrong.
+local function mark_of(turn, role)
+  local trained
+  for _, key in ipairs(MARKS) do
+    local value = turn[key]
+    if value ~= nil and value ~= json.null then
+      local truth = TRUTHS[value]
+      if truth == nil then
+        local shown = json.encode(value)
+        return nil, ("`%s`: expected true, false, 0 or 1, got %s"):format(key, shown)
+      elseif trained ~= nil and trained ~= truth then
+        return nil, ("`%s` contradicts what stands beside it"):format(key)
+      elseif truth and role ~= "assistant" then
+        return nil, ("`%s` asks to train what the %s says"):format(key, role)
+      end
+      trained = truth
+    end
+  end
+  return trained
+end
+
 --- A conversation in either spelling as messages, or nil and what is wrong.
 local function messages_of(conversation)
-  local messages = {}
+  local messages, trains = {}, false
   for index, turn in ipairs(type(conversation) == "table" and conversation or {}) do
+    turn = type(turn) == "table" and turn or {}
     local role, content = ROLES[turn.role or turn.from or ""], turn.content or turn.value
     if not role or type(content) ~= "string" then
       return nil, ("turn %d of its conversation has no role or text that is known"):format(index)
     elseif holds_something(turn.tool_calls) then
       return nil, ("turn %d of its conversation calls a tool, which is not supported yet"):format(index)
     end
+    local trained, problem = mark_of(turn, role)
+    if problem then
+      return nil, ("turn %d of its conversation: %s"):format(index, problem)
+    end
+    local marked = role == "assistant" and trained == false
     messages[index] = { role = role, content = content }
+    if marked then
+      messages[index].loss = false
+    end
+    trains = trains or role == "assistant" and not marked
   end
-  return #messages > 0 and messages or nil, "it has no conversation"
+  if #messages == 0 then
+    return nil, "it has no conversation"
+  elseif messages[#messages].role ~= "assistant" then
+    return nil, "it does not end with a reply"
+  elseif not trains then
+    return nil, "every reply in it is marked to carry no loss"
+  end
+  return messages
 end
 
 --- A validator's published result as messages, environment, task id and score: the shape until November 2025, with
@@ -217,45 +260,52 @@ local function of_result(row)
   return extra.conversation, row.env, row.task_id or request.task_id, row.score
 end
 
-local function whole_json(path, text)
-  local ok, value = pcall(json.decode, text)
+--- The rows of a file, whichever of the forms of `data.rows` it has, and the place of each.
+local function rows_of(path)
+  local ok, rows, places = pcall(data.rows, path)
   if not ok then
-    ---@cast value affine.Error
-    error(
-      ("%s: is no whole JSON file, perhaps half downloaded; nothing of it was taken"):format(
-        path,
-        value.message
-      ),
-      0
-    )
+    local problem = rows.message
+    if problem:find("JSON", 1, true) then
+      local broken = "%s: is no whole JSON file, perhaps half downloaded; nothing of it was taken (%s)"
+      problem = broken:format(path, problem)
+    end
+    error(problem, 0)
   end
-  return value
+  return rows, places
 end
 
---- The rows of a JSON list, or of a file with one JSON object per line.
-local function rows_of(path)
-  local text = fs.read(path)
-  if text:match("^%s*%[") then
-    return whole_json(path, text)
+-- At most this many places of a fault are named.
+local FEW = 5
+
+--- Names the rows that cannot be trained on: `faults` are lists of places by what is wrong there.
+local function tell(path, faults, count)
+  local named, together = {}, 0
+  for problem, places in pairs(faults) do
+    together = together + #places
+    local more = #places > FEW and (", and %d more"):format(#places - FEW) or ""
+    local first = table.concat(places, ", ", 1, math.min(FEW, #places))
+    named[#named + 1] = ("%s (%s%s)"):format(problem, first, more)
   end
-  local rows = {}
-  for line in text:gmatch("[^\n]+") do
-    rows[#rows + 1] = whole_json(path, line)
+  table.sort(named)
+  if together > 0 then
+    local text = "%s: %d of %d rows cannot be trained on: %s"
+    log.warn(text:format(path, together, count, table.concat(named, "; ")))
   end
-  return rows
 end
 
 --- The records of a file of published results or of conversations (AgentTraj's `conversations`, or `messages`), those
 --- that score at least `min_score`, and how often which reason left a row out. A row without a score is kept unless it
 --- is a result. `judged:find(record)` says whether a record is a task that is judged.
 function collect.read(path, min_score, judged)
-  local records, left_out, seen = {}, {}, {}
+  local records, left_out, seen, faults = {}, {}, {}, {}
   local function leave(reason)
     left_out[reason] = (left_out[reason] or 0) + 1
   end
-  for index, row in ipairs(rows_of(path)) do
+  local rows, places = rows_of(path)
+  for index, row in ipairs(rows) do
+    row = type(row) == "table" and row or {}
     if holds_something(row.tools) then
-      error(("%s: row %d: `tools`: tools and their calls are not supported yet"):format(path, index), 0)
+      error(("%s: `tools`: tools and their calls are not supported yet"):format(places[index]), 0)
     end
     local conversation, name, task_id, score =
       row.conversations or row.messages, row.env, row.task_id or row.item_id or row.id, row.score
@@ -268,8 +318,8 @@ function collect.read(path, min_score, judged)
     local about = { messages = messages, env = name, task_id = task_id, options = row.options }
     if not messages then
       leave(problem)
-    elseif messages[#messages].role ~= "assistant" then
-      leave("it does not end with a reply")
+      faults[problem] = faults[problem] or {}
+      table.insert(faults[problem], places[index])
     elseif score and score < min_score then
       leave("score below data.min_score")
     elseif judged and judged:find(about) then
@@ -291,6 +341,7 @@ function collect.read(path, min_score, judged)
       }
     end
   end
+  tell(path, faults, #rows)
   return records, left_out
 end
 

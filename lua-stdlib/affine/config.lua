@@ -309,7 +309,10 @@ local function user_file(path)
   end
   local text = file:read("a")
   file:close()
-  return text
+  if text:find("^\xFF\xFE") or text:find("^\xFE\xFF") then
+    fail("%s: text in UTF-16: expected UTF-8; save it in that encoding", path or "config.lua")
+  end
+  return (text:gsub("^\xEF\xBB\xBF", "")) -- a byte order mark, which `load` does not skip
 end
 
 --- Settings and flags from the command line `arg`. `extra` declares a script's own flags:

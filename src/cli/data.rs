@@ -32,7 +32,7 @@ enum Action {
 /// NO_COLOR is set. The exit code is 1 when a row is no record, or a record cannot be made into tokens.
 #[derive(Args)]
 struct Show {
-    /// A .jsonl, .json or .parquet file, the first two perhaps with .zst behind it; or a folder of such files
+    /// A .jsonl, .json or .parquet file, the first two perhaps with .zst or .gz behind it; or a folder of such files
     file: PathBuf,
     /// Whose tokenizer and chat template are used: a folder, or a model's id on the Hub
     #[arg(long, value_name = "FOLDER")]
@@ -99,6 +99,10 @@ fn summary(file: &Path, found: &RecordFile, survey: &Survey, limit: usize) -> St
     }
     if let Some(tokens) = &survey.tokens {
         lengths(&mut lines, tokens, limit);
+        refused(&mut lines, tokens, found, file);
+    }
+    if let Some(left_out) = &found.left_out {
+        lines.push(format!("not read: {left_out}"));
     }
     if !found.broken.is_empty() {
         lines.push(format!("no records: {}", count(found.broken.len(), "row")));
@@ -125,10 +129,15 @@ fn lengths(lines: &mut Vec<String>, tokens: &Tokens, limit: usize) {
         let records = count(tokens.untrained.len(), "record");
         lines.push(format!("without a token to train on, so left out: {records} ({}{more})", few.join(", ")));
     }
-    if !tokens.refused.is_empty() {
-        lines.push(format!("cannot be made into tokens: {}", count(tokens.refused.len(), "record")));
-        named(lines, tokens.refused.iter().map(|(n, problem)| format!("record {n}: {problem}")));
+}
+
+fn refused(lines: &mut Vec<String>, tokens: &Tokens, found: &RecordFile, file: &Path) {
+    if tokens.refused.is_empty() {
+        return;
     }
+    lines.push(format!("cannot be made into tokens: {}", count(tokens.refused.len(), "record")));
+    let place = |n: usize| found.records[n - 1].origin.as_ref().map(|origin| origin.within(file)).unwrap_or_default();
+    named(lines, tokens.refused.iter().map(|(n, problem)| format!("record {n} ({}): {problem}", place(*n))));
 }
 
 /// How many of a list of problems are printed.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
+use super::proxy::{root_cause, unreachable};
 use super::{Error, Result, cancel, file};
 
 /// For one file, connecting included.
@@ -28,16 +29,12 @@ pub fn get(address: &str) -> Result<Vec<u8>> {
 /// A body that ends before the length that the server told is an error of reqwest's.
 fn ask(address: &str) -> Result<Vec<u8>, String> {
     let client = reqwest::blocking::Client::builder().timeout(TIME_LIMIT).build();
-    let response = client.and_then(|client| client.get(address).send()).map_err(|error| root_cause(&error))?;
+    let client = client.map_err(|error| root_cause(&error))?;
+    let response = client.get(address).send().map_err(|error| unreachable(address, &error))?;
     if !response.status().is_success() {
         return Err(format!("the server answered {}", response.status()));
     }
     Ok(response.bytes().map_err(|error| root_cause(&error))?.to_vec())
-}
-
-/// The innermost reason is the one that a user can act on.
-fn root_cause(error: &dyn std::error::Error) -> String {
-    error.source().map_or_else(|| error.to_string(), root_cause)
 }
 
 /// A file with the content behind an address, downloaded the first time.

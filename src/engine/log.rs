@@ -63,8 +63,9 @@ fn filter() -> EnvFilter {
     EnvFilter::try_new(&wanted).unwrap_or_else(|_| EnvFilter::new(own(Level::INFO)))
 }
 
+/// What fails at the Hub is told by what asked it.
 fn own(level: Level) -> String {
-    format!("warn,affine={level},{SCRIPT}={level},libtorch={level}")
+    format!("warn,hf_hub=off,affine={level},{SCRIPT}={level},libtorch={level}")
 }
 
 /// `warn: message key=value`; an info line bears no level on a terminal.

@@ -23,6 +23,7 @@ pub mod native;
 pub mod pairs;
 pub mod peak;
 pub mod plan;
+pub mod proxy;
 pub mod random;
 pub mod refusal;
 pub mod rl;
@@ -35,5 +36,6 @@ pub mod text;
 mod torch_words;
 pub mod track;
 pub mod train;
+pub mod utf8;
 
 pub use error::{Error, Result};

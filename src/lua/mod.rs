@@ -51,7 +51,7 @@ pub fn run(script: &Script) -> Result<(), Report> {
         lua.globals().set("arg", arg_table(&lua, &script.args)?)?;
         let args =
             lua.globals().get::<Table>("arg")?.sequence_values::<Value>().collect::<mlua::Result<MultiValue>>()?;
-        let ran = require::chunk(&lua, &script.code, &script.name).into_function()?.call::<()>(args);
+        let ran = require::chunk(&lua, &script.code, &script.name)?.into_function()?.call::<()>(args);
         if cancel::requested() {
             bind::trainer::save_all(&lua);
         }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use mlua::{Function, IntoLuaMulti, Lua, MultiValue, Table, Value};
 
 use super::{bind, options, report};
-use crate::engine::Error;
+use crate::engine::{Error, utf8};
 
 /// The standard library as it was when the binary was built.
 #[derive(rust_embed::Embed)]
@@ -36,13 +36,15 @@ pub fn install(lua: &Lua, folder: &Path) -> mlua::Result<()> {
     package.set("searchers", lua.create_sequence_from(searchers)?)
 }
 
-/// Code as a chunk, its shebang line emptied so that line numbers stay.
-pub fn chunk<'a>(lua: &'a Lua, code: &'a [u8], name: &str) -> mlua::chunk::Chunk<'a> {
+/// Code as a chunk, without a byte order mark and its shebang line emptied so that line numbers stay.
+pub fn chunk<'a>(lua: &'a Lua, code: &'a [u8], name: &str) -> mlua::Result<mlua::chunk::Chunk<'a>> {
+    utf8::check(code).map_err(|problem| report::raise(Error::file(name.trim_start_matches(['@', '=']), problem)))?;
+    let code = utf8::without_mark(code);
     let start = match code.starts_with(b"#") {
         true => code.iter().position(|&byte| byte == b'\n').unwrap_or(code.len()),
         false => 0,
     };
-    lua.load(&code[start..]).set_name(name).set_mode(mlua::chunk::ChunkMode::Text)
+    Ok(lua.load(&code[start..]).set_name(name).set_mode(mlua::chunk::ChunkMode::Text))
 }
 
 /// `subject` lacks a `noun` called `name`: the sentence, with the nearest of the right names.
@@ -77,7 +79,7 @@ fn own(lua: &Lua, name: &str) -> mlua::Result<MultiValue> {
     };
     let module = rest.strip_prefix('.').unwrap_or("init");
     if let Some((code, chunk_name)) = library_file(module)? {
-        let loader = chunk(lua, &code, &format!("@{chunk_name}")).into_function()?;
+        let loader = chunk(lua, &code, &format!("@{chunk_name}"))?.into_function()?;
         return (loader, chunk_name).into_lua_multi(lua);
     }
     if bind::ALL.iter().any(|(native, _)| *native == module) {
@@ -144,6 +146,6 @@ fn beside_the_script(lua: &Lua, name: &str) -> mlua::Result<MultiValue> {
         }));
     };
     let code = std::fs::read(&file).map_err(|error| report::raise(Error::file(&file, error)))?;
-    let loader = chunk(lua, &code, &format!("@{file}")).into_function()?;
+    let loader = chunk(lua, &code, &format!("@{file}"))?.into_function()?;
     (loader, file).into_lua_multi(lua)
 }

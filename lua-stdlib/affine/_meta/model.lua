@@ -7,6 +7,7 @@ local model = {}
 ---@class affine.model.Message
 ---@field role "system"|"user"|"assistant"
 ---@field content string
+---@field loss? boolean|0|1 Whether an assistant's turn is trained; true without it. Also spelled weight, train, training, trainable or loss_mask.
 
 ---@class affine.model.LoadOptions
 ---@field dtype? "float32"|"bfloat16"|"float16"|"float64" Without it the one that config.json names, else the stored one.
@@ -58,7 +59,10 @@ local Model = {}
 ---@field lora_r? integer
 ---@field lora_alpha? number The adapter's output is scaled by lora_alpha / lora_r.
 ---@field lora_dropout? number Of the adapter's input, in SFT alone: PPO trains the policy as it plays.
----@field target_modules? "all-linear"|string|string[] A list of module names or of their ends, or a regular expression for whole module names (`model.layers.0.self_attn.q_proj`).
+---@field target_modules? "all-linear"|string|string[] A list of module names or of their ends, or a regular expression in Python's syntax for whole module names (`model.layers.0.self_attn.q_proj`).
+---@field exclude_modules? string|string[] What carries none although target_modules names it, chosen in the same ways.
+---@field layers_to_transform? integer|integer[] The layers, numbered from 0 as in module names, that carry the adapter; all without it.
+---@field layers_pattern? string|string[] What stands before a layer's number; without it anything may.
 ---@field use_rslora? boolean Scale by lora_alpha / sqrt(lora_r) instead.
 ---@field use_dora? boolean Learn the length of each row of the adapted weight beside its direction.
 ---@field rank_pattern? table<string, integer> Other ranks for modules whose name ends with the key, a regular expression.
@@ -157,6 +161,7 @@ function Model:tokenizer() end
 ---@field parameters integer
 ---@field trainable_parameters integer
 ---@field source string The folder or Hub id that it came from.
+---@field revision? string The commit of a model of the Hub.
 ---@field torch_dtype string
 ---@field device string
 ---@field attention "flash"|"efficient"|"math" The kind of kernel that computes the attention of whole sequences.

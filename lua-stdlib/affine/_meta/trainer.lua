@@ -4,7 +4,7 @@
 ---@class affine.trainer
 local trainer = {}
 
---- One training example: a conversation, of which the assistant's turns are trained; a prompt and its completion, two texts or
+--- One training example: a conversation, of which the assistant's turns are trained unless they are marked otherwise; a prompt and its completion, two texts or
 --- two lists of messages, of which the completion is trained; or plain text, all of which is trained. Other keys mean nothing to
 --- training.
 ---@class affine.trainer.Record

@@ -10,8 +10,8 @@ use std::time::SystemTime;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::refused::Refused;
 use super::{Body, Record};
-use crate::engine::error::Context;
 use crate::engine::file::{self, cache_folder, create_folder, write_atomic};
 use crate::engine::text::{Conversation, Message, Tokenizer};
 use crate::engine::{Error, Result, cancel};
@@ -57,12 +57,18 @@ pub fn encode_in(folder: &Path, tokenizer: &Tokenizer, records: &[Record], all: 
 }
 
 fn encode_each(tokenizer: &Tokenizer, records: &[Record], all: bool) -> Result<Vec<Conversation>> {
-    let encode = |(i, record): (usize, &Record)| {
+    let (mut made, mut refused) = (Vec::with_capacity(records.len()), Refused::default());
+    for (i, record) in records.iter().enumerate() {
         cancel::check()?;
         let conversation = if all { record.encode_all(tokenizer) } else { record.encode(tokenizer) };
-        conversation.context(format!("record {}", i + 1))
-    };
-    records.iter().enumerate().map(encode).collect()
+        match conversation {
+            Ok(conversation) => made.push(conversation),
+            Err(error) if error.is_interrupted() => return Err(error),
+            Err(error) => refused.add(record, i + 1, error),
+        }
+    }
+    refused.finish(records.len())?;
+    Ok(made)
 }
 
 fn key(tokenizer: &Tokenizer, records: &[Record], all: bool) -> String {
@@ -92,10 +98,10 @@ fn key(tokenizer: &Tokenizer, records: &[Record], all: bool) -> String {
     file::hex(&digest.finalize())
 }
 
-/// All that is said in a record, and by whom.
+/// All that is said in a record, by whom, and what of it carries no loss.
 fn texts(body: &Body) -> Box<dyn Iterator<Item = &str> + '_> {
-    fn of(message: &Message) -> [&str; 2] {
-        [&message.role, &message.content]
+    fn of(message: &Message) -> [&str; 3] {
+        [&message.role, &message.content, if message.loss { "" } else { "no loss" }]
     }
     match body {
         Body::Messages(messages) => Box::new(messages.iter().flat_map(of)),

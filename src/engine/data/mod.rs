@@ -5,12 +5,13 @@ mod columns;
 pub mod packing;
 pub mod read;
 pub mod records;
+mod refused;
 pub mod rows;
 pub mod survey;
 
 use super::random;
-pub use read::{RecordFile, read, write};
-pub use records::{Body, Record};
+pub use read::{RecordFile, read, read_rows, write};
+pub use records::{Body, Origin, Record};
 
 /// The order in which epoch `epoch` visits records `0..n`: a pure function of its three
 /// arguments, so a resumed run finds its place by counting.

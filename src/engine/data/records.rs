@@ -5,6 +5,9 @@
 //! chat template, and what a model would have to be shown (`tools`) is refused. Other keys (which environment, which task,
 //! what score) travel along untouched and mean nothing to training.
 
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
@@ -14,13 +17,43 @@ use super::columns;
 use crate::engine::Result;
 use crate::engine::text::{Conversation, Message, Tokenizer, check_roles};
 
-/// One training example.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+/// One training example. Two that say the same are equal, wherever they come from.
+#[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "Fields")]
 pub struct Record {
     pub body: Body,
     /// Every key beside those of the body, in the order given.
     pub extra: Map<String, Value>,
+    /// Where it was read, if in a file.
+    pub origin: Option<Origin>,
+}
+
+impl PartialEq for Record {
+    fn eq(&self, other: &Self) -> bool {
+        self.body == other.body && self.extra == other.extra
+    }
+}
+
+/// A row of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    pub file: Arc<PathBuf>,
+    /// Whether rows are lines.
+    pub lines: bool,
+    /// From 1.
+    pub row: usize,
+}
+
+impl Origin {
+    /// `line 3` in a file of lines, else `row 3`.
+    pub fn place(&self) -> String {
+        format!("{} {}", if self.lines { "line" } else { "row" }, self.row)
+    }
+
+    /// As one says it who has named `path`, the file or its folder, already.
+    pub fn within(&self, path: &Path) -> String {
+        if *self.file == path { self.place() } else { format!("{}: {}", self.file.display(), self.place()) }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -54,11 +87,23 @@ impl Body {
 
 impl Record {
     pub fn messages(messages: Vec<Message>) -> Self {
-        Record { body: Body::Messages(messages), extra: Map::new() }
+        Self::new(Body::Messages(messages))
     }
 
     pub fn text(text: impl Into<String>) -> Self {
-        Record { body: Body::Text(text.into()), extra: Map::new() }
+        Self::new(Body::Text(text.into()))
+    }
+
+    pub fn new(body: Body) -> Self {
+        Record { body, extra: Map::new(), origin: None }
+    }
+
+    /// `data.jsonl: line 3` for a record that was read from a file, else its number among others, from 1.
+    pub fn place(&self, number: usize) -> String {
+        match &self.origin {
+            Some(origin) => format!("{}: {}", origin.file.display(), origin.place()),
+            None => format!("record {number}"),
+        }
     }
 
     /// A record from an object; a sentence on what is wrong with it, and where, otherwise.
@@ -78,7 +123,8 @@ impl Record {
         })
     }
 
-    /// Token ids and mask for training: a conversation trains what the assistant says, a prompt with a completion trains
+    /// Token ids and mask for training: a conversation trains what the assistant says but in turns that are marked to carry
+    /// no loss, a prompt with a completion trains
     /// the completion (of messages, what the assistant says in it), a text trains all of itself.
     pub fn encode(&self, tokenizer: &Tokenizer) -> Result<Conversation> {
         match &self.body {
@@ -129,7 +175,7 @@ impl Record {
     pub fn pieces(&self) -> Vec<(String, bool)> {
         let conversation = |messages: &[Message], trains: bool| {
             let piece = |message: &Message| {
-                let trained = trains && message.role == "assistant";
+                let trained = trains && message.is_trained();
                 [(format!("[{}]\n", message.role), false), (message.content.clone(), trained), ("\n".into(), false)]
             };
             messages.iter().flat_map(piece).collect::<Vec<_>>()
@@ -189,7 +235,7 @@ impl TryFrom<Fields> for Record {
         if matches!(body, Body::Messages(_) | Body::PromptMessages { .. }) {
             columns::check(&extra)?;
         }
-        Ok(Record { body, extra })
+        Ok(Record { body, extra, origin: None })
     }
 }
 

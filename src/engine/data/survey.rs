@@ -42,7 +42,7 @@ pub struct Tokens {
     pub trained: usize,
     /// Records that are longer than the limit.
     pub cut: usize,
-    /// Numbers (from 1) of the records without a token to train on, and why a record cannot be encoded.
+    /// Numbers (from 1) of the records without a token to train on, and why another cannot be encoded.
     pub untrained: Vec<usize>,
     pub refused: Vec<(usize, String)>,
 }

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::{Finding, hub};
+use super::Finding;
+use crate::engine::hub;
 use crate::engine::machine::{self, gibibytes};
 
 const GIB: u64 = 1 << 30;
@@ -36,7 +37,7 @@ pub fn memory() -> Finding {
 pub fn disks() -> Vec<Finding> {
     let here = std::env::current_dir().unwrap_or_else(|_| ".".into());
     let mut findings = vec![disk("disk", &here)];
-    if let Some(cache) = hub::cache() {
+    if let Some(cache) = hub::cache_folder() {
         let there = cache.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("/"));
         findings.push(disk("Hub cache", there));
     }

@@ -25,7 +25,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::text::Message;
-use super::{Error, Result};
+use super::{Error, Result, utf8};
 
 /// What an environment says of itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -119,7 +119,9 @@ impl Instructions {
         if option.contains('\n') || !(looks_like_a_file || path.is_file()) {
             return Ok(option.to_string());
         }
-        std::fs::read_to_string(path).map_err(|error| Error::file(path, format!("instructions: {error}")))
+        let bytes = std::fs::read(path).map_err(|error| Error::file(path, format!("instructions: {error}")))?;
+        let text = utf8::text(&bytes).map_err(|problem| Error::file(path, format!("instructions: {problem}")))?;
+        Ok(text.to_string())
     }
 }
 

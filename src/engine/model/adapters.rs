@@ -7,7 +7,7 @@ use std::sync::Once;
 
 use super::linear::Adapter;
 use super::lora::{self, LoraConfig, LoraOptions};
-use super::{Model, Qwen3};
+use super::{Model, Qwen3, Source};
 use crate::engine::{Error, Result};
 
 /// The name of an adapter that was given none; PEFT's.
@@ -161,7 +161,7 @@ impl Model {
         }
         self.adapters.on = None;
         lora::merge(&mut self.net);
-        self.source = format!("{} with an adapter merged into it", self.source);
+        self.source = Source::named(format!("{} with an adapter merged into it", self.source.name));
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 use tch::Kind;
 
-use crate::engine::{Error, Result, device, machine};
+use crate::engine::{device, machine, utf8, Error, Result};
 
 /// The shape of a Qwen3 model. Names are those of `config.json`.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,14 +33,15 @@ pub struct ModelConfig {
 impl ModelConfig {
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let text = std::fs::read_to_string(path).map_err(|e| match e.kind() {
+        let bytes = std::fs::read(path).map_err(|e| match e.kind() {
             std::io::ErrorKind::NotFound => Error::File {
                 path: path.to_path_buf(),
                 problem: "no such file; a model folder holds config.json, *.safetensors and tokenizer.json".to_string(),
             },
             _ => Error::file(path, e),
         })?;
-        let document: Value = serde_json::from_str(&text).map_err(|e| Error::file(path, format!("not JSON: {e}")))?;
+        let text = utf8::text(&bytes).map_err(|problem| Error::file(path, problem))?;
+        let document: Value = serde_json::from_str(text).map_err(|e| Error::file(path, format!("not JSON: {e}")))?;
         let Value::Object(document) = document else {
             return Err(Error::file(path, "expected a JSON object"));
         };

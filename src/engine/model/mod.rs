@@ -11,10 +11,11 @@ pub mod lora;
 pub mod quant;
 pub mod qwen3;
 pub mod rope;
+mod source;
 pub mod value_head;
 pub mod weights;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use tch::{Device, Kind, Tensor};
@@ -29,6 +30,7 @@ pub use lora::{LoraConfig, LoraOptions};
 pub use quant::{Quantization, Scheme};
 use quant::{Quantized, Quantizing};
 pub use qwen3::{Layout, Mode, Qwen3};
+pub use source::Source;
 pub use weights::SaveOptions;
 
 pub struct Model {
@@ -37,8 +39,8 @@ pub struct Model {
     pub cuda_graph: CudaGraph,
     adapters: Adapters,
     quantization: Option<Quantization>,
-    /// The folder or Hub id it came from: what a saved adapter names as its base.
-    source: String,
+    /// What it came from, which a saved adapter names as its base.
+    source: Source,
     eos_ids: Vec<i64>,
     /// `[vocab_size]`, true where the tokenizer has no token; `None` where it has one for every row of the embedding.
     never_said: Option<Tensor>,
@@ -76,6 +78,17 @@ impl Model {
         device: Device,
         quantization: Option<Quantization>,
     ) -> Result<Self> {
+        Self::load_finding(folder, kind, device, quantization, &|_| Ok(None))
+    }
+
+    /// As [`Model::load_quantized`], with the base of an adapter found by `find` where its name is no folder here.
+    pub fn load_finding(
+        folder: impl AsRef<Path>,
+        kind: Option<Kind>,
+        device: Device,
+        quantization: Option<Quantization>,
+        find: &dyn Fn(&Source) -> Result<Option<PathBuf>>,
+    ) -> Result<Self> {
         let folder = folder.as_ref();
         if !folder.is_dir() {
             return Err(Error::hinted(
@@ -84,7 +97,16 @@ impl Model {
             ));
         }
         if lora::is_adapter(folder) {
-            let mut model = Self::load_quantized(lora::base_of(folder)?, kind, device, quantization)?;
+            let base = lora::base_of(folder)?;
+            let found = match Path::new(&base.name).is_dir() {
+                true => PathBuf::from(&base.name),
+                false => find(&base)?.ok_or_else(|| lora::no_base(folder, &base))?,
+            };
+            if lora::is_adapter(&found) {
+                let problem = format!("its base model `{}` is an adapter itself", base.name);
+                return Err(Error::file(folder, problem));
+            }
+            let mut model = Self::load_finding(found, kind, device, quantization, find)?;
             model.load_adapter(folder)?;
             return Ok(model);
         }
@@ -105,7 +127,7 @@ impl Model {
             true => Some(Rc::new(Tokenizer::load(folder)?)),
             false => None,
         };
-        let model = Model { quantization, ..Self::new(net, tokenizer, folder.display().to_string())? };
+        let model = Model { quantization, ..Self::new(net, tokenizer, Source::of(folder))? };
         model.tell_quantization();
         Ok(model)
     }
@@ -127,15 +149,16 @@ impl Model {
         check_room(&config, device)?;
         tch::manual_seed(random::torch_seed(seed, "model", 0));
         let net = Qwen3::build(config, &mut weights::Random { kind, device })?;
-        Self::new(net, tokenizer, "a new random model".to_string())
+        Self::new(net, tokenizer, Source::named("a new random model"))
     }
 
-    fn new(net: Qwen3, tokenizer: Option<Rc<Tokenizer>>, source: String) -> Result<Self> {
+    fn new(net: Qwen3, tokenizer: Option<Rc<Tokenizer>>, source: Source) -> Result<Self> {
         if let Some(tokenizer) = &tokenizer
             && tokenizer.vocab_size() > net.config.vocab_size
         {
             return Err(Error::message(format!(
-                "{source}: the tokenizer has {} ids, but the embedding has {} rows; they belong to different models",
+                "{}: the tokenizer has {} ids, but the embedding has {} rows; they belong to different models",
+                source.name,
                 tokenizer.vocab_size(),
                 net.config.vocab_size
             )));
@@ -164,19 +187,19 @@ impl Model {
     pub fn tokenizer(&self) -> Result<&Tokenizer> {
         self.tokenizer.as_deref().ok_or_else(|| {
             Error::hinted(
-                format!("{}: this model has no tokenizer.json, so it reads token ids only", self.source),
+                format!("{}: this model has no tokenizer.json, so it reads token ids only", self.source.name),
                 "give prompts as lists of token ids, or put the tokenizer's files into the folder",
             )
         })
     }
 
-    pub fn source(&self) -> &str {
+    pub fn source(&self) -> &Source {
         &self.source
     }
 
     /// Says that `folder` holds exactly these weights: an adapter that is saved from now on names it as its base.
     pub fn set_source(&mut self, folder: impl Into<String>) {
-        self.source = folder.into();
+        self.source = Source::named(folder);
     }
 
     /// How the projections are stored, where not in the model's dtype.
@@ -225,7 +248,7 @@ impl Model {
             for (_, linear) in self.net.layers.iter_mut().flat_map(|layer| layer.linears_mut()) {
                 linear.weight = Weight::Plain(linear.weight.plain());
             }
-            self.source = format!("{} rounded to {}", self.source, quantization.name());
+            self.source = Source::named(format!("{} rounded to {}", self.source.name, quantization.name()));
         }
     }
 

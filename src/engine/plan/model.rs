@@ -99,7 +99,7 @@ pub fn load_adapter(model: &mut Model, name: Option<&str>, folder: &Path) -> Res
 fn from_folder(path: &str, folder: &Path, kind: Option<Kind>, device: Device) -> Result<Model> {
     if lora::is_adapter(folder) {
         let base = lora::base_of(folder)?;
-        let mut model = from_folder(&base, Path::new(&base), kind, device)?;
+        let mut model = load(&base.name, kind, device)?;
         load_adapter(&mut model, None, folder)?;
         return Ok(model);
     }

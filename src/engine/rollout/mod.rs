@@ -160,7 +160,9 @@ fn play_all(
 
 /// SHA-256 (hex) of an episode's opening messages as JSON: two tasks with equal hashes show the model the same prompt.
 pub fn prompt_hash(messages: &[Message]) -> String {
-    let text = serde_json::to_string(messages).expect("messages are plain strings");
+    // Whether a turn is trained shows the model nothing.
+    let shown: Vec<Message> = messages.iter().map(|m| Message::new(&m.role, m.content.as_str())).collect();
+    let text = serde_json::to_string(&shown).expect("messages are plain strings");
     file::sha256(text.as_bytes())
 }
 

@@ -85,8 +85,8 @@ impl Conversation {
         self.mask.resize(self.ids.len(), trained);
     }
 
-    /// A whole conversation for SFT: every assistant message is trained, with the token that ends its turn. What
-    /// follows the last assistant message is left out, because nothing after it is trained.
+    /// A whole conversation for SFT: every assistant message is trained, with the token that ends its turn, but those
+    /// marked to carry no loss. What follows the last assistant message is left out, because nothing after it is trained.
     pub fn encode_record(tokenizer: &Tokenizer, messages: &[Message]) -> Result<Self> {
         Self::encode_record_with(tokenizer, messages, &Map::new())
     }
@@ -129,8 +129,8 @@ impl Conversation {
             let reply = turns.reply(tokenizer, &message.content)?;
             let prompt = before.strip_suffix(&reply.replaced).ok_or_else(|| unusable(&before))?;
             conversation.extend(&tokenizer.encode(prompt)?, false);
-            conversation.extend(&tokenizer.encode(&reply.text)?, true);
-            conversation.extend(&[turns.end_of_turn], true);
+            conversation.extend(&tokenizer.encode(&reply.text)?, message.loss);
+            conversation.extend(&[turns.end_of_turn], message.loss);
             let Some(gap) = messages[from + 1..].iter().position(|message| message.role == "assistant") else { break };
             before = turns.between(tokenizer, &messages[from + 1..from + 1 + gap])?;
             from += 1 + gap;
@@ -168,6 +168,15 @@ impl Conversation {
 
     /// As [`Conversation::encode_all`], with variables of the chat template.
     pub fn encode_all_with(tokenizer: &Tokenizer, messages: &[Message], kwargs: &Map<String, Value>) -> Result<Self> {
+        if let Some(place) = messages.iter().position(|message| !message.loss) {
+            return Err(Error::hinted(
+                format!(
+                    "message {} is marked to carry no loss, which cannot be where every token is trained",
+                    place + 1
+                ),
+                "train on what the assistant says (train_on = \"assistant\"), or take the marks out",
+            ));
+        }
         Self::encode_text(tokenizer, &tokenizer.template()?.render(messages, false, kwargs)?)
     }
 

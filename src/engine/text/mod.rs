@@ -1,39 +1,19 @@
 //! Text in and out of a model: messages, tokenizer, chat template, and conversations as token ids.
 
 pub mod conversation;
+mod message;
 pub mod template;
 pub mod tokenizer;
 pub mod train;
 mod turns;
 
-use serde::{Deserialize, Serialize};
-
 pub use conversation::Conversation;
+pub use message::Message;
 pub use template::ChatTemplate;
 pub use tokenizer::Tokenizer;
 
 /// Who may speak in a conversation that a model goes on with.
 pub const ROLES: [&str; 4] = ["system", "user", "assistant", "tool"];
-
-/// One chat message. `role` is one of [`ROLES`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Message {
-    pub role: String,
-    pub content: String,
-}
-
-impl Message {
-    pub fn new(role: &str, content: impl Into<String>) -> Self {
-        Message { role: role.to_string(), content: content.into() }
-    }
-    pub fn user(content: impl Into<String>) -> Self {
-        Self::new("user", content)
-    }
-    pub fn assistant(content: impl Into<String>) -> Self {
-        Self::new("assistant", content)
-    }
-}
 
 /// Refuses a message by anybody but `roles`, and names the nearest: templates print a role that they do not know as it is, or
 /// leave its message out, without a word.

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use super::ChatTemplate;
 use super::turns::Turns;
 use crate::engine::file::{create_folder, sha256, unreadable, write_atomic};
-use crate::engine::{Error, Result, refusal};
+use crate::engine::{refusal, utf8, Error, Result};
 
 const TOKENIZER: &str = "tokenizer.json";
 const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
@@ -63,7 +63,10 @@ impl Tokenizer {
         for name in FILES.into_iter().chain([MODEL_CONFIG]) {
             let path = folder.join(name);
             match fs::read(&path) {
-                Ok(bytes) => drop(files.insert(name, bytes)),
+                Ok(bytes) => {
+                    utf8::check(&bytes).map_err(|problem| Error::file(path, problem))?;
+                    files.insert(name, utf8::without_mark(&bytes).to_vec());
+                }
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {}
                 Err(e) => return Err(unreadable(path, &e)),
             }
@@ -119,7 +122,8 @@ impl Tokenizer {
         })
     }
 
-    /// Writes the files it was read from, byte for byte, each as a whole; but see [`Tokenizer::save_generation_config`].
+    /// Writes the files it was read from, byte for byte but for a byte order mark, each as a whole; but see
+    /// [`Tokenizer::save_generation_config`].
     pub fn save(&self, folder: impl AsRef<Path>) -> Result<()> {
         let folder = folder.as_ref();
         create_folder(folder)?;

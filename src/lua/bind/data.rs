@@ -10,6 +10,7 @@ use crate::lua::{convert, options, report};
 pub fn module(lua: &Lua) -> mlua::Result<Table> {
     let table = lua.create_table()?;
     table.set("read", lua.create_function(read)?)?;
+    table.set("rows", lua.create_function(rows)?)?;
     table.set("write", lua.create_function(write)?)?;
     Ok(table)
 }
@@ -20,6 +21,17 @@ fn read(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
     args.finish()?;
     let records = data::read(path).map_err(report::raise)?;
     convert::to_lua(lua, &serde_json::to_value(records).map_err(mlua::Error::external)?)
+}
+
+/// The rows, and the place of each.
+fn rows(lua: &Lua, values: MultiValue) -> mlua::Result<(Value, Vec<String>)> {
+    let mut args = Args::new("data.rows", values);
+    let path = args.string("path")?;
+    args.finish()?;
+    let found = data::read_rows(&path).map_err(report::raise)?;
+    let (origins, rows): (Vec<_>, Vec<_>) = found.into_iter().unzip();
+    let places = origins.iter().map(|origin| origin.within(path.as_ref())).collect();
+    Ok((convert::to_lua(lua, &serde_json::Value::Array(rows))?, places))
 }
 
 fn write(_: &Lua, values: MultiValue) -> mlua::Result<()> {

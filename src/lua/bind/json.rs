@@ -3,7 +3,7 @@
 use mlua::{Lua, LuaSerdeExt, MultiValue, Table, Value};
 use serde::{Deserialize, Serialize};
 
-use crate::engine::{Error, Result};
+use crate::engine::{Error, Result, utf8};
 use crate::lua::args::Args;
 use crate::lua::{convert, options, report};
 
@@ -62,7 +62,8 @@ impl Format {
 }
 
 fn parse(text: &[u8]) -> Result<serde_json::Value> {
-    serde_json::from_slice(text).map_err(|error| {
+    utf8::check(text).map_err(Error::message)?;
+    serde_json::from_slice(utf8::without_mark(text)).map_err(|error| {
         let place = format!(" at line {} column {}", error.line(), error.column());
         let sentence = error.to_string();
         let problem = sentence.strip_suffix(&place).unwrap_or(&sentence);

@@ -181,7 +181,9 @@ fn load(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
                 quantization.into_iter().for_each(|quantization| model.quantize(quantization));
                 model
             }
-            false => Model::load_quantized(hub::folder(&path)?, kind, device, quantization)?,
+            false => Model::load_finding(hub::folder(&path)?, kind, device, quantization, &|base| {
+                hub::base(&base.name, base.revision.as_deref())
+            })?,
         };
         model.net.use_flash_attention(options.use_flash_attention.asked())?;
         model.cuda_graph = CudaGraph::choose(options.use_cuda_graph.asked(), model.net.device())?;
@@ -450,7 +452,7 @@ fn info(model: &Model) -> serde_json::Value {
     let mut info = json!({
         "parameters": model.parameters(),
         "trainable_parameters": model.trainable_parameters(),
-        "source": model.source(),
+        "source": model.source().name,
         "torch_dtype": device::dtype_name(model.net.kind()),
         "device": device::name(model.net.device()),
         "adapters": model.adapter_names(),
@@ -460,6 +462,9 @@ fn info(model: &Model) -> serde_json::Value {
     // What is not there is nil in Lua.
     if let Some(name) = model.active_adapter() {
         info["active_adapter"] = json!(name);
+    }
+    if let Some(revision) = &model.source().revision {
+        info["revision"] = json!(revision);
     }
     if let Some(quantization) = quantization(model) {
         info["quantization"] = quantization;

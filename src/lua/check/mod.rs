@@ -11,10 +11,12 @@ use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
+use mlua::chunk::Chunk;
 use mlua::{Function, Lua, Table, Value};
 
 use super::report::Report;
 use super::{require, state};
+use crate::engine::utf8;
 use scan::Kind;
 
 /// Whether a finding makes the check fail.
@@ -62,16 +64,17 @@ impl Checker {
 
     /// What is wrong with `code`, by line. `name` stands in front of each line's number.
     pub fn check(&self, code: &[u8], name: &str) -> Vec<Finding> {
-        if let Err(error) = require::chunk(&self.lua, code, &format!("@{name}")).into_function() {
+        if let Err(error) = require::chunk(&self.lua, code, &format!("@{name}")).and_then(Chunk::into_function) {
             let report = Report::new(&error);
-            let (place, message) =
-                match report.message.strip_prefix(&format!("{name}:")).and_then(|rest| rest.split_once(": ")) {
-                    Some((line, message)) => (format!("{name}:{line}"), message.to_string()),
-                    None => (name.to_string(), report.message.clone()),
-                };
+            let rest = report.message.strip_prefix(&format!("{name}:")).unwrap_or(&report.message);
+            let (place, message) = match rest.split_once(": ").filter(|(line, _)| line.parse::<usize>().is_ok()) {
+                Some((line, message)) => (format!("{name}:{line}"), message),
+                None => (name.to_string(), rest.trim_start()),
+            };
+            let message = message.to_string();
             return vec![Finding { level: Level::Error, place, message }];
         }
-        let code = String::from_utf8_lossy(code);
+        let code = String::from_utf8_lossy(utf8::without_mark(code));
         let silenced = silenced(&code);
         scan::uses(&code, &|path| self.fields(path).is_some())
             .into_iter()

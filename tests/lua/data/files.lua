@@ -69,8 +69,18 @@ describe("SFT", function()
       { messages = { { role = "user", content = ("red "):rep(100) }, reply } },
       { prompt = "red", completion = " blue" },
     }
-    local result = train(records)
-    expect({ result.records, result.records_cut, result.records_left_out }):equals { 2, 2, 1 }
+    local function counts(changes)
+      local result = train(records, changes)
+      return { result.records, result.records_cut, result.records_left_out }
+    end
+    -- The second is cut, too, but nothing of it is trained then.
+    expect(counts()):equals { 2, 1, 1 }
+    expect(counts { packing = true }):equals { 2, 1, 1 }
+    -- What is evaluated on is not counted.
+    expect(counts { eval_data = records, eval_steps = 1 }):equals { 2, 1, 1 }
+    data.write(work.path .. "/three.jsonl", records)
+    records = work.path .. "/three.jsonl"
+    expect(counts()):equals { 2, 1, 1 }
   end)
 
   it("names the record that cannot be trained on", function()
@@ -78,5 +88,36 @@ describe("SFT", function()
     expect(calling(train, { { text = "red" }, question })):raises(
       "record 2: a record needs an assistant message to train on, got none"
     )
+    local path = work.path .. "/questions.jsonl"
+    data.write(path, { question, { text = "red" }, question })
+    expect(calling(train, path)):raises(
+      "2 of 3 records cannot be trained on: a record needs an assistant message to train on, got none ("
+        .. path
+        .. ": line 1, "
+        .. path
+        .. ": line 3)"
+    )
+  end)
+
+  it("leaves out the loss of turns that are marked so", function()
+    local function loss_of(mark, value)
+      local messages = {}
+      for _, word in ipairs { "green", "blue" } do
+        messages[#messages + 1] = { role = "user", content = "red" }
+        messages[#messages + 1] = { role = "assistant", content = word }
+      end
+      if mark then
+        messages[2][mark] = value
+      end
+      return train({ { messages = messages } }).tokens
+    end
+    local all = loss_of()
+    for _, mark in ipairs { "loss", "weight", "train", "training", "trainable", "loss_mask" } do
+      expect(loss_of(mark, true)):equals(all)
+      expect(loss_of(mark, 1.0)):equals(all)
+      expect(loss_of(mark, false) < all):equals(true)
+      expect(loss_of(mark, 0)):equals(loss_of(mark, false))
+    end
+    expect(calling(loss_of, "weight", 0.5)):raises("expected true, false, 0 or 1")
   end)
 end)

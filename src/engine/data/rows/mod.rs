@@ -1,17 +1,20 @@
-//! Rows of files: JSON Lines, JSON lists and Parquet, the first two also compressed with Zstandard.
+//! Rows of files: JSON Lines, JSON lists and Parquet, the first two also compressed with Zstandard or gzip.
 //!
 //! What a row is made of is its reader's choice ([`Cell`]): serde's JSON for records, Python's values for programs. A row
 //! that cannot be read does not hide those after it; whether that is an error is the reader's choice too.
 
 mod files;
+mod folder;
 mod parquet;
 
 use std::path::Path;
 
 use serde_json::Value as Json;
 
-use crate::engine::{Error, Result, refusal};
-pub use files::{bytes, data_files, extension, is_compressed};
+use crate::engine::{Error, Result, refusal, utf8};
+use files::{EXPECTED, Format, format};
+pub use files::{bytes, extension, is_compressed};
+pub use folder::data_files;
 
 /// A value that rows consist of.
 pub trait Cell: Sized {
@@ -47,18 +50,44 @@ pub struct Found<C> {
 
 /// Reads a file whole, by what its name ends in.
 pub fn read<C: Cell>(path: &Path) -> Result<Found<C>> {
-    refusal::reading(path, || read_as_named(path))
+    match format(path) {
+        Some(format) => read_as(path, format),
+        None => Err(Error::file(path, format!("expected a file that ends in {EXPECTED}"))),
+    }
 }
 
-fn read_as_named<C: Cell>(path: &Path) -> Result<Found<C>> {
-    match extension(path).as_str() {
-        "jsonl" | "ndjson" => Ok(Found { rows: json_lines(&bytes(path)?), lines: true }),
-        "json" => Ok(Found { rows: json_list(path, &bytes(path)?)?, lines: false }),
-        "parquet" => Ok(Found { rows: parquet::read(path)?, lines: false }),
-        _ => Err(Error::file(
-            path,
-            "expected a file that ends in .jsonl, .json or .parquet; the first two may have .zst behind it",
-        )),
+/// As [`read`]; what is in a file of another name tells how it holds rows.
+pub fn read_whatever<C: Cell>(path: &Path) -> Result<Found<C>> {
+    read_as(path, format(path).unwrap_or(Format::Json))
+}
+
+fn read_as<C: Cell>(path: &Path, format: Format) -> Result<Found<C>> {
+    refusal::reading(path, || match format {
+        Format::Parquet => Ok(Found { rows: parquet::read(path)?, lines: false }),
+        _ => read_json(path, format),
+    })
+}
+
+fn read_json<C: Cell>(path: &Path, format: Format) -> Result<Found<C>> {
+    let bytes = bytes(path)?;
+    utf8::check(&bytes).map_err(|problem| Error::file(path, problem))?;
+    let text = utf8::without_mark(&bytes);
+    let lines = || Found { rows: json_lines(text), lines: true };
+    let list = || Ok(Found { rows: json_list(path, text)?, lines: false });
+    match (format, text.trim_ascii_start().first()) {
+        (Format::Json, Some(b'{')) => Ok(json_objects(text)),
+        (Format::Json, _) => list(),
+        // A list under the name of lines, as some exports are.
+        (_, Some(b'[')) => list().or_else(|_: Error| Ok(lines())),
+        _ => Ok(lines()),
+    }
+}
+
+/// The objects of a text that begins with one: it alone, or one in each line.
+fn json_objects<C: Cell>(bytes: &[u8]) -> Found<C> {
+    match std::str::from_utf8(bytes).ok().and_then(|text| C::parse(text).ok()) {
+        Some(row) => Found { rows: vec![Ok(row)], lines: false },
+        None => Found { rows: json_lines(bytes), lines: true },
     }
 }
 

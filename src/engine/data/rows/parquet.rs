@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::Path;
 
+use ::parquet::basic::Compression;
 use ::parquet::errors::ParquetError;
 use ::parquet::file::reader::{FileReader, SerializedFileReader};
 use ::parquet::record::{Field, Row};
@@ -16,6 +17,7 @@ pub fn read<C: Cell>(path: &Path) -> Result<Vec<Result<C, Broken>>> {
     let wrong = |error: ParquetError| Error::file(path, format!("no Parquet file, or cut short: {error}"));
     let file = File::open(path).map_err(|error| unreadable(path, &error))?;
     let reader = SerializedFileReader::new(file).map_err(wrong)?;
+    known_codec(path, &reader)?;
     let count = usize::try_from(reader.metadata().file_metadata().num_rows()).unwrap_or_default();
     let mut rows = Vec::new();
     let mut problem = "the file ends before this row".to_string();
@@ -30,6 +32,22 @@ pub fn read<C: Cell>(path: &Path) -> Result<Vec<Result<C, Broken>>> {
     }
     rows.resize_with(count.max(rows.len()), || Err(Broken::Because(format!("missing: {problem}"))));
     Ok(rows)
+}
+
+/// LZO is the one codec of the format that no permissive library reads; pyarrow writes it neither.
+fn known_codec(path: &Path, reader: &SerializedFileReader<File>) -> Result<()> {
+    let mut columns = reader.metadata().row_groups().iter().flat_map(|group| group.columns());
+    match columns.find(|column| column.compression() == Compression::LZO) {
+        Some(column) => Err(Error::file(
+            path,
+            format!(
+                "its column `{}` is compressed with LZO, which affine does not read: expected none, Snappy, gzip, Brotli, LZ4 \
+                 or Zstandard",
+                column.column_path().string()
+            ),
+        )),
+        None => Ok(()),
+    }
 }
 
 fn object<C: Cell>(row: &Row) -> C {

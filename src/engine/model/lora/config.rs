@@ -1,17 +1,14 @@
-//! What an adapter is: which projections it adapts, how strongly, and how PEFT's `adapter_config.json` says that.
+//! What an adapter is: which projections it adapts, and how strongly.
 
-use std::path::Path;
-
-use regex::Regex;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::read_document;
+use super::modules::{
+    Named, OneOrMore, PROJECTIONS, TargetModules, check_keys, check_layers, layer, pattern_value, validate_patterns,
+};
+use crate::engine::model::Source;
 use crate::engine::model::adapters::DEFAULT;
 use crate::engine::{Error, Result};
-
-/// The projections that can carry an adapter; `"all-linear"` means all of them.
-pub const PROJECTIONS: [&str; 7] = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
 
 /// Options of a new adapter, named as in the original pipeline and PEFT.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -23,6 +20,13 @@ pub struct LoraOptions {
     /// 0 up to, not including, 1.
     pub lora_dropout: f64,
     pub target_modules: TargetModules,
+    /// What carries none though `target_modules` names it, chosen as there.
+    pub exclude_modules: Option<TargetModules>,
+    /// The layers, from 0, whose modules carry an adapter; without it those of all. Modules that `target_modules` names
+    /// whole carry one anyway.
+    pub layers_to_transform: Option<OneOrMore<i64>>,
+    /// What stands before a layer's number, a regular expression; without it anything may.
+    pub layers_pattern: Option<OneOrMore<String>>,
     /// Scale by `alpha / √r` in place of `alpha / r` (Kalajdzievski 2023).
     pub use_rslora: bool,
     /// Learn the length of each row of the adapted weight beside its direction (Liu et al. 2024).
@@ -44,6 +48,9 @@ impl Default for LoraOptions {
             lora_alpha: 32.0,
             lora_dropout: 0.0,
             target_modules: TargetModules::default(),
+            exclude_modules: None,
+            layers_to_transform: None,
+            layers_pattern: None,
             use_rslora: false,
             use_dora: false,
             rank_pattern: Map::new(),
@@ -52,102 +59,6 @@ impl Default for LoraOptions {
             adapter_name: DEFAULT.to_string(),
         }
     }
-}
-
-/// What carries an adapter, as PEFT means it: `"all-linear"`, a regular expression for whole module names
-/// (`model.layers.0.self_attn.q_proj`), or a list of module names or of their ends.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(untagged, expecting = "expected \"all-linear\", a regular expression or a list of projection names")]
-pub enum TargetModules {
-    Name(String),
-    List(Vec<String>),
-}
-
-impl Default for TargetModules {
-    fn default() -> Self {
-        TargetModules::Name("all-linear".to_string())
-    }
-}
-
-impl TargetModules {
-    fn is_all(&self) -> bool {
-        matches!(self, TargetModules::Name(name) if name == "all-linear")
-    }
-
-    fn fits(&self, module: &str) -> bool {
-        match self {
-            _ if self.is_all() => PROJECTIONS.iter().any(|name| ends_with(module, name)),
-            TargetModules::Name(pattern) => whole(pattern).is_ok_and(|pattern| pattern.is_match(module)),
-            TargetModules::List(names) => names.iter().any(|name| ends_with(module, name)),
-        }
-    }
-
-    fn validate(&self) -> Result<()> {
-        match self {
-            TargetModules::List(names) if names.is_empty() => {
-                Err(Error::option("target_modules", "at least one projection", "an empty list"))
-            }
-            TargetModules::Name(pattern) => whole(pattern).map(|_| ()).map_err(|e| {
-                Error::option("target_modules", "\"all-linear\", a regular expression or a list of projections", e)
-            }),
-            TargetModules::List(_) => Ok(()),
-        }
-    }
-
-    /// Everything that was asked for is among `modules`.
-    pub(super) fn check(&self, modules: &[String]) -> Result<()> {
-        let wrong = match self {
-            TargetModules::Name(pattern) if !modules.iter().any(|module| self.fits(module)) => {
-                let expected =
-                    "a regular expression that fits whole module names such as model.layers.0.self_attn.q_proj";
-                return Err(Error::option("target_modules", expected, format!("\"{pattern}\", which fits none")));
-            }
-            TargetModules::Name(_) => None,
-            TargetModules::List(names) => {
-                names.iter().find(|name| !modules.iter().any(|module| ends_with(module, name)))
-            }
-        };
-        match wrong {
-            Some(name) => Err(Error::option(
-                "target_modules",
-                format!("\"all-linear\" or a list of {}", PROJECTIONS.join(", ")),
-                format!("\"{name}\""),
-            )),
-            None => Ok(()),
-        }
-    }
-}
-
-/// Whether `module` is `name` or ends with it, from a dot on.
-fn ends_with(module: &str, name: &str) -> bool {
-    module.strip_suffix(name).is_some_and(|before| before.is_empty() || before.ends_with('.'))
-}
-
-/// A pattern that must fit the whole name.
-fn whole(pattern: &str) -> std::result::Result<Regex, regex::Error> {
-    Regex::new(&format!("^(?:{pattern})$"))
-}
-
-/// The value of the first key that fits `module`, by PEFT's rule: `(.*\.)?(key)$` from the beginning of the name.
-fn pattern_value<'a>(patterns: &'a Map<String, Value>, module: &str) -> Option<&'a Value> {
-    let fits = |key: &str| whole(&format!(r"(?:.*\.)?(?:{key})")).is_ok_and(|pattern| pattern.is_match(module));
-    patterns.iter().find(|(key, _)| fits(key)).map(|(_, value)| value)
-}
-
-fn validate_patterns(
-    option: &str,
-    patterns: &Map<String, Value>,
-    expected: &str,
-    right: fn(&Value) -> bool,
-) -> Result<()> {
-    for (key, value) in patterns {
-        let path = format!("{option}[\"{key}\"]");
-        whole(key).map_err(|e| Error::option(&path, "a regular expression as the key", e))?;
-        if !right(value) {
-            return Err(Error::option(path, expected, value));
-        }
-    }
-    Ok(())
 }
 
 impl LoraOptions {
@@ -166,7 +77,25 @@ impl LoraOptions {
         let is_alpha = |value: &Value| value.as_f64().is_some_and(|alpha| alpha > 0.0);
         validate_patterns("alpha_pattern", &self.alpha_pattern, "a positive number", is_alpha)?;
         validate_name(&self.adapter_name)?;
-        self.target_modules.validate()
+        self.validate_layers()?;
+        self.exclude_modules.as_ref().map_or(Ok(()), |names| names.validate("exclude_modules"))?;
+        self.target_modules.validate("target_modules")
+    }
+
+    fn validate_layers(&self) -> Result<()> {
+        if self.layers_to_transform.is_some() && self.target_modules.is_pattern() {
+            let expected = "nothing beside a regular expression for target_modules, which chooses layers itself";
+            return Err(Error::option("layers_to_transform", expected, "layers"));
+        }
+        if self.layers_pattern.is_some() && self.layers_to_transform.is_none() {
+            return Err(Error::option("layers_pattern", "nothing without layers_to_transform", "a pattern"));
+        }
+        match &self.layers_to_transform {
+            Some(layers) if layers.list().is_empty() => {
+                Err(Error::option("layers_to_transform", "at least one layer", "an empty list"))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -184,6 +113,10 @@ pub struct LoraConfig {
     pub alpha: f64,
     pub dropout: f64,
     pub target_modules: TargetModules,
+    pub exclude_modules: Option<TargetModules>,
+    /// Nothing for all layers.
+    pub layers_to_transform: Option<Vec<i64>>,
+    pub layers_pattern: Vec<String>,
     pub use_rslora: bool,
     pub use_dora: bool,
     pub rank_pattern: Map<String, Value>,
@@ -198,6 +131,9 @@ impl LoraConfig {
             alpha: options.lora_alpha,
             dropout: options.lora_dropout,
             target_modules: options.target_modules.clone(),
+            exclude_modules: options.exclude_modules.clone(),
+            layers_to_transform: options.layers_to_transform.as_ref().map(OneOrMore::list),
+            layers_pattern: options.layers_pattern.as_ref().map(OneOrMore::list).unwrap_or_default(),
             use_rslora: options.use_rslora,
             use_dora: options.use_dora,
             rank_pattern: options.rank_pattern.clone(),
@@ -219,82 +155,53 @@ impl LoraConfig {
 
     /// Whether a module, by its whole name, carries an adapter.
     pub fn targets(&self, module: &str) -> bool {
-        self.target_modules.fits(module)
-    }
-
-    /// Reads PEFT's `adapter_config.json`; refuses what affine would compute differently.
-    pub(super) fn read(path: &Path) -> Result<Self> {
-        Self::from_document(&read_document(path)?).map_err(|e| Error::file(path, e))
-    }
-
-    pub(super) fn from_document(document: &Value) -> Result<Self> {
-        let flag = |key: &str| document.get(key).and_then(Value::as_bool).unwrap_or(false);
-        match document.get("peft_type").and_then(Value::as_str) {
-            Some("LORA") => {}
-            other => return Err(Error::option("peft_type", "\"LORA\"", other.unwrap_or("nothing"))),
+        let excluded = |names: &TargetModules| !names.is_all() && names.names(module).is_some();
+        if self.exclude_modules.as_ref().is_some_and(excluded) {
+            return false;
         }
-        for key in ["lora_bias", "fan_in_fan_out", "use_qalora", "use_bdlora"] {
-            if flag(key) {
-                return Err(Error::option(key, "false", "true"));
+        match (self.target_modules.names(module), &self.layers_to_transform) {
+            (Some(Named::End), Some(layers)) => {
+                layer(module, &self.layers_pattern).is_some_and(|layer| layers.contains(&layer))
             }
+            (named, _) => named.is_some(),
         }
-        for key in [
-            "modules_to_save",
-            "layers_to_transform",
-            "exclude_modules",
-            "layer_replication",
-            "target_parameters",
-            "trainable_token_indices",
-            "alora_invocation_tokens",
-            "arrow_config",
-            "kasa_config",
-            "monteclora_config",
-        ] {
-            let empty = match document.get(key) {
-                None | Some(Value::Null) => true,
-                Some(Value::Object(map)) => map.is_empty(),
-                Some(Value::Array(list)) => list.is_empty(),
-                Some(_) => false,
-            };
-            if !empty {
-                return Err(Error::option(key, "nothing", &document[key]));
-            }
-        }
-        let patterns = |key: &str| document.get(key).and_then(Value::as_object).cloned().unwrap_or_default();
-        let number = |key: &str| document.get(key).and_then(Value::as_f64);
-        let options = LoraOptions {
-            lora_r: document
-                .get("r")
-                .and_then(Value::as_i64)
-                .ok_or_else(|| Error::option("r", "an integer", "nothing"))?,
-            lora_alpha: number("lora_alpha").ok_or_else(|| Error::option("lora_alpha", "a number", "nothing"))?,
-            lora_dropout: number("lora_dropout").unwrap_or(0.0),
-            target_modules: serde_json::from_value(document["target_modules"].clone())
-                .map_err(|e| Error::option("target_modules", "a list of projections", e))?,
-            use_rslora: flag("use_rslora"),
-            use_dora: flag("use_dora"),
-            rank_pattern: patterns("rank_pattern"),
-            alpha_pattern: patterns("alpha_pattern"),
-            seed: 0,
-            adapter_name: DEFAULT.to_string(),
-        };
-        Self::new(&options)
     }
 
-    pub(super) fn document(&self, base: &str) -> Value {
-        let target_modules = match &self.target_modules {
-            all if all.is_all() => json!(PROJECTIONS),
-            TargetModules::Name(pattern) => json!(pattern),
-            TargetModules::List(names) => json!(names),
-        };
+    /// Everything that is named is among `modules`, all that the base has, and something carries an adapter.
+    pub(super) fn check(&self, modules: &[String]) -> Result<()> {
+        self.target_modules.check(modules)?;
+        self.exclude_modules.as_ref().map_or(Ok(()), |names| names.check_excluded(modules))?;
+        check_layers(self.layers_to_transform.as_deref().unwrap_or_default(), &self.layers_pattern, modules)?;
+        if !modules.iter().any(|module| self.targets(module)) {
+            return Err(Error::option(
+                "exclude_modules",
+                "a choice that leaves something to adapt",
+                "one that leaves nothing",
+            ));
+        }
+        self.check_patterns(modules)
+    }
+
+    /// Every key of the patterns fits one of `modules`.
+    pub(super) fn check_patterns(&self, modules: &[String]) -> Result<()> {
+        check_keys("rank_pattern", &self.rank_pattern, modules)?;
+        check_keys("alpha_pattern", &self.alpha_pattern, modules)
+    }
+
+    /// PEFT's `adapter_config.json`.
+    pub(super) fn document(&self, base: &Source) -> Value {
         json!({
             "peft_type": "LORA",
             "task_type": "CAUSAL_LM",
-            "base_model_name_or_path": base,
+            "base_model_name_or_path": base.name,
+            "revision": base.revision,
             "r": self.r,
             "lora_alpha": self.alpha,
             "lora_dropout": self.dropout,
-            "target_modules": target_modules,
+            "target_modules": names(&self.target_modules),
+            "exclude_modules": self.exclude_modules.as_ref().map(names),
+            "layers_to_transform": self.layers_to_transform,
+            "layers_pattern": (!self.layers_pattern.is_empty()).then_some(&self.layers_pattern),
             "rank_pattern": self.rank_pattern,
             "alpha_pattern": self.alpha_pattern,
             "use_rslora": self.use_rslora,
@@ -305,5 +212,13 @@ impl LoraConfig {
             "inference_mode": true,
             "modules_to_save": null,
         })
+    }
+}
+
+fn names(modules: &TargetModules) -> Value {
+    match modules {
+        all if all.is_all() => json!(PROJECTIONS),
+        TargetModules::Name(pattern) => json!(pattern),
+        TargetModules::List(names) => json!(names),
     }
 }

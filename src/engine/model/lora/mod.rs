@@ -2,6 +2,8 @@
 //! `adapter_model.safetensors`.
 
 mod config;
+mod modules;
+mod peft;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,9 +13,11 @@ use tch::{Device, Kind, Tensor};
 
 use super::linear::{Adapter, Linear};
 use super::qwen3::Qwen3;
+use super::source::Source;
 use crate::engine::tensor::safetensors;
-use crate::engine::{Error, Result, file, machine, random};
-pub use config::{LoraConfig, LoraOptions, PROJECTIONS, TargetModules, validate_name};
+use crate::engine::{Error, Result, file, machine, random, utf8};
+pub use config::{LoraConfig, LoraOptions, validate_name};
+pub use modules::{OneOrMore, PROJECTIONS, TargetModules};
 
 const CONFIG: &str = "adapter_config.json";
 const WEIGHTS: &str = "adapter_model.safetensors";
@@ -26,15 +30,17 @@ pub fn is_adapter(folder: &Path) -> bool {
 
 /// Whether a folder holds an adapter's settings and its weights, whatever base they belong to.
 pub fn is_whole(folder: &Path) -> bool {
-    LoraConfig::read(&folder.join(CONFIG)).is_ok() && safetensors::File::open(folder.join(WEIGHTS)).is_ok()
+    read_document(&folder.join(CONFIG)).and_then(|document| peft::config(&document)).is_ok()
+        && safetensors::File::open(folder.join(WEIGHTS)).is_ok()
 }
 
 /// The base that an adapter folder names.
-pub fn base_of(folder: &Path) -> Result<String> {
+pub fn base_of(folder: &Path) -> Result<Source> {
     let path = folder.join(CONFIG);
-    match read_document(&path)?.get("base_model_name_or_path").and_then(Value::as_str) {
-        Some(base) if Path::new(base).is_dir() => Ok(base.to_string()),
-        Some(base) => Err(Error::file(&path, format!("its base model `{base}` is not a folder here"))),
+    let document = read_document(&path)?;
+    let text = |key: &str| document.get(key).and_then(Value::as_str).map(str::to_string);
+    match text("base_model_name_or_path") {
+        Some(name) => Ok(Source { name, revision: text("revision") }),
         None => Err(Error::file(&path, "names no base_model_name_or_path")),
     }
 }
@@ -50,13 +56,19 @@ pub fn check(options: &LoraOptions) -> Result<()> {
     let names: Vec<String> = (0..MOST_LAYERS)
         .flat_map(|layer| PROJECTIONS.into_iter().enumerate().map(move |projection| module(layer, projection)))
         .collect();
-    LoraConfig::new(options)?.target_modules.check(&names)
+    LoraConfig::new(options)?.check(&names)
+}
+
+/// The error of an adapter folder whose base is nowhere.
+pub fn no_base(folder: &Path, base: &Source) -> Error {
+    Error::file(folder.join(CONFIG), format!("its base model `{}` is not a folder here", base.name))
 }
 
 /// The factors of a fresh adapter: A from U(±1/√in) (PEFT's kaiming_uniform with a = √5), B zero, so that the model
 /// computes what it computed before.
 pub fn fresh(model: &Qwen3, config: &LoraConfig, seed: u64) -> Result<Vec<(String, Adapter)>> {
-    config.target_modules.check(&names(model))?;
+    config.check(&names(model))?;
+    config.check_patterns(&targeted(model, config).map(|(name, _)| name).collect::<Vec<_>>())?;
     let device = model.device();
     check_room(targeted(model, config).map(|(name, linear)| (config.rank(&name), linear.weight.size())))?;
     let mut stream = random::stream(seed, "lora", 0);
@@ -88,11 +100,11 @@ fn check_room(factors: impl Iterator<Item = (i64, (i64, i64))>) -> Result<()> {
 }
 
 /// The factors of an adapter that PEFT or affine saved, fit for `model`, which came from `source`.
-pub fn read(model: &Qwen3, source: &str, folder: &Path) -> Result<(LoraConfig, Vec<(String, Adapter)>)> {
+pub fn read(model: &Qwen3, source: &Source, folder: &Path) -> Result<(LoraConfig, Vec<(String, Adapter)>)> {
     let config_file = folder.join(CONFIG);
     let document = read_document(&config_file)?;
-    let config = LoraConfig::from_document(&document).map_err(|e| Error::file(&config_file, e))?;
-    config.target_modules.check(&names(model)).map_err(|e| Error::file(&config_file, e))?;
+    let config = peft::config(&document).and_then(|config| config.check(&names(model)).map(|()| config));
+    let config = config.map_err(|error| error.within(config_file.display()))?;
     let made_for = document.get("base_model_name_or_path").and_then(Value::as_str).unwrap_or("an unnamed base");
     let file = safetensors::File::open(folder.join(WEIGHTS))?;
     let device = model.device();
@@ -112,7 +124,8 @@ pub fn read(model: &Qwen3, source: &str, folder: &Path) -> Result<(LoraConfig, V
                     }
                     _ => format!(
                         "tensor {key} has the shape {stored:?}, this base asks for {shape:?}; the adapter was made for \
-                         {made_for}, this base is {source}"
+                         {made_for}, this base is {}",
+                        source.name
                     ),
                 };
                 return Err(Error::file(file.path(), problem));
@@ -135,8 +148,8 @@ pub fn read(model: &Qwen3, source: &str, folder: &Path) -> Result<(LoraConfig, V
     Ok((config, adapters))
 }
 
-/// Writes the adapter as PEFT does. `base`: what `base_model_name_or_path` names.
-pub fn save(model: &Qwen3, config: &LoraConfig, base: &str, folder: &Path) -> Result<()> {
+/// Writes the adapter as PEFT does. `base`: what `base_model_name_or_path` and `revision` name.
+pub fn save(model: &Qwen3, config: &LoraConfig, base: &Source, folder: &Path) -> Result<()> {
     file::create_folder(folder)?;
     let tensors: Vec<(String, Tensor)> = parameters(model)
         .into_iter()
@@ -192,8 +205,7 @@ pub fn put(model: &mut Qwen3, factors: Vec<(String, Adapter)>) {
 }
 
 fn read_document(path: &Path) -> Result<Value> {
-    let text = std::fs::read_to_string(path).map_err(|e| file::unreadable(path, &e))?;
-    serde_json::from_str(&text).map_err(|e| Error::file(path, format!("not JSON: {e}")))
+    serde_json::from_str(&utf8::read(path)?).map_err(|e| Error::file(path, format!("not JSON: {e}")))
 }
 
 fn names(model: &Qwen3) -> Vec<String> {

@@ -11,7 +11,7 @@ use crate::engine::model::ModelConfig;
 use crate::engine::pairs::Pairs;
 use crate::engine::tensor::safetensors::File;
 use crate::engine::track::Progress;
-use crate::engine::{Error, Result, cancel, file};
+use crate::engine::{Error, Result, cancel, utf8};
 
 /// Smaller models are loaded before a person could read how far it is.
 const PROGRESS_FROM: u64 = 100_000_000;
@@ -181,7 +181,7 @@ struct Index {
 
 impl Index {
     fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(|e| file::unreadable(path, &e))?;
+        let text = utf8::read(path)?;
         let index: Index = serde_json::from_str(&text).map_err(|e| {
             Error::file(
                 path,

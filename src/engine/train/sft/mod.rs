@@ -77,7 +77,8 @@ pub struct SftResult {
     pub tokens: usize,
     pub seconds: f64,
     pub records: usize,
-    /// Of all records: those that were cut at `max_length`, and those left out because nothing of them is trained.
+    /// Of these, those that were cut at `max_length` or the context; and how many others were left out, because nothing of
+    /// them is trained.
     pub records_cut: usize,
     pub records_left_out: usize,
     /// The best metric, where there were evaluations.

@@ -16,7 +16,7 @@ use crate::engine::{Error, Result, file};
 /// Encoded records in rows: one each, or several that are packed. Rows are what an epoch shuffles.
 pub(super) struct Rows {
     sequences: Vec<Sequence>,
-    /// Records that were cut, and those that are not here because nothing of them is trained.
+    /// Of the records here those that were cut, and how many are not here because nothing of them is trained.
     pub cut: usize,
     pub left_out: usize,
     /// Places in `sequences`.
@@ -102,7 +102,7 @@ pub(super) fn limit(model: &Model, options: &SftOptions) -> usize {
 /// Records as sequences, and what became of the others.
 pub(super) struct Encoded {
     pub sequences: Vec<Sequence>,
-    /// How many were cut at the limit.
+    /// How many of them were cut at the limit.
     pub cut: usize,
     /// How many had no token to train on, after the cut, and are not among the sequences.
     pub left_out: usize,
@@ -130,30 +130,32 @@ pub(super) fn encode(model: &Model, records: &[Record], train_on: TrainOn, limit
     }
     let (mut sequences, mut cut, mut empty) = (Vec::with_capacity(records.len()), Vec::new(), Vec::new());
     for (i, mut conversation) in cache::encode(tokenizer, records, train_on == TrainOn::All)?.into_iter().enumerate() {
-        if conversation.len() > limit {
-            cut.push(i + 1);
-            conversation.truncate(limit);
-        }
+        let is_cut = conversation.len() > limit;
+        conversation.truncate(limit);
         let (ids, mask) = conversation.into_parts();
         let sequence = Sequence::new(ids, mask);
-        if sequence.trained().next().is_some() {
-            sequences.push(sequence);
-        } else {
-            empty.push(i + 1);
+        if sequence.trained().next().is_none() {
+            empty.push(i);
+            continue;
+        }
+        sequences.push(sequence);
+        if is_cut {
+            cut.push(i);
         }
     }
     let all = records.len();
     if !cut.is_empty() {
-        tracing::warn!("{} of {all} records are longer than {limit} tokens and were cut ({})", cut.len(), few(&cut));
+        let (count, which) = (cut.len(), few(records, &cut));
+        tracing::warn!("{count} of {all} records are longer than {limit} tokens and were cut ({which})");
     }
     if !empty.is_empty() {
-        let (count, which) = (empty.len(), few(&empty));
+        let (count, which) = (empty.len(), few(records, &empty));
         tracing::warn!("{count} of {all} records have no token to train on and were left out ({which})");
     }
     if sequences.is_empty() {
         return Err(Error::hinted(
             format!("none of the {all} records has a token to train on"),
-            "a record needs an assistant message within max_length tokens",
+            "a record needs an assistant message that is not marked to carry no loss, within max_length tokens",
         ));
     }
     Ok(Encoded { sequences, cut: cut.len(), left_out: empty.len() })
@@ -172,8 +174,8 @@ fn tell_dropped_thoughts(tokenizer: &Tokenizer, records: &[Record]) {
     }
 }
 
-/// The first of these numbers.
-fn few(numbers: &[usize]) -> String {
-    let first: Vec<String> = numbers.iter().take(5).map(usize::to_string).collect();
-    if numbers.len() > first.len() { format!("{}, …", first.join(", ")) } else { first.join(", ") }
+/// The first of these records.
+fn few(records: &[Record], places: &[usize]) -> String {
+    let first: Vec<String> = places.iter().take(5).map(|&place| records[place].place(place + 1)).collect();
+    if places.len() > first.len() { format!("{}, …", first.join(", ")) } else { first.join(", ") }
 }

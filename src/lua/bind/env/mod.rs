@@ -131,7 +131,7 @@ fn generated(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
 fn find(lua: &Lua, name: &str) -> mlua::Result<Value> {
     if name.ends_with(".lua") {
         let code = std::fs::read(name).map_err(|error| report::raise(file::unreadable(Path::new(name), &error)))?;
-        return require::chunk(lua, &code, &format!("@{name}")).eval();
+        return require::chunk(lua, &code, &format!("@{name}"))?.eval();
     }
     let require: Function = lua.globals().get("require")?;
     if let Some(module) = name.strip_prefix("custom:") {

@@ -3,6 +3,7 @@
 
 use crate::engine::env::programs::row::Row;
 use crate::engine::env::python::{Value, json};
+use crate::engine::utf8;
 
 pub struct Index {
     pub shards: Vec<Shard>,
@@ -15,7 +16,7 @@ pub struct Shard {
 
 impl Index {
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
-        let text = std::str::from_utf8(bytes).map_err(|_| "the index is not UTF-8")?;
+        let text = utf8::text(bytes).map_err(|problem| format!("the index is {problem}"))?;
         let index = json::parse(text).map_err(|problem| format!("the index is no JSON: {problem}"))?;
         let Some(Value::List(files)) = index.get("files") else {
             return Err("the index has no list \"files\"".to_string());
@@ -60,6 +61,7 @@ impl Shard {
 
 /// The rows of a JSON list, as far as it goes, and what is wrong with the rest.
 pub fn rows_of_list(bytes: &[u8]) -> (Vec<Result<Row, String>>, Option<String>) {
+    let bytes = utf8::without_mark(bytes);
     // A download that broke off may end inside a character.
     let (text, whole) = match std::str::from_utf8(bytes) {
         Ok(text) => (text, true),

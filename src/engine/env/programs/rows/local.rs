@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::engine::Result;
 use crate::engine::data::rows::{self, Broken, Cell, bytes, extension};
 use crate::engine::env::programs::row::Row;
 use crate::engine::env::python::{Value, json};
+use crate::engine::{Result, utf8};
 
 /// A file's rows, and whether they are its lines. A blank line is a broken row, so that a line number is always the task
 /// id plus one.
@@ -19,9 +19,15 @@ pub fn read(path: &Path) -> Result<(Vec<Result<Row, String>>, bool)> {
     Ok((found.rows.into_iter().map(row).collect(), found.lines))
 }
 
-/// An index is a `.json` file that holds an object.
+/// An index is a `.json` file that holds one object; one in each of its lines are rows.
 pub fn is_index(path: &Path) -> bool {
-    extension(path) == "json" && bytes(path).is_ok_and(|bytes| bytes.trim_ascii_start().first() == Some(&b'{'))
+    let one_object = |bytes: Vec<u8>| {
+        let text = utf8::without_mark(&bytes).trim_ascii();
+        let first = text.split(|&byte| byte == b'\n').next().unwrap_or_default();
+        let whole = |line: &[u8]| std::str::from_utf8(line).is_ok_and(|line| json::parse(line).is_ok());
+        text.starts_with(b"{") && (first.len() == text.len() || !whole(first))
+    };
+    extension(path) == "json" && bytes(path).is_ok_and(one_object)
 }
 
 /// A shard beside its index, or under the folder that its key names from there.

@@ -136,11 +136,11 @@ impl Rows {
         if index.is_file() {
             return self.read_index(&index);
         }
-        let files = data_files(path)?;
-        if files.is_empty() {
-            return Err(Error::file(path, "no .parquet, .jsonl or .json file is in this folder"));
+        let data = data_files(path)?;
+        if let Some(told) = data.told(path) {
+            tracing::warn!("{}: not read: {told}", path.display());
         }
-        files.iter().try_for_each(|file| self.read_file(file))
+        data.files.iter().try_for_each(|file| self.read_file(file))
     }
 
     fn read_file(&mut self, path: &Path) -> Result<()> {
