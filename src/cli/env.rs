@@ -6,8 +6,8 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 
 use super::Failure;
-use crate::engine::env::agentgym::server::ServerOptions;
 use super::output::say;
+use crate::engine::env::agentgym::server::ServerOptions;
 use crate::engine::env::setup::{self, Wishes};
 use crate::lua::report::Report;
 use crate::lua::{self, Script};

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use super::ChatTemplate;
 use super::turns::Turns;
 use crate::engine::file::{create_folder, sha256, unreadable, write_atomic};
-use crate::engine::{refusal, utf8, Error, Result};
+use crate::engine::{Error, Result, refusal, utf8};
 
 const TOKENIZER: &str = "tokenizer.json";
 const TOKENIZER_CONFIG: &str = "tokenizer_config.json";

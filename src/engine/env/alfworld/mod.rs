@@ -37,7 +37,7 @@ use serde_json::{Map, Value, json};
 
 use super::agentgym::{Kind, opening};
 use super::python::strip;
-use super::{settings_but, Description, Environment, Explained, Instructions, Parsed, Step, TurnLimit};
+use super::{Description, Environment, Explained, Instructions, Parsed, Step, TurnLimit, settings_but};
 use crate::engine::text::Message;
 use crate::engine::{Error, Result};
 

@@ -34,7 +34,7 @@ use self::options::check_simplifications;
 use self::pool::{Instance, Lent};
 use self::tasks::Named;
 use super::agentgym::{Kind, opening};
-use super::{settings_but, Description, Environment, Instructions, Parsed, Step, TurnLimit};
+use super::{Description, Environment, Instructions, Parsed, Step, TurnLimit, settings_but};
 use crate::engine::text::Message;
 use crate::engine::{Error, Result};
 

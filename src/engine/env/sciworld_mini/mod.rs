@@ -25,7 +25,7 @@ pub use self::options::{SciWorldMiniOptions, Topic};
 use self::task::{Progress, Task};
 use self::world::World;
 use super::agentgym::{Kind, opening};
-use super::{settings_but, Description, Environment, Parsed, Step, TurnLimit};
+use super::{Description, Environment, Parsed, Step, TurnLimit, settings_but};
 use crate::engine::text::Message;
 use crate::engine::{Error, Result};
 

@@ -20,7 +20,7 @@ use self::expert::Choices;
 use self::shown::Draw;
 use super::agentgym::{Kind, opening};
 use super::python::HashSecret;
-use super::{settings_but, Description, Environment, Explained, Instructions, Parsed, Step, TurnLimit};
+use super::{Description, Environment, Explained, Instructions, Parsed, Step, TurnLimit, settings_but};
 use crate::engine::text::Message;
 use crate::engine::{Error, Result};
 

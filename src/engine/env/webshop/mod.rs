@@ -46,7 +46,7 @@ pub use self::page::ObservationMode;
 use self::session::Session;
 use self::shop::Shop;
 use super::agentgym::{self, Kind};
-use super::{settings_but, Description, Environment, Explained, Instructions, Parsed, Step, TurnLimit};
+use super::{Description, Environment, Explained, Instructions, Parsed, Step, TurnLimit, settings_but};
 use crate::engine::text::Message;
 use crate::engine::{Error, Result};
 

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use self::connection::{Connection, Repeat};
-use super::{opening, ApiKey, Kind};
+use super::{ApiKey, Kind, opening};
 use crate::engine::env::{Description, Environment, Instructions, Parsed, Step, TurnLimit};
 use crate::engine::text::Message;
 use crate::engine::{Error, Result};
