@@ -34,13 +34,13 @@ fn a_byte_order_mark_before_lua_is_skipped_wherever_lua_is_read() {
     write("work.lua", "return function(x) return x + 1 end");
     write(
         "own.lua",
-        "return { name = 'own', prompt = 'p', reset = function() return 'o' end, step = function() return 'o', 1, true end }",
+        "return require('affine.env').define { name = 'own', prompt = 'p', reset = function() return 'o' end, step = function() return 'o', 1, true end }",
     );
     let output = affine(at, &["script.lua"]);
     assert_eq!(String::from_utf8_lossy(&output.stdout), "module\t77\n", "{output:?}");
     for code in [
         "local p <close> = require('affine.worker').pool('work.lua') print(p:map({ 1 })[1])",
-        "print(require('affine.env').make('own.lua'):reset(1) == 'o' and 2)",
+        "print(require('affine.env').make('own.lua'):describe().name == 'own' and 2)",
         "print(dofile('module.lua') == 'module' and 2)",
     ] {
         let output = affine(at, &["-e", code]);

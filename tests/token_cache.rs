@@ -86,7 +86,7 @@ fn whatever_decides_the_tokens_decides_the_file() {
 
     // The same words, one turn marked to carry no loss.
     let mut marked = records();
-    let Body::Messages(messages) = &mut marked[0].body else { panic!("{marked:?}") };
+    let Body::Messages(messages) = &mut marked[0].body else { panic!("the first are messages") };
     messages[1].loss = false;
     expect_another(&tokenizer(), &marked, false);
 
