@@ -18,8 +18,8 @@ use super::Message;
 use crate::engine::file::reason;
 use crate::engine::{Error, Result, refusal};
 
-/// Bytes of a template; those of published models have a quarter of it.
-const MOST_BYTES: usize = 100_000;
+/// Bytes of a template; those of published models have half of it. The work of compiling one grows with its square.
+const MOST_BYTES: usize = 50_000;
 /// The parser and the values that a template makes call themselves, as often as a template of that size can make them. A
 /// thread of this stack holds the deepest; none of it is memory until it is used.
 const STACK: usize = 256 << 20;
