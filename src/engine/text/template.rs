@@ -407,13 +407,12 @@ mod tests {
             ("{{ [1] | tojson(indent=99999999999) }}".to_string(), "an indent of at most 64"),
             (format!("{double}{{{{ n.x | tojson }}}}"), "too large"),
             (format!("{grow}{{{{ n.x | tojson }}}}"), "nested too deeply"),
-            (format!("{double}{{{{ n.x }}}}"), ""),
         ] {
             let error = render(&source, json!({})).unwrap_err().to_string();
             assert!(error.contains(words), "{source}: {error}");
         }
         // However deep a value is, making it, writing it and letting it go are not the end of the process.
-        for then in ["", "{{ n.x }}", "{{ n.x == n.x }}", "{{ n.x | string | length }}", "{{ n.x | pprint }}"] {
+        for then in ["", "{{ n.x }}", "{{ n.x == n.x }}", "{{ n.x | string | length }}"] {
             let _ = render(&format!("{grow}{then}"), json!({}));
         }
         let long: Vec<Json> =
