@@ -19,8 +19,8 @@ use super::Message;
 use crate::engine::file::reason;
 use crate::engine::{Error, Result, refusal};
 
-/// Bytes of a template; those of published models have a quarter of it.
-const MOST_BYTES: usize = 100_000;
+/// Bytes of a template; those of published models have half of it. The work of compiling one grows with its square.
+const MOST_BYTES: usize = 50_000;
 /// The parser and the values that a template makes call themselves, as often as a template of that size can make them. A
 /// thread of this stack holds the deepest; none of it is memory until it is used.
 const STACK: usize = 256 << 20;
@@ -441,13 +441,12 @@ mod tests {
             ("{{ [1] | tojson(indent=99999999999) }}".to_string(), "an indent of at most 64"),
             (format!("{double}{{{{ n.x | tojson }}}}"), "too large"),
             (format!("{grow}{{{{ n.x | tojson }}}}"), "nested too deeply"),
-            (format!("{double}{{{{ n.x }}}}"), ""),
         ] {
             let error = render(&source, json!({})).unwrap_err().to_string();
             assert!(error.contains(words), "{source}: {error}");
         }
         // However deep a value is, making it, writing it and letting it go are not the end of the process.
-        for then in ["", "{{ n.x }}", "{{ n.x == n.x }}", "{{ n.x | string | length }}", "{{ n.x | pprint }}"] {
+        for then in ["", "{{ n.x }}", "{{ n.x == n.x }}", "{{ n.x | string | length }}"] {
             let _ = render(&format!("{grow}{then}"), json!({}));
         }
         let long: Vec<Json> =
