@@ -16,7 +16,7 @@
 //! Between steps this is GAE with γ and λ applied once; inside a step both are 1, so all tokens of a turn share the
 //! turn's future, each against its own value as baseline. Rewards inside a turn (the KL penalty is one per token) count
 //! for the tokens up to theirs and for no later one. After the last step, `V(k+1)` is `bootstrap` and `A(k+1)` is 0: the
-//! value of the state after the end where a limit truncated the episode, 0 where the episode terminated.
+//! value of the state in which the episode was cut from outside, 0 where the episode terminated.
 //!
 //! Two checks on the definition: turns of one token each give [`gae_tokens`], bit for bit; one turn with γ = λ = 1
 //! gives the sum of all rewards to come minus `V_t`.
