@@ -50,7 +50,9 @@ fn one_environment_at_two_levels_has_a_row_for_each_in_every_table() {
     let card = read("models/deploy/affine-model/README.md");
     for text in [&stdout(&output), &card] {
         assert!(labels.iter().all(|label| text.contains(label)), "{text}");
-        assert!(text.contains("By luck alone, of two equal models over these 3 environments: some difference in up to"));
+        assert!(
+            text.contains("By luck alone, of two equal models over these 3 environments: some difference in up to")
+        );
     }
 }
 
