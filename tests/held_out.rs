@@ -50,10 +50,8 @@ fn judged_tasks_do_not_come_in_by_files() {
         json!({ "env": "babyai", "task_id": 181, "messages": conversation("f") }),
     ];
     place.write("more.jsonl", lines(&rows));
-    let told = place.run(
-        "collect",
-        &["--set", "data.environments={\"textcraft\"}", "--set", "data.files={\"more.jsonl\"}"],
-    );
+    let told =
+        place.run("collect", &["--set", "data.environments={\"textcraft\"}", "--set", "data.files={\"more.jsonl\"}"]);
     assert!(told.contains("more.jsonl: 3 records; left out: 4 held out"), "{told}");
     let from_file: Vec<_> = records(&place).into_iter().filter(|record| record["policy"] == "file").collect();
     assert_eq!(from_file.len(), 3);

@@ -282,7 +282,8 @@ fn settings_of_later_stages_make_nothing_anew() {
     let grid = ["--set", "data.environments={\"grid\"}"];
     place.run("collect", &grid);
     place.run("sft", &grid);
-    let later = ["rl.learning_rate=1e-4", "evaluation.temperature=0.5", "huggingface.license=mit", "tracking.run_name=x"];
+    let later =
+        ["rl.learning_rate=1e-4", "evaluation.temperature=0.5", "huggingface.license=mit", "tracking.run_name=x"];
     let more: Vec<&str> = grid.into_iter().chain(later.iter().flat_map(|setting| ["--set", setting])).collect();
     lists(&place.run("collect", &more), &[SKIPPED]);
     lists(&place.run("sft", &more), &["base: done already", "sft: done already"]);
