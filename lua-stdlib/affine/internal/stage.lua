@@ -167,6 +167,19 @@ local function make_room(self, before)
   end
 end
 
+--- Closed by an error, takes the result before back, where the stage has no checkpoints to go on from.
+local function back_where_it_fails(self, before)
+  local is_kept_whole = before and before.done and not self.in_place and not self.checkpoints
+  return setmetatable({}, {
+    __close = function(_, problem)
+      if problem and is_kept_whole then
+        results.take_back(before, self.record, self.output)
+        self:say("%s: failed; the result before is back in %s", self.name, self.output)
+      end
+    end,
+  })
+end
+
 local function call_stage(spec, settings, run, flags)
   if spec.before and (not spec.before.wanted or spec.before.wanted(settings)) then
     spec.before(settings, run, {})
@@ -212,6 +225,7 @@ local function call_stage(spec, settings, run, flags)
     if not self.resuming then
       make_room(self, before)
     end
+    local _ <close> = back_where_it_fails(self, before)
     run_stage(self, spec)
   end
   if spec.present then
