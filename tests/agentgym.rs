@@ -363,6 +363,8 @@ impl Environment for Careful {
             score_range: (-1.0, 3.0),
             success_threshold: 2.5,
             max_turns: 4,
+            turn_limit: TurnLimit::Outside,
+            move_limit: TurnLimit::Task,
         }
     }
 

@@ -130,7 +130,7 @@ impl Model {
                 tracing::warn!(
                     "{}: its generation_config.json does not name {end}, which ends a turn; the one beside the adapter does, \
                      but who serves the adapter over this base must stop there too",
-                    self.source
+                    self.source.name
                 );
             });
         }

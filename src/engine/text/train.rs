@@ -61,7 +61,7 @@ impl Tokenizer {
             return Err(Error::message("a tokenizer needs text to be trained on, got none"));
         }
         // Every merge joins two pieces of a text, so there are never more than bytes; the trainer makes room for all at once.
-        let most = texts.iter().map(|text| text.as_ref().len()).sum::<usize>() + least;
+        let most = texts.iter().map(|text| text.as_ref().len()).sum::<usize>() + BYTES + SPECIAL_TOKENS.len();
         let texts = texts.iter().map(|text| text.as_ref().to_string()).collect();
         let inner = train_apart(texts, vocab_size.min(most) - SPECIAL_TOKENS.len())?;
         let ids = SPECIAL_TOKENS.map(|token| inner.token_to_id(token));

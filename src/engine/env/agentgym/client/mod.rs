@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use self::connection::{Connection, Repeat};
 use super::{ApiKey, Kind, opening};
-use crate::engine::env::{Description, Environment, Instructions, Parsed, Step, TurnLimit};
+use crate::engine::env::{Description, Environment, Instructions, Parsed, Step};
 use crate::engine::text::Message;
 use crate::engine::{Error, Result};
 
