@@ -12,8 +12,6 @@ local affine = require("affine")
 local collect = require("affine.collect")
 local env = require("affine.env")
 local fs = require("affine.fs")
-local held_out = require("affine.internal.held_out")
-local inputs = require("affine.internal.inputs")
 local json = require("affine.json")
 local pipeline = require("affine.pipeline")
 local random = require("affine.random")
@@ -46,7 +44,7 @@ local function hold_out(stage, environments, names)
   fs.write(stage.output .. "/held_out.json", json.encode(prompts))
   fs.write(stage.output .. "/held_out_tasks.json", json.encode(by_label))
   stage:say("%d tasks, %d prompts, are held out for the evaluation", #tasks, #prompts)
-  return held_out.index(tasks), fs.sha256(table.concat(prompts))
+  return pipeline.index_of(tasks), fs.sha256(table.concat(prompts))
 end
 
 --- How often which reason left something out, in words.
@@ -229,18 +227,18 @@ local function run(settings, stage)
   local base, train, validation = {}, {}, {}
   local m <close> = data.model ~= "" and pipeline.load_model(settings, data.model) or nil
   local teacher = {} -- its weights; asked for when they are loaded, so that they are in the Hub's cache
-  inputs.add_weights(teacher, data.model, stage.record.files)
+  pipeline.read_weights(teacher, data.model, stage.record.files)
   for index, e in ipairs(environments) do
     local entry, decides = data.environments[index], {}
     local options = pipeline.options_of(entry)
     local name = type(entry) == "table" and entry.name or entry
-    inputs.add_environment(decides, name, options, stage.record.files)
+    pipeline.read_environment(decides, name, options, stage.record.files)
     --- What a player needs beside its choices, and what decides its records.
     local function ready(player, first, count, min_score, deduplicate)
       player.count, player.min_score, player.deduplicate = count, min_score, deduplicate
       player.options = options
       player.key = {
-        inputs.digest(decides),
+        pipeline.digest(decides),
         entry,
         settings.seed,
         player.policy,
@@ -249,7 +247,7 @@ local function run(settings, stage)
         min_score,
         hash,
         player.kind == "model" and {
-          inputs.digest(teacher),
+          pipeline.digest(teacher),
           settings.evaluation.temperature,
           settings.evaluation.max_new_tokens,
           "as trained",
@@ -299,8 +297,8 @@ local stage = pipeline.stage {
   plays = true,
   reads = function(settings, found, known)
     pipeline.read_environments(settings, found, known)
-    inputs.add_files(found, settings.data.files, known)
-    inputs.add_weights(found, settings.data.model, known)
+    pipeline.read_files(found, settings.data.files, known)
+    pipeline.read_weights(found, settings.data.model, known)
   end,
   needs = function()
     return {}

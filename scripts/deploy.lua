@@ -9,7 +9,6 @@
 
 local card = require("affine.card")
 local fs = require("affine.fs")
-local inputs = require("affine.internal.inputs")
 local json = require("affine.json")
 local path = require("affine.path")
 local pipeline = require("affine.pipeline")
@@ -19,13 +18,10 @@ local TOLERANCE = 1e-4
 
 --- Where the stages of this experiment leave what deploy reads.
 local function places(settings)
-  local function place(path)
-    return pipeline.folder(settings, path)
-  end
   return {
-    sft = place("models/sft_final"),
-    rl = place("models/rl_final"),
-    evaluation = place("models/evaluation"),
+    sft = pipeline.folder(settings, "models/sft_final"),
+    rl = pipeline.folder(settings, "models/rl_final"),
+    evaluation = pipeline.folder(settings, "models/evaluation"),
   }
 end
 
@@ -193,7 +189,7 @@ local stage = pipeline.stage {
   reads = function(settings, found, known, flags)
     pipeline.read_base(settings, found, known)
     if flags.model then
-      inputs.add_weights(found, source_of(settings, flags), known)
+      pipeline.read_weights(found, source_of(settings, flags), known)
     end
   end,
   flags = {
@@ -201,6 +197,7 @@ local stage = pipeline.stage {
     adapter = { doc = "deploy the adapter alone, without the model below it" },
   },
   needs = function(settings, flags)
+    ---@type (string|string[])[]
     local needed = { { pipeline.folder(settings, "data_cache"), "validation.jsonl" } }
     local source = source_of(settings, flags)
     if not flags.model or pipeline.done(source) then

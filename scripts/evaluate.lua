@@ -10,8 +10,6 @@ local collect = require("affine.collect")
 local eval = require("affine.eval")
 local fs = require("affine.fs")
 local json = require("affine.json")
-local judging = require("affine.internal.options").judging
-local kept_apart = require("affine.internal.kept_apart")
 local pipeline = require("affine.pipeline")
 local report = require("affine.report")
 
@@ -64,7 +62,7 @@ end
 
 --- Rows by environment of one model at one temperature.
 local function judge(m, environments, settings, temperature)
-  local evaluation, options = settings.evaluation, judging(settings)
+  local evaluation, options = settings.evaluation, pipeline.eval_options(settings)
   options.temperature = temperature
   local together, rows = {}, {}
   local function play(list, task_ids)
@@ -119,10 +117,13 @@ local function evaluate(settings, stage)
   local environments, names = pipeline.environments(settings)
   local folders, order, stale = judged(settings)
   for _, folder in ipairs(stale) do
-    stage:say("warning: %s is unfinished or out of date and is not judged: run full.lua, or its stage", folder)
+    stage:say(
+      "warning: %s is unfinished or out of date and is not judged: run full.lua, or its stage",
+      folder
+    )
   end
   local tasks = pipeline.held_out(settings, environments, names)
-  local apart = kept_apart.check(tasks, names, pipeline.folder(settings, "data_cache"))
+  local apart = pipeline.kept_apart(tasks, names, pipeline.folder(settings, "data_cache"))
 
   local models, greedy = {}, {}
   for _, name in ipairs(order) do

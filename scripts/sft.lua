@@ -8,7 +8,6 @@
 -- (model.quantize) models/sft_final is that adapter.
 
 local model = require("affine.model")
-local options = require("affine.internal.options")
 local pipeline = require("affine.pipeline")
 local tokenizer = require("affine.tokenizer")
 local trainer = require("affine.trainer")
@@ -31,13 +30,13 @@ local function make_base(settings, stage)
     texts[index] = table.concat(parts, "\n")
   end
 
-  local create = options.create(settings)
+  local create = pipeline.create_options(settings)
   create.tokenizer = tokenizer.train(texts, { vocab_size = settings.model.create.vocab_size })
   local m <close> = model.create(create)
   local parameters, tokens = m:info().parameters, create.tokenizer:size()
   stage:say("a new Qwen3: %d parameters, %d tokens in its vocabulary", parameters, tokens)
 
-  local base = options.base(settings)
+  local base = pipeline.base_options(settings)
   base.data, base.output_dir = records, stage.checkpoints
   base.resume_from_checkpoint = stage:resume_from("")
   train(stage, trainer.sft(m, base))
@@ -99,8 +98,8 @@ local sft = pipeline.stage {
   reads = pipeline.read_base,
   needs = function(settings)
     local is_new = settings.model.base_model_path == ""
-    local base = is_new and pipeline.folder(settings, "models/base") or nil
-    return { { pipeline.folder(settings, "data_cache"), "sft.jsonl", "validation.jsonl" }, base }
+    local made = is_new and pipeline.folder(settings, "models/base") or nil
+    return { { pipeline.folder(settings, "data_cache"), "sft.jsonl", "validation.jsonl" }, made }
   end,
   output = function(settings)
     return pipeline.folder(settings, "models/sft_final")

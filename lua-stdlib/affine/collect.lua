@@ -154,7 +154,8 @@ end
 --- An iterator over the ids to learn from: from `first` on where the environment has `count` from there, else all it has,
 --- shuffled.
 function collect.training_ids(about, first, count)
-  first, count = whole("training_ids", "first", first, LAST_TASK), whole("training_ids", "count", count, LAST_TASK)
+  first, count =
+    whole("training_ids", "first", first, LAST_TASK), whole("training_ids", "count", count, LAST_TASK)
   local tasks = about.num_tasks
   if not tasks or first + count <= tasks then
     local id, last = first - 1, tasks and tasks - 1 or math.maxinteger
@@ -264,7 +265,8 @@ end
 local function rows_of(path)
   local ok, rows, places = pcall(data.rows, path)
   if not ok then
-    local problem = rows.message
+    ---@cast rows affine.Error
+    local problem = rows.message or tostring(rows)
     if problem:find("JSON", 1, true) then
       local broken = "%s: is no whole JSON file, perhaps half downloaded; nothing of it was taken (%s)"
       problem = broken:format(path, problem)

@@ -348,8 +348,8 @@ function config.load(arg, extra)
   settings.preset = name
   settings.experiment = given.experiment or settings.experiment
   if not settings.experiment:find("^[%w_-][%w_.-]*$") and (settings.experiment ~= "" or given.experiment) then
-    local text = 'experiment: expected letters, digits, "_", "-" and ".", no "." first, got "%s"'
-    fail(text, settings.experiment)
+    local sentence = 'experiment: expected letters, digits, "_", "-" and ".", no "." first, got "%s"'
+    fail(sentence, settings.experiment)
   end
 
   if given.help then

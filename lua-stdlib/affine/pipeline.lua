@@ -9,6 +9,7 @@ local fs = require("affine.fs")
 local held_out = require("affine.internal.held_out")
 local inputs = require("affine.internal.inputs")
 local json = require("affine.json")
+local kept_apart = require("affine.internal.kept_apart")
 local log = require("affine.log")
 local model = require("affine.model")
 local options = require("affine.internal.options")
@@ -39,13 +40,13 @@ end
 
 --- The options of an entry of data.environments; nil where it sets none.
 function pipeline.options_of(entry)
-  local options = {}
+  local own = {}
   for key, value in pairs(type(entry) == "table" and entry or {}) do
     if key ~= "name" then
-      options[key] = value
+      own[key] = value
     end
   end
-  return next(options) and options
+  return next(own) and own
 end
 
 --- The environments of data.environments as handles, and their labels, in that order.
@@ -116,6 +117,15 @@ pipeline.sft_options = options.sft
 --- The options of trainer.ppo that the settings hold; its files and folders are the caller's.
 pipeline.ppo_options = options.ppo
 
+--- The options of model.create that the settings hold.
+pipeline.create_options = options.create
+
+--- The options of trainer.sft where it makes a new base, as `pipeline.sft_options` leaves them.
+pipeline.base_options = options.base
+
+--- The options of eval.run that the settings hold; its environments are the caller's.
+pipeline.eval_options = options.judging
+
 -- Records ---------------------------------------------------------------------------------------------------------
 
 --- The records of a JSON-lines file.
@@ -145,19 +155,28 @@ function pipeline.held_out(settings, environments, names)
   return held_out.tasks(environments, names, entry_options, settings.evaluation)
 end
 
+--- An index of judged tasks, and whether they are in data that was trained on.
+pipeline.index_of = held_out.index
+pipeline.kept_apart = kept_apart.check
+
 -- What a stage reads ------------------------------------------------------------------------------------------------
+
+pipeline.read_files = inputs.add_files
+pipeline.read_weights = inputs.add_weights
+pipeline.read_environment = inputs.add_environment
+pipeline.digest = inputs.digest
 
 --- Notes all that decides what the environments do, for a stage that plays them.
 function pipeline.read_environments(settings, found, known)
   for _, entry in ipairs(settings.data.environments) do
     local name = type(entry) == "table" and entry.name or entry
-    inputs.add_environment(found, name, pipeline.options_of(entry), known)
+    pipeline.read_environment(found, name, pipeline.options_of(entry), known)
   end
 end
 
 --- Notes the weights of the base model where one is given.
 function pipeline.read_base(settings, found, known)
-  inputs.add_weights(found, settings.model.base_model_path, known)
+  pipeline.read_weights(found, settings.model.base_model_path, known)
 end
 
 -- Stages ----------------------------------------------------------------------------------------------------------
@@ -185,8 +204,8 @@ end
 
 --- Opens the run folder of a script, whose models all use the configured kernels: a new one, or that of the same
 --- settings which was left before its end. Impossible settings are refused here, before a plan makes them small.
-function pipeline.open(settings, script, options)
-  local plays, force = not options or options.plays ~= false, options and options.force
+function pipeline.open(settings, script, how)
+  local plays, force = not how or how.plays ~= false, how and how.force
   check.settings(settings)
   if plays then
     check_environments(settings)

@@ -101,7 +101,7 @@ function report.false_alarms(summary)
     disjoint = rates and math.max(rates.disjoint, disjoint or 0) or disjoint
     dominates = rates and math.max(rates.dominates, dominates or 0) or dominates
   end
-  if not disjoint then
+  if not disjoint or not dominates then
     return nil
   end
   local count = #summary.environments

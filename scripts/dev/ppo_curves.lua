@@ -10,6 +10,9 @@
 --
 -- Prints the scores of every iteration and the mean of the last ten. It uses nothing that an older build lacks.
 
+-- Its arguments are numbers, its cases are there.
+---@diagnostic disable: need-check-nil, param-type-mismatch, generic-constraint-mismatch, assign-type-mismatch, redefined-local, call-non-callable
+
 local env = require("affine.env")
 local fs = require("affine.fs")
 local model = require("affine.model")
@@ -102,8 +105,7 @@ local function speaker(folder)
   local records = {}
   for letter in LETTERS:gmatch(".") do
     for _, prompt in ipairs { "Say a vowel.\n", "Say an early letter.\n" } do
-      local messages =
-        { { role = "user", content = prompt }, { role = "assistant", content = letter } }
+      local messages = { { role = "user", content = prompt }, { role = "assistant", content = letter } }
       records[#records + 1] = { messages = messages }
     end
   end

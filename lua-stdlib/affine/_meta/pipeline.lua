@@ -45,7 +45,7 @@ function Stage:resume_from(configured) end
 ---@field in_place? boolean Whether it replaces a result itself, when the new one is there, so that none is kept.
 ---@field holds? fun(settings: table): string The folder of what it makes, where that is not all of its folder.
 ---@field output fun(settings: table): string The stage's folder.
----@field needs fun(settings: table, flags: table): (string|string[])[] The folders of the stages that this one builds on, or { folder, file, … } where it does not read all of one.
+---@field needs fun(settings: table, flags: table): table The folders of the stages that this one builds on, or { folder, file, … } where it does not read all of one.
 ---@field run fun(settings: table, stage: affine.pipeline.Stage) The work.
 ---@field present? fun(settings: table, stage: affine.pipeline.Stage) Shows the result, also when the work was skipped.
 ---@field checkpoints? string A folder that goes with the result, below the experiment's.
@@ -75,9 +75,9 @@ function pipeline.main(stage, ...) end
 --- settings are refused here, before a plan makes them small.
 ---@param settings table
 ---@param script string
----@param options? { plays?: boolean, force?: boolean } `plays` false where no environment is played, which spares making them; with `force` the run folder is a new one.
+---@param how? { plays?: boolean, force?: boolean } `plays` false where no environment is played, which spares making them; with `force` the run folder is a new one.
 ---@return affine.track.Run
-function pipeline.open(settings, script, options) end
+function pipeline.open(settings, script, how) end
 
 --- Where something of this experiment is: `path`, or with `--experiment NAME` that below `experiments/NAME`.
 ---@param settings table
@@ -91,6 +91,42 @@ function pipeline.folder(settings, path) end
 ---@param names string[]
 ---@return table[]
 function pipeline.held_out(settings, environments, names) end
+
+--- An index of judged tasks, asked by `index:find(record)`: the task that a record is, or nil, and by what it is one.
+---@param tasks table[] As `pipeline.held_out` gives them.
+---@return table
+function pipeline.index_of(tasks) end
+
+--- Looks for judged tasks in the records that were trained on, in a data folder.
+---@param tasks table[] As `pipeline.held_out` gives them.
+---@param names string[] The environments' labels.
+---@param folder string
+---@return affine.report.KeptApart
+function pipeline.kept_apart(tasks, names, folder) end
+
+--- Notes files and folders by content, for a stage's `reads`.
+---@param found table
+---@param paths string[]
+---@param known table
+function pipeline.read_files(found, paths, known) end
+
+--- Notes by content the weights of a model, a folder or a Hub id, for a stage's `reads`.
+---@param found table
+---@param path string
+---@param known table
+function pipeline.read_weights(found, path, known) end
+
+--- Notes by content all that decides what one environment does.
+---@param found table
+---@param name string
+---@param options? table
+---@param known table
+function pipeline.read_environment(found, name, options, known) end
+
+--- One text that stands for all that was noted.
+---@param found table
+---@return string
+function pipeline.digest(found) end
 
 --- Notes by content all that decides what the environments do, for a stage's `reads`.
 ---@param settings table
@@ -184,6 +220,21 @@ function pipeline.sft_options(settings) end
 ---@param settings table
 ---@return any options
 function pipeline.ppo_options(settings) end
+
+--- The options of model.create that the settings hold; the tokenizer is the caller's.
+---@param settings table
+---@return table
+function pipeline.create_options(settings) end
+
+--- The options of trainer.sft where it makes a new base.
+---@param settings table
+---@return table
+function pipeline.base_options(settings) end
+
+--- The options of eval.run that the settings hold; its environments are the caller's.
+---@param settings table
+---@return table
+function pipeline.eval_options(settings) end
 
 --- The records of a JSON-lines file.
 ---@param path string

@@ -5,6 +5,13 @@
 local report = {}
 
 --- What evaluate.lua writes as summary.json.
+---@class affine.report.KeptApart
+---@field tasks integer
+---@field records table<string, integer>
+---@field envs table<string, { n: integer, trained_on: integer, not_excluded: integer }>
+---@field found table[]
+---@field not_held_out integer
+
 ---@class affine.report.Summary
 ---@field order string[] The models judged: base, sft, rl, as far as they exist.
 ---@field environments string[]
@@ -13,7 +20,7 @@ local report = {}
 ---@field baselines table<string, table<string, affine.eval.Row>> By kind (random, constant, rule, expert) and environment.
 ---@field verdicts { candidate: string, against: string, result: affine.eval.Verdict }[]
 ---@field not_held_out integer How many of the tasks were trained on, or not left out of RL's rollouts.
----@field held_out { tasks: integer, records: table<string, integer>, envs: table<string, { n: integer, trained_on: integer, not_excluded: integer }>, found: table[] } What they were compared with, by file, and how many of which environment collide.
+---@field held_out affine.report.KeptApart What they were compared with, by file, and how many of which environment collide.
 ---@field sampling { temperature: number, top_p: number, seed: integer, first_task_id: integer, num_eval_samples: integer, max_new_tokens: integer, confidence: number }
 
 --- The whole table for a terminal.

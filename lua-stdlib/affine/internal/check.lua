@@ -141,7 +141,9 @@ end
 local function check_keys(settings)
   for _, entry in ipairs(settings.data.environments) do
     if type(entry) == "table" and entry.api_key ~= nil then
-      fail("data.environments: api_key would be written to every run's folder: set AFFINE_API_KEY in its place")
+      fail(
+        "data.environments: api_key would be written to every run's folder: set AFFINE_API_KEY in its place"
+      )
     end
   end
 end

@@ -68,7 +68,7 @@ function command.play(name, task, options)
       local reward, info = 0, nil
       if action then
         observation, reward, done, info = e:step(action)
-        score = info.score or reward
+        score = info and info.score or reward
       end
       print(observation)
       print(("(reward %g, score %g)"):format(reward, score))
@@ -97,8 +97,8 @@ end
 
 local function literal(text)
   local chunk = load("return " .. text, "=--set", "t", {})
-  local read, value = pcall(chunk or error)
-  if read and value ~= nil then
+  local ok, value = pcall(chunk or error)
+  if ok and value ~= nil then
     return value
   end
   return text

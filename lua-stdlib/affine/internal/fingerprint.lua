@@ -9,7 +9,6 @@
 
 local config = require("affine.config")
 local fs = require("affine.fs")
-local inputs = require("affine.internal.inputs")
 local json = require("affine.json")
 ---@diagnostic disable-next-line: unresolved-require
 local native = require("affine.native.pipeline")

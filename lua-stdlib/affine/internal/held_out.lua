@@ -97,8 +97,8 @@ local function strip(tasks)
   for index, task in ipairs(tasks) do
     local words = lists[index]
     local is_all = #words <= first + last
-    task.words = is_all and words or table.move(words, first + 1, #words - last, 1, {})
-    task.ending = is_all and {} or table.move(words, #words - last + 1, #words, 1, {})
+    task.words = is_all and words or { table.unpack(words, first + 1, #words - last) }
+    task.ending = is_all and {} or { table.unpack(words, #words - last + 1) }
   end
 end
 
@@ -121,7 +121,7 @@ local function tasks_of(e, label, options, evaluation)
   local judged = #tasks
   for offset = 1, OTHERS do
     local task_id = (ids[#ids] or 0) + offset
-    task_id = about.num_tasks and task_id % about.num_tasks or task_id
+    task_id = about.num_tasks and math.tointeger(task_id % about.num_tasks) or task_id
     if not is_judged[task_id] then
       add(task_id)
     end
@@ -154,7 +154,7 @@ local function name_and_id(record)
   if type(name) ~= "string" then
     name = from_id
   end
-  return name and name:match("[^:/]*$"):lower(), id
+  return name and (name:match("[^:/]*$") or name):lower(), id
 end
 
 --- The index of tasks, asked by `index:find(record)`.

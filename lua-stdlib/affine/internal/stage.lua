@@ -23,7 +23,7 @@ local Stage = {}
 Stage.__index = Stage
 
 --- A line for the person who watches and for the stage's log.
-function Stage:say(text, ...)
+function Stage:say(text, ...) ---@diagnostic disable-line: unused
   log.info(select("#", ...) > 0 and text:format(...) or text)
 end
 

@@ -7,7 +7,11 @@ local fs = require("affine.fs")
 local random = require("affine.random")
 local tensor = require("affine.tensor")
 
-local seed, first, count, journal = math.tointeger(arg[1]), math.tointeger(arg[2]), math.tointeger(arg[3]), arg[4]
+-- Its arguments are numbers, its cases are there, and what it passes on is wrong on purpose.
+---@diagnostic disable: need-check-nil, param-type-mismatch, generic-constraint-mismatch, assign-type-mismatch, redefined-local, call-non-callable
+
+local seed, first, count, journal =
+  math.tointeger(arg[1]), math.tointeger(arg[2]), math.tointeger(arg[3]), arg[4]
 local stubs = arg[0]:gsub("[^/]*$", "") .. "../../../lua-stdlib/affine/_meta"
 
 -- Functions that wait for somebody, reach the network, end the process or leave the folder.
@@ -114,7 +118,10 @@ local HANDLES = {
     return affine.trainer.sft(model, { data = rows, output_dir = "sft", max_steps = 1, logging_steps = 0 })
   end,
   function()
-    return affine.trainer.ppo(model, { output_dir = "ppo", iterations = 1, num_rollouts = 2, max_new_tokens = 2 })
+    return affine.trainer.ppo(
+      model,
+      { output_dir = "ppo", iterations = 1, num_rollouts = 2, max_new_tokens = 2 }
+    )
   end,
   function()
     return affine.track.run("fuzz", {})
@@ -128,13 +135,68 @@ local HANDLES = {
 local TENSORS = 6
 
 local NUMBERS = {
-  0, 1, 2, 3, -1, -2, 5, 16, 64, 1000, 65536, 1 << 31, 1 << 32, 1 << 40, 1 << 53, math.maxinteger, math.mininteger,
-  0.5, 1.5, -0.5, 1e-9, 1e12, 1e30, 1e308, 1 / 0, -1 / 0, 0 / 0,
+  0,
+  1,
+  2,
+  3,
+  -1,
+  -2,
+  5,
+  16,
+  64,
+  1000,
+  65536,
+  1 << 31,
+  1 << 32,
+  1 << 40,
+  1 << 53,
+  math.maxinteger,
+  math.mininteger,
+  0.5,
+  1.5,
+  -0.5,
+  1e-9,
+  1e12,
+  1e30,
+  1e308,
+  1 / 0,
+  -1 / 0,
+  0 / 0,
 } -- stylua: ignore
 local STRINGS = {
-  "", "a", "float32", "int64", "bool", "cpu", "cuda", "textcraft", "sat", "letters", "tiny", "mean", "sum", "assistant",
-  "linear", "x.jsonl", "x.json", "x.parquet", "folder", "red blue", "\0", "\xff\xfe", "é漢😀", "%d%s%n", "{{ x }}",
-  ("x"):rep(5000), ("("):rep(5000), ("["):rep(5000), "[1, 2]", '{"a": 1}', "a = 1", "return {}", "2026-01-01",
+  "",
+  "a",
+  "float32",
+  "int64",
+  "bool",
+  "cpu",
+  "cuda",
+  "textcraft",
+  "sat",
+  "letters",
+  "tiny",
+  "mean",
+  "sum",
+  "assistant",
+  "linear",
+  "x.jsonl",
+  "x.json",
+  "x.parquet",
+  "folder",
+  "red blue",
+  "\0",
+  "\xff\xfe",
+  "é漢😀",
+  "%d%s%n",
+  "{{ x }}",
+  ("x"):rep(5000),
+  ("("):rep(5000),
+  ("["):rep(5000),
+  "[1, 2]",
+  '{"a": 1}',
+  "a = 1",
+  "return {}",
+  "2026-01-01",
 } -- stylua: ignore
 
 local function generator(number)
@@ -228,8 +290,28 @@ end
 -- Every function of every module, and every method of every handle -------------------------------------------------
 
 local MODULES = {
-  "card", "collect", "config", "data", "env", "eval", "fs", "grid", "json", "log", "model", "path", "pipeline",
-  "random", "report", "sandbox", "tensor", "time", "tokenizer", "track", "trainer", "worker",
+  "card",
+  "collect",
+  "config",
+  "data",
+  "env",
+  "eval",
+  "fs",
+  "grid",
+  "json",
+  "log",
+  "model",
+  "path",
+  "pipeline",
+  "random",
+  "report",
+  "sandbox",
+  "tensor",
+  "time",
+  "tokenizer",
+  "track",
+  "trainer",
+  "worker",
 } -- stylua: ignore
 
 local functions = {}

@@ -6,7 +6,11 @@ local affine = require("affine")
 local fs = require("affine.fs")
 local random = require("affine.random")
 
-local seed, first, count, journal = math.tointeger(arg[1]), math.tointeger(arg[2]), math.tointeger(arg[3]), arg[4]
+-- Its arguments are numbers, its cases are there, and what it passes on is wrong on purpose.
+---@diagnostic disable: need-check-nil, param-type-mismatch, generic-constraint-mismatch, assign-type-mismatch, redefined-local, call-non-callable
+
+local seed, first, count, journal =
+  math.tointeger(arg[1]), math.tointeger(arg[2]), math.tointeger(arg[3]), arg[4]
 local golden = arg[0]:gsub("[^/]*$", "") .. "../../../tests/golden/"
 
 -- Good files -------------------------------------------------------------------------------------------------------
@@ -56,7 +60,8 @@ collectgarbage()
 local chat = {
   messages = { { role = "user", content = "red" }, { role = "assistant", content = "blue" } },
 }
-local traj = { conversations = { { from = "human", value = "go" }, { from = "gpt", value = "ok", loss = true } } }
+local traj =
+  { conversations = { { from = "human", value = "go" }, { from = "gpt", value = "ok", loss = true } } }
 affine.data.write("rows.jsonl", { chat, chat, rows[1] })
 affine.data.write("rows.jsonl.zst", { chat, chat, rows[1] })
 fs.write("rows.json", affine.json.encode { chat, rows[2] })
@@ -69,7 +74,10 @@ fs.mkdir("webshop")
 for _, name in ipairs { "items_human_ins.json", "items_ins_v2_1000.json", "items_shuffle_1000.json" } do
   fs.copy(golden .. "webshop/" .. name, "webshop/" .. name)
 end
-fs.write("play.lua", 'local env = require "affine.env" return env.define { name = "p", prompt = "?", reset = function() return "" end, step = function() return "", 1, true end }')
+fs.write(
+  "play.lua",
+  'local env = require "affine.env" return env.define { name = "p", prompt = "?", reset = function() return "" end, step = function() return "", 1, true end }'
+)
 
 -- Loaders ----------------------------------------------------------------------------------------------------------
 
@@ -84,7 +92,10 @@ end
 local function load_tokenizer()
   local t = affine.tokenizer.load("model")
   t:decode(t:encode("red blue é 😀 one"))
-  t:chat({ { role = "user", content = "red" }, { role = "assistant", content = "x" } }, { add_generation_prompt = true })
+  t:chat(
+    { { role = "user", content = "red" }, { role = "assistant", content = "x" } },
+    { add_generation_prompt = true }
+  )
   t:preview { { role = "user", content = "red" }, { role = "assistant", content = "x" } }
 end
 
@@ -157,8 +168,24 @@ local LOADERS = {
 -- Damage -----------------------------------------------------------------------------------------------------------
 
 local VALUES = {
-  "0", "-1", "1e400", "4294967296", "9223372036854775807", "-9223372036854775808", "1.5", "null", "true", '""', "[]",
-  "{}", '"\\ud800"', "99999999999999999999999", "NaN", '"../../x"', '"(a+)+$"', "[[[]]]",
+  "0",
+  "-1",
+  "1e400",
+  "4294967296",
+  "9223372036854775807",
+  "-9223372036854775808",
+  "1.5",
+  "null",
+  "true",
+  '""',
+  "[]",
+  "{}",
+  '"\\ud800"',
+  "99999999999999999999999",
+  "NaN",
+  '"../../x"',
+  '"(a+)+$"',
+  "[[[]]]",
 } -- stylua: ignore
 local PIECES = { "\0", "\xff", "[", "{", "(", '"', "-", "{%", "{{", "%}", "not ", "\n", "\\" }
 

@@ -29,18 +29,14 @@ local function row(...)
 end
 
 describe("a conversation of AgentTraj", function()
-  local path = file(
-    "traj.json",
-    "\u{FEFF}"
-      .. json.encode {
-        row(
-          turn("human", "red", json.null),
-          turn("gpt", "green", false),
-          turn("human", "red"),
-          turn("gpt", "blue", true)
-        ),
-      }
-  )
+  local path = file("traj.json", "\u{FEFF}" .. json.encode {
+    row(
+      turn("human", "red", json.null),
+      turn("gpt", "green", false),
+      turn("human", "red"),
+      turn("gpt", "blue", true)
+    ),
+  })
 
   it("keeps its turns without loss, and trains the others", function()
     local records = collect.read(path, 0)

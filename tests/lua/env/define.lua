@@ -138,7 +138,9 @@ describe("an environment", function()
     for _, range in ipairs { { 0, math.huge }, { -math.huge, 1 }, { 0 / 0, 1 }, { 0, 0 / 0 }, { 1, 1 } } do
       expect(function()
         guess { score_range = range }
-      end):raises("score_range: expected { lowest, highest }, two finite numbers with lowest below highest")
+      end):raises(
+        "score_range: expected { lowest, highest }, two finite numbers with lowest below highest"
+      )
     end
   end)
 

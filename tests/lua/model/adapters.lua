@@ -131,8 +131,12 @@ describe("a model", function()
     -- A name that is whole is chosen whatever the layers are, as in PEFT.
     local named = { "model.layers.0.self_attn.q_proj", "q_proj" }
     expect(adapted { lora_r = 2, target_modules = named, layers_to_transform = 1 }):equals(both)
-    expect(adapted { lora_r = 2, target_modules = { "q_proj" }, exclude_modules = [[.*\.0\..*]] }):equals(both // 2)
-    expect(adapted { lora_r = 2, target_modules = [[.*\.(?P<layer>1)\.self_attn\.(?!k|v|o)[a-z]_proj]] }):equals(both // 2)
+    expect(adapted { lora_r = 2, target_modules = { "q_proj" }, exclude_modules = [[.*\.0\..*]] }):equals(
+      both // 2
+    )
+    expect(adapted { lora_r = 2, target_modules = [[.*\.(?P<layer>1)\.self_attn\.(?!k|v|o)[a-z]_proj]] }):equals(
+      both // 2
+    )
   end)
 
   it("refuses a choice of modules that chooses nothing, with the nearest name", function()
@@ -140,14 +144,29 @@ describe("a model", function()
       { { target_modules = { "q_porj" } }, 'got "q_porj"; did you mean "q_proj"?' },
       { { target_modules = "q_proj" }, 'which fits none; did you mean the list { "q_proj" }?' },
       { { rank_pattern = { k_porj = 4 } }, 'got "k_porj", which fits none; did you mean "k_proj"?' },
-      { { alpha_pattern = { ["layers.0.self_atn.k_proj"] = 4 } }, 'did you mean "layers.0.self_attn.k_proj"?' },
-      { { target_modules = { "q_proj" }, rank_pattern = { v_proj = 4 } }, 'rank_pattern: expected what fits the names of modules, got "v_proj"' },
-      { { exclude_modules = { "up_porj" } }, 'exclude_modules: expected what fits the names of modules, got "up_porj"' },
+      {
+        { alpha_pattern = { ["layers.0.self_atn.k_proj"] = 4 } },
+        'did you mean "layers.0.self_attn.k_proj"?',
+      },
+      {
+        { target_modules = { "q_proj" }, rank_pattern = { v_proj = 4 } },
+        'rank_pattern: expected what fits the names of modules, got "v_proj"',
+      },
+      {
+        { exclude_modules = { "up_porj" } },
+        'exclude_modules: expected what fits the names of modules, got "up_porj"',
+      },
       { { exclude_modules = ".*" }, "exclude_modules: expected a choice that leaves something to adapt" },
       { { layers_to_transform = { 0, 2 } }, "layers_to_transform: expected layers from 0 to 1, got 2" },
-      { { layers_to_transform = 0, layers_pattern = "h" }, 'layers_pattern: expected what stands before a layer\'s number' },
+      {
+        { layers_to_transform = 0, layers_pattern = "h" },
+        "layers_pattern: expected what stands before a layer's number",
+      },
       { { layers_pattern = "layers" }, "layers_pattern: expected nothing without layers_to_transform" },
-      { { target_modules = ".*q_proj", layers_to_transform = 0 }, "layers_to_transform: expected nothing beside" },
+      {
+        { target_modules = ".*q_proj", layers_to_transform = 0 },
+        "layers_to_transform: expected nothing beside",
+      },
       { { target_modules = "(" }, "target_modules: expected" },
     } do
       expect(function()
@@ -156,33 +175,40 @@ describe("a model", function()
     end
   end)
 
-  it("refuses a saved adapter that another base would be needed for, or that names what is not there", function()
-    local m = tiny.model()
-    m:add_lora { lora_r = 2 }
-    local saved = path.join(folder, "foreign")
-    m:save_adapter(saved)
-    local file = path.join(saved, "adapter_config.json")
-    local config = fs.read(file)
-    local function loading(key, value)
-      local changed = json.decode(config)
-      changed[key] = value
-      fs.write(file, json.encode(changed))
-      return function()
-        tiny.model():load_adapter(saved)
+  it(
+    "refuses a saved adapter that another base would be needed for, or that names what is not there",
+    function()
+      local m = tiny.model()
+      m:add_lora { lora_r = 2 }
+      local saved = path.join(folder, "foreign")
+      m:save_adapter(saved)
+      local file = path.join(saved, "adapter_config.json")
+      local config = fs.read(file)
+      local function loading(key, value)
+        local changed = json.decode(config)
+        changed[key] = value
+        fs.write(file, json.encode(changed))
+        return function()
+          tiny.model():load_adapter(saved)
+        end
       end
+      for _, way in ipairs { "pissa", "pissa_niter_16", "olora", "corda", "loftq", "lora_ga" } do
+        expect(loading("init_lora_weights", way)):raises("changes the weights of the base")
+      end
+      for _, way in ipairs { true, false, "gaussian", "eva", "orthogonal", "mica" } do
+        loading("init_lora_weights", way)()
+      end
+      expect(loading("rank_pattern", { q_porj = 2 })):raises(
+        'rank_pattern: expected what fits the names of modules, got "q_porj"'
+      )
+      expect(loading("exclude_modules", { "q_porj" })):raises(
+        'exclude_modules: expected what fits the names of modules, got "q_porj"'
+      )
+      loading("exclude_modules", { "lm_head" })()
+      expect(loading("lora_bias", true)):raises("lora_bias: expected false, got true")
+      expect(loading("use_bdlora", { nblocks = 2 })):raises("use_bdlora: expected nothing")
     end
-    for _, way in ipairs { "pissa", "pissa_niter_16", "olora", "corda", "loftq", "lora_ga" } do
-      expect(loading("init_lora_weights", way)):raises("changes the weights of the base")
-    end
-    for _, way in ipairs { true, false, "gaussian", "eva", "orthogonal", "mica" } do
-      loading("init_lora_weights", way)()
-    end
-    expect(loading("rank_pattern", { q_porj = 2 })):raises('rank_pattern: expected what fits the names of modules, got "q_porj"')
-    expect(loading("exclude_modules", { "q_porj" })):raises('exclude_modules: expected what fits the names of modules, got "q_porj"')
-    loading("exclude_modules", { "lm_head" })()
-    expect(loading("lora_bias", true)):raises("lora_bias: expected false, got true")
-    expect(loading("use_bdlora", { nblocks = 2 })):raises("use_bdlora: expected nothing")
-  end)
+  )
 
   it("keeps its adapter where another cannot be loaded", function()
     local m = tiny.model()

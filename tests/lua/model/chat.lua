@@ -54,7 +54,8 @@ describe("model:chat", function()
     local tok, m = speaking("drops", DROPS)
     local turn = "<|im_start|>%s\n%s<|im_end|>\n"
     local function prompt(reply)
-      local turns = { turn:format("user", "red"), turn:format("assistant", reply), turn:format("user", "one") }
+      local turns =
+        { turn:format("user", "red"), turn:format("assistant", reply), turn:format("user", "one") }
       return table.concat(turns) .. "<|im_start|>assistant\n"
     end
     expect(tok:chat(said, { add_generation_prompt = true })):equals(prompt("green"))
@@ -83,7 +84,9 @@ describe("model:chat", function()
     expect(tok:preview(record)):contains("<|im_start|>assistant\n⟦green<|im_end|>⟧")
     expect(function()
       m:chat(question, { chat_template_kwargs = { tools = { { name = "f" } } } })
-    end):raises("chat_template_kwargs: `tools` cannot be given here: tools and their calls are not supported")
+    end):raises(
+      "chat_template_kwargs: `tools` cannot be given here: tools and their calls are not supported"
+    )
     expect(function()
       ---@diagnostic disable-next-line: assign-type-mismatch
       m:chat(question, { tools = { { name = "f" } } })
