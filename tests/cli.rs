@@ -204,7 +204,11 @@ fn a_reader_that_has_gone_ends_a_printing_script_quietly() {
 /// A command with its standard output and standard error in a shell's words.
 fn shell(words: &str) -> Output {
     let affine = env!("CARGO_BIN_EXE_affine");
-    Command::new("bash").args(["-c", &words.replace("affine", affine)]).env("AFFINE_LOG", "info").output().unwrap()
+    Command::new("bash")
+        .args(["-c", &words.replace("affine ", &format!("{affine} "))])
+        .env("AFFINE_LOG", "info")
+        .output()
+        .unwrap()
 }
 
 #[test]
@@ -214,7 +218,7 @@ fn a_full_disk_under_standard_output_is_one_sentence_and_exit_code_1() {
         let output = shell(words);
         (code(&output), stderr(&output))
     };
-    for script in ["print 1", "io.write(1)", "print(('x'):rep(1e6))"] {
+    for script in ["print(1)", "io.write(1)", "print(('x'):rep(1e6))"] {
         let (code, text) = said(&format!("affine -e \"{script}\" > /dev/full"));
         assert!(code == 1 && text == sentence, "{script}: {code} {text}");
     }

@@ -165,7 +165,7 @@ fn os_execute_tells_what_luas_own_tells() {
     assert_eq!(
         stdout(&output),
         "true\nnil\texit\t3\ntrue\texit\t0\nnil\tsignal\t9\n\
-         false\tos.execute: argument 1 (command): expected string, got table\n\
-         false\tio.popen: mode: expected \"r\" or \"w\", got \"x\"\ntrue\texit\t0\n"
+         false\t(command line):2: os.execute: argument 1 (command): expected string, got table\n\
+         false\t(command line):3: io.popen: mode: expected \"r\" or \"w\", got \"x\"\ntrue\texit\t0\n"
     );
 }

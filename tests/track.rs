@@ -95,8 +95,14 @@ fn a_run_name_is_one_path_component() {
     assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 0);
 }
 
+/// Lines of `metrics.jsonl` less the time at which each was written.
+pub fn without_times(metrics: &str) -> String {
+    let end = |line: &str| format!("{}}}\n", line.split(",\"time\":").next().unwrap());
+    metrics.lines().map(|line| if line.contains(",\"time\":") { end(line) } else { format!("{line}\n") }).collect()
+}
+
 fn metrics(run: &Run) -> String {
-    std::fs::read_to_string(run.path().join("metrics.jsonl")).unwrap()
+    without_times(&std::fs::read_to_string(run.path().join("metrics.jsonl")).unwrap())
 }
 
 #[test]

@@ -234,7 +234,8 @@ fn a_template_that_hides_what_the_assistant_says_is_refused() {
         let model = Model::load(&base, None, Device::Cpu).unwrap();
         let packed = SftOptions { packing, ..options(folder.path()) };
         let error = refusal(&model, &records(), packed.clone());
-        assert!(error.starts_with("record 1: the chat template "), "{error}");
+        assert!(error.starts_with("10 of 10 records cannot be trained on: the chat template "), "{error}");
+        assert!(error.contains("(record 1, record 2, "), "{error}");
         // Where every token is trained it does not matter who says it.
         Sft::new(&model, &records(), SftOptions { train_on: TrainOn::All, ..packed }).unwrap();
     }

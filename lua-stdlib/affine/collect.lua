@@ -307,7 +307,8 @@ function collect.read(path, min_score, judged)
   for index, row in ipairs(rows) do
     row = type(row) == "table" and row or {}
     if holds_something(row.tools) then
-      error(("%s: `tools`: tools and their calls are not supported yet"):format(places[index]), 0)
+      local text = "%s: %s: `tools`: tools and their calls are not supported yet"
+      error(text:format(path, places[index]), 0)
     end
     local conversation, name, task_id, score =
       row.conversations or row.messages, row.env, row.task_id or row.item_id or row.id, row.score

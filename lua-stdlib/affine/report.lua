@@ -150,7 +150,9 @@ end
 --- Whether the training data was kept apart from these tasks, in one sentence.
 function report.held_out(summary)
   local apart = summary.held_out
-  if summary.not_held_out > 0 then
+  if not apart then
+    return "Whether these tasks were kept out of the training data was not recorded."
+  elseif summary.not_held_out > 0 then
     return not_kept_out(summary)
   end
   local records = 0

@@ -62,21 +62,35 @@ pub fn end_all() {
         let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"));
         parent.is_some_and(|parent| parent.trim() == std::process::id().to_string())
     };
-    for child in known.drain(..).filter(ours) {
-        // SAFETY: the number is that of our own child.
-        unsafe { libc::kill(child, libc::SIGTERM) };
+    known.drain(..).filter(ours).for_each(ask_to_end);
+}
+
+/// Tells a child of ours to end, and what it started: a shell does not hand on what it is told.
+fn ask_to_end(child: libc::pid_t) {
+    let mut family = vec![child];
+    let mut place = 0;
+    while let Some(member) = family.get(place) {
+        family.extend(children_in(&format!("/proc/{member}/task/{member}/children")));
+        place += 1;
+    }
+    for member in family {
+        // SAFETY: the numbers are those of our own child and of its descendants a moment ago.
+        unsafe { libc::kill(member, libc::SIGTERM) };
     }
 }
 
 /// The children of this thread; none where the kernel does not tell.
 fn children() -> Vec<libc::pid_t> {
-    let text = std::fs::read_to_string("/proc/thread-self/children").unwrap_or_default();
+    children_in("/proc/thread-self/children")
+}
+
+fn children_in(list: &str) -> Vec<libc::pid_t> {
+    let text = std::fs::read_to_string(list).unwrap_or_default();
     text.split_whitespace().filter_map(|number| number.parse().ok()).collect()
 }
 
 fn end(child: &mut Child) {
-    // SAFETY: the number is that of our own child, which nobody has waited for.
-    unsafe { libc::kill(child.id() as libc::pid_t, libc::SIGTERM) };
+    ask_to_end(child.id() as libc::pid_t);
     let begun = Instant::now();
     while begun.elapsed() < PATIENCE {
         if !matches!(child.try_wait(), Ok(None)) {

@@ -20,7 +20,7 @@ local report = {}
 ---@field baselines table<string, table<string, affine.eval.Row>> By kind (random, constant, rule, expert) and environment.
 ---@field verdicts { candidate: string, against: string, result: affine.eval.Verdict }[]
 ---@field not_held_out integer How many of the tasks were trained on, or not left out of RL's rollouts.
----@field held_out affine.report.KeptApart What they were compared with, by file, and how many of which environment collide.
+---@field held_out? affine.report.KeptApart What they were compared with, by file, and how many of which environment collide.
 ---@field sampling { temperature: number, top_p: number, seed: integer, first_task_id: integer, num_eval_samples: integer, max_new_tokens: integer, confidence: number }
 
 --- The whole table for a terminal.

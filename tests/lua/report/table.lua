@@ -23,6 +23,7 @@ local function summary(names)
     baselines = {},
     verdicts = { { candidate = "sft", against = "base", result = eval.verdict(sft, base) } },
     not_held_out = 0,
+    held_out = { tasks = 200, records = { ["data_cache/sft.jsonl"] = 900 }, envs = {}, found = {} },
     sampling = { num_eval_samples = 200, first_task_id = 0, temperature = 0.7, seed = 0, confidence = 0.8 },
   }
 end

@@ -110,8 +110,8 @@ impl Process {
             |what: &dyn std::fmt::Display| broken(format!("{} cannot be started: {what}", launch.java.display()));
         let (output, input) = std::io::pipe().map_err(|e| cannot(&e))?;
         let errors = input.try_clone().map_err(|e| cannot(&e))?;
-        let mut command = launch.command();
-        let child = as_started(|| command.stdin(Stdio::piped()).stdout(input).stderr(errors).spawn());
+        // The command goes with the call, and with it our copies of the pipe's end: the output ends when Java does.
+        let child = as_started(|| launch.command().stdin(Stdio::piped()).stdout(input).stderr(errors).spawn());
         let tail = Arc::new(Mutex::new(Vec::new()));
         let child = child.map_err(|e| cannot(&e))?;
         all_running().push(child.id());
