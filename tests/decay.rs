@@ -24,15 +24,16 @@ fn dora() -> Model {
 
 /// How much smaller a parameter became, on average, for every unit of its size: what decay does to it in one step.
 fn shrinkage(before: &[(String, Tensor)], plain: &Model, decayed: &Model) -> Vec<(String, f64)> {
-    let pairs = plain.trainable().into_iter().zip(decayed.trainable()).zip(before);
-    let share =
-        |(((name, plain), (_, decayed)), (_, before)): (((String, Tensor), (String, Tensor)), &(String, Tensor))| {
-            let apart = (plain - decayed).detach().to_kind(Kind::Double);
-            let before = before.to_kind(Kind::Double);
-            let product = (&apart * &before).sum(Kind::Double).double_value(&[]);
-            (name, product / (&before * &before).sum(Kind::Double).double_value(&[]))
-        };
-    pairs.map(share).collect()
+    let mut shares = Vec::new();
+    for (((name, plain), (_, decayed)), (_, before)) in
+        plain.trainable().into_iter().zip(decayed.trainable()).zip(before)
+    {
+        let apart = (plain - decayed).detach().to_kind(Kind::Double);
+        let before = before.to_kind(Kind::Double);
+        let product = (&apart * &before).sum(Kind::Double).double_value(&[]);
+        shares.push((name, product / (&before * &before).sum(Kind::Double).double_value(&[])));
+    }
+    shares
 }
 
 fn copies(model: &Model) -> Vec<(String, Tensor)> {

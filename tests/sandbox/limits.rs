@@ -67,7 +67,7 @@ fn memory_runs_out() {
         ends(
             sandbox,
             host,
-            "import sys\nsys.setrecursionlimit(10 ** 8)\nr = []\nfor _ in range(10 ** 6): r = [r]\nrepr(r)",
+            "import sys\nsys.setrecursionlimit(10 ** 8)\nr = []\nfor _ in range(2 * 10 ** 5): r = [r]\nrepr(r)",
             20.0,
             (Status::Error, None),
         );

@@ -29,7 +29,7 @@ pub enum Auto {
 impl MaxSamplerGap {
     pub fn validate(self) -> Result<()> {
         match self {
-            MaxSamplerGap::At(gap) if !(gap >= 0.0) => {
+            MaxSamplerGap::At(gap) if gap.is_nan() || gap < 0.0 => {
                 Err(Error::option("max_sampler_gap", "a number of at least 0, or \"auto\"", gap))
             }
             _ => Ok(()),

@@ -87,7 +87,10 @@ impl Tokenizer {
 /// On a thread of its own, so that Ctrl-C is heard: merging cannot be stopped, only left.
 fn train_apart(texts: Vec<String>, vocab_size: usize) -> Result<Inner> {
     let (done, result) = channel();
-    let work = move || done.send(train_bpe(&texts, vocab_size));
+    let work = move || {
+        // Nobody waits for it any more after an interruption.
+        let _ = done.send(train_bpe(&texts, vocab_size));
+    };
     let thread = std::thread::Builder::new().name("tokenizer".to_string()).spawn(work);
     thread.map_err(|error| failed(error.into()))?;
     match cancel::receive(&result)? {
