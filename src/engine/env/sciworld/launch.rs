@@ -75,7 +75,9 @@ impl Launch {
 /// where the user is.
 fn run_folder() -> PathBuf {
     let ours = find::setup_folder().map(|folder| folder.join("run"));
-    ours.filter(|folder| std::fs::create_dir_all(folder).is_ok()).unwrap_or_else(std::env::temp_dir)
+    // Tried, because a plan may look at it and not write there.
+    let can_write = |folder: &PathBuf| std::fs::create_dir_all(folder).is_ok() && tempfile::tempfile_in(folder).is_ok();
+    ours.filter(can_write).unwrap_or_else(std::env::temp_dir)
 }
 
 /// The running processes' ids in the system.
