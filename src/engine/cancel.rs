@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Error, Result};
 
@@ -78,9 +78,16 @@ const SLICE: Duration = Duration::from_millis(20);
 /// Waits for another thread's message, or for Ctrl-C. `None` when that thread ended without one, which only a panic
 /// explains.
 pub fn receive<T>(messages: &Receiver<T>) -> Result<Option<T>> {
+    receive_within(messages, Duration::MAX)
+}
+
+/// [`receive`], with `None` as well once `patience` has passed.
+pub fn receive_within<T>(messages: &Receiver<T>, patience: Duration) -> Result<Option<T>> {
+    let begun = Instant::now();
     loop {
         match messages.recv_timeout(SLICE) {
             Ok(message) => return Ok(Some(message)),
+            Err(RecvTimeoutError::Timeout) if begun.elapsed() > patience => return Ok(None),
             Err(RecvTimeoutError::Timeout) => check()?,
             Err(RecvTimeoutError::Disconnected) => return Ok(None),
         }

@@ -4,20 +4,23 @@
 //! minijinja differs from Jinja2 (`tojson`, `iterable`) or transformers adds to it (`raise_exception`,
 //! `strftime_now`, `{% generation %}`), the difference is made good here.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError, mpsc};
+use std::time::Duration;
 
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::{Kwargs, Serde, Value, ValueKind};
-use minijinja::{Environment, Error as JinjaError, ErrorKind};
+use minijinja::value::{Serde, Value, ValueKind};
+use minijinja::{Environment, Error as JinjaError, ErrorKind, Output, State, escape_formatter};
 use minijinja_contrib::pycompat::unknown_method_callback;
 use regex::Regex;
 use serde_json::{Map, Value as Json, json};
 
 use super::Message;
 use crate::engine::file::reason;
-use crate::engine::{Error, Result, refusal};
+use crate::engine::{Error, Result, cancel, refusal};
+
+mod tojson;
 
 /// Bytes of a template; those of published models have half of it. The work of compiling one grows with its square.
 const MOST_BYTES: usize = 50_000;
@@ -28,7 +31,9 @@ const STACK: usize = 256 << 20;
 /// message. Without an end nobody could stop it, not even with Ctrl-C.
 const FUEL: u64 = 1_000_000;
 const FUEL_PER_MESSAGE: u64 = 5_000;
-/// How deeply values may be nested that `tojson` writes, and how many it writes.
+/// How long a template may be compiled or rendered: what one operation of it costs is in no unit of [`FUEL`].
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How deeply values may be nested that are written out, and how many are.
 const MOST_DEPTH: usize = 128;
 const MOST_VALUES: usize = 1_000_000;
 
@@ -48,7 +53,8 @@ impl ChatTemplate {
         let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
         environment.set_syntax(syntax.map_err(describe)?);
         environment.set_unknown_method_callback(unknown_method_callback);
-        environment.add_filter("tojson", tojson);
+        environment.set_formatter(write_value);
+        environment.add_filter("tojson", tojson::tojson);
         environment.add_test("iterable", is_iterable);
         environment.add_function("raise_exception", raise_exception);
         environment.add_function("strftime_now", strftime_now);
@@ -57,7 +63,7 @@ impl ChatTemplate {
             return Err(Error::message(problem));
         }
         let source = without_generation_tags(source)?;
-        let environment = on_a_deep_stack(move || match environment.add_template_owned(NAME, source) {
+        let environment = on_a_deep_stack(PATIENCE, move || match environment.add_template_owned(NAME, source) {
             Ok(()) => Ok(environment),
             Err(error) => Err(describe(error)),
         })?;
@@ -91,13 +97,14 @@ impl ChatTemplate {
         let size = serde_json::to_string(&context).map_or(0, |text| text.len());
         let mut environment = self.environment.clone();
         environment.set_fuel(Some(FUEL + FUEL_PER_MESSAGE * messages.len() as u64 + size as u64));
-        on_a_deep_stack(|| {
+        let asks = !options.is_empty();
+        let (text, used) = on_a_deep_stack(PATIENCE, move || {
             let template = environment.get_template(NAME).map_err(describe)?;
-            if !options.is_empty() {
-                self.tell_unused(options, &template.undeclared_variables(false));
-            }
-            template.render(Value::from(Serde(&context))).map_err(describe)
-        })
+            let used = asks.then(|| template.undeclared_variables(false)).unwrap_or_default();
+            Ok((template.render(Value::from(Serde(&context))).map_err(describe), used))
+        })?;
+        self.tell_unused(options, &used);
+        text
     }
 
     /// Says once of each variable that the template never looks at it: what was asked for with it is not done.
@@ -111,14 +118,23 @@ impl ChatTemplate {
     }
 }
 
-/// Runs minijinja where it may call itself often; a panic of it is an error.
-fn on_a_deep_stack<T: Send>(f: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+/// Runs minijinja where it may call itself often; a panic of it is an error. Hears Ctrl-C, and gives up after
+/// `patience`: the thread is left to itself then.
+fn on_a_deep_stack<T: Send + 'static>(patience: Duration, f: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     let file = Path::new("chat template");
-    std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, || refusal::reading(file, f));
-        let thread = thread.map_err(|error| Error::file(file, format!("no room for it: {}", reason(&error))))?;
-        thread.join().unwrap_or_else(|_| Err(Error::file(file, "cannot be used")))
-    })
+    let (send, outcome) = mpsc::channel();
+    let run = move || {
+        // Nobody may be waiting any more.
+        let _ = send.send(refusal::reading(file, f));
+    };
+    let thread = std::thread::Builder::new().stack_size(STACK).spawn(run);
+    thread.map_err(|error| Error::file(file, format!("no room for it: {}", reason(&error))))?;
+    match cancel::receive_within(&outcome, patience)? {
+        Some(outcome) => outcome,
+        None => {
+            Err(Error::message(format!("chat template: it did not come to an end within {} s", patience.as_secs())))
+        }
+    }
 }
 
 /// Checks variables that a user gives a template (`chat_template_kwargs`); a sentence on the one that cannot be given.
@@ -181,152 +197,33 @@ fn is_iterable(value: &Value) -> bool {
     !value.is_none() && value.try_iter().is_ok()
 }
 
-/// Python's `json.dumps(value, ensure_ascii=False)`, with the keyword arguments that transformers' filter has.
-fn tojson(value: Value, options: Kwargs) -> Result<Value, JinjaError> {
-    let indent: Option<usize> = options.get("indent")?;
-    if indent.is_some_and(|indent| indent > 64) {
-        return Err(JinjaError::new(ErrorKind::InvalidOperation, "tojson: expected an indent of at most 64"));
+/// What `{{ value }}` writes.
+fn write_value(out: &mut Output, state: &mut State, value: &Value) -> Result<(), JinjaError> {
+    // Not those that are gone once they were looked at.
+    if matches!(value.kind(), ValueKind::Seq | ValueKind::Map) {
+        check_size("output", value, 0, &mut 0)?;
     }
-    check_size(&value, 0, &mut 0)?;
-    let separators: Option<Vec<String>> = options.get("separators")?;
-    let style = Style {
-        item: match (&separators, indent) {
-            (Some(pair), _) => pair.first().cloned().unwrap_or_default(),
-            (None, Some(_)) => ",".into(),
-            (None, None) => ", ".into(),
-        },
-        key: separators.as_ref().and_then(|pair| pair.get(1).cloned()).unwrap_or_else(|| ": ".into()),
-        indent,
-        sort_keys: options.get::<Option<bool>>("sort_keys")?.unwrap_or(false),
-        ascii: options.get::<Option<bool>>("ensure_ascii")?.unwrap_or(false),
-    };
-    options.assert_all_used()?;
-    let json = serde_json::to_value(&value)
-        .map_err(|e| JinjaError::new(ErrorKind::BadSerialization, format!("tojson: {e}")))?;
-    let mut text = String::new();
-    style.write(&json, 0, &mut text);
-    Ok(Value::from_safe_string(text))
+    escape_formatter(out, state, value)
 }
 
 /// A template can make a small value that is endless when it is written out: one that holds itself twice, over and over.
-fn check_size(value: &Value, depth: usize, seen: &mut usize) -> Result<(), JinjaError> {
+fn check_size(writer: &str, value: &Value, depth: usize, seen: &mut usize) -> Result<(), JinjaError> {
     *seen += 1;
     if depth > MOST_DEPTH || *seen > MOST_VALUES {
         return Err(JinjaError::new(
             ErrorKind::BadSerialization,
-            "tojson: the value is nested too deeply, or too large",
+            format!("{writer}: the value is nested too deeply, or too large"),
         ));
     }
     match value.kind() {
         ValueKind::Seq | ValueKind::Iterable => {
-            value.try_iter()?.try_for_each(|item| check_size(&item, depth + 1, seen))
+            value.try_iter()?.try_for_each(|item| check_size(writer, &item, depth + 1, seen))
         }
-        ValueKind::Map => value.try_iter()?.try_for_each(|key| check_size(&value.get_item(&key)?, depth + 1, seen)),
+        ValueKind::Map => {
+            value.try_iter()?.try_for_each(|key| check_size(writer, &value.get_item(&key)?, depth + 1, seen))
+        }
         _ => Ok(()),
     }
-}
-
-struct Style {
-    item: String,
-    key: String,
-    indent: Option<usize>,
-    sort_keys: bool,
-    ascii: bool,
-}
-
-impl Style {
-    fn write(&self, value: &Json, depth: usize, out: &mut String) {
-        match value {
-            Json::Null => out.push_str("null"),
-            Json::Bool(b) => out.push_str(if *b { "true" } else { "false" }),
-            Json::Number(n) => match n.as_f64() {
-                Some(float) if n.is_f64() => out.push_str(&python_float(float)),
-                _ => out.push_str(&n.to_string()),
-            },
-            Json::String(s) => self.write_string(s, out),
-            Json::Array(items) => self.write_all(('[', ']'), items, depth, out, |item, out| {
-                self.write(item, depth + 1, out);
-            }),
-            Json::Object(map) => {
-                let sorted: BTreeMap<&String, &Json>;
-                let pairs: Vec<(&String, &Json)> = if self.sort_keys {
-                    sorted = map.iter().collect();
-                    sorted.into_iter().collect()
-                } else {
-                    map.iter().collect()
-                };
-                self.write_all(('{', '}'), pairs, depth, out, |(key, item), out| {
-                    self.write_string(key, out);
-                    out.push_str(&self.key);
-                    self.write(item, depth + 1, out);
-                });
-            }
-        }
-    }
-
-    fn write_all<T>(
-        &self,
-        (open, close): (char, char),
-        items: impl IntoIterator<Item = T>,
-        depth: usize,
-        out: &mut String,
-        mut write: impl FnMut(T, &mut String),
-    ) {
-        out.push(open);
-        let mut empty = true;
-        for item in items {
-            if !empty {
-                out.push_str(&self.item);
-            }
-            empty = false;
-            self.new_line(depth + 1, out);
-            write(item, out);
-        }
-        if !empty {
-            self.new_line(depth, out);
-        }
-        out.push(close);
-    }
-
-    fn new_line(&self, depth: usize, out: &mut String) {
-        if let Some(indent) = self.indent {
-            out.push('\n');
-            out.extend(std::iter::repeat_n(' ', indent * depth));
-        }
-    }
-
-    fn write_string(&self, text: &str, out: &mut String) {
-        let quoted = Json::from(text).to_string();
-        if !self.ascii {
-            return out.push_str(&quoted);
-        }
-        for c in quoted.chars() {
-            if c.is_ascii() {
-                out.push(c);
-            } else {
-                for unit in c.encode_utf16(&mut [0; 2]) {
-                    out.push_str(&format!("\\u{unit:04x}"));
-                }
-            }
-        }
-    }
-}
-
-/// A float as Python's `repr` writes it: the shortest digits that read back, with an exponent below 1e-4 and from
-/// 1e16 on, and never without a point or an exponent.
-fn python_float(x: f64) -> String {
-    let magnitude = x.abs();
-    if magnitude != 0.0 && !(1e-4..1e16).contains(&magnitude) {
-        let text = format!("{x:e}");
-        let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-        let (sign, exponent) = match exponent.strip_prefix('-') {
-            Some(exponent) => ('-', exponent),
-            None => ('+', exponent),
-        };
-        return format!("{digits}e{sign}{exponent:0>2}");
-    }
-    let text = x.to_string();
-    if text.contains('.') { text } else { text + ".0" }
 }
 
 #[cfg(test)]
@@ -356,15 +253,6 @@ mod tests {
             "{\n  \"a\": [],\n  \"b\": [\n    1\n  ]\n}"
         });
         assert!(render("{{ 1 | tojson(indnt=2) }}", json!({})).is_err());
-    }
-
-    #[test]
-    fn floats_look_as_python_prints_them() {
-        let cases = [(0.0, "0.0"), (1e-4, "0.0001"), (9.9e-5, "9.9e-05"), (1e15, "1000000000000000.0")];
-        let more = [(1e16, "1e+16"), (1.5e-7, "1.5e-07"), (-2e100, "-2e+100"), (0.1, "0.1")];
-        for (x, text) in cases.into_iter().chain(more) {
-            assert_eq!(python_float(x), text);
-        }
     }
 
     #[test]
@@ -441,6 +329,7 @@ mod tests {
             ("{{ [1] | tojson(indent=99999999999) }}".to_string(), "an indent of at most 64"),
             (format!("{double}{{{{ n.x | tojson }}}}"), "too large"),
             (format!("{grow}{{{{ n.x | tojson }}}}"), "nested too deeply"),
+            (format!("{double}{{{{ n.x }}}}"), "too large"),
         ] {
             let error = render(&source, json!({})).unwrap_err().to_string();
             assert!(error.contains(words), "{source}: {error}");
@@ -454,6 +343,16 @@ mod tests {
         let source = "{% for m in messages %}{% for n in messages[:40] %}{{ m.content }}{% endfor %}{% endfor %}";
         let whole = ChatTemplate::new(source, Map::new()).unwrap().render_json(&long, false, &Map::new()).unwrap();
         assert!(whole.len() > 20_000_000);
+    }
+
+    #[test]
+    fn what_no_unit_counts_is_given_up() {
+        let slow = || {
+            std::thread::sleep(Duration::from_secs(3));
+            Ok(())
+        };
+        let error = on_a_deep_stack(Duration::from_millis(10), slow).unwrap_err().to_string();
+        assert!(error.contains("did not come to an end within 0 s"), "{error}");
     }
 
     #[test]
