@@ -26,12 +26,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 AFFINE = Path(os.environ.get("AFFINE", ROOT / "target/release/affine")).resolve()
 SETTINGS = """
-data.environments={"sat","textcraft"} data.num_samples=16 data.base.num_samples=16 training.base.max_steps=40
-training.max_steps=40 training.save_steps=7 training.logging_steps=1 training.batch_size=4 training.base.batch_size=4
-training.gradient_accumulation_steps=1 training.lora_dropout=0.1 training.max_length=2048
+data.environments={"sat","abd"} data.num_samples=8 data.base.num_samples=8 training.base.max_steps=12
+training.max_steps=12 training.save_steps=5 training.logging_steps=1 training.batch_size=4 training.base.batch_size=4
+training.gradient_accumulation_steps=1 training.lora_dropout=0.1 training.max_length=1024
 model.create.max_position_embeddings=4096 model.create.hidden_size=64 model.create.num_hidden_layers=2
-model.create.intermediate_size=128 rl.iterations=4 rl.num_rollouts=4 rl.minibatch_size=4 rl.batch_size=4
-rl.save_steps=1 rl.max_new_tokens=16 evaluation.num_eval_samples=4 evaluation.max_new_tokens=16
+model.create.intermediate_size=128 rl.iterations=3 rl.num_rollouts=2 rl.minibatch_size=2 rl.batch_size=2
+rl.save_steps=1 rl.max_new_tokens=8 evaluation.num_eval_samples=2 evaluation.max_new_tokens=8
 """.split()
 COMMAND = [str(AFFINE), "scripts/full.lua", *(word for setting in SETTINGS for word in ("--set", setting))]
 # What a clock decides.
