@@ -1,6 +1,5 @@
 //! What a checkpoint answers for: that it is whole, that it is this run's, and that one run writes it.
 
-use std::cell::RefCell;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::Stdio;
@@ -12,8 +11,10 @@ use affine::engine::model::Model;
 use affine::engine::rl::options::{DiscountUnit, NumRollouts, PpoOptions};
 use affine::engine::rl::ppo::Ppo;
 use affine::engine::train::checkpoint::{Continue, Force, Resume};
+use affine::engine::train::options::NonFinite;
+use affine::engine::train::run::Trainer;
 use affine::engine::train::schedule::ScheduleKind;
-use affine::engine::train::sft::{NonFinite, Sft, SftOptions};
+use affine::engine::train::sft::{Sft, SftOptions};
 use serde_json::Value;
 
 use super::cli::{affine, code, stderr};
@@ -28,7 +29,7 @@ fn resuming(folder: &Path) -> SftOptions {
 fn two_checkpoints() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let model = adapted();
-    let mut sft = Sft::new(&model, &records(), training::options(folder.path())).unwrap();
+    let mut sft = Sft::new(&model, &records(), &[], training::options(folder.path())).unwrap();
     for _ in 0..2 {
         steps(&mut sft, &model, 2);
         sft.save(&model).unwrap();
@@ -57,13 +58,13 @@ fn no_flipped_bit_resumes() {
             == serde_json::from_slice::<Value>(&whole).ok();
         let named =
             SftOptions { resume_from_checkpoint: Resume::Path(newest.clone()), ..training::options(folder.path()) };
-        match Sft::new(&adapted(), &records(), named).err() {
+        match Sft::new(&adapted(), &records(), &[], named).err() {
             Some(error) => assert!(error.to_string().contains(name), "{name}: {error}"),
             None => assert!(*name == "trainer_state.json" && same, "{name}, round {round}"),
         }
         std::fs::write(&file, whole).unwrap();
     }
-    assert_eq!(Sft::new(&adapted(), &records(), resuming(folder.path())).unwrap().global_step(), 4);
+    assert_eq!(Sft::new(&adapted(), &records(), &[], resuming(folder.path())).unwrap().run().done(), 4);
 }
 
 #[test]
@@ -81,10 +82,10 @@ fn a_damaged_checkpoint_is_set_aside_and_the_whole_one_before_it_taken() {
         damage(&newest);
         let named =
             SftOptions { resume_from_checkpoint: Resume::Path(newest.clone()), ..training::options(folder.path()) };
-        assert!(Sft::new(&adapted(), &records(), named).is_err());
+        assert!(Sft::new(&adapted(), &records(), &[], named).is_err());
         assert!(newest.exists());
-        let sft = Sft::new(&adapted(), &records(), resuming(folder.path())).unwrap();
-        assert_eq!(sft.global_step(), 2);
+        let sft = Sft::new(&adapted(), &records(), &[], resuming(folder.path())).unwrap();
+        assert_eq!(sft.run().done(), 2);
         assert!(folder.path().join("damaged-checkpoint-4").exists() && !newest.exists());
     }
 }
@@ -95,7 +96,7 @@ fn where_no_checkpoint_is_whole_nothing_begins_afresh() {
     for step in [2, 4] {
         flip(&folder.path().join(format!("checkpoint-{step}/optimizer.safetensors")), 9000, 1);
     }
-    let error = Sft::new(&adapted(), &records(), resuming(folder.path())).err().unwrap();
+    let error = Sft::new(&adapted(), &records(), &[], resuming(folder.path())).err().unwrap();
     assert!(
         error.to_string().ends_with(
             "checkpoint-4/optimizer.safetensors: is damaged: it is not what was saved (its checksum differs)"
@@ -111,7 +112,7 @@ fn the_best_checkpoint_is_checked_before_a_run_ends_with_it() {
     let folder = tempfile::tempdir().unwrap();
     let model = adapted();
     let options = SftOptions { eval_steps: 2, load_best_model_at_end: true, ..training::options(folder.path()) };
-    let mut sft = Sft::evaluating(&model, &records(), &records()[..4], options).unwrap();
+    let mut sft = Sft::new(&model, &records(), &records()[..4], options).unwrap();
     let taken = steps(&mut sft, &model, 12);
     let best = taken.iter().filter_map(|step| Some((step.evaluation?.eval_loss, step.step)));
     let (_, best) = best.min_by(|a, b| a.0.total_cmp(&b.0)).unwrap();
@@ -142,12 +143,12 @@ fn a_checkpoint_of_an_earlier_affine_goes_on_and_is_compared_on_what_it_recorded
         identity.insert("adam_betas".into(), serde_json::json!([0.9, 0.999]));
     };
     edit_state(&newest, old);
-    let error = Sft::new(&adapted(), &records(), resuming(folder.path())).err().unwrap().to_string();
+    let error = Sft::new(&adapted(), &records(), &[], resuming(folder.path())).err().unwrap().to_string();
     assert!(error.ends_with("is a checkpoint of another model (base weights, shape or adapter differ)"), "{error}");
     let forced = SftOptions { resume: Continue::Although(Force::Force), ..training::options(folder.path()) };
-    assert_eq!(Sft::new(&adapted(), &records(), forced.clone()).unwrap().global_step(), 4);
+    assert_eq!(Sft::new(&adapted(), &records(), &[], forced.clone()).unwrap().run().done(), 4);
     let other = SftOptions { adam_beta2: 0.9, seed: 77, ..resuming(folder.path()) };
-    let error = Sft::new(&adapted(), &records(), other).err().unwrap().to_string();
+    let error = Sft::new(&adapted(), &records(), &[], other).err().unwrap().to_string();
     assert!(
         error.contains("seed = 5, this run has 77") && error.contains("adam_beta2 = 0.999, this run has 0.9"),
         "{error}"
@@ -158,7 +159,7 @@ fn a_checkpoint_of_an_earlier_affine_goes_on_and_is_compared_on_what_it_recorded
 fn one_changed_weight_anywhere_in_the_base_is_another_model() {
     let folder = tempfile::tempdir().unwrap();
     let model = adapted();
-    let mut sft = Sft::new(&model, &records(), training::options(folder.path())).unwrap();
+    let mut sft = Sft::new(&model, &records(), &[], training::options(folder.path())).unwrap();
     steps(&mut sft, &model, 1);
     sft.save(&model).unwrap();
     let changes: [fn(&Model); 3] = [
@@ -184,10 +185,10 @@ fn one_changed_weight_anywhere_in_the_base_is_another_model() {
     for change in changes {
         let other = adapted();
         change(&other);
-        let error = Sft::new(&other, &records(), resuming(folder.path())).err().unwrap().to_string();
+        let error = Sft::new(&other, &records(), &[], resuming(folder.path())).err().unwrap().to_string();
         assert!(error.contains("is a checkpoint of another model"), "{error}");
     }
-    Sft::new(&adapted(), &records(), resuming(folder.path())).unwrap();
+    Sft::new(&adapted(), &records(), &[], resuming(folder.path())).unwrap();
 }
 
 /// With room for a SAT formula.
@@ -218,9 +219,9 @@ fn walk() -> Vec<Box<dyn Environment>> {
 fn played(environments: &[Box<dyn Environment>]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let policy = roomy();
-    let ppo = RefCell::new(Ppo::new(&policy, ppo_options(folder.path())).unwrap());
-    Ppo::iterate(&ppo, &policy, environments).unwrap();
-    ppo.borrow().save(&policy).unwrap();
+    let mut ppo = Ppo::new(&policy, ppo_options(folder.path())).unwrap();
+    ppo.iterate(&policy, environments).unwrap();
+    ppo.save(&policy).unwrap();
     folder
 }
 
@@ -295,12 +296,12 @@ fn ppo_goes_on_with_the_environments_that_it_stopped_with() {
         let policy = roomy();
         let resumed = |resume| {
             let options = PpoOptions { resume, ..ppo_options(folder.path()) };
-            RefCell::new(Ppo::new(&policy, options).unwrap())
+            Ppo::new(&policy, options).unwrap()
         };
-        let error = Ppo::iterate(&resumed(Continue::Unchanged(true)), &policy, &after).err().unwrap().to_string();
+        let error = resumed(Continue::Unchanged(true)).iterate(&policy, &after).err().unwrap().to_string();
         assert!(error.contains("checkpoint-1: ") && error.contains(words), "{error}");
-        Ppo::iterate(&resumed(Continue::Unchanged(true)), &policy, &before).unwrap().unwrap();
-        Ppo::iterate(&resumed(Continue::Although(Force::Force)), &policy, &after).unwrap().unwrap();
+        resumed(Continue::Unchanged(true)).iterate(&policy, &before).unwrap().unwrap();
+        resumed(Continue::Although(Force::Force)).iterate(&policy, &after).unwrap().unwrap();
     }
 }
 
@@ -310,7 +311,7 @@ fn sft_compares_what_chooses_among_its_steps_where_something_is_chosen() {
     let problem = |change: fn(&mut SftOptions)| {
         let mut options = resuming(folder.path());
         change(&mut options);
-        Sft::evaluating(&adapted(), &records(), &records()[..2], options).err().map(|error| error.to_string())
+        Sft::new(&adapted(), &records(), &records()[..2], options).err().map(|error| error.to_string())
     };
     let words = problem(|o| o.early_stopping_patience = 0).unwrap_or_default();
     assert_eq!(words, "");
@@ -327,9 +328,9 @@ fn sft_compares_what_chooses_among_its_steps_where_something_is_chosen() {
 fn a_later_trainer_of_one_script_takes_its_folder_over() {
     let folder = tempfile::tempdir().unwrap();
     let model = with_lora(model());
-    let mut first = Sft::new(&model, &records(), training::options(folder.path())).unwrap();
+    let mut first = Sft::new(&model, &records(), &[], training::options(folder.path())).unwrap();
     steps(&mut first, &model, 1);
-    let mut second = Sft::new(&model, &records(), training::options(folder.path())).unwrap();
+    let mut second = Sft::new(&model, &records(), &[], training::options(folder.path())).unwrap();
     let before = numbers(&model);
     let error = first.step(&model).unwrap_err();
     assert!(

@@ -7,8 +7,9 @@ use affine::engine::model::{LoraOptions, Model};
 use affine::engine::rl::options::{NumRollouts, PpoOptions};
 use affine::engine::rl::ppo::Ppo;
 use affine::engine::train::adamw::{AdamW, AdamWOptions, Decayed, Group};
+use affine::engine::train::options::Optim;
 use affine::engine::train::schedule::ScheduleKind;
-use affine::engine::train::sft::{Optim, Sft, SftOptions};
+use affine::engine::train::sft::{Sft, SftOptions};
 use tch::{Device, Kind, Tensor};
 
 use super::tiny::{Letters, model, records};
@@ -72,7 +73,7 @@ fn sft(optim: Optim) -> impl Fn(&Model, f64, &Path) {
             save_steps: 0,
             ..SftOptions::default()
         };
-        Sft::new(model, &records(), options).unwrap().step(model).unwrap();
+        Sft::new(model, &records(), &[], options).unwrap().step(model).unwrap();
     }
 }
 

@@ -62,7 +62,7 @@ fn packing_changes_no_log_prob_beyond_rounding_and_nothing_crosses_a_boundary() 
         let places: Vec<usize> = (0..sequences.len()).collect();
         let batch = Batch::new(sequences, &places, Shape::OneRow, Device::Cpu);
         assert_eq!(batch.ids.size()[0], 1);
-        let (logprobs, _) = policy.head().judged(&policy.look(&batch), &batch.targets);
+        let (logprobs, _) = policy.head().judged(&policy.hidden(&batch), &batch.targets);
         let mut rest = Vec::<f32>::try_from(&logprobs).unwrap();
         sequences.iter().map(|sequence| rest.drain(..sequence.trained().count()).collect()).collect()
     };

@@ -1,6 +1,5 @@
 //! PPO on toy models: it moves towards what is rewarded, holds on to its reference, and resumes exactly.
 
-use std::cell::RefCell;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -9,10 +8,12 @@ use affine::engine::env::Environment;
 use affine::engine::model::{Mode, Model};
 use affine::engine::rl::collect::Rollout;
 use affine::engine::rl::options::{NumRollouts, PpoOptions};
-use affine::engine::rl::ppo::{Ppo, Stats};
+use affine::engine::rl::ppo::Ppo;
+use affine::engine::rl::report::{Iteration, RolloutReport};
 use affine::engine::rollout::{observation_hash, prompt_hash};
 use affine::engine::text::{Conversation, Message};
 use affine::engine::train::checkpoint::Resume;
+use affine::engine::train::run::Trainer;
 use tch::{Kind, Tensor};
 
 use super::cli::{affine, code, stderr};
@@ -81,15 +82,17 @@ fn distance(policy: &Model) -> f64 {
 }
 
 /// All iterations; the last one's report.
-fn train(ppo: &RefCell<Ppo>, policy: &Model, environments: &[Box<dyn Environment>]) -> Option<Stats> {
-    Ppo::run(ppo, policy, environments, &mut |_| Ok(())).unwrap()
+fn train(ppo: &mut Ppo, policy: &Model, environments: &[Box<dyn Environment>]) -> Option<Iteration> {
+    let last = std::iter::from_fn(|| ppo.iterate(policy, environments).unwrap()).last();
+    ppo.finish(policy).unwrap();
+    last
 }
 
 /// An iteration's report without the times.
-fn timeless(stats: Option<Stats>) -> Stats {
-    let mut stats = stats.expect("an iteration was left");
-    stats.retain(|name, _| !name.contains("seconds"));
-    stats
+fn timeless(iteration: Option<Iteration>) -> Iteration {
+    let iteration = iteration.expect("an iteration was left");
+    let rollout = RolloutReport { rollout_seconds: 0.0, ..iteration.rollout };
+    Iteration { seconds: 0.0, rollout, ..iteration }
 }
 
 #[test]
@@ -101,12 +104,12 @@ fn one_iteration_moves_probability_towards_what_is_rewarded() {
             let policy = make();
             let before = chance(&policy);
             let options = PpoOptions { seed, ..bandit(folder.path()) };
-            let ppo = RefCell::new(Ppo::new(&policy, options).unwrap());
-            let stats = Ppo::iterate(&ppo, &policy, &letters()).unwrap().unwrap();
-            let reward = stats["reward_mean"]["letters"].as_f64().unwrap();
+            let mut ppo = Ppo::new(&policy, options).unwrap();
+            let stats = ppo.iterate(&policy, &letters()).unwrap().unwrap();
+            let reward = stats.rollout.reward_mean["letters"];
             assert!((reward - before).abs() < 0.2, "{reward} was earned at a chance of {before}");
-            assert!(stats["approx_kl"].as_f64().unwrap() > 0.0);
-            assert_eq!((stats["episodes"].as_u64(), stats["failed"].as_u64()), (Some(64), Some(0)));
+            assert!(stats.update.approx_kl > 0.0);
+            assert_eq!((stats.rollout.episodes, stats.rollout.failed), (64, 0));
             chance(&policy) - before
         };
         let gains: Vec<f64> = (1..=4).map(gain).collect();
@@ -120,12 +123,12 @@ fn several_iterations_learn_the_bandit() {
     let policy = adapted();
     let before = chance(&policy);
     let options = PpoOptions { iterations: 12, learning_rate: 1e-2, ..bandit(folder.path()) };
-    let ppo = RefCell::new(Ppo::new(&policy, options).unwrap());
-    let last = train(&ppo, &policy, &letters()).unwrap();
+    let mut ppo = Ppo::new(&policy, options).unwrap();
+    let last = train(&mut ppo, &policy, &letters()).unwrap();
     let after = chance(&policy);
     assert!(before < 0.3 && after > 0.8, "{before} became {after}");
-    assert!(last["reward_mean"]["letters"].as_f64().unwrap() > 0.7);
-    assert_eq!(Ppo::iterate(&ppo, &policy, &letters()).unwrap(), None);
+    assert!(last.rollout.reward_mean["letters"] > 0.7);
+    assert_eq!(ppo.iterate(&policy, &letters()).unwrap(), None);
     assert!(folder.path().join("adapter_model.safetensors").exists());
     assert!(folder.path().join("value_head.safetensors").exists());
 }
@@ -136,8 +139,8 @@ fn a_kl_penalty_keeps_the_policy_near_its_reference() {
         let folder = tempfile::tempdir().unwrap();
         let policy = adapted();
         let options = PpoOptions { iterations: 10, learning_rate: 1e-2, kl_coef, ..bandit(folder.path()) };
-        let stats = train(&RefCell::new(Ppo::new(&policy, options).unwrap()), &policy, &letters()).unwrap();
-        (distance(&policy), stats["kl"].as_f64().unwrap())
+        let stats = train(&mut Ppo::new(&policy, options).unwrap(), &policy, &letters()).unwrap();
+        (distance(&policy), stats.rollout.kl.unwrap())
     };
     let ((free, free_estimate), (held, held_estimate)) = (distance_with(0.0), distance_with(2.0));
     assert!(held < 0.5 * free, "{held} with the penalty, {free} without");
@@ -151,22 +154,22 @@ fn stopping_and_resuming_equals_not_stopping() {
         let (straight, halves) = (folder.path().join("straight"), folder.path().join("halves"));
 
         let whole = make();
-        let ppo = RefCell::new(Ppo::new(&whole, options(&straight)).unwrap());
-        let expected: Vec<Stats> = (0..4).map(|_| timeless(Ppo::iterate(&ppo, &whole, &walk()).unwrap())).collect();
-        let straight = ppo.borrow().save(&whole).unwrap();
+        let mut ppo = Ppo::new(&whole, options(&straight)).unwrap();
+        let expected: Vec<Iteration> = (0..4).map(|_| timeless(ppo.iterate(&whole, &walk()).unwrap())).collect();
+        let straight = ppo.save(&whole).unwrap();
 
         let first = make();
-        let ppo = RefCell::new(Ppo::new(&first, options(&halves)).unwrap());
-        let mut got: Vec<Stats> = (0..2).map(|_| timeless(Ppo::iterate(&ppo, &first, &walk()).unwrap())).collect();
-        ppo.borrow().save(&first).unwrap();
+        let mut ppo = Ppo::new(&first, options(&halves)).unwrap();
+        let mut got: Vec<Iteration> = (0..2).map(|_| timeless(ppo.iterate(&first, &walk()).unwrap())).collect();
+        ppo.save(&first).unwrap();
         drop((ppo, first));
 
         let second = make();
         let resuming = PpoOptions { resume_from_checkpoint: Resume::Newest(true), ..options(&halves) };
-        let ppo = RefCell::new(Ppo::new(&second, resuming).unwrap());
-        assert_eq!(ppo.borrow().iteration(), 2);
-        got.extend((0..2).map(|_| timeless(Ppo::iterate(&ppo, &second, &walk()).unwrap())));
-        let halves = ppo.borrow().save(&second).unwrap();
+        let mut ppo = Ppo::new(&second, resuming).unwrap();
+        assert_eq!(ppo.run().done(), 2);
+        got.extend((0..2).map(|_| timeless(ppo.iterate(&second, &walk()).unwrap())));
+        let halves = ppo.save(&second).unwrap();
 
         assert_eq!(got, expected);
         assert_eq!(numbers(&second), numbers(&whole));
@@ -181,9 +184,9 @@ fn stopping_and_resuming_equals_not_stopping() {
 fn the_reference_stays_the_policy_as_rl_began() {
     let folder = tempfile::tempdir().unwrap();
     let policy = adapted();
-    let ppo = RefCell::new(Ppo::new(&policy, options(folder.path())).unwrap());
-    Ppo::iterate(&ppo, &policy, &walk()).unwrap();
-    let rollout = ppo.borrow().rollout(&policy, &walk(), Some(4)).unwrap();
+    let mut ppo = Ppo::new(&policy, options(folder.path())).unwrap();
+    ppo.iterate(&policy, &walk()).unwrap();
+    let rollout = ppo.rollout(&policy, &walk(), Some(4)).unwrap();
     for sample in &rollout.samples {
         let (before, now) = (model().logprobs(&sample.ids, 1.0).unwrap(), policy.logprobs(&sample.ids, 1.0).unwrap());
         for t in (0..sample.ids.len()).filter(|&t| sample.mask[t]) {
@@ -191,18 +194,18 @@ fn the_reference_stays_the_policy_as_rl_began() {
             assert!((sample.trainer_logprobs[t] - f64::from(now[t - 1])).abs() < 1e-4);
         }
     }
-    assert!(rollout.stats()["kl"].as_f64().unwrap().abs() > 1e-6);
+    assert!(rollout.report().kl.unwrap().abs() > 1e-6);
 }
 
 #[test]
 fn an_iteration_by_hand_is_an_iteration() {
     let folder = tempfile::tempdir().unwrap();
     let (whole, by_hand) = (adapted(), adapted());
-    let ppo = RefCell::new(Ppo::new(&whole, options(folder.path())).unwrap());
-    let expected: Vec<Stats> = (0..2).map(|_| timeless(Ppo::iterate(&ppo, &whole, &walk()).unwrap())).collect();
+    let mut ppo = Ppo::new(&whole, options(folder.path())).unwrap();
+    let expected: Vec<Iteration> = (0..2).map(|_| timeless(ppo.iterate(&whole, &walk()).unwrap())).collect();
 
     let mut ppo = Ppo::new(&by_hand, options(folder.path())).unwrap();
-    let got: Vec<Stats> = (0..2)
+    let got: Vec<Iteration> = (0..2)
         .map(|_| {
             let mut rollout = ppo.rollout(&by_hand, &walk(), None).unwrap();
             ppo.advantages(&mut rollout).unwrap();
@@ -251,11 +254,11 @@ fn failed_episodes_are_no_samples_and_many_of_them_stop_the_run() {
     let environment = |breaks| -> Vec<Box<dyn Environment>> { vec![Box::new(Walk { breaks, ..Walk::new() })] };
     let rollout = ppo.rollout(&policy, &environment(|task| (task == 7).then_some(Break::Step)), Some(40)).unwrap();
     assert_eq!((rollout.episodes.len(), rollout.samples.len()), (40, 39));
-    let stats = rollout.stats();
-    assert_eq!((stats["episodes"].as_u64(), stats["failed"].as_u64()), (Some(40), Some(1)));
+    let stats = rollout.report();
+    assert_eq!((stats.episodes, stats.failed), (40, 1));
     let rewards: Vec<f64> = rollout.episodes.iter().filter(|e| !e.failed()).map(|e| e.total_reward()).collect();
     let mean = rewards.iter().sum::<f64>() / 39.0;
-    assert!((stats["reward_mean"]["walk"].as_f64().unwrap() - mean).abs() < 1e-9);
+    assert!((stats.reward_mean["walk"] - mean).abs() < 1e-9);
 
     let broken = environment(|task| (task % 10 == 7).then_some(Break::Reset));
     let error = ppo.rollout(&policy, &broken, Some(40)).err().unwrap();
@@ -391,12 +394,12 @@ fn a_model_that_sft_trained_goes_on_with_ppo() {
     let folder = tempfile::tempdir().unwrap();
     let mut policy = adapted();
     let sft = SftOptions { output_dir: folder.path().join("sft"), num_epochs: 1, ..SftOptions::default() };
-    Sft::run(&RefCell::new(Sft::new(&policy, &records(), sft).unwrap()), &policy, &mut |_| Ok(())).unwrap();
+    super::training::run(&mut Sft::new(&policy, &records(), &[], sft).unwrap(), &policy).unwrap();
     policy.merge_lora().unwrap();
     let policy = with_lora(policy);
     let before = numbers(&policy);
-    let ppo = Ppo::new(&policy, PpoOptions { iterations: 1, ..options(&folder.path().join("rl")) }).unwrap();
-    train(&RefCell::new(ppo), &policy, &walk());
+    let mut ppo = Ppo::new(&policy, PpoOptions { iterations: 1, ..options(&folder.path().join("rl")) }).unwrap();
+    train(&mut ppo, &policy, &walk());
     let after = numbers(&policy);
     let changed = |name: &str| before[name] != after[name];
     assert!(after.keys().filter(|name| name.contains("lora_B")).all(|name| changed(name)));

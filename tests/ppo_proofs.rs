@@ -1,6 +1,5 @@
 //! What every iteration of PPO rests on: the policy that is updated is the one that played, and rewards have units.
 
-use std::cell::RefCell;
 use std::path::Path;
 
 use affine::engine::env::{Description, Environment, Step};
@@ -8,9 +7,11 @@ use affine::engine::model::{LoraOptions, Model};
 use affine::engine::rl::collect::Rollout;
 use affine::engine::rl::gap::MaxSamplerGap;
 use affine::engine::rl::options::{NumRollouts, PpoOptions};
-use affine::engine::rl::ppo::{Ppo, Stats};
+use affine::engine::rl::ppo::Ppo;
+use affine::engine::rl::report::Iteration;
 use affine::engine::text::Message;
 use affine::engine::train::adamw::grad_norm;
+use affine::engine::train::run::Trainer;
 use affine::engine::{Result, random};
 use serde_json::json;
 use tch::Tensor;
@@ -59,8 +60,8 @@ fn played(ppo: &Ppo, policy: &Model) -> Rollout {
     rollout
 }
 
-fn number(stats: &Stats, name: &str) -> f64 {
-    stats[name].as_f64().unwrap_or_else(|| panic!("{name}"))
+fn number(iteration: &Iteration, name: &str) -> f64 {
+    serde_json::to_value(iteration).unwrap()[name].as_f64().unwrap_or_else(|| panic!("{name}"))
 }
 
 #[test]
@@ -100,7 +101,7 @@ fn episodes_of_an_older_policy_are_refused_and_nothing_is_changed() {
     let beginning = "ppo iteration 2: the policy that is updated is not the one that sampled: before the first update";
     assert!(text.starts_with(beginning) && text.contains("and max_sampler_gap is "), "{text}");
     assert!(hint.starts_with("after the rollout it was ") && hint.contains("play a new rollout"), "{hint}");
-    assert_eq!((numbers(&policy), ppo.iteration()), (before, 1));
+    assert_eq!((numbers(&policy), ppo.run().done()), (before, 1));
     // Once an update was made with a batch, another one knowingly goes on from a policy that has moved.
     ppo.update(&policy, &first).unwrap();
 
@@ -182,11 +183,10 @@ fn what_an_environment_pays_in_changes_only_what_people_read() {
     let trained = |pay: f64| {
         let folder = tempfile::tempdir().unwrap();
         let policy = with_lora(model());
-        let ppo = RefCell::new(Ppo::new(&policy, options(folder.path())).unwrap());
-        let mut stats = Stats::new();
-        for _ in 0..3 {
-            stats = Ppo::iterate(&ppo, &policy, &[Box::new(Paid(pay))]).unwrap().unwrap();
-        }
+        let mut ppo = Ppo::new(&policy, options(folder.path())).unwrap();
+        let iterate = |_| ppo.iterate(&policy, &[Box::new(Paid(pay))]).unwrap().unwrap();
+        let last = (0..3).map(iterate).last().unwrap();
+        let serde_json::Value::Object(mut stats) = serde_json::to_value(last).unwrap() else { panic!("a struct") };
         stats.retain(|name, _| !name.contains("seconds"));
         let rewards = stats.remove("reward_mean").unwrap()["paid"].as_f64().unwrap();
         (numbers(&policy), stats, rewards)

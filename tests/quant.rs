@@ -1,7 +1,6 @@
 //! Quantised bases: NF4 against numbers that bitsandbytes gave (`tests/golden/quant/record.py`), gradients against those
 //! of the plain weight, and LoRA on top.
 
-use std::cell::RefCell;
 use std::path::Path;
 
 use affine::engine::env::Environment;
@@ -14,6 +13,7 @@ use affine::engine::rl::ppo::Ppo;
 use affine::engine::train::adamw::{AdamW, AdamWOptions, Group};
 use affine::engine::train::batch::{Batching, Sequence, Shape};
 use affine::engine::train::checkpoint::{Continue, Force};
+use affine::engine::train::run::Trainer;
 use affine::engine::train::sft::{Sft, SftOptions, negative_log_likelihood};
 use affine::engine::train::step::{Policy, StepSettings};
 use serde_json::Value;
@@ -269,26 +269,26 @@ fn sft_on_a_quantised_base_resumes_exactly_and_names_another_quantisation() {
         ..training::options(&folder.path().join(name))
     };
     let whole = model(Some(NF4_DOUBLE));
-    let mut sft = Sft::new(&whole, &records(), options("straight")).unwrap();
+    let mut sft = Sft::new(&whole, &records(), &[], options("straight")).unwrap();
     assert_eq!(steps(&mut sft, &whole, 100).len(), 6);
 
     let first = model(Some(NF4_DOUBLE));
-    let mut sft = Sft::new(&first, &records(), options("halves")).unwrap();
+    let mut sft = Sft::new(&first, &records(), &[], options("halves")).unwrap();
     steps(&mut sft, &first, 3);
     let checkpoint = sft.save(&first).unwrap();
     let names: Vec<String> = weights_in(&checkpoint).into_keys().collect();
     assert_eq!(names, ["adapter_model.safetensors", "optimizer.safetensors"]);
     let again = || SftOptions { resume: Continue::Unchanged(true), ..options("halves") };
     for (other, is) in [(Some(INT8), "\"int8\""), (None, "null")] {
-        let error = Sft::new(&model(other), &records(), again()).err().unwrap().to_string();
+        let error = Sft::new(&model(other), &records(), &[], again()).err().unwrap().to_string();
         assert!(error.contains(&format!("quantize = \"nf4\", this run has {is}")), "{error}");
         assert!(!error.contains("another model"), "{error}");
     }
     let forced = SftOptions { resume: Continue::Although(Force::Force), ..options("halves") };
-    assert_eq!(Sft::new(&model(Some(INT8)), &records(), forced).unwrap().global_step(), 3);
+    assert_eq!(Sft::new(&model(Some(INT8)), &records(), &[], forced).unwrap().run().done(), 3);
 
     let second = model(Some(NF4_DOUBLE));
-    let mut sft = Sft::new(&second, &records(), again()).unwrap();
+    let mut sft = Sft::new(&second, &records(), &[], again()).unwrap();
     assert_eq!(steps(&mut sft, &second, 100).len(), 3);
     assert_eq!(numbers_of(&second), numbers_of(&whole));
     assert_eq!(weights_in(&base), before);
@@ -310,14 +310,12 @@ fn ppo_trains_an_adapter_on_a_quantised_base_and_its_reference_is_the_model_as_i
         seed: 2,
         ..PpoOptions::default()
     };
-    let ppo = RefCell::new(Ppo::new(&policy, options).unwrap());
+    let mut ppo = Ppo::new(&policy, options).unwrap();
     let letters: Vec<Box<dyn Environment>> = vec![Box::new(Letters)];
     let mut divergence = Vec::new();
-    Ppo::run(&ppo, &policy, &letters, &mut |stats| {
-        divergence.push(stats["kl"].as_f64().unwrap());
-        Ok(())
-    })
-    .unwrap();
+    while let Some(iteration) = ppo.iterate(&policy, &letters).unwrap() {
+        divergence.push(iteration.rollout.kl.unwrap());
+    }
     assert!(divergence[0].abs() < 1e-4 && divergence[2].abs() > 1e-3, "{divergence:?}");
     // The base is the very one that was read.
     let base = |model: &Model| -> Vec<(String, Vec<f32>)> {
@@ -330,7 +328,7 @@ fn ppo_trains_an_adapter_on_a_quantised_base_and_its_reference_is_the_model_as_i
 fn a_quantised_base_is_neither_trained_nor_saved_nor_merged_into() {
     let folder = saved_base();
     let mut model = Model::load_quantized(folder.path().join("base"), None, Device::Cpu, Some(NF4)).unwrap();
-    let sft = |model: &Model| Sft::new(model, &records(), training::options(&folder.path().join("sft")));
+    let sft = |model: &Model| Sft::new(model, &records(), &[], training::options(&folder.path().join("sft")));
     let error = sft(&model).err().unwrap().to_string();
     assert!(error.starts_with("a model in nf4 cannot be trained in full"), "{error}");
     let ppo = PpoOptions { output_dir: folder.path().join("ppo"), ..PpoOptions::default() };

@@ -1,7 +1,5 @@
 //! Episodes: ids that only grow, who said what, where rewards lie, and the ways in which an episode ends.
 
-use std::cell::RefCell;
-
 use affine::engine::env::{Environment, TurnLimit};
 use affine::engine::eval::run::{EvalOptions, run};
 use affine::engine::generate::Sampling;
@@ -200,10 +198,10 @@ fn a_cut_episode_is_worth_what_the_value_head_says_where_the_next_reply_would_be
     let endless = |max_turns, turn_limit| -> Vec<Box<dyn Environment>> {
         vec![Box::new(Walk { length: |_| usize::MAX, max_turns, turn_limit, ..Walk::new() })]
     };
-    let ppo = RefCell::new(Ppo::new(&model, options(true)).unwrap());
+    let mut ppo = Ppo::new(&model, options(true)).unwrap();
     // A head that has learned nothing says 0 everywhere.
-    Ppo::iterate(&ppo, &model, &endless(3, TurnLimit::Task)).unwrap();
-    let rollout = |turns, limit| ppo.borrow().rollout(&model, &endless(turns, limit), None).unwrap();
+    ppo.iterate(&model, &endless(3, TurnLimit::Task)).unwrap();
+    let rollout = |turns, limit| ppo.rollout(&model, &endless(turns, limit), None).unwrap();
     let (cut, longer) = (rollout(2, TurnLimit::Outside), rollout(3, TurnLimit::Task));
     for (cut, longer) in cut.samples.iter().zip(&longer.samples) {
         assert!(longer.ids.starts_with(&cut.ids) && cut.bootstrap.abs() > 1e-3);
@@ -275,7 +273,7 @@ fn a_sample_has_each_turns_reward_on_the_turns_last_token() {
             assert_eq!((sample.logprobs[t], sample.advantages[t], sample.returns[t]), (0.0, 0.0, 0.0));
         }
     }
-    let gap = rollout.stats()["sampler_gap"].as_f64().unwrap();
+    let gap = rollout.report().sampler_gap.unwrap();
     assert!(gap < 1e-4, "{gap}");
 }
 

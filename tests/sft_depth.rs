@@ -1,6 +1,5 @@
 //! SFT's options beyond the plain run: each resumes bit for bit; evaluation, the best checkpoint, preflight, bad numbers.
 
-use std::cell::RefCell;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -10,8 +9,10 @@ use affine::engine::model::{LoraOptions, Model};
 use affine::engine::text::Message;
 use affine::engine::train::bundle::Replay;
 use affine::engine::train::checkpoint::{Continue, Force, Resume};
+use affine::engine::train::options::{NonFinite, Optim};
+use affine::engine::train::run::Trainer;
 use affine::engine::train::schedule::ScheduleKind;
-use affine::engine::train::sft::{NonFinite, Optim, Sft, SftOptions};
+use affine::engine::train::sft::{Sft, SftOptions};
 
 use super::cli::{affine, code};
 use super::tiny::{checkpoints, model, numbers, records, tokenizer, weights_in, with_lora};
@@ -57,17 +58,17 @@ fn every_option_resumes_alone_in_its_process() {
             options
         };
         let whole = with_wide_lora();
-        let mut sft = Sft::new(&whole, &records(), options("straight")).unwrap();
+        let mut sft = Sft::new(&whole, &records(), &[], options("straight")).unwrap();
         assert_eq!(steps(&mut sft, &whole, 100).len(), 6);
         let straight = sft.save(&whole).unwrap();
 
         let first = with_wide_lora();
-        let mut sft = Sft::new(&first, &records(), options("halves")).unwrap();
+        let mut sft = Sft::new(&first, &records(), &[], options("halves")).unwrap();
         steps(&mut sft, &first, 3);
         sft.save(&first).unwrap();
         let second = with_wide_lora();
         let again = SftOptions { resume: Continue::Unchanged(true), ..options("halves") };
-        let mut sft = Sft::new(&second, &records(), again).unwrap();
+        let mut sft = Sft::new(&second, &records(), &[], again).unwrap();
         assert_eq!(steps(&mut sft, &second, 100).len(), 3);
         let halves = sft.save(&second).unwrap();
         assert_eq!(weights_in(&halves), weights_in(&straight), "change {i}");
@@ -88,10 +89,10 @@ fn packing_and_eight_bits_learn_what_is_to_be_learned() {
             learning_rate: 1e-2,
             ..options(folder.path())
         };
-        let sft = RefCell::new(Sft::new(&model, &records(), packing).unwrap());
-        let before = sft.borrow().evaluate(&model, &records()).unwrap();
-        Sft::run(&sft, &model, &mut |_| Ok(())).unwrap();
-        let after = sft.borrow().evaluate(&model, &records()).unwrap();
+        let mut sft = Sft::new(&model, &records(), &[], packing).unwrap();
+        let before = sft.evaluate(&model, &records()).unwrap();
+        training::run(&mut sft, &model).unwrap();
+        let after = sft.evaluate(&model, &records()).unwrap();
         assert!(before.eval_loss > 4.0 && after.eval_loss < 0.5, "{optim:?}: {before:?}, {after:?}");
         assert!(after.eval_accuracy > 0.9 && before.eval_accuracy < 0.5, "{optim:?}: {before:?}, {after:?}");
     }
@@ -116,7 +117,7 @@ fn the_best_evaluation_is_kept_and_ends_the_run() {
         learning_rate: 2e-2,
         ..options(folder.path())
     };
-    let mut sft = Sft::evaluating(&model, &records(), &other, judged.clone()).unwrap();
+    let mut sft = Sft::new(&model, &records(), &other, judged.clone()).unwrap();
     let taken = steps(&mut sft, &model, 600);
     let losses: Vec<f64> = taken.iter().filter_map(|step| Some(step.evaluation?.eval_loss)).collect();
     let best = losses.iter().copied().fold(f64::INFINITY, f64::min);
@@ -132,9 +133,9 @@ fn the_best_evaluation_is_kept_and_ends_the_run() {
 
     // What was best on other records says nothing of these.
     let again = SftOptions { resume_from_checkpoint: Resume::Newest(true), ..judged };
-    let refused = Sft::evaluating(&model, &records(), &other[1..], again.clone()).err().unwrap().to_string();
+    let refused = Sft::new(&model, &records(), &other[1..], again.clone()).err().unwrap().to_string();
     assert!(refused.contains("was made with eval_data = \""), "{refused}");
-    Sft::evaluating(&model, &records(), &other, again).unwrap();
+    Sft::new(&model, &records(), &other, again).unwrap();
 }
 
 #[test]
@@ -142,7 +143,7 @@ fn preflight_measures_and_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let run = |preflight: bool| {
         let model = adapted();
-        let mut sft = Sft::new(&model, &records(), options(folder.path())).unwrap();
+        let mut sft = Sft::new(&model, &records(), &[], options(folder.path())).unwrap();
         let before = numbers(&model);
         let found = preflight.then(|| sft.preflight(&model).unwrap());
         assert_eq!(numbers(&model), before);
@@ -178,7 +179,7 @@ fn bad_numbers_stop_the_run_with_a_bundle_that_replays_alone() {
     let folder = tempfile::tempdir().unwrap();
     let model = spoiled();
     let before = format!("{:?}", numbers(&model));
-    let mut sft = Sft::new(&model, &records(), options(folder.path())).unwrap();
+    let mut sft = Sft::new(&model, &records(), &[], options(folder.path())).unwrap();
     let error = sft.step(&model).unwrap_err();
     assert_eq!(error.to_string(), "the gradient is not finite, so this step was not taken");
     assert!(error.hint().unwrap().contains("bad-step-1 holds the step"), "{:?}", error.hint());
@@ -204,7 +205,7 @@ fn bad_numbers_may_be_skipped_and_are_then_marked() {
     let folder = tempfile::tempdir().unwrap();
     let model = spoiled();
     let skipping = SftOptions { nonfinite: NonFinite::Skip, ..options(folder.path()) };
-    let mut sft = Sft::new(&model, &records(), skipping).unwrap();
+    let mut sft = Sft::new(&model, &records(), &[], skipping).unwrap();
     let before = format!("{:?}", numbers(&model));
     let taken = steps(&mut sft, &model, 2);
     assert!(taken.iter().all(|step| step.skipped) && taken.len() == 2);
@@ -216,15 +217,15 @@ fn bad_numbers_may_be_skipped_and_are_then_marked() {
 fn a_resumed_run_with_changes_goes_on_only_by_force() {
     let folder = tempfile::tempdir().unwrap();
     let model = adapted();
-    let mut sft = Sft::new(&model, &records(), options(folder.path())).unwrap();
+    let mut sft = Sft::new(&model, &records(), &[], options(folder.path())).unwrap();
     steps(&mut sft, &model, 2);
     sft.save(&model).unwrap();
     let changed = |resume| SftOptions { learning_rate: 1e-3, resume, ..options(folder.path()) };
-    let error = Sft::new(&adapted(), &records(), changed(Continue::Unchanged(true))).err().unwrap();
+    let error = Sft::new(&adapted(), &records(), &[], changed(Continue::Unchanged(true))).err().unwrap();
     assert!(error.to_string().ends_with("was made with learning_rate = 0.003, this run has 0.001"), "{error}");
     assert_eq!(error.hint(), Some("resume = \"force\" goes on all the same; it is not the same run any more"));
-    let forced = Sft::new(&adapted(), &records(), changed(Continue::Although(Force::Force))).unwrap();
-    assert_eq!(forced.global_step(), 2);
+    let forced = Sft::new(&adapted(), &records(), &[], changed(Continue::Although(Force::Force))).unwrap();
+    assert_eq!(forced.run().done(), 2);
 }
 
 #[test]
@@ -232,24 +233,25 @@ fn a_run_taken_up_again_from_an_older_checkpoint_sets_the_newer_ones_aside() {
     let folder = tempfile::tempdir().unwrap();
     let saving = SftOptions { save_steps: 2, save_total_limit: 0, ..options(folder.path()) };
     let model = adapted();
-    let mut sft = Sft::new(&model, &records(), saving.clone()).unwrap();
+    let mut sft = Sft::new(&model, &records(), &[], saving.clone()).unwrap();
     steps(&mut sft, &model, 8);
     assert_eq!(checkpoints(folder.path()), [2, 4, 6, 8]);
     let older = Resume::Path(folder.path().join("checkpoint-2"));
     let model = adapted();
-    let mut sft = Sft::new(&model, &records(), SftOptions { resume_from_checkpoint: older, ..saving.clone() }).unwrap();
+    let mut sft =
+        Sft::new(&model, &records(), &[], SftOptions { resume_from_checkpoint: older, ..saving.clone() }).unwrap();
     steps(&mut sft, &model, 2);
     assert_eq!(checkpoints(folder.path()), [2, 4]);
     assert!(folder.path().join("abandoned-checkpoint-8").is_dir());
     let newest = SftOptions { resume: Continue::Unchanged(true), ..saving };
-    assert_eq!(Sft::new(&adapted(), &records(), newest).unwrap().global_step(), 4);
+    assert_eq!(Sft::new(&adapted(), &records(), &[], newest).unwrap().run().done(), 4);
 }
 
 #[test]
 fn a_trainer_refuses_a_model_whose_adapter_was_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let mut model = adapted();
-    let mut sft = Sft::new(&model, &records(), options(folder.path())).unwrap();
+    let mut sft = Sft::new(&model, &records(), &[], options(folder.path())).unwrap();
     steps(&mut sft, &model, 1);
     model.merge_lora().unwrap();
     let model = with_lora(model);

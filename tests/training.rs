@@ -1,6 +1,5 @@
 //! Supervised fine-tuning on toy models: resuming, accumulation, which tokens carry loss, what is left on the disk.
 
-use std::cell::RefCell;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -11,8 +10,9 @@ use affine::engine::rl::options::PpoOptions;
 use affine::engine::rl::ppo::Ppo;
 use affine::engine::text::Message;
 use affine::engine::train::checkpoint::Resume;
+use affine::engine::train::run::Trainer;
 use affine::engine::train::schedule::ScheduleKind;
-use affine::engine::train::sft::{Sft, SftOptions, SftStep, TrainOn};
+use affine::engine::train::sft::{Sft, SftOptions, SftResult, SftStep, TrainOn};
 use serde_json::Value;
 use tch::Device;
 
@@ -37,6 +37,12 @@ pub fn options(output_dir: &Path) -> SftOptions {
     }
 }
 
+/// All remaining steps.
+pub fn run(sft: &mut Sft, model: &Model) -> affine::engine::Result<SftResult> {
+    while sft.step(model)?.is_some() {}
+    sft.finish(model)
+}
+
 fn resuming(output_dir: &Path) -> SftOptions {
     SftOptions { resume_from_checkpoint: Resume::Newest(true), ..options(output_dir) }
 }
@@ -50,7 +56,7 @@ fn losses(steps: &[SftStep]) -> Vec<f64> {
 }
 
 fn refusal(model: &Model, records: &[Record], options: SftOptions) -> String {
-    Sft::new(model, records, options).err().expect("this must be refused").to_string()
+    Sft::new(model, records, &[], options).err().expect("this must be refused").to_string()
 }
 
 /// A checkpoint's log without the times.
@@ -76,7 +82,7 @@ fn stopping_and_resuming_equals_not_stopping() {
         let (straight, halves) = (folder.path().join("straight"), folder.path().join("halves"));
 
         let whole = make();
-        let mut sft = Sft::new(&whole, &records(), options(&straight)).unwrap();
+        let mut sft = Sft::new(&whole, &records(), &[], options(&straight)).unwrap();
         let expected = losses(&steps(&mut sft, &whole, 100));
         assert_eq!(expected.len(), 12);
         let straight = sft.save(&whole).unwrap();
@@ -85,20 +91,20 @@ fn stopping_and_resuming_equals_not_stopping() {
 
         // In the middle of the second epoch.
         let first = make();
-        let mut sft = Sft::new(&first, &records(), options(&halves)).unwrap();
+        let mut sft = Sft::new(&first, &records(), &[], options(&halves)).unwrap();
         let mut got = losses(&steps(&mut sft, &first, 5));
         sft.save(&first).unwrap();
         drop((sft, first));
 
         let second = make();
-        let mut sft = Sft::new(&second, &records(), resuming(&halves)).unwrap();
-        assert_eq!(sft.global_step(), 5);
+        let mut sft = Sft::new(&second, &records(), &[], resuming(&halves)).unwrap();
+        assert_eq!(sft.run().done(), 5);
         got.extend(losses(&steps(&mut sft, &second, 100)));
         let halves = sft.save(&second).unwrap();
         let resumed = sft.finish(&second).unwrap();
         assert_eq!((resumed.train_loss, resumed.final_loss), (result.train_loss, result.final_loss));
         // Nothing is left to do, and the result is still the run's.
-        let done = Sft::new(&second, &records(), resuming(&folder.path().join("halves"))).unwrap().finish(&second);
+        let done = Sft::new(&second, &records(), &[], resuming(&folder.path().join("halves"))).unwrap().finish(&second);
         assert_eq!(done.unwrap().train_loss, result.train_loss);
 
         assert_eq!(got, expected);
@@ -112,12 +118,12 @@ fn stopping_and_resuming_equals_not_stopping() {
 fn a_full_checkpoint_does_not_need_the_weights_that_it_replaces() {
     let folder = tempfile::tempdir().unwrap();
     let trained = model();
-    let mut sft = Sft::new(&trained, &records(), options(folder.path())).unwrap();
+    let mut sft = Sft::new(&trained, &records(), &[], options(folder.path())).unwrap();
     steps(&mut sft, &trained, 3);
     sft.save(&trained).unwrap();
 
     let other = model_with(2, 128);
-    Sft::new(&other, &records(), resuming(folder.path())).unwrap();
+    Sft::new(&other, &records(), &[], resuming(folder.path())).unwrap();
     assert_eq!(numbers(&other), numbers(&trained));
 }
 
@@ -128,7 +134,7 @@ fn how_a_step_is_split_into_batches_changes_no_loss() {
             let folder = tempfile::tempdir().unwrap();
             let model = make();
             let options = SftOptions { batch_size, gradient_accumulation_steps, ..options(folder.path()) };
-            let mut sft = Sft::new(&model, &records(), options).unwrap();
+            let mut sft = Sft::new(&model, &records(), &[], options).unwrap();
             steps(&mut sft, &model, 100)
         };
         let whole = run(8, 1);
@@ -149,11 +155,11 @@ fn the_loss_falls_on_what_can_be_learned() {
         let folder = tempfile::tempdir().unwrap();
         let model = make();
         let options = SftOptions { num_epochs: 40, learning_rate: 1e-2, ..options(folder.path()) };
-        let sft = RefCell::new(Sft::new(&model, &records(), options).unwrap());
-        let loss = || sft.borrow().evaluate(&model, &records()).unwrap().eval_loss;
-        let before = loss();
-        let result = Sft::run(&sft, &model, &mut |_| Ok(())).unwrap();
-        let after = loss();
+        let mut sft = Sft::new(&model, &records(), &[], options).unwrap();
+        let loss = |sft: &Sft| sft.evaluate(&model, &records()).unwrap().eval_loss;
+        let before = loss(&sft);
+        let result = run(&mut sft, &model).unwrap();
+        let after = loss(&sft);
         assert_eq!((result.steps, result.records), (120, 10));
         assert!(before > 4.0 && after < 0.5, "{before} fell to {after}");
     }
@@ -164,7 +170,7 @@ fn first_step(record: &Record, train_on: TrainOn) -> SftStep {
     let folder = tempfile::tempdir().unwrap();
     let model = model();
     let options = SftOptions { train_on, ..options(folder.path()) };
-    let mut sft = Sft::new(&model, std::slice::from_ref(record), options).unwrap();
+    let mut sft = Sft::new(&model, std::slice::from_ref(record), &[], options).unwrap();
     steps(&mut sft, &model, 1).remove(0)
 }
 
@@ -209,7 +215,7 @@ fn records_without_a_trained_token_are_left_out_and_long_ones_are_cut() {
     assert_eq!(error, "none of the 1 records has a token to train on");
 
     let data = [long, Record::messages(vec![Message::user("red"), Message::assistant("blue ".repeat(90))])];
-    let mut sft = Sft::new(&model, &data, options(folder.path())).unwrap();
+    let mut sft = Sft::new(&model, &data, &[], options(folder.path())).unwrap();
     let step = steps(&mut sft, &model, 1).remove(0);
     // 128 tokens of context, of which the chat template takes some.
     assert!((90..128).contains(&step.tokens), "{}", step.tokens);
@@ -237,12 +243,12 @@ fn a_template_that_hides_what_the_assistant_says_is_refused() {
         assert!(error.starts_with("10 of 10 records cannot be trained on: the chat template "), "{error}");
         assert!(error.contains("(record 1, record 2, "), "{error}");
         // Where every token is trained it does not matter who says it.
-        Sft::new(&model, &records(), SftOptions { train_on: TrainOn::All, ..packed }).unwrap();
+        Sft::new(&model, &records(), &[], SftOptions { train_on: TrainOn::All, ..packed }).unwrap();
     }
     let whole = turn.replace("CONTENT", "m.content");
     std::fs::write(base.join("chat_template.jinja"), whole).unwrap();
     let model = Model::load(&base, None, Device::Cpu).unwrap();
-    Sft::new(&model, &records(), SftOptions { packing: true, ..options(folder.path()) }).unwrap();
+    Sft::new(&model, &records(), &[], SftOptions { packing: true, ..options(folder.path()) }).unwrap();
 }
 
 #[test]
@@ -250,7 +256,7 @@ fn old_checkpoints_are_removed_and_never_the_one_just_written() {
     let folder = tempfile::tempdir().unwrap();
     let saving = SftOptions { save_steps: 5, save_total_limit: 2, ..options(folder.path()) };
     let model = adapted();
-    let mut sft = Sft::new(&model, &records(), saving.clone()).unwrap();
+    let mut sft = Sft::new(&model, &records(), &[], saving.clone()).unwrap();
     steps(&mut sft, &model, 100);
     // The last step is saved whatever save_steps says.
     assert_eq!(checkpoints(folder.path()), [10, 12]);
@@ -259,7 +265,7 @@ fn old_checkpoints_are_removed_and_never_the_one_just_written() {
     let model = adapted();
     let again =
         SftOptions { save_total_limit: 1, save_steps: 1, resume_from_checkpoint: Resume::Path(earlier), ..saving };
-    let mut sft = Sft::new(&model, &records(), again).unwrap();
+    let mut sft = Sft::new(&model, &records(), &[], again).unwrap();
     steps(&mut sft, &model, 1);
     assert_eq!(checkpoints(folder.path()), [11]);
 }
@@ -268,7 +274,7 @@ fn old_checkpoints_are_removed_and_never_the_one_just_written() {
 fn an_interrupted_save_is_not_taken_for_a_checkpoint() {
     let folder = tempfile::tempdir().unwrap();
     let first = adapted();
-    let mut sft = Sft::new(&first, &records(), options(folder.path())).unwrap();
+    let mut sft = Sft::new(&first, &records(), &[], options(folder.path())).unwrap();
     steps(&mut sft, &first, 4);
     let whole = sft.save(&first).unwrap();
     // What a crash while saving leaves, and a folder that lost its state.
@@ -279,20 +285,20 @@ fn an_interrupted_save_is_not_taken_for_a_checkpoint() {
     }
 
     let second = adapted();
-    let mut sft = Sft::new(&second, &records(), resuming(folder.path())).unwrap();
-    assert_eq!(sft.global_step(), 4);
+    let mut sft = Sft::new(&second, &records(), &[], resuming(folder.path())).unwrap();
+    assert_eq!(sft.run().done(), 4);
     steps(&mut sft, &second, 2);
     sft.save(&second).unwrap();
     assert!(!unfinished.exists());
-    assert_eq!(Sft::new(&adapted(), &records(), resuming(folder.path())).unwrap().global_step(), 6);
+    assert_eq!(Sft::new(&adapted(), &records(), &[], resuming(folder.path())).unwrap().run().done(), 6);
 }
 
 #[test]
 fn resuming_where_no_checkpoint_is_starts_afresh() {
     let folder = tempfile::tempdir().unwrap();
     let model = adapted();
-    let sft = Sft::new(&model, &records(), resuming(&folder.path().join("new"))).unwrap();
-    assert_eq!(sft.global_step(), 0);
+    let sft = Sft::new(&model, &records(), &[], resuming(&folder.path().join("new"))).unwrap();
+    assert_eq!(sft.run().done(), 0);
 
     let nowhere = Resume::Path(folder.path().join("checkpoint-3"));
     let error = refusal(&model, &records(), SftOptions { resume_from_checkpoint: nowhere, ..options(folder.path()) });
@@ -306,7 +312,7 @@ fn resuming_where_no_checkpoint_is_starts_afresh() {
 fn a_checkpoint_of_something_else_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let model = adapted();
-    let mut sft = Sft::new(&model, &records(), options(folder.path())).unwrap();
+    let mut sft = Sft::new(&model, &records(), &[], options(folder.path())).unwrap();
     steps(&mut sft, &model, 2);
     let checkpoint = sft.save(&model).unwrap();
     let problem = |model: &Model, records: &[Record], options: SftOptions| {
@@ -340,7 +346,7 @@ fn a_checkpoint_of_something_else_is_refused() {
 fn a_damaged_checkpoint_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let model = adapted();
-    let mut sft = Sft::new(&model, &records(), options(folder.path())).unwrap();
+    let mut sft = Sft::new(&model, &records(), &[], options(folder.path())).unwrap();
     steps(&mut sft, &model, 1);
     let checkpoint = sft.save(&model).unwrap();
     let optimizer = checkpoint.join("optimizer.safetensors");
@@ -369,9 +375,7 @@ fn the_output_folder_holds_what_was_trained() {
         let model = make(&base);
         let before = model.logprobs(&ids, 1.0).unwrap();
         let output = folder.path().join(name);
-        let result =
-            Sft::run(&RefCell::new(Sft::new(&model, &records(), options(&output)).unwrap()), &model, &mut |_| Ok(()))
-                .unwrap();
+        let result = run(&mut Sft::new(&model, &records(), &[], options(&output)).unwrap(), &model).unwrap();
         assert_eq!(result.steps, 12);
         let after = model.logprobs(&ids, 1.0).unwrap();
         assert_ne!(after, before);
@@ -386,8 +390,7 @@ fn a_gradient_that_is_not_finite_ends_the_run() {
     let folder = tempfile::tempdir().unwrap();
     let model = model();
     let wild = SftOptions { learning_rate: 1e30, max_grad_norm: 0.0, warmup_ratio: 0.0, ..options(folder.path()) };
-    let error =
-        Sft::run(&RefCell::new(Sft::new(&model, &records(), wild).unwrap()), &model, &mut |_| Ok(())).unwrap_err();
+    let error = run(&mut Sft::new(&model, &records(), &[], wild).unwrap(), &model).unwrap_err();
     assert_eq!(error.to_string(), "the gradient is not finite, so this step was not taken");
 }
 

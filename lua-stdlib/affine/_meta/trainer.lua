@@ -134,6 +134,11 @@ function Sft:preflight() end
 ---@return string
 function Sft:save() end
 
+--- A table of the script's own, always the same one: every checkpoint holds it as it was between two bodies of the loop, and a
+--- run that is resumed begins with it. It may hold what JSON can.
+---@return table
+function Sft:state() end
+
 ---@class affine.trainer.PpoOptions
 ---@field output_dir? string As for SFT; else runs/<time>-ppo.
 ---@field iterations? integer
@@ -206,8 +211,8 @@ local Ppo = {}
 ---@field grad_norm number Of the model's gradient before clipping, a mean over the steps.
 ---@field value_grad_norm number Of the value head's.
 ---@field learning_rate number
----@field rollout_seconds? number
----@field seconds? number
+---@field rollout_seconds number
+---@field seconds number Of rollout and update together.
 
 --- All remaining iterations. Ctrl-C saves a checkpoint and stops.
 ---@param options { envs: affine.env.Environment[] }
@@ -220,7 +225,17 @@ function Ppo:run(options) end
 ---@return fun(): affine.trainer.PpoStats?
 function Ppo:iterations(envs) end
 
---- Plays episodes with the policy as it is.
+--- A loop of one's own over the remaining iterations: it gives the number of each, and its body calls `rollout` and `update`.
+--- Between two bodies a checkpoint is saved where one is due; after the last the result is written. Ctrl-C saves what was
+--- reached: a body that was cut off before its update is run again when the run goes on, with `state` as it was before.
+---@return fun(): integer?
+function Ppo:loop() end
+
+--- How many iterations are done.
+---@return integer
+function Ppo:iteration() end
+
+--- Plays episodes with the policy as it is. Tasks and sampling follow from the seed and the iteration.
 ---@param envs affine.env.Environment[]
 ---@param n? integer Episodes per environment; without it num_rollouts.
 ---@return affine.trainer.Batch
@@ -230,7 +245,8 @@ function Ppo:rollout(envs, n) end
 ---@param batch affine.trainer.Batch
 function Ppo:advantages(batch) end
 
---- ppo_epochs passes over a batch; ends the iteration. A batch's first update is refused where its policy is not the one
+--- ppo_epochs passes over a batch; ends the iteration, of which the log and `on_iteration` hear; outside of `loop` a checkpoint
+--- is saved where one is due. After the last iteration it is refused. A batch's first update is refused where its policy is not the one
 --- that is updated (max_sampler_gap): older episodes are off-policy. A second update with the same batch knowingly is.
 ---@param batch affine.trainer.Batch
 ---@return affine.trainer.PpoStats
@@ -239,6 +255,10 @@ function Ppo:update(batch) end
 --- Writes a checkpoint of the state after the last iteration and gives its folder.
 ---@return string
 function Ppo:save() end
+
+--- As `Sft:state`.
+---@return table
+function Ppo:state() end
 
 --- A step that was kept because its numbers were not finite. Numbers that are not finite are text.
 ---@class affine.trainer.Replay

@@ -1,27 +1,32 @@
 //! A rollout as the update needs it: episodes with the values, log-probs and reference log-probs of every token.
 
 use std::cell::Cell;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::Range;
 use std::sync::Once;
+use std::time::Instant;
 
-use serde_json::{Map, Value, json};
+use serde_json::Map;
 use tch::{Device, Kind, Tensor};
 
 use super::options::PpoOptions;
+use super::report::RolloutReport;
 use crate::engine::env::Environment;
 use crate::engine::model::head::Head;
 use crate::engine::model::value_head::ValueHead;
 use crate::engine::model::{Mode, Model, Qwen3};
 use crate::engine::rollout::{self, Ending, Episode, PlayOptions, Seat, check_failures, observation_hash, prompt_hash};
 use crate::engine::train::batch::{Batch, Sequence};
-use crate::engine::{Error, Result, cancel, random};
+use crate::engine::train::passes::Passes;
+use crate::engine::{Error, Result, random};
 
 /// One iteration's episodes. Failed ones are counted and are no samples.
 #[derive(Debug, Clone)]
 pub struct Rollout {
     pub episodes: Vec<Episode>,
     pub samples: Vec<Sample>,
+    /// What playing and looking at it took.
+    pub seconds: f64,
     /// Whether an update was made with it: the policy is then no longer the one that played.
     pub(super) is_used: Cell<bool>,
 }
@@ -162,38 +167,31 @@ impl Rollout {
         Ok(())
     }
 
-    /// Scores and rewards by environment, and how the policy stands to its reference and to its own sampler. A number
-    /// that does not exist, like the mean of nothing, is left out.
-    pub fn stats(&self) -> Map<String, Value> {
-        let mut stats = Map::new();
-        let by_environment = |value: &dyn Fn(&Episode) -> f64| -> Value {
-            let mean = |name: &String| {
+    /// What an iteration reports of it.
+    pub fn report(&self) -> RolloutReport {
+        let by_environment = |value: &dyn Fn(&Episode) -> f64| -> BTreeMap<String, f64> {
+            let mean_of = |name: &String| {
                 let played = self.episodes.iter().filter(|e| &e.environment == name && !e.failed());
                 mean(played.map(value))
             };
-            let means = self.environments().into_iter().map(|name| (mean(&name), name));
-            means
-                .filter(|(mean, _)| !mean.is_nan())
-                .map(|(mean, name)| (name, json!(mean)))
-                .collect::<Map<_, _>>()
-                .into()
+            let means = self.environments().into_iter().map(|name| (mean_of(&name), name));
+            means.filter(|(mean, _)| !mean.is_nan()).map(|(mean, name)| (name, mean)).collect()
         };
-        stats.insert("score_mean".into(), by_environment(&|episode| episode.normalised_score));
-        stats.insert("reward_mean".into(), by_environment(&Episode::total_reward));
-        stats.insert("turns_mean".into(), by_environment(&|episode| episode.turns.len() as f64));
-        stats.insert("episodes".into(), json!(self.episodes.len()));
-        stats.insert("failed".into(), json!(self.episodes.iter().filter(|episode| episode.failed()).count()));
-
-        let over_actions = |pick: &dyn Fn(&Sample) -> Vec<f64>| mean(self.samples.iter().flat_map(pick));
-        let gap = |sample: &Sample, a: &[f64], b: &[f64]| -> Vec<f64> {
-            sample.actions(a).zip(sample.actions(b)).map(|(a, b)| a - b).collect()
+        let kl = |s: &Sample| -> Vec<f64> {
+            s.actions(&s.logprobs).zip(s.actions(&s.reference_logprobs)).map(|(a, b)| a - b).collect()
         };
-        stats.insert("kl".into(), json!(over_actions(&|s| gap(s, &s.logprobs, &s.reference_logprobs))));
-        stats.insert("sampler_gap".into(), json!(self.sampler_gap()));
-        stats.insert("explained_variance".into(), json!(self.explained_variance()));
-        // JSON's form of what is not a number.
-        stats.retain(|_, value| !value.is_null());
-        stats
+        let existing = |number: f64| number.is_finite().then_some(number);
+        RolloutReport {
+            score_mean: by_environment(&|episode| episode.normalised_score),
+            reward_mean: by_environment(&Episode::total_reward),
+            turns_mean: by_environment(&|episode| episode.turns.len() as f64),
+            episodes: self.episodes.len(),
+            failed: self.episodes.iter().filter(|episode| episode.failed()).count(),
+            kl: existing(mean(self.samples.iter().flat_map(kl))),
+            sampler_gap: existing(self.sampler_gap()),
+            explained_variance: existing(self.explained_variance()),
+            rollout_seconds: self.seconds,
+        }
     }
 
     /// Mean of |log-prob recorded while sampling − log-prob by the trainer's pass after the rollout|; NaN over nothing.
@@ -237,6 +235,7 @@ pub(super) struct Collector<'a> {
 
 impl Collector<'_> {
     pub fn collect(&self, environments: &[Box<dyn Environment>], episodes: Option<usize>) -> Result<Rollout> {
+        let started = Instant::now();
         let mut seats = Vec::new();
         for (index, environment) in environments.iter().enumerate() {
             seats.extend(self.seats(environment.as_ref(), index as u64, episodes)?);
@@ -250,7 +249,8 @@ impl Collector<'_> {
         check_failures(episodes.iter().map(|episode| &episode.ending))?;
         self.tell_dropped_thoughts(&episodes)?;
         let samples = self.look(&episodes)?;
-        Ok(Rollout { episodes, samples, is_used: Cell::new(false) })
+        let seconds = started.elapsed().as_secs_f64();
+        Ok(Rollout { episodes, samples, seconds, is_used: Cell::new(false) })
     }
 
     /// Says once that episodes keep thoughts which a server's next prompt would not show the model.
@@ -338,14 +338,12 @@ impl Collector<'_> {
         let sequences: Vec<Sequence> =
             played.iter().map(|episode| Sequence::new(episode.ids.clone(), episode.mask.clone())).collect();
         let sequences: Vec<&Sequence> = sequences.iter().collect();
-        let batching = self.options.batching();
-        for places in batching.split(&sequences) {
-            cancel::check()?;
-            let batch = Batch::new(&sequences, &places, batching.shape(), self.model.net.device());
-            let (policy, values) = self.pass(&self.model.net, &batch);
-            let (reference, _) = self.pass(self.reference, &batch);
+        let mut passes = Passes::new(self.options.batching());
+        passes.each(&sequences, self.model.net.device(), &mut |batch, places| {
+            let (policy, values) = self.pass(&self.model.net, batch);
+            let (reference, _) = self.pass(self.reference, batch);
             let mut token = 0;
-            for &place in &places {
+            for &place in places {
                 let sample = &mut samples[place];
                 for t in sequences[place].trained() {
                     sample.trainer_logprobs[t] = policy[token];
@@ -354,7 +352,8 @@ impl Collector<'_> {
                     token += 1;
                 }
             }
-        }
+            Ok(())
+        })?;
         if self.options.bootstrap_truncated {
             self.bootstrap(&played, &mut samples)?;
         }
@@ -374,17 +373,15 @@ impl Collector<'_> {
             .map(|(place, ids)| (place, Sequence::new(ids.clone(), vec![false; ids.len()])))
             .unzip();
         let states: Vec<&Sequence> = states.iter().collect();
-        let batching = self.options.batching();
-        for places in batching.split(&states) {
-            cancel::check()?;
-            let batch = Batch::new(&states, &places, batching.shape(), self.model.net.device());
+        let mut passes = Passes::new(self.options.batching());
+        passes.each(&states, self.model.net.device(), &mut |batch, places| {
             let hidden = self.model.net.hidden_of(&batch.ids, batch.layout(None), Mode::Inference).flatten(0, 1);
             let values = to_vec(&self.value_head.forward(&hidden.index_select(0, &batch.last)));
             for (&place, value) in places.iter().zip(values) {
                 samples[owners[place]].bootstrap = value;
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     /// Log-probs and values of the trained tokens.

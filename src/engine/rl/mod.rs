@@ -3,7 +3,7 @@
 //! In reading order: [`kl`] charges the distance to the reference, [`advantage`] assigns credit to tokens, [`loss`]
 //! turns credit into gradients: pure functions of numbers and tensors. [`collect`] plays a rollout and looks at it,
 //! [`gap`] proves that the policy which is updated is the one that played, [`ppo`] is the algorithm, [`options`] its
-//! settings, `played` the record of its environments.
+//! settings, [`report`] what it says of an iteration, `played` the record of its environments.
 
 pub mod advantage;
 pub mod collect;
@@ -13,3 +13,4 @@ pub mod loss;
 pub mod options;
 mod played;
 pub mod ppo;
+pub mod report;

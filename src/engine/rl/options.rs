@@ -9,9 +9,8 @@ use super::gap::{Auto, MaxSamplerGap};
 use crate::engine::generate::Sampling;
 use crate::engine::train::batch::{Batching, Shape};
 use crate::engine::train::checkpoint::{Continue, Resume};
-use crate::engine::train::output;
+use crate::engine::train::options::{NonFinite, Optim, RunOptions, at_least_one, at_least_zero, in_range, run_options};
 use crate::engine::train::schedule::ScheduleKind;
-use crate::engine::train::sft::{NonFinite, Optim, in_range};
 use crate::engine::{Error, Result};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -164,40 +163,24 @@ impl Default for PpoOptions {
 
 impl PpoOptions {
     pub fn validate(&self) -> Result<()> {
-        let counts = [
+        at_least_one(&[
             ("iterations", self.iterations),
             ("ppo_epochs", self.ppo_epochs),
             ("minibatch_size", self.minibatch_size as u64),
             ("batch_size", self.batch_size as u64),
             ("rollout_batch_size", self.rollout_batch_size as u64),
             ("max_new_tokens", self.max_new_tokens as u64),
-        ];
-        for (key, value) in counts {
-            if value < 1 {
-                return Err(Error::option(key, "an integer of at least 1", value));
-            }
-        }
-        let at_least_zero = [
-            ("learning_rate", self.learning_rate),
+        ])?;
+        self.run().validate()?;
+        at_least_zero(&[
             ("value_learning_rate", self.value_learning_rate),
-            ("weight_decay", self.weight_decay),
-            ("max_grad_norm", self.max_grad_norm),
             ("value_clip_range", self.value_clip_range),
             ("vf_coef", self.vf_coef),
             ("kl_coef", self.kl_coef),
             ("entropy_coef", self.entropy_coef),
-        ];
-        for (key, value) in at_least_zero {
-            in_range(key, value, 0.0, f64::MAX)?;
-        }
-        for (key, value) in [
-            ("gae_lambda", self.gae_lambda),
-            ("gamma", self.gamma),
-            ("min_lr_ratio", self.min_lr_ratio),
-            ("warmup_ratio", self.warmup_ratio),
-        ] {
-            in_range(key, value, 0.0, 1.0)?;
-        }
+        ])?;
+        in_range("gae_lambda", self.gae_lambda, 0.0, 1.0)?;
+        in_range("gamma", self.gamma, 0.0, 1.0)?;
         if !(self.clip_range > 0.0 && self.clip_range < 1.0) {
             return Err(Error::option("clip_range", "a number between 0 and 1", self.clip_range));
         }
@@ -212,9 +195,13 @@ impl PpoOptions {
             let expected = format!("at least first_task_id ({})", self.first_task_id);
             return Err(Error::option("last_task_id", expected, self.last_task_id));
         }
-        output::check_resume(&self.output_dir, self.resume, &self.resume_from_checkpoint)?;
         self.max_sampler_gap.validate()?;
         self.sampling().validate()
+    }
+
+    /// What every trainer has.
+    pub fn run(&self) -> RunOptions {
+        run_options!(self)
     }
 
     pub fn sampling(&self) -> Sampling {

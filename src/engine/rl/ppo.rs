@@ -1,10 +1,19 @@
 //! Proximal policy optimisation (Schulman et al. 2017) over environments: rollout, credit, update.
 //!
+//! ```text
+//! reference ← policy
+//! for each iteration:
+//!     rollout     play num_rollouts episodes per environment with the policy; ask policy, value head and reference
+//!                 about every token that it said
+//!     advantages  rewards, less the KL to the reference, through GAE: what each token was worth
+//!     update      ppo_epochs passes in shuffled minibatches: clipped policy loss + value loss − entropy
+//!     report, log, save
+//! ```
+//!
 //! The reference of the KL penalty is the policy as RL begins. Frozen weights are shared with it; only what is trained
 //! exists twice.
 
-use std::cell::RefCell;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
 use serde_json::{Map, Value, json};
@@ -17,229 +26,128 @@ use super::kl::{KlEstimator, rewards_with_kl};
 use super::loss::{policy_loss, value_loss};
 use super::options::{Coefficients, DiscountUnit, PpoOptions};
 use super::played::Played;
+use super::report::{Iteration, UpdateReport};
 use crate::engine::env::Environment;
-use crate::engine::lock::Claim;
 use crate::engine::model::value_head::ValueHead;
 use crate::engine::model::{Model, Qwen3};
 use crate::engine::tensor::safetensors;
-use crate::engine::track::progress::Progress;
-use crate::engine::train::adamw::{AdamW, AdamWOptions, Decayed, Group};
+use crate::engine::train::adamw::{AdamWOptions, Decayed, Group};
 use crate::engine::train::batch::{Batch, Sequence};
-use crate::engine::train::bundle::{Bundle, Replay};
-use crate::engine::train::checkpoint::{self, Mark, TrainerState};
-use crate::engine::train::schedule::{ScheduleKind, Scheduler, warmup_steps};
-use crate::engine::train::sft::{Optim, clip_at};
+use crate::engine::train::bundle::Replay;
+use crate::engine::train::checkpoint::{self, TrainerState};
+use crate::engine::train::run::{Naming, Next, Opening, Output, Run, Trainer};
+use crate::engine::train::schedule::ScheduleKind;
 use crate::engine::train::step::{Entropy, Loss, Outputs, Policy, StepReport, StepSettings};
-use crate::engine::train::{changing, check_parameters, output, reading};
 use crate::engine::{Error, Result, cancel, random};
+
+pub const NAMING: Naming = Naming { trainer: "ppo", unit: "iteration" };
 
 const REFERENCE: &str = "reference.safetensors";
 
 /// The schedule's steps per iteration: it moves with every optimizer step, of which iterations have different numbers.
 const TICKS: u64 = 1000;
 
+/// Episodes and the rule: the clipped policy loss with a value head.
 pub struct Ppo {
     options: PpoOptions,
-    /// To the output folder.
-    claim: Claim,
     value_head: ValueHead,
     reference: Qwen3,
-    optimizer: AdamW,
-    schedule: Scheduler,
-    state: TrainerState,
+    run: Run,
     played: Played,
-    /// What memory was found to hold, in tokens of one forward pass.
-    fits: usize,
-    /// The report of the checkpoint that this run went on from, where nobody has heard of it.
-    again: Option<Stats>,
-    /// What the newest checkpoint holds.
-    saved: RefCell<Option<Mark>>,
-    /// Iterations of this process.
-    done: u64,
-    /// The result is written.
-    finished: bool,
 }
 
-/// One iteration's report. Keys are those of `metrics.jsonl`.
-pub type Stats = Map<String, Value>;
+impl Trainer for Ppo {
+    type Report = Iteration;
+
+    fn run(&self) -> &Run {
+        &self.run
+    }
+
+    fn run_mut(&mut self) -> &mut Run {
+        &mut self.run
+    }
+
+    fn save_more(&self, model: &Model, checkpoint: &Path) -> Result<()> {
+        self.value_head.save(checkpoint)?;
+        safetensors::write(checkpoint.join(REFERENCE), &model.trained_part_of(&self.reference))
+    }
+
+    fn add_to_state(&self, state: &mut TrainerState) {
+        state.environments = self.played.last();
+    }
+}
 
 impl Ppo {
     /// Takes the model as it is for the reference and, where asked, takes up a checkpoint.
     pub fn new(model: &Model, options: PpoOptions) -> Result<Self> {
         options.validate()?;
         options.warn_of_vanishing_discount();
-        let options = PpoOptions { output_dir: output::folder(&options.output_dir, "ppo")?, ..options };
-        let claim = Claim::to(&options.output_dir)?;
+        let shared = options.run();
+        let output = Output::claim(&shared, NAMING)?;
         model.check_trainable()?;
         if model.lora().is_some_and(|lora| lora.dropout > 0.0) {
             tracing::info!("lora_dropout is off in PPO: the policy is trained as it plays");
         }
-        let policy_parameters = model.trainable();
         let reference = model.net.snapshot();
         let mut value_head = ValueHead::new(model.net.config.hidden_size, model.net.device());
+        let (rate, value_rate) = (options.learning_rate, options.value_learning_rate);
         let groups = vec![
-            Group {
-                params: policy_parameters,
-                learning_rate: options.learning_rate,
-                weight_decay: options.weight_decay,
-            },
-            Group { params: value_head.parameters(), learning_rate: options.value_learning_rate, weight_decay: 0.0 },
+            Group { params: model.trainable(), learning_rate: rate, weight_decay: options.weight_decay },
+            Group { params: value_head.parameters(), learning_rate: value_rate, weight_decay: 0.0 },
         ];
-        let adam = AdamWOptions {
-            eight_bit: options.optim == Optim::Adamw8bit,
-            decayed: Decayed::Weights,
-            ..AdamWOptions::default()
+        let opening = Opening {
+            naming: NAMING,
+            output,
+            adam: AdamWOptions { decayed: Decayed::Weights, ..AdamWOptions::default() },
+            groups,
+            schedule: shared.schedule(options.iterations * TICKS),
+            total: options.iterations,
+            identity: identity(&options),
+            options: shared,
         };
-        let mut optimizer = AdamW::new(adam, groups);
-        let schedule = Scheduler {
-            kind: options.lr_scheduler_type,
-            warmup_steps: warmup_steps(options.warmup_ratio, options.iterations * TICKS),
-            total_steps: options.iterations * TICKS,
-            min_lr_ratio: options.min_lr_ratio,
-        };
-        let mut state = TrainerState::new("ppo", model, options.iterations, identity(&options));
-        let (mut saved_mark, mut played) = (None, Played::default());
-        if let Some(path) = options.resume.find(&options.resume_from_checkpoint, &options.output_dir)? {
-            let saved = checkpoint::open(&path, &state, model, options.resume.forced())?;
-            played = Played::resumed(saved.environments.clone(), &path, options.resume.forced());
-            state = TrainerState { max_steps: options.iterations, ..saved };
-            checkpoint::restore(&path, model, &mut optimizer)?;
+        let (run, resumed) = Run::open(model, opening)?;
+        let mut played = Played::default();
+        if let Some(path) = resumed {
+            played = Played::resumed(run.state.environments.clone(), &path, options.resume.forced());
             value_head.load(&path)?;
-            saved_mark = (path == options.output_dir.join(checkpoint::name(state.global_step))).then(|| state.mark());
             let saved = safetensors::read(path.join(REFERENCE))?;
             for (name, parameter) in model.trained_part_of(&reference) {
                 checkpoint::copy_into(&saved, &name, parameter)?;
             }
-            tracing::info!("resumed from {} at iteration {}", path.display(), state.global_step);
         }
-        let again = state.unheard.as_ref().and_then(Value::as_object).cloned();
-        Ok(Ppo {
-            options,
-            claim,
-            value_head,
-            reference,
-            optimizer,
-            schedule,
-            state,
-            played,
-            fits: usize::MAX,
-            again,
-            saved: RefCell::new(saved_mark),
-            done: 0,
-            finished: false,
-        })
-    }
-
-    /// Iterations done.
-    pub fn iteration(&self) -> u64 {
-        self.state.global_step
-    }
-
-    pub fn total_iterations(&self) -> u64 {
-        self.options.iterations
-    }
-
-    /// All remaining iterations, then the adapter or the model in `output_dir`. The last iteration's report.
-    /// `on_iteration` hears of each and may use the trainer.
-    pub fn run(
-        this: &RefCell<Self>,
-        model: &Model,
-        environments: &[Box<dyn Environment>],
-        on_iteration: &mut dyn FnMut(&Stats) -> Result<()>,
-    ) -> Result<Option<Stats>> {
-        let total = reading(this)?.total_iterations();
-        let mut progress = Progress::new("ppo", total.saturating_sub(reading(this)?.iteration()));
-        let mut last = None;
-        while let Some(stats) = Self::iterate(this, model, environments)? {
-            progress.tick(1);
-            on_iteration(&stats).or_else(|error| reading(this)?.leave(model, error))?;
-            last = Some(stats);
-        }
-        progress.finish();
-        changing(this)?.finish(model)?;
-        Ok(last)
+        Ok(Ppo { options, value_head, reference, run, played })
     }
 
     /// One iteration: rollout, advantages, update. `None` after the last. After Ctrl-C: a checkpoint, then
     /// `Error::Interrupted`; a rollout that was cut short is played again on resuming.
     ///
     /// Who asks for it has heard of the one before. One that nobody heard of before the run was left is told again.
-    pub fn iterate(
-        this: &RefCell<Self>,
-        model: &Model,
-        environments: &[Box<dyn Environment>],
-    ) -> Result<Option<Stats>> {
+    pub fn iterate(&mut self, model: &Model, environments: &[Box<dyn Environment>]) -> Result<Option<Iteration>> {
+        match self.begin()? {
+            Next::Over => Ok(None),
+            Next::Told(iteration) => Ok(Some(iteration)),
+            Next::Take => {
+                let mut rollout = self.rollout(model, environments, None)?;
+                self.learn(model, &mut rollout).map(Some)
+            }
+        }
+    }
+
+    /// What follows the rollout of an iteration: advantages, update, log and checkpoint.
+    pub fn learn(&mut self, model: &Model, rollout: &mut Rollout) -> Result<Iteration> {
         let _unfinished = cancel::unfinished();
-        if let Some(stats) = changing(this)?.again.take() {
-            return Ok(Some(stats));
-        }
-        changing(this)?.note_heard()?;
-        if reading(this)?.iteration() >= reading(this)?.total_iterations() {
-            return Ok(None);
-        }
-        Self::attempt(this, model, environments).or_else(|error| reading(this)?.leave(model, error)).map(Some)
-    }
-
-    /// The environments may be scripts that use the trainer, so the rollout only reads it.
-    fn attempt(this: &RefCell<Self>, model: &Model, environments: &[Box<dyn Environment>]) -> Result<Stats> {
-        cancel::check()?;
-        let started = Instant::now();
-        let mut rollout = reading(this)?.play(model, environments, None)?;
-        let played = started.elapsed().as_secs_f64();
-        let mut ppo = changing(this)?;
-        ppo.advantages(&mut rollout)?;
-        let mut stats = ppo.update(model, &rollout)?;
-        stats.insert("rollout_seconds".into(), json!(played));
-        stats.insert("seconds".into(), json!(started.elapsed().as_secs_f64()));
-        ppo.log(&stats);
-        ppo.state.log_history.push(Value::Object(stats.clone()));
-        ppo.state.unheard = Some(Value::Object(stats.clone()));
-        if ppo.options.save_steps > 0 && ppo.iteration().is_multiple_of(ppo.options.save_steps) {
-            ppo.write(model, &ppo.state)?;
-        }
-        Ok(stats)
-    }
-
-    /// Saves what was reached where Ctrl-C stopped the work; hands the error on.
-    fn leave<T>(&self, model: &Model, error: Error) -> Result<T> {
-        if error.is_interrupted() && !self.finished {
-            let path = match self.is_saved() {
-                true => self.options.output_dir.join(checkpoint::name(self.iteration())),
-                false => self.write(model, &self.state)?,
-            };
-            tracing::info!("interrupted; iteration {} is saved in {}", self.iteration(), path.display());
-        }
-        Err(error)
-    }
-
-    fn is_saved(&self) -> bool {
-        *self.saved.borrow() == Some(self.state.mark())
-    }
-
-    /// Saves the iterations of this process that no checkpoint holds, for an interruption that comes between the
-    /// trainer's calls.
-    pub fn save_unsaved(&self, model: &Model) -> Result<()> {
-        if self.done == 0 || self.is_saved() {
-            return Ok(());
-        }
-        match self.leave::<()>(model, Error::Interrupted) {
-            Err(Error::Interrupted) => Ok(()),
-            other => other,
-        }
-    }
-
-    /// Whoever drives the trainer has heard of the last iteration.
-    pub fn note_heard(&mut self) -> Result<()> {
-        let saved = self.is_saved();
-        if self.state.unheard.take().is_some() && saved {
-            checkpoint::note_heard(&self.options.output_dir.join(checkpoint::name(self.iteration())))?;
-            self.saved.replace(Some(self.state.mark()));
-        }
-        Ok(())
+        let iteration = self
+            .advantages(rollout)
+            .and_then(|()| self.train(model, rollout))
+            .or_else(|error| self.leave(model, error))?;
+        self.save_if_due(model, false)?;
+        Ok(iteration)
     }
 
     /// Plays `num_rollouts` episodes per environment (or `episodes`, the same number for each) with the policy as it is.
     /// Task ids and sampling are a function of the seed and the iteration. Ctrl-C saves what was trained.
+    ///
+    /// The environments may be scripts that use the trainer, so this only reads it.
     pub fn rollout(
         &self,
         model: &Model,
@@ -251,14 +159,15 @@ impl Ppo {
     }
 
     fn play(&self, model: &Model, environments: &[Box<dyn Environment>], episodes: Option<usize>) -> Result<Rollout> {
-        self.claim.check()?;
+        cancel::check()?;
+        self.run.check_claim()?;
         self.played.begin(environments)?;
         Collector {
             model,
             reference: &self.reference,
             value_head: &self.value_head,
             options: &self.options,
-            iteration: self.iteration(),
+            iteration: self.run.done(),
         }
         .collect(environments, episodes)
     }
@@ -297,18 +206,30 @@ impl Ppo {
         Ok(())
     }
 
+    /// The update of a loop of somebody's own: it ends the iteration, and who called has heard of it.
+    pub fn update(&mut self, model: &Model, rollout: &Rollout) -> Result<Iteration> {
+        let _unfinished = cancel::unfinished();
+        if self.run.is_over() {
+            let done = format!("{} iterations are done", self.run.done());
+            return Err(Error::option("iterations", "more of them, for another update", done));
+        }
+        self.run.note_heard()?;
+        let iteration = self.train(model, rollout)?;
+        self.run.note_heard()?;
+        self.run.end_body();
+        Ok(iteration)
+    }
+
     /// `ppo_epochs` passes over the rollout in shuffled minibatches; ends the iteration.
     ///
     /// A rollout's first update is made only where the ratio begins at 1 (see [`Gap`]). A later one with the same rollout
     /// knowingly goes on from a policy that has moved.
-    pub fn update(&mut self, model: &Model, rollout: &Rollout) -> Result<Stats> {
-        let _unfinished = cancel::unfinished();
-        check_parameters(&self.optimizer, model)?;
-        self.claim.check()?;
+    fn train(&mut self, model: &Model, rollout: &Rollout) -> Result<Iteration> {
+        self.run.check(model)?;
         rollout.check_credit()?;
-        self.note_heard()?;
+        let started = Instant::now();
         let sequences: Vec<Sequence> = rollout.samples.iter().map(Sample::sequence).collect();
-        let iteration = self.iteration();
+        let iteration = self.run.done();
         let steps = self.options.ppo_epochs * sequences.len().div_ceil(self.options.minibatch_size) as u64;
         let mut reports: Vec<StepReport> = Vec::new();
         for epoch in 0..self.options.ppo_epochs {
@@ -320,22 +241,26 @@ impl Ppo {
                 let tick = iteration * TICKS + reports.len() as u64 * TICKS / steps;
                 let settings = StepSettings {
                     batching: self.options.batching(),
-                    fits: self.fits,
-                    learning_rate_factor: self.schedule.factor(tick),
-                    max_grad_norm: clip_at(self.options.max_grad_norm),
+                    fits: self.run.fits,
+                    learning_rate_factor: self.run.schedule.factor(tick),
+                    max_grad_norm: self.run.clip_at(),
                     ..StepSettings::default()
                 };
                 reports.push(self.step(model, rollout, &part, &settings)?);
             }
         }
-        self.state.global_step += 1;
-        self.done += 1;
-        let mut stats = rollout.stats();
-        stats.insert("iteration".into(), json!(self.iteration()));
-        let factor = self.schedule.factor(self.iteration() * TICKS);
-        stats.insert("learning_rate".into(), json!(self.options.learning_rate * factor));
-        stats.extend(update_stats(&reports));
-        Ok(stats)
+        let factor = self.run.schedule.factor((iteration + 1) * TICKS);
+        let done = Iteration {
+            iteration: iteration + 1,
+            rollout: rollout.report(),
+            update: UpdateReport::of(&reports),
+            learning_rate: self.options.learning_rate * factor,
+            seconds: rollout.seconds + started.elapsed().as_secs_f64(),
+        };
+        self.run.took(&done);
+        done.tell(self.run.total());
+        self.run.log(&done);
+        Ok(done)
     }
 
     /// One optimizer step with a part of the rollout.
@@ -356,39 +281,22 @@ impl Ppo {
             ..Policy::new(model)
         };
         let coefficients = options.coefficients();
-        let report = policy.gradient(&mut self.optimizer, part, settings, &|outputs, batch, denominator| {
+        let report = policy.gradient(&mut self.run.optimizer, part, settings, &|outputs, batch, denominator| {
             clipped_loss(&coefficients, outputs, batch, denominator)
         })?;
         if !rollout.is_used.get() && report.is_finite() {
             check_gap(options, model, rollout, &report)
-                .map_err(|error| error.within(format!("ppo iteration {}", self.iteration() + 1)))?;
+                .map_err(|error| error.within(format!("ppo iteration {}", self.run.done() + 1)))?;
         }
-        let report = policy.update(&mut self.optimizer, report, settings);
+        let report = policy.update(&mut self.run.optimizer, report, settings);
         if report.taken {
             rollout.is_used.set(true);
         }
-        self.fits = report.fits;
+        self.run.fits = report.fits;
         if !report.taken {
-            self.keep_bad_numbers(&policy, &report, part, settings)?;
+            self.run.keep_bad_numbers(&policy, &report, part, settings, json!(coefficients))?;
         }
         Ok(report)
-    }
-
-    /// Writes what a step was made of whose numbers are not finite; an error unless such steps are skipped.
-    fn keep_bad_numbers(
-        &self,
-        policy: &Policy,
-        report: &StepReport,
-        sequences: &[&Sequence],
-        settings: &StepSettings,
-    ) -> Result<()> {
-        let iteration = self.iteration() + 1;
-        let settings = StepSettings { fits: report.fits, ..*settings };
-        let options = json!(self.options.coefficients());
-        let bundle =
-            Bundle { trainer: "ppo", step: iteration, policy, sequences, settings: &settings, report, options };
-        let folder = bundle.write(&self.options.output_dir)?;
-        self.options.nonfinite.decide(&format!("ppo iteration {iteration}"), report, &folder)
     }
 
     /// Takes the step that `folder` holds (see [`Bundle`]) once more, without an update: what it comes to.
@@ -406,56 +314,11 @@ impl Ppo {
 
     /// Writes the adapter or the model to `output_dir`, with the value head beside it.
     pub fn finish(&mut self, model: &Model) -> Result<()> {
-        self.claim.check()?;
-        self.note_heard()?;
-        self.finished = true;
-        checkpoint::save_model(model, &self.options.output_dir)?;
-        self.value_head.save(&self.options.output_dir)
-    }
-
-    /// Writes a checkpoint of the state after the last iteration, of which whoever asks for it has heard.
-    pub fn save(&self, model: &Model) -> Result<PathBuf> {
-        self.write(model, &TrainerState { unheard: None, ..self.state.clone() })
-    }
-
-    fn write(&self, model: &Model, state: &TrainerState) -> Result<PathBuf> {
-        self.claim.check()?;
-        let options = &self.options;
-        let state = TrainerState { environments: self.played.last(), ..state.clone() };
-        let path = checkpoint::save(
-            &options.output_dir,
-            model,
-            &self.optimizer,
-            &state,
-            options.save_total_limit,
-            &|folder| {
-                self.value_head.save(folder)?;
-                safetensors::write(folder.join(REFERENCE), &model.trained_part_of(&self.reference))
-            },
-        )?;
-        self.saved.replace(Some(state.mark()));
-        Ok(path)
-    }
-
-    fn log(&self, stats: &Stats) {
-        let number = |key: &str| stats.get(key).and_then(Value::as_f64).unwrap_or(f64::NAN);
-        let scores: Vec<String> = match stats.get("score_mean") {
-            Some(Value::Object(scores)) => {
-                scores.iter().map(|(name, score)| format!("{name} {:.3}", score.as_f64().unwrap_or(f64::NAN))).collect()
-            }
-            _ => Vec::new(),
-        };
-        tracing::info!(
-            "ppo iteration {}/{}  score {}  kl {:.4}  clip fraction {:.3}  entropy {:.3}  value loss {:.4}  {:.1} s",
-            self.iteration(),
-            self.total_iterations(),
-            scores.join(", "),
-            number("kl"),
-            number("clip_fraction"),
-            number("entropy"),
-            number("value_loss"),
-            number("seconds"),
-        );
+        self.run.check_claim()?;
+        self.run.note_heard()?;
+        self.run.close();
+        checkpoint::save_model(model, self.run.folder())?;
+        self.value_head.save(self.run.folder())
     }
 }
 
@@ -516,28 +379,10 @@ fn identity(options: &PpoOptions) -> Map<String, Value> {
     let tasks = options.exclude_tasks.iter().flat_map(|(name, ids)| ids.iter().map(move |id| format!("{name} {id}")));
     identity.insert("exclude_tasks".into(), checkpoint::list(&tasks.collect::<Vec<_>>()));
     let rises = options.lr_scheduler_type != ScheduleKind::Constant && options.warmup_ratio > 0.0;
-    if rises || matches!(options.lr_scheduler_type, ScheduleKind::Linear | ScheduleKind::Cosine) {
+    if rises || options.run().rate_falls() {
         identity.insert("iterations".into(), json!(options.iterations));
     }
     identity
-}
-
-/// Token-weighted means over an iteration's optimizer steps.
-fn update_stats(reports: &[StepReport]) -> Stats {
-    let tokens: usize = reports.iter().map(|report| report.tokens).sum();
-    let mean = |name: &str| reports.iter().map(|report| report.sum(name)).sum::<f64>() / tokens.max(1) as f64;
-    let mut stats = Stats::new();
-    for name in ["policy_loss", "value_loss", "entropy", "clip_fraction", "approx_kl"] {
-        stats.insert(name.into(), json!(mean(name)));
-    }
-    // Later minibatches are those of a policy that has moved.
-    if let Some(first) = reports.first() {
-        stats.insert("update_gap".into(), json!(first.mean("update_gap")));
-    }
-    let over_steps = |norm: fn(&StepReport) -> f64| reports.iter().map(norm).sum::<f64>() / reports.len().max(1) as f64;
-    stats.insert("grad_norm".into(), json!(over_steps(|report| report.grad_norm)));
-    stats.insert("value_grad_norm".into(), json!(over_steps(|report| report.value_grad_norm)));
-    stats
 }
 
 /// Whitens the advantages of one environment's samples as one batch, so that an environment with larger rewards does

@@ -10,7 +10,7 @@ const DEVIATIONS: f64 = 6.0;
 const PART: f64 = 0.2;
 
 /// Whether `loss` is far above the mean of `recent`, which it joins if it is finite.
-pub fn is_one(recent: &mut Vec<f64>, loss: f64) -> bool {
+pub fn rises(recent: &mut Vec<f64>, loss: f64) -> bool {
     if !loss.is_finite() {
         return false;
     }
@@ -33,16 +33,16 @@ mod tests {
     fn a_loss_far_above_the_usual_is_a_spike_and_scatter_is_none() {
         let mut recent = Vec::new();
         let usual = |i: usize| 2.0 + 0.1 * (i as f64).sin();
-        assert!((0..200).all(|i| !is_one(&mut recent, usual(i))));
+        assert!((0..200).all(|i| !rises(&mut recent, usual(i))));
         assert_eq!(recent.len(), WINDOW);
-        assert!(!is_one(&mut recent, 2.3));
-        assert!(is_one(&mut recent, 3.0));
-        assert!(!is_one(&mut recent, f64::NAN), "what is not finite is dealt with elsewhere");
+        assert!(!rises(&mut recent, 2.3));
+        assert!(rises(&mut recent, 3.0));
+        assert!(!rises(&mut recent, f64::NAN), "what is not finite is dealt with elsewhere");
     }
 
     #[test]
     fn the_first_steps_are_nothing_to_compare_with() {
         let mut recent = Vec::new();
-        assert!((0..LEAST).all(|i| !is_one(&mut recent, if i % 2 == 0 { 1.0 } else { 50.0 })));
+        assert!((0..LEAST).all(|i| !rises(&mut recent, if i % 2 == 0 { 1.0 } else { 50.0 })));
     }
 }

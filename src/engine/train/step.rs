@@ -2,7 +2,7 @@
 //! into a loss, and everything else is the same for SFT and PPO.
 //!
 //! A step is the gradient of all its sequences, batch by batch, and then one update. A batch for which there is no
-//! memory is split and the gradient begun anew, so that the result is that of any other split.
+//! memory is split ([`super::passes`]) and the gradient begun anew.
 
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
@@ -10,6 +10,7 @@ use tch::{Kind, Tensor};
 use super::adamw::{AdamW, grad_norm, scale_down};
 use super::batch::{Batch, Batching, Sequence, Shape};
 use super::neftune;
+use super::passes::Passes;
 use crate::engine::model::head::{Head, LOGITS_AT_ONCE, Scores};
 use crate::engine::model::qwen3::pull_back;
 use crate::engine::model::value_head::ValueHead;
@@ -91,6 +92,10 @@ impl Default for StepSettings {
 }
 
 impl StepSettings {
+    fn passes(&self) -> Passes {
+        Passes { batching: self.batching, fits: self.fits }
+    }
+
     fn batch_seed(&self, batch: usize) -> i64 {
         self.seed.wrapping_add(1000 * batch as i64)
     }
@@ -149,7 +154,7 @@ impl<'a> Policy<'a> {
     }
 
     /// Hidden states at the positions that predict trained tokens, `[N, C]`, without gradients.
-    pub fn look(&self, batch: &Batch) -> Tensor {
+    pub fn hidden(&self, batch: &Batch) -> Tensor {
         let _no_grad = tch::no_grad_guard();
         let hidden = self.model.net.hidden_of(&batch.ids, batch.layout(None), Mode::Inference);
         hidden.flatten(0, 1).index_select(0, &batch.at)
@@ -264,14 +269,17 @@ impl<'a> Policy<'a> {
     ) -> Result<StepReport> {
         self.check_lengths(sequences)?;
         let tokens: usize = sequences.iter().map(|sequence| sequence.trained().count()).sum();
-        let mut fits = settings.fits;
+        let mut passes = settings.passes();
         loop {
             // From zero every time: a batch that failed has left a part of its gradient.
             optimizer.zero_grad();
-            let batches = within(fits, settings.batching, sequences);
+            let batches = passes.batches(sequences);
             match self.accumulate_all(sequences, &batches, settings, tokens.max(1) as f64, rule) {
-                Ok(sums) => return Ok(StepReport { sums: sums.numbers, tokens, fits, ..StepReport::default() }),
-                Err((error, places)) => fits = smaller(error, settings.batching, sequences, &places)?,
+                Ok(sums) => {
+                    let fits = passes.fits;
+                    return Ok(StepReport { sums: sums.numbers, tokens, fits, ..StepReport::default() });
+                }
+                Err((error, places)) => passes.shrink(error, sequences, &places)?,
             }
         }
     }
@@ -308,7 +316,7 @@ impl<'a> Policy<'a> {
     /// final norm.
     pub fn activations(&self, sequences: &[&Sequence], settings: &StepSettings) -> Result<Vec<(Vec<usize>, Vec<f64>)>> {
         let _no_grad = tch::no_grad_guard();
-        let batches = within(settings.fits, settings.batching, sequences).into_iter().enumerate();
+        let batches = settings.passes().batches(sequences).into_iter().enumerate();
         let norms = |(i, places): (usize, Vec<usize>)| {
             refusal::attempt(|| {
                 let batch = Batch::new(sequences, &places, settings.batching.shape(), self.model.net.device());
@@ -335,41 +343,6 @@ impl<'a> Policy<'a> {
             ))),
         }
     }
-}
-
-/// Batches of at most `fits` tokens, padding included: those that are larger are halved until they fit or hold one
-/// sequence.
-fn within(fits: usize, batching: Batching, sequences: &[&Sequence]) -> Vec<Vec<usize>> {
-    let mut whole = batching.split(sequences);
-    whole.reverse();
-    let mut batches = Vec::new();
-    while let Some(batch) = whole.pop() {
-        if batch.len() > 1 && batching.area(sequences, &batch) > fits {
-            let (first, second) = batch.split_at(batch.len().div_ceil(2));
-            whole.extend([second.to_vec(), first.to_vec()]);
-        } else {
-            batches.push(batch);
-        }
-    }
-    batches
-}
-
-/// What fits after `places` did not; any other error, and one that a split cannot help, goes on.
-fn smaller(error: Error, batching: Batching, sequences: &[&Sequence], places: &[usize]) -> Result<usize> {
-    let area = batching.area(sequences, places);
-    if !error.is_out_of_memory() {
-        return Err(error);
-    }
-    if places.len() < 2 {
-        let action =
-            format!("a single sequence of {area} tokens (gradient_checkpointing or a smaller max_length may help)");
-        return Err(error.within(action));
-    }
-    tracing::warn!(
-        "{error}: a batch of {} sequences, {area} tokens, is split in two, now and from now on; the step's result is the same",
-        places.len()
-    );
-    Ok(area - 1)
 }
 
 /// Named numbers, summed over batches.

@@ -1,6 +1,7 @@
 -- PPO from a script: whole, iteration by iteration, by hand, with credit of one's own.
 local env = require("affine.env")
 local fs = require("affine.fs")
+local json = require("affine.json")
 local path = require("affine.path")
 local test = require("affine.test")
 local trainer = require("affine.trainer")
@@ -90,6 +91,91 @@ describe("trainer.ppo", function()
     end
     m:save_adapter(path.join(folder, "by_hand"))
     expect(adapter("by_hand")):equals(adapter("whole"))
+    -- It is over: nobody goes on past the total by mistake.
+    expect(by_hand:iteration()):equals(2)
+    expect(select(2, pcall(by_hand.update, by_hand, by_hand:rollout(envs)))):contains(
+      "ppo:update: iterations: expected more of them, for another update, got 2 iterations are done"
+    )
+
+    local numbers = {}
+    local looped = ppo(adapted(), "looped")
+    for number in looped:loop() do
+      numbers[#numbers + 1] = number
+      local batch = looped:rollout(envs)
+      looped:advantages(batch)
+      looped:update(batch)
+    end
+    expect(numbers):equals { 1, 2 }
+    expect(adapter("looped")):equals(adapter("whole"))
+    expect(fs.exists(path.join(folder, "looped", "value_head.safetensors"))):equals(true)
+  end)
+
+  it("loops as a run like any other: it saves, logs, resumes, and keeps the script's own table", function()
+    local envs = { env.make(count) }
+    -- A body that draws on what it keeps, so that a table of another moment would change the weights.
+    local function run(name, last, changes)
+      local heard = {}
+      local options = {
+        iterations = 4,
+        save_steps = 1,
+        save_total_limit = 0,
+        on_iteration = function(stats)
+          heard[#heard + 1] = stats.iteration
+        end,
+      }
+      for key, value in pairs(changes or {}) do
+        options[key] = value
+      end
+      local looped = ppo(adapted(), name, options)
+      local kept = looped:state()
+      expect(rawequal(kept, looped:state())):equals(true)
+      for number in looped:loop() do
+        kept.begun = (kept.begun or 0) + 1
+        local batch = looped:rollout(envs)
+        for i = 1, batch:size() do
+          local advantages = {}
+          for t = 1, #batch:sample(i).ids do
+            advantages[t] = kept.begun - i / 4
+          end
+          batch:set_credit(i, advantages)
+        end
+        looped:update(batch)
+        kept.list = { number, { half = number / 2 } }
+        if number == last then
+          break
+        end
+      end
+      return looped, heard
+    end
+    local straight, heard = run("loop_straight")
+    expect(heard):equals { 1, 2, 3, 4 }
+    expect(straight:state()):equals { begun = 4, list = { 4, { half = 2 } } }
+    run("loop_halves", 2)
+    local state = json.decode(fs.read(path.join(folder, "loop_halves/checkpoint-1/trainer_state.json")))
+    expect(state.script):equals { begun = 1, list = { 1, { half = 0.5 } } }
+    expect(#state.log_history):equals(1)
+    local again, rest = run("loop_halves", nil, { resume = true })
+    expect(rest):equals { 3, 4 }
+    expect(again:state()):equals { begun = 4, list = { 4, { half = 2 } } }
+    expect(adapter("loop_halves")):equals(adapter("loop_straight"))
+    for iteration = 1, 4 do
+      expect(fs.exists(path.join(folder, "loop_halves/checkpoint-" .. iteration))):equals(true)
+    end
+  end)
+
+  it("refuses a loop without an update, and a table that no checkpoint can hold", function()
+    local envs = { env.make(count) }
+    local looped = ppo(adapted(), "idle")
+    local _, problem = pcall(function()
+      for _ in looped:loop() do
+        looped:rollout(envs, 2)
+      end
+    end)
+    expect(problem):contains("the loop's body ended without an update, so the iteration would never end")
+    looped:state().odd = { print }
+    expect(select(2, pcall(looped.save, looped))):contains(
+      "ppo:state().odd[1]: expected a value that JSON has, got function"
+    )
   end)
 
   it("resumes as if it had not stopped", function()

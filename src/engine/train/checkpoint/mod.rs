@@ -73,6 +73,9 @@ pub struct TrainerState {
     /// step and the loop's body. A run that goes on from here begins with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unheard: Option<Value>,
+    /// What a script keeps of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub script: Option<Value>,
 }
 
 /// The losses of all steps of a run that were taken. A checkpoint of an older version knows none: then of those since.
@@ -122,6 +125,7 @@ impl TrainerState {
             recent_losses: Vec::new(),
             losses: Losses::default(),
             unheard: None,
+            script: None,
         }
     }
 }

@@ -6,9 +6,11 @@ use tch::Kind;
 use super::{Metric, Sft, policy, records};
 use crate::engine::data::Record;
 use crate::engine::model::Model;
-use crate::engine::train::batch::{Batch, Sequence};
+use crate::engine::train::batch::Sequence;
 use crate::engine::train::checkpoint;
-use crate::engine::{Result, cancel, refusal};
+use crate::engine::train::passes::Passes;
+use crate::engine::train::run::Trainer;
+use crate::engine::{Result, cancel};
 
 /// What an evaluation came to.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -39,7 +41,7 @@ impl Sft {
     /// Evaluates after `step`, and notes whether it is the best so far and whether it was enough.
     pub(super) fn judge(&mut self, model: &Model, step: u64) -> Result<Evaluation> {
         let evaluation = self.measure(model, &self.evaluation_data)?;
-        let (options, state) = (&self.options, &mut self.state);
+        let (options, state) = (&self.options, &mut self.run.state);
         let value = evaluation.metric(options.metric_for_best_model);
         // A metric that is no number is never better.
         let better = |best: f64, threshold: f64| options.metric_for_best_model.better(value, best, threshold);
@@ -66,34 +68,19 @@ impl Sft {
 
     fn measure(&self, model: &Model, sequences: &[Sequence]) -> Result<Evaluation> {
         let sequences: Vec<&Sequence> = sequences.iter().collect();
-        let batching = self.options.batching(self.limit);
         let (mut nll, mut right, mut tokens) = (0.0, 0.0, 0);
+        let policy = policy(model, &self.options);
         // What memory holds is found anew: a pass without gradients holds more than one with them.
-        let mut batches = batching.split(&sequences);
-        batches.reverse();
-        while let Some(places) = batches.pop() {
-            cancel::check()?;
-            let outcome = refusal::attempt(|| {
-                let batch = Batch::new(&sequences, &places, batching.shape(), model.net.device());
-                let policy = policy(model, &self.options);
-                let (logprobs, hits) = policy.head().judged(&policy.look(&batch), &batch.targets);
-                let sum = |tensor: tch::Tensor| tensor.sum(Kind::Double).double_value(&[]);
-                Ok((sum(logprobs), sum(hits), batch.tokens()))
-            });
-            match outcome {
-                Ok((logprobs, hits, count)) => {
-                    nll -= logprobs;
-                    right += hits;
-                    tokens += count;
-                }
-                Err(error) if error.is_out_of_memory() && places.len() > 1 => {
-                    tracing::warn!("{error}: an evaluation batch of {} sequences is split in two", places.len());
-                    let (first, second) = places.split_at(places.len() / 2);
-                    batches.extend([second.to_vec(), first.to_vec()]);
-                }
-                Err(error) => return Err(error),
-            }
-        }
+        let mut passes = Passes::new(self.options.batching(self.limit));
+        passes.each(&sequences, model.net.device(), &mut |batch, _| {
+            let (logprobs, hits) = policy.head().judged(&policy.hidden(batch), &batch.targets);
+            let sum = |tensor: tch::Tensor| tensor.sum(Kind::Double).double_value(&[]);
+            let (logprobs, hits) = (sum(logprobs), sum(hits));
+            nll -= logprobs;
+            right += hits;
+            tokens += batch.tokens();
+            Ok(())
+        })?;
         Ok(Evaluation { eval_loss: nll / tokens as f64, eval_accuracy: right / tokens as f64 })
     }
 }

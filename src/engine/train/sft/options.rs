@@ -1,15 +1,14 @@
 //! The options of SFT, named as in the original pipeline where it has a name, else as transformers' `TrainingArguments`
 //! and TRL's `SFTConfig`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use crate::engine::train::batch::{Batching, Shape};
 use crate::engine::train::checkpoint::{Continue, Resume};
-use crate::engine::train::output;
+use crate::engine::train::options::{NonFinite, Optim, RunOptions, at_least_one, in_range, run_options};
 use crate::engine::train::schedule::ScheduleKind;
-use crate::engine::train::step::StepReport;
 use crate::engine::{Error, Result};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -72,17 +71,6 @@ pub struct SftOptions {
     pub nonfinite: NonFinite,
 }
 
-/// The optimizer. Both are AdamW with decoupled weight decay.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Optim {
-    /// Float32 state.
-    AdamwTorch,
-    /// Its two running means in 8 bits: 2 bytes of state per parameter in place of 8.
-    #[serde(rename = "adamw_8bit")]
-    Adamw8bit,
-}
-
 /// What decides which checkpoint is best.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -91,17 +79,6 @@ pub enum Metric {
     EvalLoss,
     /// The higher the better.
     EvalAccuracy,
-}
-
-/// What a step whose loss or gradient is not finite leads to. Either way it is not taken, and what it was made of is
-/// written beside the checkpoints.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum NonFinite {
-    /// The run ends with an error.
-    Stop,
-    /// The next step follows.
-    Skip,
 }
 
 /// Which tokens of a record carry loss.
@@ -156,25 +133,16 @@ impl Default for SftOptions {
 
 impl SftOptions {
     pub fn validate(&self) -> Result<()> {
-        let at_least_one = [
+        at_least_one(&[
             ("num_epochs", self.num_epochs),
             ("max_steps", self.max_steps.unwrap_or(1)),
             ("batch_size", self.batch_size as u64),
             ("gradient_accumulation_steps", self.gradient_accumulation_steps as u64),
-        ];
-        for (key, value) in at_least_one {
-            if value < 1 {
-                return Err(Error::option(key, "an integer of at least 1", value));
-            }
-        }
+        ])?;
+        self.run().validate()?;
         if let Some(length @ 0..2) = self.max_length {
             return Err(Error::option("max_length", "an integer of at least 2", length));
         }
-        in_range("learning_rate", self.learning_rate, 0.0, f64::MAX)?;
-        in_range("warmup_ratio", self.warmup_ratio, 0.0, 1.0)?;
-        in_range("min_lr_ratio", self.min_lr_ratio, 0.0, 1.0)?;
-        in_range("weight_decay", self.weight_decay, 0.0, f64::MAX)?;
-        in_range("max_grad_norm", self.max_grad_norm, 0.0, f64::MAX)?;
         for (key, beta) in [("adam_beta1", self.adam_beta1), ("adam_beta2", self.adam_beta2)] {
             // At 1 a mean never takes in a gradient, and its correction divides by 0.
             if !(0.0..1.0).contains(&beta) {
@@ -189,7 +157,6 @@ impl SftOptions {
         if let Some(alpha) = self.neftune_noise_alpha {
             in_range("neftune_noise_alpha", alpha, 0.0, f64::MAX)?;
         }
-        output::check_resume(&self.output_dir, self.resume, &self.resume_from_checkpoint)?;
         let evaluating = [
             ("load_best_model_at_end", self.load_best_model_at_end),
             ("early_stopping_patience", self.early_stopping_patience > 0),
@@ -198,6 +165,11 @@ impl SftOptions {
             Some((key, _)) => Err(Error::option("eval_steps", format!("at least 1, because of {key}"), 0)),
             None => Ok(()),
         }
+    }
+
+    /// What every trainer has.
+    pub fn run(&self) -> RunOptions {
+        run_options!(self)
     }
 
     /// Rows that a step sees: records, or packed rows of them.
@@ -215,27 +187,6 @@ impl SftOptions {
     }
 }
 
-impl NonFinite {
-    /// What becomes of the run after such a step, which `folder` holds.
-    pub fn decide(self, place: &str, report: &StepReport, folder: &Path) -> Result<()> {
-        let is_finite = report.grad_norm.is_finite() && report.value_grad_norm.is_finite();
-        let what = if is_finite { "loss" } else { "gradient" };
-        let folder = folder.display();
-        match self {
-            NonFinite::Stop => Err(Error::hinted(
-                format!("the {what} is not finite, so this step was not taken"),
-                format!(
-                    "{folder} holds the step, and trainer.replay takes it alone; lower learning_rate, or look at its records"
-                ),
-            )),
-            NonFinite::Skip => {
-                tracing::warn!("{place}: the {what} is not finite; the step is skipped and kept in {folder}");
-                Ok(())
-            }
-        }
-    }
-}
-
 impl Metric {
     /// Whether `value` is better than `best` by more than `threshold`.
     pub fn better(self, value: f64, best: f64, threshold: f64) -> bool {
@@ -244,19 +195,4 @@ impl Metric {
             Metric::EvalAccuracy => value > best + threshold,
         }
     }
-}
-
-/// A number from `low` to `high`, or an error that names the option.
-pub fn in_range(key: &str, value: f64, low: f64, high: f64) -> Result<()> {
-    if value >= low && value <= high {
-        return Ok(());
-    }
-    let expected =
-        if high == f64::MAX { format!("a number of at least {low}") } else { format!("a number from {low} to {high}") };
-    Err(Error::option(key, expected, value))
-}
-
-/// `max_grad_norm` as a step takes it: 0 does not clip.
-pub fn clip_at(max_grad_norm: f64) -> Option<f64> {
-    (max_grad_norm != 0.0).then_some(max_grad_norm)
 }

@@ -14,7 +14,6 @@ use crate::engine::model::Model;
 use crate::engine::peak::Peak;
 use crate::engine::train::adamw::grad_norm;
 use crate::engine::train::batch::{Batching, Sequence};
-use crate::engine::train::check_parameters;
 use crate::engine::{Result, cancel, device};
 
 /// What a run will need. Bytes and seconds.
@@ -57,16 +56,17 @@ impl Sft {
     /// found to hold is remembered. Warns where memory or disk will not do.
     pub fn preflight(&mut self, model: &Model) -> Result<Preflight> {
         let _unfinished = cancel::unfinished();
-        check_parameters(&self.optimizer, model)?;
-        let settings = self.settings(self.state.global_step);
-        let steps = self.total_steps().saturating_sub(self.state.global_step);
-        let ahead = ahead(&self.rows, self.state.global_step..self.schedule.total_steps, settings.batching);
+        self.run.check_parameters(model)?;
+        let done = self.run.done();
+        let settings = self.settings(done);
+        let steps = self.run.total().saturating_sub(done);
+        let ahead = ahead(&self.rows, done..self.run.total(), settings.batching);
         let policy = policy(model, &self.options);
         let mut take = |sequences: &[&Sequence]| -> Result<usize> {
-            let report = policy.gradient(&mut self.optimizer, sequences, &settings, &negative_log_likelihood)?;
+            let report = policy.gradient(&mut self.run.optimizer, sequences, &settings, &negative_log_likelihood)?;
             // A GPU's work is done when its numbers are here.
-            grad_norm(self.optimizer.params());
-            self.optimizer.zero_grad();
+            grad_norm(self.run.optimizer.params());
+            self.run.optimizer.zero_grad();
             Ok(report.fits)
         };
         // The first pass of a process loads kernels and starts threads.
@@ -74,7 +74,7 @@ impl Sft {
         let (peak, started) = (Peak::begin(model.net.device()), Instant::now());
         let fits = take(&ahead.largest)?;
         let (peak_memory, memory, seconds) = (peak.bytes(), peak.capacity(), started.elapsed().as_secs_f64());
-        self.fits = self.fits.min(fits);
+        self.run.fits = self.run.fits.min(fits);
 
         let places: Vec<usize> = (0..ahead.largest.len()).collect();
         let tokens_per_second = tokens(&ahead.largest) as f64 / seconds;
@@ -91,7 +91,7 @@ impl Sft {
             seconds_to_finish: (ahead.tokens as f64 + self.evaluation_tokens(steps)) / tokens_per_second,
             checkpoint_bytes: self.checkpoint_bytes(model),
             disk_needed: self.disk_needed(model, steps),
-            disk_free: machine::free_bytes(&self.options.output_dir),
+            disk_free: machine::free_bytes(self.run.folder()),
         };
         found.tell();
         Ok(found)
@@ -105,7 +105,7 @@ impl Sft {
     }
 
     fn checkpoint_bytes(&self, model: &Model) -> u64 {
-        bytes(&model.trainable()) + bytes(&self.optimizer.state())
+        bytes(&model.trainable()) + bytes(&self.run.optimizer.state())
     }
 
     /// The checkpoints that are there at once, one more while a new one is written, and the result.

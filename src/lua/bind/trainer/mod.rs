@@ -1,47 +1,263 @@
-//! `affine.trainer`: SFT and PPO, run whole or step by step.
+//! `affine.trainer`: trainers, run whole, step by step, or by a loop of the script's own.
 
-use std::cell::RefCell;
+mod ppo;
+mod sft;
+
+use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::path::PathBuf;
 use std::rc::{Rc, Weak};
 
 use mlua::{AnyUserData, Function, Lua, MultiValue, Table, UserData, UserDataMethods, Value};
+use serde::Serialize;
 
-use super::env::environments;
 use super::model::ModelHandle;
-use super::rollout::RolloutHandle;
-use crate::engine::data::{self, Record};
 use crate::engine::model::Model;
-use crate::engine::rl::options::PpoOptions;
 use crate::engine::rl::ppo::Ppo;
-use crate::engine::train::sft::{Sft, SftOptions, SftStep};
-use crate::engine::train::{bundle, changing, reading};
-use crate::engine::{Error, Result, cancel, plan};
-use crate::lua::args::{Args, kind};
+use crate::engine::track::progress::Progress;
+use crate::engine::train::bundle;
+use crate::engine::train::run::{Run, Trainer};
+use crate::engine::train::sft::Sft;
+use crate::engine::{Error, Result, cancel};
+use crate::lua::args::Args;
 use crate::lua::interrupt::Loop;
-use crate::lua::options::Options;
 use crate::lua::report::Report;
-use crate::lua::{convert, handle, options, report};
+use crate::lua::{convert, handle, report};
 
 pub fn module(lua: &Lua) -> mlua::Result<Table> {
     let table = lua.create_table()?;
-    table.set("sft", lua.create_function(sft)?)?;
-    table.set("ppo", lua.create_function(ppo)?)?;
+    table.set("sft", lua.create_function(sft::create)?)?;
+    table.set("ppo", lua.create_function(ppo::create)?)?;
     table.set("replay", lua.create_function(replay)?)?;
     Ok(table)
 }
 
-#[derive(Clone)]
-struct SftHandle {
-    model: ModelHandle,
-    sft: Rc<RefCell<Sft>>,
-    save: Saving,
+/// Takes a step that was kept because its numbers were not finite, once more.
+fn replay(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
+    let mut args = Args::new("trainer.replay", values);
+    let model = args.userdata::<ModelHandle>("model")?.clone();
+    let folder = PathBuf::from(args.string("folder")?);
+    args.finish()?;
+    let model = model.borrow()?;
+    let replay = report::guard(|| match bundle::trainer(&folder)?.as_str() {
+        "ppo" => Ppo::replay(&model, &folder),
+        _ => Sft::replay(&model, &folder),
+    })?;
+    to_table(lua, &replay)
 }
 
-#[derive(Clone)]
-struct PpoHandle {
+/// The user values of a trainer's handle: its callback, and the script's own table. They hang there as Lua's values, so that
+/// a callback which uses the trainer does not keep both of them alive for ever.
+const CALLBACK: usize = 1;
+const STATE: usize = 2;
+
+/// A trainer in Lua's hands, with the model that it trains.
+///
+/// Trainers call back into what their user wrote (callbacks, environments), which may call the trainer again: so it is
+/// borrowed only while nothing of the user's runs, or for reading.
+struct TrainerHandle<T> {
     model: ModelHandle,
-    ppo: Rc<RefCell<Ppo>>,
+    trainer: Rc<RefCell<T>>,
     save: Saving,
+    /// Whether a loop of the script's own goes on, which saves between two bodies.
+    in_loop: Rc<Cell<bool>>,
+}
+
+impl<T> Clone for TrainerHandle<T> {
+    fn clone(&self) -> Self {
+        TrainerHandle {
+            model: self.model.clone(),
+            trainer: self.trainer.clone(),
+            save: self.save.clone(),
+            in_loop: self.in_loop.clone(),
+        }
+    }
+}
+
+impl<T: Trainer + 'static> TrainerHandle<T>
+where
+    Self: UserData,
+{
+    fn in_lua(lua: &Lua, model: ModelHandle, trainer: T, callback: Option<Function>) -> mlua::Result<AnyUserData> {
+        let trainer = Rc::new(RefCell::new(trainer));
+        let (of, saved) = (model.clone(), trainer.clone());
+        let save = move || {
+            let model = of.borrow()?;
+            report::guard(|| borrow(&saved)?.save_unsaved(&model))
+        };
+        let save = remember(lua, Rc::new(save));
+        let handle = handle(lua, "a trainer", TrainerHandle { model, trainer, save, in_loop: Rc::default() })?;
+        handle.set_nth_user_value(CALLBACK, callback)?;
+        Ok(handle)
+    }
+
+    /// The trainer and its handle in a method call.
+    fn of(args: &mut Args) -> mlua::Result<(Self, AnyUserData)> {
+        let handle = args.this::<Self>()?;
+        let this = handle.borrow::<Self>()?.clone();
+        Ok((this, handle))
+    }
+
+    fn read(&self) -> Result<Ref<'_, T>> {
+        borrow(&self.trainer)
+    }
+
+    /// For changing; an error while the call that led here reads it.
+    fn change(&self) -> Result<RefMut<'_, T>> {
+        self.trainer.try_borrow_mut().map_err(|_| busy())
+    }
+
+    fn with_run<R>(&self, change: impl FnOnce(&mut Run) -> R) -> Result<R> {
+        Ok(change(self.change()?.run_mut()))
+    }
+
+    /// The methods that every trainer has.
+    fn add_shared_methods<M: UserDataMethods<Self>>(trainer: &'static str, methods: &mut M) {
+        methods.add_function("save", move |_, values: MultiValue| {
+            let mut args = Args::new(format!("{trainer}:save"), values);
+            let (this, _) = Self::of(&mut args)?;
+            args.finish()?;
+            let model = this.model.borrow()?;
+            let path = report::guard(|| this.read()?.save(&model))?;
+            Ok(path.to_string_lossy().into_owned())
+        });
+        methods.add_function("state", move |lua, values: MultiValue| {
+            let mut args = Args::new(format!("{trainer}:state"), values);
+            let (this, handle) = Self::of(&mut args)?;
+            args.finish()?;
+            this.state(lua, trainer, &handle)
+        });
+    }
+
+    /// The script's own table, which every checkpoint holds.
+    fn state(&self, lua: &Lua, trainer: &'static str, handle: &AnyUserData) -> mlua::Result<Table> {
+        if let Some(table) = handle.nth_user_value::<Option<Table>>(STATE)? {
+            return Ok(table);
+        }
+        let kept = report::guard(|| Ok(self.read()?.run().script().cloned()))?;
+        let table = match kept.map(|kept| convert::to_lua(lua, &kept)).transpose()? {
+            Some(Value::Table(table)) => table,
+            _ => lua.create_table()?,
+        };
+        let (state, script) = (lua.weak(), table.clone());
+        let read = move || match state.try_upgrade() {
+            Some(lua) => convert::to_json_at(&lua, &Value::Table(script.clone()), &format!("{trainer}:state()")),
+            None => Err(Error::message("the script has ended")),
+        };
+        report::guard(|| self.with_run(|run| run.keep_script(read)))?;
+        handle.set_nth_user_value(STATE, &table)?;
+        Ok(table)
+    }
+
+    /// Takes all remaining steps, of which the handle's callback hears; the last one's report. `shown` is said beside the
+    /// progress.
+    fn drive(
+        &self,
+        lua: &Lua,
+        handle: &AnyUserData,
+        model: &Model,
+        shown: impl Fn(&T::Report) -> Option<String>,
+        mut next: impl FnMut() -> Result<Option<T::Report>>,
+    ) -> Result<Option<T::Report>> {
+        let _loop = Loop::begin();
+        let mut hear = callback(lua, handle).map_err(|error| report::lower(&error))?;
+        let (naming, left) = {
+            let trainer = self.read()?;
+            let run = trainer.run();
+            (run.naming(), run.total().saturating_sub(run.done()))
+        };
+        let mut progress = Progress::new(naming.trainer, left);
+        let mut last = None;
+        while let Some(report) = next()? {
+            shown(&report).into_iter().for_each(|text| progress.message(text));
+            progress.tick(1);
+            self.with_run(Run::begin_body)??;
+            hear(&report).or_else(|error| self.read()?.leave(model, error))?;
+            self.with_run(Run::end_body)?;
+            last = Some(report);
+        }
+        progress.finish();
+        Ok(last)
+    }
+
+    /// A loop was left with `break`: its last step is heard of, and saved where the loop's next turn would have saved it.
+    fn settle(&self) -> mlua::Result<()> {
+        let model = self.model.borrow()?;
+        report::guard(|| {
+            self.with_run(Run::note_heard)??;
+            self.with_run(Run::end_body)?;
+            if self.in_loop.get() { self.read()?.save_if_due(&model, false) } else { Ok(()) }
+        })
+    }
+
+    /// What a generic `for` takes: the next step's report, which `hear` hears first, and a closing value.
+    /// Ctrl-C in the callback or the loop's body ends the loop between two steps; the closing value then saves what was
+    /// reached, which a step that is interrupted does by itself. Who leaves the loop with `break` has heard of its step.
+    fn iterator<V: Serialize + 'static>(
+        &self,
+        lua: &Lua,
+        hear: impl FnMut(&V) -> Result<()> + 'static,
+        next: impl Fn() -> mlua::Result<Option<V>> + 'static,
+    ) -> mlua::Result<(Function, Value, Value, Table)> {
+        let going_on = Rc::new(RefCell::new(None));
+        let (this, begun, hear) = (self.clone(), going_on.clone(), RefCell::new(hear));
+        let next = lua.create_function(move |lua, _: MultiValue| {
+            begun.borrow_mut().get_or_insert_with(Loop::begin);
+            report::guard(|| this.with_run(Run::end_body))?;
+            let outcome = next();
+            let Ok(Some(step)) = outcome else {
+                begun.take();
+                return outcome.map(|_| Value::Nil);
+            };
+            report::guard(|| this.with_run(Run::begin_body)?)?;
+            let mut hear = hear.try_borrow_mut().map_err(|_| report::raise(busy()))?;
+            hear(&step).map_err(report::raise)?;
+            to_table(lua, &step)
+        })?;
+        let this = self.clone();
+        let close = lua.create_function(move |_, (_, error): (Value, Value)| {
+            let is_over = going_on.borrow().is_none();
+            let closed = match cancel::requested() {
+                true => (this.save)(),
+                false if is_over || !error.is_nil() => Ok(()),
+                false => this.settle(),
+            };
+            going_on.take();
+            this.in_loop.set(false);
+            report::guard(|| this.with_run(Run::end_body))?;
+            closed
+        })?;
+        let (closing, metatable) = (lua.create_table()?, lua.create_table()?);
+        metatable.set("__close", close)?;
+        closing.set_metatable(Some(metatable))?;
+        Ok((next, Value::Nil, Value::Nil, closing))
+    }
+}
+
+/// A trainer for reading.
+fn borrow<T>(trainer: &RefCell<T>) -> Result<Ref<'_, T>> {
+    trainer.try_borrow().map_err(|_| busy())
+}
+
+fn busy() -> Error {
+    Error::message("this trainer is at work in the call that led here")
+}
+
+/// A handle's callback as the engine calls it. Nothing of the trainer is borrowed for changing meanwhile.
+fn callback<V: Serialize>(lua: &Lua, handle: &AnyUserData) -> mlua::Result<impl FnMut(&V) -> Result<()> + use<V>> {
+    let callback: Option<Function> = handle.nth_user_value(CALLBACK)?;
+    let lua = lua.clone();
+    Ok(move |report: &V| match &callback {
+        Some(callback) => {
+            let called = to_table(&lua, report).and_then(|report| callback.call::<()>(report));
+            called.map_err(|error| report::lower(&error))
+        }
+        None => Ok(()),
+    })
+}
+
+/// A struct of numbers as a Lua table, a number as itself.
+fn to_table<V: Serialize>(lua: &Lua, report: &V) -> mlua::Result<Value> {
+    convert::to_lua(lua, &serde_json::to_value(report).map_err(mlua::Error::external)?)
 }
 
 /// Saves what a trainer has reached and not saved; an error while the trainer or the model is in use.
@@ -72,299 +288,4 @@ fn remember(lua: &Lua, save: Saving) -> Saving {
         trainers.0.push(Rc::downgrade(&save));
     }
     save
-}
-
-fn sft(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
-    let mut args = Args::new("trainer.sft", values);
-    let model = args.userdata::<ModelHandle>("model")?.clone();
-    let mut table = Options::new(lua, "trainer.sft", Some(args.table("options")?))?;
-    args.finish()?;
-    let (data, on_step) = (table.take("data")?, table.take_function("on_step")?);
-    let eval_data = table.take("eval_data")?;
-    let mut options: SftOptions = table.read()?;
-    options.validate().map_err(|error| options::reject("trainer.sft", error))?;
-    if data.is_nil() {
-        let error = Error::option("data", "a file of records or a list of them", "nothing");
-        return Err(options::reject("trainer.sft", error));
-    }
-    let mut records = records("trainer.sft", "data", &data)?;
-    if options.eval_steps > 0 && eval_data.is_nil() {
-        let error = Error::option("eval_data", "a file of records or a list of them, because of eval_steps", "nothing");
-        return Err(options::reject("trainer.sft", error));
-    }
-    let mut eval_records = match eval_data.is_nil() {
-        true => Vec::new(),
-        false => self::records("trainer.sft", "eval_data", &eval_data)?,
-    };
-    if !eval_records.is_empty() {
-        plan::cut::records(&mut eval_records);
-    }
-    plan::cut::sft(&mut options, &mut records).map_err(|error| options::reject("trainer.sft", error))?;
-    let sft = {
-        let model = model.borrow()?;
-        report::guard_in("trainer.sft", || Sft::evaluating(&model, &records, &eval_records, options))?
-    };
-    let sft = Rc::new(RefCell::new(sft));
-    let (of, saved) = (model.clone(), sft.clone());
-    let save = move || {
-        let model = of.borrow()?;
-        report::guard(|| reading(&saved)?.save_unsaved(&model))
-    };
-    let save = remember(lua, Rc::new(save));
-    with_callback(lua, SftHandle { model, sft, save }, on_step)
-}
-
-/// A handle with its callback. That hangs on the handle as Lua's value, so that a callback which uses the trainer does
-/// not keep both of them alive for ever.
-fn with_callback<T: UserData + 'static>(
-    lua: &Lua,
-    trainer: T,
-    callback: Option<Function>,
-) -> mlua::Result<AnyUserData> {
-    let handle = handle(lua, "a trainer", trainer)?;
-    handle.set_user_value(callback)?;
-    Ok(handle)
-}
-
-/// A handle's callback as the engine calls it. Nothing of the trainer is borrowed for changing meanwhile.
-fn callback<T: serde::Serialize>(lua: &Lua, handle: &AnyUserData) -> mlua::Result<impl FnMut(&T) -> Result<()>> {
-    let callback: Option<Function> = handle.user_value()?;
-    let lua = lua.clone();
-    Ok(move |report: &T| match &callback {
-        Some(callback) => {
-            let called = to_table(&lua, report).and_then(|report| callback.call::<()>(report));
-            called.map_err(|error| report::lower(&error))
-        }
-        None => Ok(()),
-    })
-}
-
-/// Records from a file's path or from a list.
-fn records(function: &str, name: &str, data: &Value) -> mlua::Result<Vec<Record>> {
-    match data {
-        Value::String(path) => data::read(PathBuf::from(path.to_string_lossy())).map_err(report::raise),
-        Value::Table(_) => options::read_value(function, name, data),
-        other => {
-            let error = Error::option(name, "a file's path or a list of records", kind(other));
-            Err(options::reject(function, error))
-        }
-    }
-}
-
-fn ppo(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
-    let mut args = Args::new("trainer.ppo", values);
-    let model = args.userdata::<ModelHandle>("model")?.clone();
-    let mut table = Options::new(lua, "trainer.ppo", args.optional_table("options")?)?;
-    args.finish()?;
-    let on_iteration = table.take_function("on_iteration")?;
-    let mut options: PpoOptions = table.read()?;
-    options.validate().map_err(|error| options::reject("trainer.ppo", error))?;
-    plan::cut::ppo(&mut options).map_err(|error| options::reject("trainer.ppo", error))?;
-    let ppo = {
-        let model = model.borrow()?;
-        report::guard_in("trainer.ppo", || Ppo::new(&model, options))?
-    };
-    let ppo = Rc::new(RefCell::new(ppo));
-    let (of, saved) = (model.clone(), ppo.clone());
-    let save = move || {
-        let model = of.borrow()?;
-        report::guard(|| reading(&saved)?.save_unsaved(&model))
-    };
-    let save = remember(lua, Rc::new(save));
-    with_callback(lua, PpoHandle { model, ppo, save }, on_iteration)
-}
-
-/// Takes a step that was kept because its numbers were not finite, once more.
-fn replay(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
-    let mut args = Args::new("trainer.replay", values);
-    let model = args.userdata::<ModelHandle>("model")?.clone();
-    let folder = PathBuf::from(args.string("folder")?);
-    args.finish()?;
-    let model = model.borrow()?;
-    let replay = report::guard(|| match bundle::trainer(&folder)?.as_str() {
-        "ppo" => Ppo::replay(&model, &folder),
-        _ => Sft::replay(&model, &folder),
-    })?;
-    to_table(lua, &replay)
-}
-
-/// A struct or map of numbers as a Lua table.
-fn to_table<T: serde::Serialize>(lua: &Lua, report: &T) -> mlua::Result<Value> {
-    convert::to_lua(lua, &serde_json::to_value(report).map_err(mlua::Error::external)?)
-}
-
-/// What a generic `for` takes: the next step's report, which the handle's callback hears first, and a closing value.
-/// Ctrl-C in the callback or the loop's body ends the loop between two steps; the closing value then saves what was
-/// reached, which a step that is interrupted does by itself. Who leaves the loop with `break` has heard of its step.
-fn iterator<T: serde::Serialize + 'static>(
-    lua: &Lua,
-    handle: &AnyUserData,
-    save: Saving,
-    heard: impl Fn() -> Result<()> + 'static,
-    next: impl Fn() -> mlua::Result<Option<T>> + 'static,
-) -> mlua::Result<(Function, Value, Value, Table)> {
-    let going_on = Rc::new(RefCell::new(None));
-    let (begun, handle) = (going_on.clone(), handle.clone());
-    let next = lua.create_function(move |lua, _: MultiValue| {
-        begun.borrow_mut().get_or_insert_with(Loop::begin);
-        match next() {
-            Ok(Some(step)) => {
-                callback(lua, &handle)?(&step).map_err(report::raise)?;
-                to_table(lua, &step)
-            }
-            over => {
-                begun.take();
-                over.map(|_| Value::Nil)
-            }
-        }
-    })?;
-    let close = lua.create_function(move |_, (_, error): (Value, Value)| {
-        let is_over = going_on.borrow().is_none();
-        let closed = match cancel::requested() {
-            true => save(),
-            false if is_over || !error.is_nil() => Ok(()),
-            false => heard().map_err(report::raise),
-        };
-        going_on.take();
-        closed
-    })?;
-    let (closing, metatable) = (lua.create_table()?, lua.create_table()?);
-    metatable.set("__close", close)?;
-    closing.set_metatable(Some(metatable))?;
-    Ok((next, Value::Nil, Value::Nil, closing))
-}
-
-/// The trainer and its handle in a method call.
-fn this<T: Clone + 'static>(args: &mut Args) -> mlua::Result<(T, AnyUserData)> {
-    let handle = args.this::<T>()?;
-    let trainer = handle.borrow::<T>()?.clone();
-    Ok((trainer, handle))
-}
-
-impl UserData for SftHandle {
-    fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
-        methods.add_function("run", |lua, values: MultiValue| {
-            let mut args = Args::new("sft:run", values);
-            let (this, handle) = this::<SftHandle>(&mut args)?;
-            args.finish()?;
-            let mut on_step = callback(lua, &handle)?;
-            let _loop = Loop::begin();
-            let model = this.model.borrow()?;
-            to_table(lua, &report::guard(|| Sft::run(&this.sft, &model, &mut on_step))?)
-        });
-        methods.add_function("steps", |lua, values: MultiValue| {
-            let mut args = Args::new("sft:steps", values);
-            let (this, handle) = this::<SftHandle>(&mut args)?;
-            args.finish()?;
-            let sft = this.sft.clone();
-            let heard = move || changing(&sft)?.note_heard();
-            iterator(lua, &handle, this.save.clone(), heard, move || {
-                let model = this.model.borrow()?;
-                report::guard(|| next_step(&mut *changing(&this.sft)?, &model))
-            })
-        });
-        methods.add_method("evaluate", |_, this, values: MultiValue| {
-            let mut args = Args::new("sft:evaluate", values);
-            let data = args.value("records")?;
-            args.finish()?;
-            let mut records = records("sft:evaluate", "records", &data)?;
-            plan::cut::records(&mut records);
-            let model = this.model.borrow()?;
-            let evaluation = report::guard(|| reading(&this.sft)?.evaluate(&model, &records))?;
-            Ok((evaluation.eval_loss, evaluation.eval_accuracy))
-        });
-        methods.add_method("preflight", |lua, this, values: MultiValue| {
-            Args::new("sft:preflight", values).finish()?;
-            let model = this.model.borrow()?;
-            to_table(lua, &report::guard(|| changing(&this.sft)?.preflight(&model))?)
-        });
-        methods.add_method("save", |_, this, values: MultiValue| {
-            Args::new("sft:save", values).finish()?;
-            let model = this.model.borrow()?;
-            let path = report::guard(|| reading(&this.sft)?.save(&model))?;
-            Ok(path.to_string_lossy().into_owned())
-        });
-    }
-}
-
-/// The next step; after the last one the result is written.
-fn next_step(sft: &mut Sft, model: &Model) -> Result<Option<SftStep>> {
-    let step = sft.step(model)?;
-    if step.is_none() {
-        sft.finish(model)?;
-    }
-    Ok(step)
-}
-
-impl UserData for PpoHandle {
-    fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
-        methods.add_function("run", |lua, values: MultiValue| {
-            let mut args = Args::new("ppo:run", values);
-            let (this, handle) = this::<PpoHandle>(&mut args)?;
-            let mut table = Options::new(lua, "ppo:run", Some(args.table("options")?))?;
-            args.finish()?;
-            let envs = table.take("envs")?;
-            table.finish()?;
-            let environments = environments("ppo:run", envs)?;
-            let mut on_iteration = callback(lua, &handle)?;
-            let _loop = Loop::begin();
-            let model = this.model.borrow()?;
-            match report::guard(|| Ppo::run(&this.ppo, &model, &environments, &mut on_iteration))? {
-                Some(stats) => to_table(lua, &stats),
-                None => Ok(Value::Nil),
-            }
-        });
-        methods.add_function("iterations", |lua, values: MultiValue| {
-            let mut args = Args::new("ppo:iterations", values);
-            let (this, handle) = this::<PpoHandle>(&mut args)?;
-            let environments = environments("ppo:iterations", args.value("envs")?)?;
-            args.finish()?;
-            let ppo = this.ppo.clone();
-            let heard = move || changing(&ppo)?.note_heard();
-            iterator(lua, &handle, this.save.clone(), heard, move || {
-                let model = this.model.borrow()?;
-                report::guard(|| {
-                    let stats = Ppo::iterate(&this.ppo, &model, &environments)?;
-                    if stats.is_none() {
-                        changing(&this.ppo)?.finish(&model)?;
-                    }
-                    Ok(stats)
-                })
-            })
-        });
-        methods.add_method("rollout", |lua, this, values: MultiValue| {
-            let mut args = Args::new("ppo:rollout", values);
-            let environments = environments("ppo:rollout", args.value("envs")?)?;
-            let episodes = args.optional_integer("n")?;
-            args.finish()?;
-            let episodes = match episodes {
-                Some(n) if n < 1 => {
-                    return Err(options::reject("ppo:rollout", Error::option("n", "an integer of at least 1", n)));
-                }
-                other => plan::cut::episodes(other.map(|n| n as usize)),
-            };
-            let model = this.model.borrow()?;
-            let rollout = report::guard(|| reading(&this.ppo)?.rollout(&model, &environments, episodes))?;
-            handle(lua, "a batch", RolloutHandle::new(rollout))
-        });
-        methods.add_method("advantages", |_, this, values: MultiValue| {
-            let mut args = Args::new("ppo:advantages", values);
-            let batch = args.userdata::<RolloutHandle>("batch")?;
-            args.finish()?;
-            report::guard(|| reading(&this.ppo)?.advantages(&mut batch.borrow_mut()))
-        });
-        methods.add_method("update", |lua, this, values: MultiValue| {
-            let mut args = Args::new("ppo:update", values);
-            let batch = args.userdata::<RolloutHandle>("batch")?;
-            args.finish()?;
-            let model = this.model.borrow()?;
-            to_table(lua, &report::guard(|| changing(&this.ppo)?.update(&model, &batch.borrow()))?)
-        });
-        methods.add_method("save", |_, this, values: MultiValue| {
-            Args::new("ppo:save", values).finish()?;
-            let model = this.model.borrow()?;
-            let path = report::guard(|| reading(&this.ppo)?.save(&model))?;
-            Ok(path.to_string_lossy().into_owned())
-        });
-    }
 }

@@ -1,0 +1,112 @@
+//! `trainer.sft`.
+
+use std::path::PathBuf;
+
+use mlua::{AnyUserData, Lua, MultiValue, UserData, UserDataMethods, Value};
+
+use super::{TrainerHandle, callback, to_table};
+use crate::engine::data::{self, Record};
+use crate::engine::model::Model;
+use crate::engine::train::sft::{Sft, SftOptions, SftStep};
+use crate::engine::{Error, Result, plan};
+use crate::lua::args::{Args, kind};
+use crate::lua::bind::model::ModelHandle;
+use crate::lua::options::Options;
+use crate::lua::{options, report};
+
+pub fn create(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
+    let mut args = Args::new("trainer.sft", values);
+    let model = args.userdata::<ModelHandle>("model")?.clone();
+    let mut table = Options::new(lua, "trainer.sft", Some(args.table("options")?))?;
+    args.finish()?;
+    let (data, on_step) = (table.take("data")?, table.take_function("on_step")?);
+    let eval_data = table.take("eval_data")?;
+    let mut options: SftOptions = table.read()?;
+    options.validate().map_err(|error| options::reject("trainer.sft", error))?;
+    if data.is_nil() {
+        let error = Error::option("data", "a file of records or a list of them", "nothing");
+        return Err(options::reject("trainer.sft", error));
+    }
+    let mut records = records("trainer.sft", "data", &data)?;
+    if options.eval_steps > 0 && eval_data.is_nil() {
+        let error = Error::option("eval_data", "a file of records or a list of them, because of eval_steps", "nothing");
+        return Err(options::reject("trainer.sft", error));
+    }
+    let mut eval_records = match eval_data.is_nil() {
+        true => Vec::new(),
+        false => self::records("trainer.sft", "eval_data", &eval_data)?,
+    };
+    if !eval_records.is_empty() {
+        plan::cut::records(&mut eval_records);
+    }
+    plan::cut::sft(&mut options, &mut records).map_err(|error| options::reject("trainer.sft", error))?;
+    let sft = {
+        let model = model.borrow()?;
+        report::guard_in("trainer.sft", || Sft::new(&model, &records, &eval_records, options))?
+    };
+    TrainerHandle::in_lua(lua, model, sft, on_step)
+}
+
+/// Records from a file's path or from a list.
+fn records(function: &str, name: &str, data: &Value) -> mlua::Result<Vec<Record>> {
+    match data {
+        Value::String(path) => data::read(PathBuf::from(path.to_string_lossy())).map_err(report::raise),
+        Value::Table(_) => options::read_value(function, name, data),
+        other => {
+            let error = Error::option(name, "a file's path or a list of records", kind(other));
+            Err(options::reject(function, error))
+        }
+    }
+}
+
+impl UserData for TrainerHandle<Sft> {
+    fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
+        Self::add_shared_methods("sft", methods);
+        methods.add_function("run", |lua, values: MultiValue| {
+            let mut args = Args::new("sft:run", values);
+            let (this, handle) = Self::of(&mut args)?;
+            args.finish()?;
+            let model = this.model.borrow()?;
+            let shown = |step: &SftStep| Some(format!("loss {:.4}", step.loss));
+            let result = report::guard(|| {
+                this.drive(lua, &handle, &model, shown, || this.change()?.step(&model))?;
+                this.change()?.finish(&model)
+            })?;
+            to_table(lua, &result)
+        });
+        methods.add_function("steps", |lua, values: MultiValue| {
+            let mut args = Args::new("sft:steps", values);
+            let (this, handle) = Self::of(&mut args)?;
+            args.finish()?;
+            let next = this.clone();
+            this.iterator(lua, callback(lua, &handle)?, move || {
+                let model = next.model.borrow()?;
+                report::guard(|| next_step(&mut *next.change()?, &model))
+            })
+        });
+        methods.add_method("evaluate", |_, this, values: MultiValue| {
+            let mut args = Args::new("sft:evaluate", values);
+            let data = args.value("records")?;
+            args.finish()?;
+            let mut records = records("sft:evaluate", "records", &data)?;
+            plan::cut::records(&mut records);
+            let model = this.model.borrow()?;
+            let evaluation = report::guard(|| this.read()?.evaluate(&model, &records))?;
+            Ok((evaluation.eval_loss, evaluation.eval_accuracy))
+        });
+        methods.add_method("preflight", |lua, this, values: MultiValue| {
+            Args::new("sft:preflight", values).finish()?;
+            let model = this.model.borrow()?;
+            to_table(lua, &report::guard(|| this.change()?.preflight(&model))?)
+        });
+    }
+}
+
+/// The next step; after the last one the result is written.
+fn next_step(sft: &mut Sft, model: &Model) -> Result<Option<SftStep>> {
+    let step = sft.step(model)?;
+    if step.is_none() {
+        sft.finish(model)?;
+    }
+    Ok(step)
+}
