@@ -3,8 +3,17 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use affine::engine::eval::run::EvalOptions;
+use affine::engine::generate::GenerateOptions;
+use affine::engine::model::LoraOptions;
+use affine::engine::rl::options::PpoOptions;
+use affine::engine::rl::report::Iteration;
+use affine::engine::train::sft::{SftOptions, SftStep};
 use affine::lua::{bind, require, state};
 use mlua::{AnyUserData, Function, Lua, Table, Value};
+use serde::Deserializer;
+use serde::de::{DeserializeOwned, Visitor};
+use serde_json::json;
 
 /// How to come by a handle of each class with methods, and the name of the class in its module's stub.
 #[rustfmt::skip]
@@ -55,6 +64,80 @@ fn methods(lua: &Lua, code: &str) -> BTreeSet<String> {
 fn handle_methods(handle: &AnyUserData) -> BTreeSet<String> {
     // A type with fields beside its methods would have a function here, which cannot be listed.
     names(&handle.metatable().unwrap().get::<Table>("__index").unwrap())
+}
+
+/// Takes nothing and notes what a struct asks for.
+struct Asked<'a>(&'a mut Vec<&'static str>);
+
+impl<'de> Deserializer<'de> for Asked<'_> {
+    type Error = serde::de::value::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Self::Error> {
+        Err(serde::de::Error::custom("not a struct"))
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        *self.0 = fields.to_vec();
+        self.deserialize_any(visitor)
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
+        newtype_struct seq tuple tuple_struct map enum identifier ignored_any
+    }
+}
+
+/// The names that a struct of options takes.
+fn taken<T: DeserializeOwned>() -> Vec<&'static str> {
+    let mut fields = Vec::new();
+    assert!(T::deserialize(Asked(&mut fields)).is_err() && !fields.is_empty(), "not a struct");
+    fields
+}
+
+/// The fields that a stub documents of a class.
+fn fields(stub: &str, class: &str) -> BTreeSet<String> {
+    let head = format!("---@class {class}");
+    let is_head = |line: &&str| line.strip_prefix(&head).is_none_or(|rest| !rest.is_empty() && !rest.starts_with(':'));
+    let body = stub.lines().skip_while(is_head).skip(1).take_while(|line| line.starts_with("---"));
+    let name = |line: &str| {
+        let field = line.strip_prefix("---@field ")?;
+        Some(field.split([' ', '?']).next().unwrap_or_default().to_string())
+    };
+    body.filter_map(name).collect()
+}
+
+#[test]
+fn every_option_and_every_number_of_a_report_is_documented() {
+    // What the binding takes for itself is named beside what the engine's struct takes.
+    let classes: &[(&str, &str, Vec<&str>, &[&str])] = &[
+        ("trainer", "affine.trainer.SftOptions", taken::<SftOptions>(), &["data", "eval_data", "on_step"]),
+        ("trainer", "affine.trainer.PpoOptions", taken::<PpoOptions>(), &["on_iteration"]),
+        ("eval", "affine.eval.RunOptions", taken::<EvalOptions>(), &["envs"]),
+        ("model", "affine.model.LoraOptions", taken::<LoraOptions>(), &[]),
+        ("model", "affine.model.GenerateOptions", taken::<GenerateOptions>(), &[]),
+    ];
+    for (module, class, taken, own) in classes {
+        let expected: BTreeSet<String> = taken.iter().chain(*own).map(|name| name.to_string()).collect();
+        assert_eq!(fields(&stub(module), class), expected, "{class}, documented and taken");
+    }
+    let reports = [
+        (
+            "affine.trainer.PpoStats",
+            json!(Iteration::default()),
+            ["explained_variance", "kl", "sampler_gap", "update_gap"].as_slice(),
+        ),
+        ("affine.trainer.SftStep", json!(SftStep::default()), &["eval_loss", "eval_accuracy", "spike", "skipped"]),
+    ];
+    for (class, report, at_times) in reports {
+        let told = report.as_object().unwrap().keys().map(String::as_str).chain(at_times.iter().copied());
+        let told: BTreeSet<String> = told.map(str::to_string).collect();
+        assert_eq!(fields(&stub("trainer"), class), told, "{class}, documented and told");
+    }
 }
 
 #[test]

@@ -10,7 +10,6 @@ use serde_json::{Value, json};
 
 use super::Failure;
 use super::output::say;
-use crate::engine::native::kernels;
 use crate::engine::signals::as_started;
 use crate::engine::train::compare::Comparison;
 use crate::engine::{Error, Result, cancel};
@@ -164,8 +163,6 @@ fn process(options: &Resume, folder: &Path, output: &str, wait: bool) -> Result<
         "steps": options.steps,
         "half": options.steps / 2,
         "wait": wait,
-        // Found by timing, once for all: processes that each find their own may differ in rounding.
-        "kernels": kernels::resolved().name(),
     });
     if let Some(data) = &options.data {
         job["data"] = json!(data);

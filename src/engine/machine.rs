@@ -23,6 +23,13 @@ pub fn cpu_model() -> Option<String> {
     Some(line.split_once(':')?.1.trim().to_string())
 }
 
+/// Who made the processor: `GenuineIntel`, `AuthenticAMD`.
+pub fn cpu_maker() -> Option<String> {
+    let text = std::fs::read_to_string("/proc/cpuinfo").ok()?;
+    let line = text.lines().find(|line| line.starts_with("vendor_id"))?;
+    Some(line.split_once(':')?.1.trim().to_string())
+}
+
 /// Processors that this process may use.
 pub fn cpu_count() -> usize {
     std::thread::available_parallelism().map(usize::from).unwrap_or(1)

@@ -46,8 +46,8 @@ function model.create(options) end
 
 ---@alias affine.model.Kernels "auto"|"onednn"|"mkl"|"libtorch"
 
---- What computes on the CPU, in the whole process: affine's own kernels with oneDNN or MKL for float32 products (`auto`: the
---- faster one, found by timing once), or `libtorch`'s operations alone. They differ in rounding and speed.
+--- What computes on the CPU, in the whole process: affine's own kernels with oneDNN or MKL for float32 products (`auto`: MKL
+--- on Intel's processors, oneDNN on others), or `libtorch`'s operations alone. They differ in rounding and speed.
 ---@param name? affine.model.Kernels
 ---@return "onednn"|"mkl"|"libtorch" used
 function model.kernels(name) end

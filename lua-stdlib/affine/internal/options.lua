@@ -3,18 +3,16 @@
 
 local options = {}
 
+-- A section's keys are the options of what it is for, under the same names: all of them but those that the stages take
+-- themselves or that are another thing's. So a new key counts by default, and what takes the options refuses what it does
+-- not know.
 local ADAPTER = "lora_r lora_alpha lora_dropout target_modules use_rslora"
-local LOAD = "torch_dtype device use_flash_attention use_cuda_graph"
-local SFT = [[
-  num_epochs batch_size gradient_accumulation_steps learning_rate lr_scheduler_type warmup_ratio min_lr_ratio
-  weight_decay max_grad_norm max_length gradient_checkpointing save_steps save_total_limit logging_steps
-]]
+local NOT_OF_SFT = ADAPTER .. " use_lora max_steps resume_from_checkpoint base"
+local NOT_OF_PPO = "resume_from_checkpoint"
+local NOT_OF_LOAD = "base_model_path kernels quantize double_quantize create"
+local NOT_OF_CREATE = "vocab_size"
+local NOT_OF_JUDGING = "choose_first_task_id min_score_threshold"
 local SHARED_WITH_BASE = "max_length max_grad_norm save_steps save_total_limit logging_steps"
-local ARCHITECTURE = [[
-  hidden_size num_hidden_layers num_attention_heads num_key_value_heads head_dim intermediate_size
-  tie_word_embeddings rope_theta max_position_embeddings
-]]
-local JUDGING = "num_eval_samples first_task_id top_p max_new_tokens confidence"
 
 --- Settings of a section as an options table: those named in `names`, words with spaces between, or all.
 function options.pick(section, names)
@@ -30,14 +28,22 @@ function options.pick(section, names)
   return picked
 end
 
+local function all_but(section, names)
+  local rest = options.pick(section)
+  for name in names:gmatch("%S+") do
+    rest[name] = nil
+  end
+  return rest
+end
+
 --- Of model.load: a model in full.
 function options.load(settings)
-  return options.pick(settings.model, LOAD)
+  return all_but(settings.model, NOT_OF_LOAD)
 end
 
 --- Of model.create, without its tokenizer.
 function options.create(settings)
-  local create = options.pick(settings.model.create, ARCHITECTURE)
+  local create = all_but(settings.model.create, NOT_OF_CREATE)
   create.seed = settings.seed
   return create
 end
@@ -51,7 +57,7 @@ end
 
 --- Of trainer.sft, as the section `training` holds them; its files and folders are the caller's.
 function options.sft(settings)
-  local sft = options.pick(settings.training, SFT)
+  local sft = all_but(settings.training, NOT_OF_SFT)
   sft.max_steps = settings.training.max_steps > 0 and settings.training.max_steps or nil
   sft.train_on = "assistant"
   sft.seed = settings.seed
@@ -73,8 +79,7 @@ end
 
 --- Of trainer.ppo; its files and folders are the caller's.
 function options.ppo(settings)
-  local ppo = options.pick(settings.rl)
-  ppo.resume_from_checkpoint = nil
+  local ppo = all_but(settings.rl, NOT_OF_PPO)
   ppo.gradient_checkpointing = settings.training.gradient_checkpointing
   ppo.seed = settings.seed
   return ppo
@@ -82,9 +87,8 @@ end
 
 --- Of eval.run, without its environments and sampled.
 function options.judging(settings)
-  local judging = options.pick(settings.evaluation, JUDGING)
-  judging.batch_size = settings.evaluation.batch_size
-  judging.temperature, judging.seed = settings.evaluation.temperature, settings.seed
+  local judging = all_but(settings.evaluation, NOT_OF_JUDGING)
+  judging.seed = settings.seed
   return judging
 end
 

@@ -20,7 +20,6 @@ local verify = {}
 ---@field half integer The step after which a checkpoint is saved.
 ---@field wait boolean? Whether to wait behind the step after that one, to be killed.
 ---@field data string? A file of records; without one, sums.
----@field kernels string What computes where the settings leave that to a measurement.
 ---@field model string? A model's folder; without one that of the settings, and without that a new small model.
 
 local function sums()
@@ -106,7 +105,7 @@ function verify.run(text, ...)
   ---@type affine.internal.VerifyJob
   local job = json.decode(text)
   local settings = config.load { [0] = "affine verify resume", ... }
-  model.kernels(settings.model.kernels == "auto" and job.kernels or settings.model.kernels)
+  model.kernels(settings.model.kernels)
   local path = job.model or settings.model.base_model_path ---@type string
   if path == "" then
     path = small_model(settings, job.folder)

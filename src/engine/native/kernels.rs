@@ -2,20 +2,19 @@
 //! give the same numbers but for rounding; the choice holds for the whole process.
 
 use std::cell::Cell;
-use std::sync::OnceLock;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::time::{Duration, Instant};
 
 use tch::{Device, Kind, Tensor};
 
 use super::attention;
-use super::linear::product;
+use crate::engine::machine::cpu_maker;
 use crate::engine::{Error, Result};
 
 /// What may be chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kernels {
-    /// Our own, and for float32 products the library that was found faster here.
+    /// Our own, and for float32 products the library that is faster on this processor.
     Auto,
     /// Our own, and oneDNN for float32 products.
     OneDnn,
@@ -93,28 +92,9 @@ pub fn onednn() -> bool {
     resolved() == Kernels::OneDnn
 }
 
-/// Found by timing, once: MKL computes at less than half of oneDNN's rate on AMD's processors.
+/// MKL computes at less than half of oneDNN's rate on processors that are not Intel's. The processor's maker decides and no
+/// measurement: the libraries differ in rounding, and other work on the machine must not change a run's numbers.
 fn onednn_is_faster() -> bool {
-    /// No switch for less than this: the libraries differ in rounding.
-    const WORTH: f64 = 1.25;
-    static FASTER: OnceLock<bool> = OnceLock::new();
-    *FASTER.get_or_init(|| {
-        let _no_grad = tch::no_grad_guard();
-        let ones = |rows: i64| Tensor::ones([rows, 512], (Kind::Float, Device::Cpu));
-        let (x, weight) = (ones(256), ones(1024));
-        let time = |onednn: bool| {
-            let begun = Instant::now();
-            let _ = product(&x, &weight, onednn);
-            begun.elapsed()
-        };
-        // In turns, and the least of many: other work on the machine must not decide.
-        let (mut mkl, mut onednn) = (Duration::MAX, Duration::MAX);
-        for _ in 0..12 {
-            (mkl, onednn) = (mkl.min(time(false)), onednn.min(time(true)));
-        }
-        let faster = mkl.as_secs_f64() > WORTH * onednn.as_secs_f64();
-        let library = if faster { "oneDNN" } else { "MKL" };
-        tracing::debug!("float32 products go through {library}: oneDNN took {onednn:.1?} where MKL took {mkl:.1?}");
-        faster
-    })
+    static FASTER: LazyLock<bool> = LazyLock::new(|| cpu_maker().is_some_and(|maker| maker != "GenuineIntel"));
+    *FASTER
 }
