@@ -40,13 +40,13 @@ check: ready .tools/bin/stylua .tools/bin/emmylua_check
 # Against Python where Python is the reference. Wants a Python of at least 3.11, and Java for ScienceWorld and WebShop;
 # obtains the originals with pip. `make peer-check CHECKS="babyai sciworld"` runs some alone.
 peer-check: build
-	@PYTHON=$(PYTHON) scripts/peer/run.sh $(abspath $(BINARY)) $(CHECKS)
+	@PYTHON=$(PYTHON) scripts/dev/peer/run.sh $(abspath $(BINARY)) $(CHECKS)
 
-# Speed and memory beside transformers, PEFT and TRL: scripts/bench/README.md says how to read it. Wants a Python of at least
+# Speed and memory beside transformers, PEFT and TRL: scripts/dev/bench/README.md says how to read it. Wants a Python of at least
 # 3.11 and obtains the peers with pip (4 GB), unless PYTHON names one that has them.
 # `make bench BENCH="sft-small growth" ROUNDS=2` runs some of it, shorter.
 bench: build
-	@PYTHON=$(PYTHON) scripts/bench/run.sh $(abspath $(BINARY)) $(BENCH)
+	@PYTHON=$(PYTHON) scripts/dev/bench/run.sh $(abspath $(BINARY)) $(BENCH)
 
 # What a GPU machine with a PyTorch 2.11.0 of its own needs, in one folder: the binary without its symbols, the checks, the
 # measurements of both sides, the recorded models. Where there is a GPU here, runs it.
@@ -54,7 +54,7 @@ gpu-check: build
 	@folder=$(TARGET)/gpu-check
 	rm -rf "$$folder" && mkdir -p "$$folder"
 	strip -o "$$folder/affine" $(BINARY)
-	cp -r scripts/gpu/* scripts/bench/make_model.py tests/golden/parity "$$folder"
+	cp -r scripts/dev/gpu/* scripts/dev/bench/make_model.py tests/golden/parity "$$folder"
 	if [ -e /dev/nvidia0 ]; then
 	  "$$folder/run.sh" $(PYTHON)
 	else

@@ -138,7 +138,7 @@ impl Environment for Recorded {
     fn step(&mut self, _action: &str) -> Result<Step> {
         self.told += 1;
         let observation = self.texts[self.told].clone();
-        Ok(Step { observation, reward: 0.0, done: false, score: Some(0.0), truncated: false, info: Map::new() })
+        Ok(Step { observation, reward: 0.0, done: false, score: 0.0, truncated: false, info: Map::new() })
     }
 
     fn fresh(&self) -> Result<Box<dyn Environment>> {
@@ -209,7 +209,7 @@ impl Environment for Scripted {
             observation: format!("{}: {action}", self.steps),
             reward: score,
             done: self.steps == 3,
-            score: Some(score),
+            score,
             truncated: false,
             info: Map::new(),
         })
@@ -388,7 +388,7 @@ impl Environment for Careful {
         self.said += 1;
         let info = json!({ "heard": action }).as_object().cloned().unwrap();
         let (score, done) = (f64::from(self.said), self.said == 3);
-        Ok(Step { observation: format!("{action}!"), reward: 0.5, done, score: Some(score), truncated: done, info })
+        Ok(Step { observation: format!("{action}!"), reward: 0.5, done, score, truncated: done, info })
     }
 
     fn fresh(&self) -> Result<Box<dyn Environment>> {

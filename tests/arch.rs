@@ -125,3 +125,21 @@ fn the_reader_of_use_statements_reads_them() {
         ["Error", "rl", "env", "x"]
     );
 }
+
+#[test]
+fn an_environment_with_a_label_forwards_every_method() {
+    // A method that is not forwarded would silently be the trait's default one.
+    let engine = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/engine/env");
+    let methods = |file: &str, head: &str| -> Vec<String> {
+        let text = fs::read_to_string(engine.join(file)).unwrap();
+        let body = text.split_once(head).unwrap_or_else(|| panic!("{file} has no `{head}`")).1;
+        let lines = body.lines().take_while(|line| *line != "}");
+        let name = |line: &str| Some(line.strip_prefix("    fn ")?.split(['(', '<']).next()?.to_string());
+        let mut names: Vec<String> = lines.filter_map(name).collect();
+        names.sort();
+        names
+    };
+    let all = methods("mod.rs", "pub trait Environment {");
+    assert!(all.len() > 15, "{all:?}");
+    assert_eq!(methods("label.rs", "impl Environment for Labelled {"), all);
+}

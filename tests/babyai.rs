@@ -64,7 +64,7 @@ fn recorded_texts_rewards_and_scores_come_out_in_faithful_mode() {
             let step = env.step(recorded[0].as_str().unwrap()).unwrap();
             assert_eq!(step.observation, recorded[1], "{place}");
             assert_eq!(json!(step.reward), recorded[2], "{place}");
-            assert_eq!(json!(step.score.unwrap()), recorded[3], "{place}");
+            assert_eq!(json!(step.score), recorded[3], "{place}");
             assert_eq!(json!(step.done), recorded[4], "{place}");
         }
         let over = env.step("turn left").is_err();
@@ -105,14 +105,14 @@ fn replay_text(row: &Value) {
         let step = env.step(recorded[0].as_str().unwrap()).unwrap();
         let reward = |key: usize| recorded[key].as_f64().unwrap();
         assert_eq!(step.observation, recorded[1], "{place}, turn {turn}: {}", recorded[0]);
-        let got = (step.reward, step.score.unwrap(), json!(step.done));
+        let got = (step.reward, step.score, json!(step.done));
         assert_eq!(got, (reward(2), reward(3), recorded[4].clone()), "{place}, turn {turn}: {}", recorded[0]);
     }
     assert_eq!(json!(env.step("check").is_err()), row["over"], "{place}");
 }
 
 #[test]
-#[ignore = "needs minigrid: see scripts/peer/babyai.py"]
+#[ignore = "needs minigrid: see scripts/dev/peer/babyai.py"]
 fn every_walk_recorded_by_the_peer_is_replayed() {
     let path = std::env::var_os("AFFINE_PEER_BABYAI").expect("AFFINE_PEER_BABYAI names the recording");
     let rows = golden::rows_of(path.as_ref());
@@ -132,7 +132,7 @@ fn flat(cells: &[Vec<[u8; 3]>]) -> String {
     cells.iter().flatten().flatten().map(|byte| format!("{byte:02x}")).collect()
 }
 
-// scripts/peer/babyai.py games.jsonl --seeds 100:105 --digest
+// scripts/dev/peer/babyai.py games.jsonl --seeds 100:105 --digest
 #[test]
 fn walks_over_all_levels_have_minigrids_hash() {
     let rows = rows("game_walks.jsonl");
@@ -152,7 +152,7 @@ fn walks_over_all_levels_have_minigrids_hash() {
     }
 }
 
-// scripts/peer/babyai.py texts.jsonl --seeds 200:203 --moves 15 --digest --agentgym AgentGym/agentenv-babyai
+// scripts/dev/peer/babyai.py texts.jsonl --seeds 200:203 --moves 15 --digest --agentgym AgentGym/agentenv-babyai
 #[test]
 fn text_walks_over_all_levels_have_agentgyms_hash() {
     let rows = rows("text_walks.jsonl");
@@ -162,7 +162,7 @@ fn text_walks_over_all_levels_have_agentgyms_hash() {
         let mut lines = vec![env.reset(row["task_id"].as_u64().unwrap()).unwrap()];
         for action in row["actions"].as_array().unwrap() {
             let step = env.step(action.as_str().unwrap()).unwrap();
-            let (score, done) = (step.score.unwrap(), u8::from(step.done));
+            let (score, done) = (step.score, u8::from(step.done));
             lines.push(format!("{}|{:?}|{score:?}|{done}", step.observation, step.reward));
         }
         assert_eq!(sha256(&lines), row["sha256"], "task {}", row["task_id"]);

@@ -26,14 +26,14 @@ fn a_success_at_the_toggle_counts_in_the_fixed_mode_only() {
     fixed.reset(RED_DOOR).unwrap();
     let step = fixed.step(action).unwrap();
     assert!(step.done && !step.truncated && step.reward > 0.9, "{step:?}");
-    assert_eq!((step.score, &step.info["success"]), (Some(step.reward), &json!(true)));
+    assert_eq!((step.score, &step.info["success"]), (step.reward, &json!(true)));
     let text = step.observation.split("\nAvailable actions").next().unwrap();
     assert!(text.ends_with("You are not carrying anything.\n The task is completed."), "{text}");
 
     let mut faithful = babyai(Mode::Faithful);
     faithful.reset(RED_DOOR).unwrap();
     let step = faithful.step(action).unwrap();
-    assert_eq!((step.done, step.reward, step.score), (false, 0.0, Some(0.0)));
+    assert_eq!((step.done, step.reward, step.score), (false, 0.0, 0.0));
 }
 
 /// Plays to just before the success, wasting moves first, so that the success is worth at most 0.5.
@@ -58,11 +58,11 @@ fn a_slow_success_can_be_farmed_in_the_faithful_mode_only() {
     for (times, action) in (2..).zip(["check", "dance", "", "check available actions"]) {
         let step = faithful.step(action).unwrap();
         assert_eq!((step.reward, step.done), (first, false), "{action}");
-        assert!((step.score.unwrap() - f64::from(times) * first).abs() < 1e-9, "{action}: {:?}", step.score);
+        assert!((step.score - f64::from(times) * first).abs() < 1e-9, "{action}: {:?}", step.score);
     }
 
     let (mut fixed, step) = slow_success(Mode::Fixed);
-    assert!(step.done && step.score == Some(step.reward));
+    assert!(step.done && step.score == step.reward);
     let error = fixed.step("check").unwrap_err().to_string();
     assert_eq!(error, "environment babyai: the episode is over; call reset first");
 }
@@ -85,7 +85,7 @@ fn nothing_but_a_success_scores_in_the_fixed_mode() {
             let success = step.info["success"] == true;
             total += step.reward;
             assert_eq!(step.reward > 0.0, success, "task {task_id}: {action}");
-            assert_eq!(step.score, Some(step.reward));
+            assert_eq!(step.score, step.reward);
             assert!(step.done || !(success || step.truncated));
             ends += usize::from(step.done);
             successes += usize::from(success);
@@ -133,7 +133,7 @@ fn the_wrong_object_ends_a_strict_task_without_a_reward() {
                 false => {
                     failures += 1;
                     assert!(step.observation.contains("\n The task has failed.\n"), "{}", step.observation);
-                    assert_eq!((step.truncated, step.score), (false, Some(0.0)));
+                    assert_eq!((step.truncated, step.score), (false, 0.0));
                 }
             }
         }

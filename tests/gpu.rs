@@ -9,7 +9,7 @@ fn the_checks_pass_on_the_cpu_and_fail_where_numbers_differ() {
     let folder = tempfile::tempdir().unwrap();
     let parity = format!("{ROOT}/tests/golden/parity");
     let check = |models: &str| {
-        let script = format!("{ROOT}/scripts/gpu/check.lua");
+        let script = format!("{ROOT}/scripts/dev/gpu/check.lua");
         affine().current_dir(folder.path()).args([&script, models, "cpu"]).output().unwrap()
     };
     let passed = check(&parity);
@@ -37,7 +37,7 @@ fn the_benchmark_measures_decoding_and_training() {
     let folder = tempfile::tempdir().unwrap();
     let model = format!("{ROOT}/tests/golden/parity/model-tiny");
     let measured = |script: &str, options: &[&str]| {
-        let script = format!("{ROOT}/scripts/gpu/{script}");
+        let script = format!("{ROOT}/scripts/dev/gpu/{script}");
         let done = affine().current_dir(folder.path()).args([&script, &model, "cpu"]).args(options).output().unwrap();
         assert_eq!(code(&done), 0, "{}", stderr(&done));
         let lines = stdout(&done);
@@ -62,7 +62,7 @@ fn the_benchmark_measures_decoding_and_training() {
 
 /// What table.py says of files, and whether it succeeded. The model is `model-tiny`.
 fn table(files: &[&str]) -> (String, bool) {
-    let script = format!("{ROOT}/scripts/gpu/table.py");
+    let script = format!("{ROOT}/scripts/dev/gpu/table.py");
     let model = format!("{ROOT}/tests/golden/parity/model-tiny");
     let done = std::process::Command::new("python3").args(["-I", &script, &model]).args(files).output().unwrap();
     (format!("{}{}", stdout(&done), stderr(&done)), done.status.success())

@@ -117,7 +117,7 @@ fn scores_are_those_of_the_distribution() {
         let targets = Tensor::from_slice(&[0i64, 999, 500, 3, 3]);
         let inputs = [random(&[5, 1000], 7) * 3.0, targets];
         let ours = |t: &[Tensor]| {
-            let (logprobs, entropies) = logprob::scores(&t[0], &t[1], temperature);
+            let (logprobs, entropies) = logprob::logprobs(&t[0], &t[1], temperature);
             Tensor::cat(&[logprobs, entropies], 0)
         };
         let plain = |t: &[Tensor]| {
@@ -132,7 +132,7 @@ fn scores_are_those_of_the_distribution() {
 #[test]
 fn a_logit_of_minus_infinity_has_no_share_and_no_gradient() {
     let logits = Tensor::from_slice(&[1.0f32, f32::NEG_INFINITY, 2.0, 0.5]).view([1, 4]).set_requires_grad(true);
-    let (logprobs, entropies) = logprob::scores(&logits, &Tensor::from_slice(&[2i64]), 1.0);
+    let (logprobs, entropies) = logprob::logprobs(&logits, &Tensor::from_slice(&[2i64]), 1.0);
     (logprobs + &entropies).sum(Kind::Float).backward();
     let without = Tensor::from_slice(&[1.0f32, 2.0, 0.5]).log_softmax(-1, Kind::Float);
     let entropy = -(without.exp() * &without).sum(Kind::Float).double_value(&[]);
@@ -148,7 +148,7 @@ fn what_is_not_a_number_stays_that() {
         let is_nan = |tensor: Tensor| bool::try_from(tensor.isnan().any()).unwrap();
         assert!(is_nan(blocks::rms_norm(&nan(kind), &Tensor::ones([3], (kind, CPU)), 1e-6)));
         assert!(is_nan(blocks::swiglu(&nan(kind), &nan(kind))));
-        assert!(is_nan(logprob::scores(&nan(kind), &Tensor::from_slice(&[0i64]), 1.0).0));
+        assert!(is_nan(logprob::logprobs(&nan(kind), &Tensor::from_slice(&[0i64]), 1.0).0));
     }
 }
 
@@ -241,19 +241,19 @@ fn a_decoded_token_attends_to_its_own_past_and_nothing_else() {
 }
 
 #[test]
-fn a_packed_weight_computes_what_the_weight_does_until_that_is_written_to() {
+fn a_prepacked_weight_computes_what_the_weight_does_until_that_is_written_to() {
     let weight = random(&[96, 64], 1).to_kind(Kind::BFloat16);
     let (a, b) = (random(&[4, 64], 2), random(&[96, 4], 3));
     let x = random(&[5, 1, 64], 4).to_kind(Kind::BFloat16);
-    let packed = linear::Packed::new(&weight);
+    let prepacked = linear::Prepacked::new(&weight);
     for adapter in [None, Some((&a, &b, 0.25))] {
-        let (got, wanted) = (packed.linear(&x, adapter), linear::linear(&x, &weight, adapter));
+        let (got, wanted) = (prepacked.linear(&x, adapter), linear::linear(&x, &weight, adapter));
         let size = wanted.abs().max().to_kind(Kind::Float).double_value(&[]);
         assert!(apart(&got.to_kind(Kind::Float), &wanted.to_kind(Kind::Float)) <= size / 128.0);
     }
-    assert!(packed.is_of(&weight));
+    assert!(prepacked.is_of(&weight));
     let _ = weight.shallow_clone().fill_(0.0);
-    assert!(!packed.is_of(&weight));
+    assert!(!prepacked.is_of(&weight));
 }
 
 #[test]

@@ -6,10 +6,10 @@ use std::process::{Command, Stdio};
 
 use affine::engine::env::Environment;
 use affine::engine::model::{Mode, Model};
-use affine::engine::rl::collect::Rollout;
 use affine::engine::rl::options::{NumRollouts, PpoOptions};
 use affine::engine::rl::ppo::Ppo;
 use affine::engine::rl::report::{Iteration, RolloutReport};
+use affine::engine::rl::rollout::Rollout;
 use affine::engine::rollout::{observation_hash, prompt_hash};
 use affine::engine::text::{Conversation, Message};
 use affine::engine::train::checkpoint::Resume;

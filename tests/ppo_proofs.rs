@@ -4,11 +4,11 @@ use std::path::Path;
 
 use affine::engine::env::{Description, Environment, Step};
 use affine::engine::model::{LoraOptions, Model};
-use affine::engine::rl::collect::Rollout;
 use affine::engine::rl::gap::MaxSamplerGap;
 use affine::engine::rl::options::{NumRollouts, PpoOptions};
 use affine::engine::rl::ppo::Ppo;
 use affine::engine::rl::report::Iteration;
+use affine::engine::rl::rollout::Rollout;
 use affine::engine::text::Message;
 use affine::engine::train::adamw::grad_norm;
 use affine::engine::train::run::Trainer;

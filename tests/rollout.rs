@@ -263,9 +263,9 @@ fn a_sample_has_each_turns_reward_on_the_turns_last_token() {
     ppo.advantages(&mut rollout).unwrap();
     assert_eq!((rollout.samples.len(), rollout.episodes.len()), (10, 10));
     for (sample, episode) in rollout.samples.iter().zip(&rollout.episodes) {
-        let scores = sample.scores();
+        let rewards = sample.token_rewards();
         let rewarded: Vec<(usize, f64)> =
-            scores.iter().copied().enumerate().filter(|(_, score)| *score != 0.0).collect();
+            rewards.iter().copied().enumerate().filter(|(_, reward)| *reward != 0.0).collect();
         let expected: Vec<(usize, f64)> = episode.turns.iter().map(|turn| (turn.tokens.end - 1, turn.reward)).collect();
         assert_eq!(rewarded, expected);
         assert_eq!((&sample.ids, &sample.mask), (&episode.ids, &episode.mask));

@@ -28,7 +28,7 @@ fn score(env: &mut Sat, task_id: u64, reply: &str) -> f64 {
     env.reset(task_id).unwrap();
     let step = env.step(reply).unwrap();
     assert!(step.done && !step.truncated);
-    assert_eq!(step.score, Some(step.reward));
+    assert_eq!(step.score, step.reward);
     step.reward
 }
 

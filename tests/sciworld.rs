@@ -89,7 +89,7 @@ fn recorded_episodes_replay_byte_for_byte() {
         for step in &steps[1..] {
             let Step { observation, reward, done, score, truncated, info } = env.step(text(step, "action")).unwrap();
             assert_eq!(observation, text(step, "observation"), "{} {step}", row["task"]);
-            assert_eq!((score, reward), (Some(percent(step)), percent(step) - before), "{} {step}", row["task"]);
+            assert_eq!((score, reward), (percent(step), percent(step) - before), "{} {step}", row["task"]);
             assert_eq!((json!(done), truncated), (step["done"].clone(), false));
             assert_eq!(info["moves"], step["moves"]);
             before = percent(step);
@@ -171,11 +171,11 @@ fn a_wrong_focus_ends_the_episode_at_minus_a_hundred() {
     env.reset(0).unwrap();
     assert_eq!(env.step("open door to kitchen").unwrap().reward, 0.0);
     let step = env.step("focus on picture").unwrap();
-    assert_eq!((step.score, step.reward, step.done, step.truncated), (Some(-100.0), -100.0, true, false));
+    assert_eq!((step.score, step.reward, step.done, step.truncated), (-100.0, -100.0, true, false));
     let error = env.step("look around").unwrap_err().to_string();
     assert_eq!(error, "environment sciworld: the episode is over; call reset first");
     env.reset(0).unwrap();
-    assert_eq!(env.step("look around").unwrap().score, Some(0.0));
+    assert_eq!(env.step("look around").unwrap().score, 0.0);
 }
 
 #[test]
@@ -213,7 +213,7 @@ fn the_expert_reaches_the_goal_and_is_silent_once_its_path_is_left() {
                 break;
             }
         }
-        assert_eq!(last.unwrap().score, Some(100.0), "{task}");
+        assert_eq!(last.unwrap().score, 100.0, "{task}");
     }
     let mut env = world(of("find-plant", 5));
     env.reset(0).unwrap();
@@ -594,10 +594,10 @@ fn no_java_process_outlives_us_when_we_are_killed_while_it_starts() {
     assert_ends(process);
 }
 
-/// Walks that `scripts/peer/sciworld.py` played through the Python package, in the file that AFFINE_PEER_SCIWORLD names:
+/// Walks that `scripts/dev/peer/sciworld.py` played through the Python package, in the file that AFFINE_PEER_SCIWORLD names:
 /// equal step by step.
 #[test]
-#[ignore = "needs the walks of scripts/peer/sciworld.py"]
+#[ignore = "needs the walks of scripts/dev/peer/sciworld.py"]
 fn fresh_walks_of_the_python_package_replay_byte_for_byte() {
     let file = std::env::var_os("AFFINE_PEER_SCIWORLD").expect("AFFINE_PEER_SCIWORLD names the walks");
     let walks = golden::rows_of(Path::new(&file));

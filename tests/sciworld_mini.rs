@@ -50,8 +50,8 @@ fn the_expert_reaches_the_goal_of_every_task_within_the_turns() {
         let (mut score, mut turns) = (0.0, 0);
         while let Some(action) = env.expert().unwrap().filter(|_| score < 100.0) {
             let step = env.step(&action).unwrap();
-            assert!(step.score.unwrap() >= score, "{id}: {action} loses something\n{opening}");
-            (score, turns) = (step.score.unwrap(), turns + 1);
+            assert!(step.score >= score, "{id}: {action} loses something\n{opening}");
+            (score, turns) = (step.score, turns + 1);
             assert!(turns <= env.describe().max_turns, "{id}: {action}: {}\n{opening}", step.observation);
         }
         assert_eq!(score, 100.0, "{id}\n{opening}");
@@ -74,7 +74,7 @@ fn the_expert_finds_back_after_a_detour() {
             }
         }
         let last = follow(&mut env, "no such action").unwrap();
-        assert_eq!(last.score, Some(100.0), "{id}: {}", last.observation);
+        assert_eq!(last.score, 100.0, "{id}: {}", last.observation);
     }
 }
 
@@ -124,7 +124,7 @@ fn a_wrong_focus_ends_the_episode_at_minus_a_hundred() {
         (action.starts_with("focus on") && !action.ends_with("water")).then(|| action.to_string())
     });
     let step = env.step(&wrong.unwrap()).unwrap();
-    assert_eq!((step.score, step.reward, step.done), (Some(-100.0), -100.0, true));
+    assert_eq!((step.score, step.reward, step.done), (-100.0, -100.0, true));
     let error = env.step("look around").unwrap_err().to_string();
     assert_eq!(error, "environment sciworld-mini: the episode is over; call reset first");
 }
@@ -142,9 +142,9 @@ fn water_boils_at_a_hundred_degrees_and_not_before() {
         if step.done {
             break step;
         }
-        assert_eq!(step.score, Some(60.0));
+        assert_eq!(step.score, 60.0);
     };
-    assert_eq!(last.score, Some(100.0));
+    assert_eq!(last.score, 100.0);
     // On the stove: 21 + (320 - 21)(1 - 0.92^n) passes 100 at n = 4, and switching it on was the first of them.
     assert!((2..=4).contains(&turns), "{turns}");
 }
@@ -160,7 +160,7 @@ fn the_wrong_box_fails() {
         // The other box may be in another room.
         let step = env.step(&format!("move vacuum flask to {wrong}")).unwrap();
         if !step.observation.contains("in reach") {
-            assert_eq!((step.score, step.done), (Some(-100.0), true), "{id}");
+            assert_eq!((step.score, step.done), (-100.0, true), "{id}");
             return;
         }
     }

@@ -131,7 +131,7 @@ impl Environment for Letters {
 }
 
 pub fn step(observation: String, reward: f64, done: bool) -> Step {
-    Step { observation, reward, done, score: None, truncated: false, info: serde_json::Map::new() }
+    Step { observation, reward, done, score: reward, truncated: false, info: serde_json::Map::new() }
 }
 
 /// Several turns. Turn k earns k, and a tenth for every letter of the reply.

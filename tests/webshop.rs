@@ -143,17 +143,17 @@ fn refusal(bad: Value) -> String {
     error.replace(&format!("{}/", folder.path().display()), "")
 }
 
-// The originals, asked anew: see scripts/peer/webshop.py --------------------------------------------------------------
+// The originals, asked anew: see scripts/dev/peer/webshop.py --------------------------------------------------------------
 
 #[test]
-#[ignore = "writes files for scripts/peer/webshop.py"]
+#[ignore = "writes files for scripts/dev/peer/webshop.py"]
 fn the_catalogue_is_written_for_the_peer() {
     let folder = std::env::var("AFFINE_PEER_WEBSHOP_CATALOGUE").expect("AFFINE_PEER_WEBSHOP_CATALOGUE names a folder");
     shop(&own(2000)).export(Path::new(&folder)).unwrap();
 }
 
 #[test]
-#[ignore = "needs the output of scripts/peer/webshop.py"]
+#[ignore = "needs the output of scripts/dev/peer/webshop.py"]
 fn webshop_agrees_with_the_peer() {
     let path = std::env::var("AFFINE_PEER_WEBSHOP").expect("AFFINE_PEER_WEBSHOP names the peer's output");
     let rows = golden::rows_of(Path::new(&path));

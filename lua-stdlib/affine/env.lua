@@ -179,7 +179,7 @@ function env.play(e, task_id, choose)
     if action then
       local reward, info
       observation, reward, done, info = e:step(action)
-      score = info and info.score or reward
+      score = info.score
       last = info
     end
     if not done and turns < about.max_turns then

@@ -58,7 +58,18 @@ def result(folder):
 
 
 def differences(found, expected):
-    return [name for name in expected if found[name] != expected[name]]
+    """In words, the first of each kind."""
+    said = []
+    for name in [name for name in expected["weights"] if found["weights"].get(name) != expected["weights"][name]][:1]:
+        said.append(f"weights in {name}")
+    if found["summary"] != expected["summary"]:
+        said.append("summary")
+    if found["metrics"] != expected["metrics"]:
+        pairs = enumerate(zip(found["metrics"], expected["metrics"], strict=False), 1)
+        first = next(((i, a, b) for i, (a, b) in pairs if a != b), None)
+        counts = f"{len(found['metrics'])} and {len(expected['metrics'])} lines"
+        said.append(f"metrics: line {first[0]}: {first[1]} and {first[2]}" if first else f"metrics: {counts}")
+    return said
 
 
 def start(folder, **options):
@@ -89,7 +100,7 @@ def ended(name, draw, span, expected):
             if process.returncode not in allowed:
                 return f"SIG{name} at {moments}: exit code {process.returncode}: {said[-400:]}"
         wrong = differences(result(folder), expected)
-        return f"SIG{name} at {moments}: other {', '.join(wrong)}" if wrong else None
+        return f"SIG{name} at {moments}: other {'; '.join(wrong)}" if wrong else None
 
 
 # Starts a shell's words on a disk of its own: `$1` bytes at `$2`.
@@ -120,7 +131,7 @@ def filled(size, expected):
         if (kept / "code-again").read_text().strip() != "0":
             return f"{size} bytes, then room: {(kept / 'said-again').read_text()[-400:]}"
         wrong = differences(result(kept), expected)
-        return f"{size} bytes, then room: other {', '.join(wrong)}" if wrong else None
+        return f"{size} bytes, then room: other {'; '.join(wrong)}" if wrong else None
 
 
 def main():
@@ -156,8 +167,8 @@ def main():
         if wrong:
             failures += 1
             print(f"FAULT: {wrong}", flush=True)
-    for kind, (good, all_) in counts.items():
-        print(f"{kind}: {good} of {all_} ended as the run without trouble")
+        if counts[kind][1] == sum(other == kind for other, _ in work):
+            print(f"{kind}: {counts[kind][0]} of {counts[kind][1]} ended as the run without trouble", flush=True)
     sys.exit(1 if failures else 0)
 
 

@@ -6,7 +6,7 @@ use std::ptr;
 
 use mlua::{Lua, ffi};
 
-use crate::engine::machine;
+use crate::engine::system::machine;
 
 /// The part of the machine's memory that one Lua state may fill. Beyond it the system would look for a process to kill.
 const PART: f64 = 0.8;

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use mlua::{Function, IntoLuaMulti, Lua, MultiValue, Table, Value};
 
-use super::args::{integral, kind};
+use super::call::{integral, kind};
 use super::{convert, options, report};
 use crate::engine::env::{Description, Environment, Explained, Parsed, Step, TurnLimit};
 use crate::engine::text::{Message, ROLES, check_roles};
@@ -171,14 +171,16 @@ impl Environment for LuaEnvironment {
         let values = self.call("step", action)?.unwrap_or_default();
         let [observation, reward, done, info] = [0, 1, 2, 3].map(|i| values.get(i).unwrap_or(&Value::Nil));
         let info = self.info(info)?;
+        let observation = self.text("step", "the observation as a string", observation)?;
+        let reward = self.number("the reward as a number", reward)?;
         Ok(Step {
-            observation: self.text("step", "the observation as a string", observation)?,
-            reward: self.number("the reward as a number", reward)?,
+            observation,
+            reward,
             done: match done {
                 Value::Boolean(done) => *done,
                 other => return Err(self.wrong("step", "true or false as third result (done)", other)),
             },
-            score: self.field(&info, "score", "a number", serde_json::Value::as_f64)?,
+            score: self.field(&info, "score", "a number", serde_json::Value::as_f64)?.unwrap_or(reward),
             truncated: self.field(&info, "truncated", "true or false", serde_json::Value::as_bool)?.unwrap_or(false),
             info,
         })

@@ -6,8 +6,8 @@
 //! one file per native module.
 
 mod allocator;
-pub mod args;
 pub mod bind;
+pub mod call;
 mod caught;
 pub mod check;
 pub mod convert;

@@ -7,8 +7,8 @@ use std::os::unix::process::ExitStatusExt;
 
 use mlua::{Function, IntoLuaMulti, Lua, MultiValue, Table};
 
-use super::args::Args;
-use super::{options, report};
+use super::call::Call;
+use super::report;
 use crate::engine::{Error, shell};
 
 /// Puts both into `host`, for `prelude.lua`.
@@ -21,9 +21,9 @@ pub fn install(lua: &Lua, host: &Table) -> mlua::Result<()> {
 /// As Lua's own: whether it ended with success, how it ended, and with which code or signal; without a command, whether
 /// there is a shell.
 fn execute(lua: &Lua, values: MultiValue) -> mlua::Result<MultiValue> {
-    let mut args = Args::new("os.execute", values);
-    let command = args.optional_bytes("command")?;
-    args.finish()?;
+    let mut call = Call::new("os.execute", values);
+    let command = call.optional_bytes("command")?;
+    call.finish()?;
     let Some(command) = command else { return shell::exists().into_lua_multi(lua) };
     let status = shell::run(OsStr::from_bytes(&command.as_bytes())).map_err(report::raise)?;
     let (how, number) = match status.signal() {
@@ -35,11 +35,11 @@ fn execute(lua: &Lua, values: MultiValue) -> mlua::Result<MultiValue> {
 }
 
 fn popen(popen: &Function, values: MultiValue) -> mlua::Result<MultiValue> {
-    let mut args = Args::new("io.popen", values);
-    let (command, mode) = (args.bytes("prog")?, args.optional_string("mode")?.unwrap_or_else(|| "r".to_string()));
-    args.finish()?;
+    let mut call = Call::new("io.popen", values);
+    let (command, mode) = (call.bytes("prog")?, call.optional_string("mode")?.unwrap_or_else(|| "r".to_string()));
+    call.finish()?;
     if !["r", "w"].contains(&mode.as_str()) {
-        return Err(options::reject("io.popen", Error::option("mode", "\"r\" or \"w\"", format!("{mode:?}"))));
+        return Err(call.reject(Error::option("mode", "\"r\" or \"w\"", format!("{mode:?}"))));
     }
     shell::beside(|| popen.call((command, mode)))
 }

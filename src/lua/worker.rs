@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use mlua::{Function, Lua, MultiValue, Value};
 
-use super::args::kind;
+use super::call::kind;
 use super::plain::Plain;
 use super::{report, require, state};
 use crate::engine::{Error, Result, cancel};

@@ -1,5 +1,5 @@
 //! Games of our own as the original's engine plays them: recorded walks, and the check that makes new ones
-//! (scripts/peer/alfworld.py).
+//! (scripts/dev/peer/alfworld.py).
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -100,7 +100,7 @@ fn games_for_the_peer_check() {
 #[test]
 #[ignore = "part of the peer check"]
 fn walks_of_the_real_engine_come_out_byte_for_byte() {
-    let walks = std::env::var_os("AFFINE_PEER_ALFWORLD").expect("names the rows of scripts/peer/alfworld.py");
+    let walks = std::env::var_os("AFFINE_PEER_ALFWORLD").expect("names the rows of scripts/dev/peer/alfworld.py");
     let (mut steps, mut seen) = (0, BTreeMap::<&str, usize>::new());
     for row in golden::rows_of(Path::new(&walks)) {
         let game = row["game"].as_str().unwrap();

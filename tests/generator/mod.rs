@@ -173,7 +173,7 @@ fn options_out_of_range_or_unknown_are_refused_by_name() {
     assert!(unknown.to_string().contains("dificulty"), "{unknown}");
 }
 
-/// `scripts/peer/run.sh` gives the folder; `scripts/peer/programs.py` reads the files, one for each split.
+/// `scripts/dev/peer/run.sh` gives the folder; `scripts/dev/peer/programs.py` reads the files, one for each split.
 #[test]
 #[ignore = "for make peer-check"]
 fn programs_are_written_for_the_peer() {

@@ -34,7 +34,7 @@ fn score(env: &mut dyn Environment, task_id: usize, reply: &str) -> Option<f64> 
         };
         let step = env.step(&action)?;
         assert!(step.done && !step.truncated && !step.observation.is_empty());
-        assert_eq!(step.score, Some(step.reward));
+        assert_eq!(step.score, step.reward);
         Ok(step.reward)
     };
     play().ok()

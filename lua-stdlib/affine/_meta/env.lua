@@ -11,7 +11,7 @@ local env = {}
 
 --- What a step tells besides observation, reward and end.
 ---@class affine.env.Info
----@field score? number The score so far on the environment's own scale; without it the last reward counts.
+---@field score? number The score so far on the environment's own scale. A definition may leave it out: the reward counts then. `e:step` always gives it.
 ---@field truncated? boolean `done` came from a limit; `turn_limit` says whether that is part of the task.
 ---@field moves? integer `sciworld`: the moves so far; looking takes none, waiting several.
 ---@field admissible? string[] The actions that are possible now, where the environment tells them.

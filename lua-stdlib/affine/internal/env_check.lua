@@ -34,8 +34,8 @@ local function play(e, about, choose)
     if action == nil then
       break
     end
-    local _, reward, over, info = e:step(action)
-    score, turns, done = info.score or reward, turns + 1, over
+    local _, _, over, info = e:step(action)
+    score, turns, done = info.score, turns + 1, over
     -- A penalty below the range is allowed, and counts as the lowest score.
     if not (score <= about.score_high) then
       error(("action %q: the score %g is above %g"):format(action:sub(1, 80), score, about.score_high), 0)

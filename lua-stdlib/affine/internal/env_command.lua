@@ -68,7 +68,7 @@ function command.play(name, task, options)
       local reward, info = 0, nil
       if action then
         observation, reward, done, info = e:step(action)
-        score = info and info.score or reward
+        score = info.score
       end
       print(observation)
       print(("(reward %g, score %g)"):format(reward, score))

@@ -3,8 +3,8 @@
 use libloading::os::unix::{Library, Symbol};
 
 use super::Finding;
-use crate::engine::machine::gibibytes;
 use crate::engine::native::graph;
+use crate::engine::system::machine::gibibytes;
 
 const SUBJECT: &str = "CUDA";
 

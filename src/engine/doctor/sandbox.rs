@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::Finding;
-use crate::engine::landlock;
 use crate::engine::signals::as_started;
+use crate::engine::system::landlock;
 
 pub fn sandbox() -> Finding {
     let landlock = landlock::version();

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::Finding;
 use crate::engine::hub;
-use crate::engine::machine::{self, gibibytes};
+use crate::engine::system::machine::{self, gibibytes};
 
 const GIB: u64 = 1 << 30;
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tch::{Device, Kind, Tensor, utils};
 
 use super::Finding;
-use crate::engine::machine;
+use crate::engine::system::machine;
 
 const SUBJECT: &str = "libtorch";
 const VERSION: &str = "2.11.0";

@@ -8,8 +8,6 @@ pub mod alfworld;
 pub mod babyai;
 pub mod ded;
 pub mod label;
-pub mod mersenne;
-pub mod numpy_random;
 mod one_turn;
 pub mod programs;
 pub mod python;
@@ -157,12 +155,19 @@ pub struct Step {
     pub observation: String,
     pub reward: f64,
     pub done: bool,
-    /// The score so far on the environment's own scale; without it the last reward counts.
-    pub score: Option<f64>,
+    /// The score so far on the environment's own scale.
+    pub score: f64,
     /// `done` came from a limit of the environment's; [`Description::move_limit`] says what that is.
     pub truncated: bool,
     /// Whatever else the environment tells a script (`info` in Lua), as JSON.
     pub info: serde_json::Map<String, serde_json::Value>,
+}
+
+impl Step {
+    /// What a reply leads to in which no action was found: nothing happens but the complaint.
+    pub fn complaint(observation: String, score: f64) -> Self {
+        Step { observation, reward: 0.0, done: false, score, truncated: false, info: Default::default() }
+    }
 }
 
 /// One environment instance: `reset` begins an episode, `step` plays it. Every method may fail; the caller marks

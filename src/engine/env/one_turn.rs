@@ -78,7 +78,7 @@ impl<T> OneTurn<T> {
             observation,
             reward: score,
             done: true,
-            score: Some(score),
+            score,
             truncated: false,
             info: info.as_object().cloned().unwrap_or_default(),
         }

@@ -2,7 +2,7 @@
 //!
 //! The generator, the prompt and the reading of a reply are those of the Affine subnet (affinetes,
 //! `environments/affine/sat.py` at 345b7bc), byte for byte, so that a score here is a score there. Its generator is
-//! CPython's, see [`mersenne`](super::mersenne).
+//! CPython's, see [`mersenne`](super::python::mersenne).
 //!
 //! At the default size a random assignment passes with (1 − 2⁻¹⁰)⁶³ = 0.94, so there the score mostly measures the
 //! answer's format; read it beside the constant-answer baseline.
@@ -16,8 +16,8 @@ use regex::Regex;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::mersenne::Mersenne;
 use super::one_turn::{self, OneTurn};
+use super::python::mersenne::Mersenne;
 use super::python::text::decimal;
 use super::{Description, Environment, Explained, Step};
 use crate::engine::text::Message;

@@ -162,7 +162,7 @@ impl<'m> Session<'m> {
         if width == 1 {
             if !self.decoding {
                 // A reply of many tokens is worth the packing.
-                net.pack();
+                net.prepack();
                 self.decoding = true;
             }
             return self.decoder.step(&ids, &positions, length, &mut self.cache);

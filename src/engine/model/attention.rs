@@ -59,14 +59,14 @@ impl Kernel {
     /// Each position attends to itself and those before it. `q`, `k`, `v`: `[B, heads, T, head_dim]`.
     pub fn causal(self, q: &Tensor, k: &Tensor, v: &Tensor) -> Tensor {
         match self {
-            Kernel::Chosen if kernels::take_attention(q) => native::attention::causal(q, k, v),
+            Kernel::Chosen if kernels::takes_attention(q) => native::attention::causal(q, k, v),
             _ => self.attend(q, k, v, None, true),
         }
     }
 
     /// Whether our own kernel attends from one new token per row.
     pub fn decodes(self, q: &Tensor) -> bool {
-        self == Kernel::Chosen && kernels::take(q)
+        self == Kernel::Chosen && kernels::takes(q)
     }
 
     /// `mask` is true where a query may attend to a key, or what is added to the scores.

@@ -5,7 +5,8 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 use tch::Kind;
 
-use crate::engine::{Error, Result, device, machine, utf8};
+use crate::engine::system::machine;
+use crate::engine::{Error, Result, device, utf8};
 
 /// The shape of a Qwen3 model. Names are those of `config.json`.
 #[derive(Debug, Clone, PartialEq)]

@@ -23,11 +23,36 @@ pub struct Head<'a> {
 }
 
 /// What the head says of N positions.
-pub struct Scores {
+pub struct Logprobs {
     /// Of the targets, `[N]` float32.
     pub logprobs: Tensor,
     /// In nats, `[N]` float32, where it was asked for.
     pub entropy: Option<Tensor>,
+}
+
+/// What logits say of their targets, in float32 and differentiable. `logits`: `[N, V]` of any floating dtype; `targets`: `[N]`
+/// int64 ids in 0..V. `entropy`: `None` computes none, `Some(false)` one through which nothing flows back.
+pub fn logprobs_of(logits: &Tensor, targets: &Tensor, temperature: f64, entropy: Option<bool>) -> Logprobs {
+    if kernels::takes(logits) {
+        let (logprobs, entropies) = logprob::logprobs(logits, targets, temperature);
+        let entropy = entropy.map(|differentiable| if differentiable { entropies } else { entropies.detach() });
+        return Logprobs { logprobs, entropy };
+    }
+    let distribution = distribution(logits, temperature);
+    Logprobs {
+        logprobs: pick(&distribution, targets),
+        entropy: entropy.map(|differentiable| match differentiable {
+            true => entropy_of(&distribution),
+            false => entropy_of(&distribution.detach()),
+        }),
+    }
+}
+
+/// `[N, V]` of any dtype → `[N, V]` float32.
+fn distribution(logits: &Tensor, temperature: f64) -> Tensor {
+    let logits = logits.to_kind(Kind::Float);
+    let logits = if temperature == 1.0 { logits } else { logits / temperature };
+    logits.log_softmax(-1, Kind::Float)
 }
 
 impl<'a> Head<'a> {
@@ -45,56 +70,35 @@ impl<'a> Head<'a> {
         positions <= self.rows()
     }
 
-    /// `[N, V]` of any dtype → `[N, V]` float32.
-    fn distribution(&self, logits: &Tensor) -> Tensor {
-        let logits = logits.to_kind(Kind::Float);
-        let logits = if self.temperature == 1.0 { logits } else { logits / self.temperature };
-        logits.log_softmax(-1, Kind::Float)
+    /// All positions at once, differentiable. `hidden`: `[N, C]`; `targets` and `entropy` as [`logprobs_of`] takes them.
+    pub fn logprobs(&self, hidden: &Tensor, targets: &Tensor, entropy: Option<bool>) -> Logprobs {
+        logprobs_of(&self.net.logits(hidden), targets, self.temperature, entropy)
     }
 
-    /// All positions at once, differentiable. `hidden`: `[N, C]`; `targets`: `[N]` int64. `entropy`: `None` computes
-    /// none, `Some(false)` one through which nothing flows back.
-    pub fn scores(&self, hidden: &Tensor, targets: &Tensor, entropy: Option<bool>) -> Scores {
-        let logits = self.net.logits(hidden);
-        if kernels::take(&logits) {
-            let (logprobs, entropies) = logprob::scores(&logits, targets, self.temperature);
-            let entropy = entropy.map(|differentiable| if differentiable { entropies } else { entropies.detach() });
-            return Scores { logprobs, entropy };
-        }
-        let distribution = self.distribution(&logits);
-        Scores {
-            logprobs: pick(&distribution, targets),
-            entropy: entropy.map(|differentiable| match differentiable {
-                true => entropy_of(&distribution),
-                false => entropy_of(&distribution.detach()),
-            }),
-        }
-    }
-
-    /// As [`Head::scores`], chunk by chunk and without a graph.
-    pub fn scores_in_chunks(&self, hidden: &Tensor, targets: &Tensor, entropy: bool) -> Scores {
+    /// As [`Head::logprobs`], chunk by chunk and without a graph.
+    pub fn logprobs_in_chunks(&self, hidden: &Tensor, targets: &Tensor, entropy: bool) -> Logprobs {
         let _no_grad = tch::no_grad_guard();
         let (mut logprobs, mut entropies) = (Vec::new(), Vec::new());
         for (hidden, targets) in self.chunks(hidden, targets) {
-            let scores = self.scores(&hidden, &targets, entropy.then_some(false));
-            logprobs.push(scores.logprobs);
-            entropies.extend(scores.entropy);
+            let said = self.logprobs(&hidden, &targets, entropy.then_some(false));
+            logprobs.push(said.logprobs);
+            entropies.extend(said.entropy);
         }
-        Scores { logprobs: Tensor::cat(&logprobs, 0), entropy: entropy.then(|| Tensor::cat(&entropies, 0)) }
+        Logprobs { logprobs: Tensor::cat(&logprobs, 0), entropy: entropy.then(|| Tensor::cat(&entropies, 0)) }
     }
 
     /// Log-probs of the targets and whether each target is the likeliest token, `[N]` each, without a graph.
     pub fn judged(&self, hidden: &Tensor, targets: &Tensor) -> (Tensor, Tensor) {
         let _no_grad = tch::no_grad_guard();
         let judge = |(hidden, targets): (Tensor, Tensor)| {
-            let distribution = self.distribution(&self.net.logits(&hidden));
+            let distribution = distribution(&self.net.logits(&hidden), self.temperature);
             (pick(&distribution, &targets), distribution.argmax(-1, false).eq_tensor(&targets))
         };
         let (logprobs, right): (Vec<Tensor>, Vec<Tensor>) = self.chunks(hidden, targets).map(judge).unzip();
         (Tensor::cat(&logprobs, 0), Tensor::cat(&right, 0))
     }
 
-    /// The gradient of a loss with respect to `hidden`, given its gradients with respect to the scores; the head's
+    /// The gradient of a loss with respect to `hidden`, given its gradients with respect to log-probs and entropies; the head's
     /// own weight gets its gradient too where it is trained. An entropy without a gradient costs nothing.
     pub fn pull_back(
         &self,
@@ -108,9 +112,9 @@ impl<'a> Head<'a> {
         for (hidden, targets) in self.chunks(hidden, targets) {
             let rows = hidden.size()[0];
             let hidden = hidden.detach().set_requires_grad(true);
-            let scores = self.scores(&hidden, &targets, entropy_grad.map(|_| true));
-            let mut sum = (scores.logprobs * logprobs_grad.narrow(0, start, rows)).sum(Kind::Float);
-            if let (Some(entropy), Some(gradient)) = (scores.entropy, entropy_grad) {
+            let said = self.logprobs(&hidden, &targets, entropy_grad.map(|_| true));
+            let mut sum = (said.logprobs * logprobs_grad.narrow(0, start, rows)).sum(Kind::Float);
+            if let (Some(entropy), Some(gradient)) = (said.entropy, entropy_grad) {
                 sum += (entropy * gradient.narrow(0, start, rows)).sum(Kind::Float);
             }
             sum.backward();

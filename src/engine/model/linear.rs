@@ -6,7 +6,7 @@ use tch::{Kind, Tensor};
 
 use super::quant::Quantized;
 use crate::engine::native::kernels::{self, Kernels};
-use crate::engine::native::linear::{self as native, Factors, Packed};
+use crate::engine::native::linear::{self as native, Factors, Prepacked};
 
 /// `y = x Wᵀ + s · dropout(x) Aᵀ Bᵀ` (Hu et al. 2021, as PEFT's `lora/layer.py` computes it).
 #[derive(Debug)]
@@ -14,7 +14,7 @@ pub struct Linear {
     pub weight: Weight,
     pub adapter: Option<Adapter>,
     /// The weight once more, as decoding reads it fastest.
-    packed: RefCell<Option<Packed>>,
+    prepacked: RefCell<Option<Prepacked>>,
 }
 
 /// `[out, in]`, as it is or in few bits.
@@ -88,7 +88,7 @@ pub struct Adapter {
 
 impl Linear {
     pub fn new(weight: impl Into<Weight>) -> Self {
-        Linear { weight: weight.into(), adapter: None, packed: RefCell::new(None) }
+        Linear { weight: weight.into(), adapter: None, prepacked: RefCell::new(None) }
     }
 
     /// `x`: `[.., in]` → `[.., out]` in the base's dtype.
@@ -104,24 +104,25 @@ impl Linear {
     }
 
     fn product(&self, x: &Tensor, weight: &Tensor, adapter: Option<Factors>) -> Tensor {
-        match self.packed.borrow().as_ref().filter(|packed| is_decoding(x) && packed.is_of(weight)) {
-            Some(packed) => packed.linear(x, adapter),
+        match self.prepacked.borrow().as_ref().filter(|prepacked| is_decoding(x) && prepacked.is_of(weight)) {
+            Some(prepacked) => prepacked.linear(x, adapter),
             None => native::linear(x, weight, adapter),
         }
     }
 
-    /// The weight, where it gains from being packed for decoding and is not packed.
-    pub fn to_pack(&self) -> Option<&Tensor> {
-        let is_packed = |weight: &Tensor| self.packed.borrow().as_ref().is_some_and(|packed| packed.is_of(weight));
+    /// The weight, where it gains from being prepacked for decoding and is not.
+    pub fn to_prepack(&self) -> Option<&Tensor> {
+        let is_prepacked =
+            |weight: &Tensor| self.prepacked.borrow().as_ref().is_some_and(|prepacked| prepacked.is_of(weight));
         match &self.weight {
-            Weight::Plain(weight) if can_pack(weight) && !is_packed(weight) => Some(weight),
+            Weight::Plain(weight) if can_prepack(weight) && !is_prepacked(weight) => Some(weight),
             _ => None,
         }
     }
 
-    pub fn pack(&self) {
-        if let Some(weight) = self.to_pack() {
-            *self.packed.borrow_mut() = Some(Packed::new(weight));
+    pub fn prepack(&self) {
+        if let Some(weight) = self.to_prepack() {
+            *self.prepacked.borrow_mut() = Some(Prepacked::new(weight));
         }
     }
 
@@ -137,7 +138,7 @@ impl Linear {
                 Some(stretch) => merged * stretch.unsqueeze(-1),
             };
             self.weight = Weight::Plain(merged.to_kind(weight.kind()));
-            self.packed.take();
+            self.prepacked.take();
         }
     }
 
@@ -155,25 +156,25 @@ impl Linear {
                 scale: adapter.scale,
                 dropout: adapter.dropout,
             }),
-            packed: RefCell::new(None),
+            prepacked: RefCell::new(None),
         }
     }
 }
 
-/// Whether a weight gains from being packed for decoding: frozen bfloat16 on the CPU, and too large for a cache.
-pub fn can_pack(weight: &Tensor) -> bool {
+/// Whether a weight gains from being prepacked for decoding: frozen bfloat16 on the CPU, and too large for a cache.
+pub fn can_prepack(weight: &Tensor) -> bool {
     const LARGE: usize = 1 << 18;
-    kernels::take(weight) && weight.kind() == Kind::BFloat16 && !weight.requires_grad() && weight.numel() >= LARGE
+    kernels::takes(weight) && weight.kind() == Kind::BFloat16 && !weight.requires_grad() && weight.numel() >= LARGE
 }
 
 /// Above so many rows a product waits for arithmetic, not for memory.
 const MOST_ROWS: i64 = 64;
 
-/// One new token of a few rows: what a packed weight is for. Longer inputs never go through it, so that no number depends
+/// One new token of a few rows: what a prepacked weight is for. Longer inputs never go through it, so that no number depends
 /// on what was decoded before.
 pub fn is_decoding(x: &Tensor) -> bool {
     let size = x.size();
-    size.len() == 3 && size[1] == 1 && size[0] <= MOST_ROWS && kernels::take(x) && !native::records_gradients()
+    size.len() == 3 && size[1] == 1 && size[0] <= MOST_ROWS && kernels::takes(x) && !native::records_gradients()
 }
 
 impl Adapter {

@@ -20,8 +20,9 @@ use std::rc::Rc;
 
 use tch::{Device, Kind, Tensor};
 
+use super::system::machine;
 use super::text::Tokenizer;
-use super::{Error, Result, file, machine, random};
+use super::{Error, Result, file, random};
 use adapters::Adapters;
 pub use config::{ModelConfig, ModelShape};
 pub use cuda_graph::CudaGraph;
@@ -346,7 +347,7 @@ impl Model {
         let hidden = self.net.hidden(&row.unsqueeze(0), Mode::Inference).squeeze_dim(0);
         let predicting = hidden.narrow(0, 0, ids.len() as i64 - 1);
         let targets = row.narrow(0, 1, ids.len() as i64 - 1);
-        let scores = head::Head::new(&self.net, temperature).scores_in_chunks(&predicting, &targets, false);
+        let scores = head::Head::new(&self.net, temperature).logprobs_in_chunks(&predicting, &targets, false);
         let picked = scores.logprobs.to_device(Device::Cpu);
         Ok(Vec::<f32>::try_from(&picked)?)
     }

@@ -11,12 +11,13 @@ use tch::{Device, Kind, Tensor};
 use super::attention::Kernel;
 use super::cache::{Cache, Span};
 use super::config::ModelConfig;
-use super::linear::{Linear, can_pack, is_decoding, snapshot};
+use super::linear::{Linear, can_prepack, is_decoding, snapshot};
 use super::rope::{Rope, Rotation};
 use super::weights::Weights;
-use crate::engine::native::linear::{self as native, Packed};
+use crate::engine::Result;
+use crate::engine::native::linear::{self as native, Prepacked};
 use crate::engine::native::{blocks, kernels};
-use crate::engine::{Result, machine};
+use crate::engine::system::machine;
 
 pub use checkpointed::{Checkpointed, pull_back};
 
@@ -66,7 +67,7 @@ pub struct RmsNorm {
 
 impl RmsNorm {
     fn forward(&self, x: &Tensor) -> Tensor {
-        if kernels::take(x) {
+        if kernels::takes(x) {
             return blocks::rms_norm(x, &self.weight, self.eps);
         }
         let wide = x.to_kind(Kind::Float);
@@ -132,7 +133,7 @@ pub struct Mlp {
 impl Mlp {
     fn forward(&self, x: &Tensor, training: bool) -> Tensor {
         let (gate, up) = (self.gate_proj.forward(x, training), self.up_proj.forward(x, training));
-        let gated = if kernels::take(&gate) { blocks::swiglu(&gate, &up) } else { gate.silu() * up };
+        let gated = if kernels::takes(&gate) { blocks::swiglu(&gate, &up) } else { gate.silu() * up };
         self.down_proj.forward(&gated, training)
     }
 }
@@ -211,7 +212,7 @@ pub struct Qwen3 {
     /// `[V, C]`; `None` when the embedding is the head.
     pub head: Option<Tensor>,
     /// The head's weight once more, as decoding reads it fastest.
-    packed_head: RefCell<Option<Packed>>,
+    prepacked_head: RefCell<Option<Prepacked>>,
     rope: Rope,
 }
 
@@ -264,7 +265,7 @@ impl Qwen3 {
             false => Some(weights.take("lm_head.weight", &[c.vocab_size, hidden])?),
         };
         let rope = Rope::new(c.max_position_embeddings, c.head_dim, c.rope_theta, embedding.kind(), embedding.device());
-        Ok(Qwen3 { config, embedding, layers, norm, head, packed_head: RefCell::new(None), rope })
+        Ok(Qwen3 { config, embedding, layers, norm, head, prepacked_head: RefCell::new(None), rope })
     }
 
     pub fn device(&self) -> Device {
@@ -361,8 +362,8 @@ impl Qwen3 {
     /// The logits of decoded tokens, `[B, 1, C]` → `[B, V]`.
     pub fn next_logits(&self, hidden: &Tensor) -> Tensor {
         let weight = self.head_weight();
-        match self.packed_head.borrow().as_ref().filter(|packed| is_decoding(hidden) && packed.is_of(weight)) {
-            Some(packed) => packed.linear(hidden, None).squeeze_dim(1),
+        match self.prepacked_head.borrow().as_ref().filter(|prepacked| is_decoding(hidden) && prepacked.is_of(weight)) {
+            Some(prepacked) => prepacked.linear(hidden, None).squeeze_dim(1),
             None => self.logits(&hidden.squeeze_dim(1)),
         }
     }
@@ -373,21 +374,22 @@ impl Qwen3 {
 
     /// Packs the weights that gain from it for decoding, which takes their memory once more. Does nothing where they are
     /// packed, or where memory is short.
-    pub fn pack(&self) {
+    pub fn prepack(&self) {
         let linears: Vec<&Linear> = self.layers.iter().flat_map(Layer::linears).map(|(_, linear)| linear).collect();
-        let head = Some(self.head_weight()).filter(|weight| can_pack(weight));
-        let packed_head = self.packed_head.borrow().as_ref().zip(head).is_some_and(|(packed, w)| packed.is_of(w));
-        let head = head.filter(|_| !packed_head);
+        let head = Some(self.head_weight()).filter(|weight| can_prepack(weight));
+        let is_prepacked =
+            self.prepacked_head.borrow().as_ref().zip(head).is_some_and(|(prepacked, w)| prepacked.is_of(w));
+        let head = head.filter(|_| !is_prepacked);
         let bytes = |weight: &Tensor| (weight.numel() * weight.kind().elt_size_in_bytes()) as u64;
         let needed =
-            linears.iter().filter_map(|linear| linear.to_pack()).map(bytes).sum::<u64>() + head.map_or(0, bytes);
+            linears.iter().filter_map(|linear| linear.to_prepack()).map(bytes).sum::<u64>() + head.map_or(0, bytes);
         // Half of what is free stays free.
         if needed == 0 || machine::memory().is_some_and(|memory| needed > memory.available / 2) {
             return;
         }
-        linears.iter().for_each(|linear| linear.pack());
+        linears.iter().for_each(|linear| linear.prepack());
         if let Some(weight) = head {
-            *self.packed_head.borrow_mut() = Some(Packed::new(weight));
+            *self.prepacked_head.borrow_mut() = Some(Prepacked::new(weight));
         }
     }
 
@@ -425,7 +427,7 @@ impl Qwen3 {
             layers: self.layers.iter().map(layer).collect(),
             norm: norm(&self.norm),
             head: self.head.as_ref().map(snapshot),
-            packed_head: RefCell::new(None),
+            prepacked_head: RefCell::new(None),
             rope: Rope::new(c.max_position_embeddings, c.head_dim, c.rope_theta, self.kind(), self.device()),
         }
     }

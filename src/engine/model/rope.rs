@@ -46,7 +46,7 @@ impl Rope {
 impl Rotation {
     /// `x`: `[B, T, heads, head_dim]`, turned by its position.
     pub fn apply(&self, x: &Tensor) -> Tensor {
-        if kernels::take(x) {
+        if kernels::takes(x) {
             return blocks::rotary(x, &self.cos, &self.sin);
         }
         let (cos, sin) = (self.cos.unsqueeze(2), self.sin.unsqueeze(2));

@@ -1,5 +1,5 @@
 //! RMS norm, rotary embedding and SwiGLU, each one pass over memory (`blocks.cpp`): for tensors that
-//! [`kernels::take`](super::kernels::take) takes.
+//! [`kernels::takes`](super::kernels::takes) takes.
 
 use std::ffi::{c_char, c_void};
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use tch::{Device, Kind, Tensor};
 
 use super::attention;
-use crate::engine::machine::cpu_maker;
+use crate::engine::system::machine::cpu_maker;
 use crate::engine::{Error, Result};
 
 /// What may be chosen.
@@ -78,13 +78,13 @@ pub fn with<T>(kernels: Kernels, f: impl FnOnce() -> T) -> T {
 }
 
 /// Whether our own kernels take tensors like this one.
-pub fn take(x: &Tensor) -> bool {
+pub fn takes(x: &Tensor) -> bool {
     chosen() != Kernels::Libtorch && x.device() == Device::Cpu && matches!(x.kind(), Kind::Float | Kind::BFloat16)
 }
 
 /// Whether our own attention takes queries like these: in float32 and where there is AMX, libtorch's is as fast.
-pub fn take_attention(q: &Tensor) -> bool {
-    take(q) && q.kind() == Kind::BFloat16 && !attention::has_amx()
+pub fn takes_attention(q: &Tensor) -> bool {
+    takes(q) && q.kind() == Kind::BFloat16 && !attention::has_amx()
 }
 
 /// Whether float32 products on the CPU go through oneDNN.

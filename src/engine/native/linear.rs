@@ -47,16 +47,16 @@ pub fn product(x: &Tensor, weight: &Tensor, onednn: bool) -> Tensor {
 /// A frozen bfloat16 weight in the order in which oneDNN reads it: half the time where a product waits for memory. It takes
 /// as much memory as the weight, beside it.
 #[derive(Debug)]
-pub struct Packed {
+pub struct Prepacked {
     weight: Tensor,
     of: (usize, i64),
 }
 
-impl Packed {
+impl Prepacked {
     pub fn new(weight: &Tensor) -> Self {
         // SAFETY: a tensor that lives through the call.
         let packed = unsafe { call::tensor(|refusal| affine_pack(pointer(weight), refusal)) };
-        Packed { weight: packed, of: identity(weight) }
+        Prepacked { weight: packed, of: identity(weight) }
     }
 
     /// Whether `weight` is what was packed, not written to since.

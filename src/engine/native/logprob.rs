@@ -17,7 +17,7 @@ unsafe extern "C" {
 
 /// Of `log_softmax(logits / temperature)`: the targets' log-probs and the entropies in nats, `[N]` float32 each.
 /// `logits`: `[N, V]`; `targets`: `[N]` int64.
-pub fn scores(logits: &Tensor, targets: &Tensor, temperature: f64) -> (Tensor, Tensor) {
+pub fn logprobs(logits: &Tensor, targets: &Tensor, temperature: f64) -> (Tensor, Tensor) {
     // SAFETY: tensors that live through the call.
     let both =
         unsafe { call::tensor(|refusal| affine_scores(pointer(logits), pointer(targets), temperature, refusal)) };

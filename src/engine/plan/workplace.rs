@@ -15,7 +15,8 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::OnceLock;
 
 use crate::engine::file::create_folder;
-use crate::engine::{Error, Result, landlock};
+use crate::engine::system::landlock;
+use crate::engine::{Error, Result};
 
 /// Files up to this size are copied.
 const SMALL: u64 = 1 << 20;

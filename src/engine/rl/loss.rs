@@ -5,7 +5,7 @@
 //! splitting a batch differently changes nothing but rounding. What comes from the rollout (old log-probabilities,
 //! advantages, old values, returns) is expected without a gradient.
 
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 /// The log-ratio is limited to ±20 before it is exponentiated, as in verl and OpenRLHF: beyond it, an infinite ratio
 /// times an advantage of 0 would be NaN. Such a token has no gradient.
@@ -54,17 +54,4 @@ pub fn value_loss(values: &Tensor, old_values: &Tensor, returns: &Tensor, clip_r
         }
     };
     error.sum(None) * 0.5
-}
-
-/// Per position, the log-probability of its target and the entropy of its distribution, both `[N]` in float32 (nats),
-/// both differentiable.
-///
-/// `logits` are `[N, V]` of any floating kind, already divided by the sampling temperature; `targets` are `[N]` int64
-/// token ids in 0..V. Both come from one log-softmax, so large logits neither overflow nor cancel. Every logit must be
-/// finite.
-pub fn entropy_and_logprob(logits: &Tensor, targets: &Tensor) -> (Tensor, Tensor) {
-    let log_probs = logits.log_softmax(-1, Kind::Float);
-    let logprob = log_probs.gather(-1, &targets.unsqueeze(-1), false).squeeze_dim(-1);
-    let entropy = -(log_probs.exp() * log_probs).sum_dim_intlist(-1, false, None::<Kind>);
-    (logprob, entropy)
 }

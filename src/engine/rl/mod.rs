@@ -1,7 +1,7 @@
 //! Reinforcement learning: what an episode's rewards make of each token.
 //!
 //! In reading order: [`kl`] charges the distance to the reference, [`advantage`] assigns credit to tokens, [`loss`]
-//! turns credit into gradients: pure functions of numbers and tensors. [`collect`] plays a rollout and looks at it,
+//! turns credit into gradients: pure functions of numbers and tensors. [`collect`] plays a [`rollout`] and asks the networks about it,
 //! [`gap`] proves that the policy which is updated is the one that played, [`ppo`] is the algorithm, [`options`] its
 //! settings, [`report`] what it says of an iteration, `played` the record of its environments.
 
@@ -14,3 +14,4 @@ pub mod options;
 mod played;
 pub mod ppo;
 pub mod report;
+pub mod rollout;

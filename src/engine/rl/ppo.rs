@@ -20,13 +20,14 @@ use serde_json::{Map, Value, json};
 use tch::Kind;
 
 use super::advantage::{gae_tokens, gae_turns, whiten};
-use super::collect::{Collector, Rollout, Sample};
+use super::collect::Collector;
 use super::gap::Gap;
 use super::kl::{KlEstimator, rewards_with_kl};
 use super::loss::{policy_loss, value_loss};
 use super::options::{Coefficients, DiscountUnit, PpoOptions};
 use super::played::Played;
 use super::report::{Iteration, UpdateReport};
+use super::rollout::{Rollout, Sample};
 use crate::engine::env::Environment;
 use crate::engine::model::value_head::ValueHead;
 use crate::engine::model::{Model, Qwen3};
@@ -184,7 +185,7 @@ impl Ppo {
         rollout.warn_of_units();
         for sample in &mut rollout.samples {
             let rewards = rewards_with_kl(
-                &sample.scores_in_units(),
+                &sample.token_rewards_in_units(),
                 &sample.logprobs,
                 &sample.reference_logprobs,
                 &sample.mask,

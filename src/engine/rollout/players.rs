@@ -3,7 +3,8 @@
 
 use rand_chacha::ChaCha8Rng;
 
-use super::{Ending, Seat, failure};
+use super::episode::{Ending, failure};
+use super::play::Seat;
 use crate::engine::env::{Environment, Parsed};
 use crate::engine::{Result, cancel, random};
 
@@ -60,7 +61,7 @@ fn play_once(seat: &mut Seat, player: &Player) -> Result<Option<Outcome>> {
             Ok(step) => step,
             Err(error) => return broken(error),
         };
-        score = step.score.unwrap_or(step.reward);
+        score = step.score;
         if let Some(end) = Ending::after(&step, turn + 1, &description) {
             ending = end;
             break;

@@ -14,7 +14,8 @@ use libc::{c_char, c_int, c_long};
 use seccompiler::BpfProgram;
 
 use super::syscalls::{self, EXECUTABLE_FD};
-use crate::engine::{Error, Result, landlock};
+use crate::engine::system::landlock;
+use crate::engine::{Error, Result};
 
 const NAMESPACES: c_int =
     libc::CLONE_NEWPID | libc::CLONE_NEWNET | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS | libc::CLONE_NEWCGROUP;

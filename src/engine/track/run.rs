@@ -24,7 +24,8 @@ use serde_json::{Map, Value, json};
 
 use crate::engine::file::{create_folder, reason, remove, unreadable, write_atomic};
 use crate::engine::native::kernels;
-use crate::engine::{Error, Result, machine};
+use crate::engine::system::machine;
+use crate::engine::{Error, Result};
 
 const LATEST: &str = "latest";
 const METRICS: &str = "metrics.jsonl";

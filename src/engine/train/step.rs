@@ -11,7 +11,7 @@ use super::adamw::{AdamW, grad_norm, scale_down};
 use super::batch::{Batch, Batching, Sequence, Shape};
 use super::neftune;
 use super::passes::Passes;
-use crate::engine::model::head::{Head, LOGITS_AT_ONCE, Scores};
+use crate::engine::model::head::{Head, LOGITS_AT_ONCE, Logprobs};
 use crate::engine::model::qwen3::pull_back;
 use crate::engine::model::value_head::ValueHead;
 use crate::engine::model::{Mode, Model};
@@ -184,14 +184,14 @@ impl<'a> Policy<'a> {
         let head = self.head();
         if head.at_once(picked.size()[0]) {
             let entropy = (self.entropy != Entropy::Unused).then_some(self.entropy == Entropy::Trained);
-            let Scores { logprobs, entropy } = head.scores(&picked, &batch.targets, entropy);
+            let Logprobs { logprobs, entropy } = head.logprobs(&picked, &batch.targets, entropy);
             let loss = rule(&Outputs { logprobs, entropy, values: self.values(&picked) });
             loss.value.backward();
             return Sums::of(loss.sums);
         }
         // The loss as a function of the scores, then the scores as a function of the hidden states, chunk by chunk.
         let leaf = picked.detach().set_requires_grad(true);
-        let scores = head.scores_in_chunks(&leaf, &batch.targets, self.entropy != Entropy::Unused);
+        let scores = head.logprobs_in_chunks(&leaf, &batch.targets, self.entropy != Entropy::Unused);
         let logprobs = scores.logprobs.set_requires_grad(true);
         let entropy = scores.entropy.map(|entropy| entropy.set_requires_grad(self.entropy == Entropy::Trained));
         let outputs = Outputs { logprobs, entropy, values: self.values(&leaf) };

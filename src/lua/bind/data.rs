@@ -4,8 +4,8 @@ use mlua::{Lua, MultiValue, Table, Value};
 
 use crate::engine::data::{self, Record};
 
-use crate::lua::args::Args;
-use crate::lua::{convert, options, report};
+use crate::lua::call::Call;
+use crate::lua::{convert, report};
 
 pub fn module(lua: &Lua) -> mlua::Result<Table> {
     let table = lua.create_table()?;
@@ -16,18 +16,18 @@ pub fn module(lua: &Lua) -> mlua::Result<Table> {
 }
 
 fn read(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
-    let mut args = Args::new("data.read", values);
-    let path = args.string("path")?;
-    args.finish()?;
+    let mut call = Call::new("data.read", values);
+    let path = call.string("path")?;
+    call.finish()?;
     let records = data::read(path).map_err(report::raise)?;
     convert::to_lua(lua, &serde_json::to_value(records).map_err(mlua::Error::external)?)
 }
 
 /// The rows, and the place of each.
 fn rows(lua: &Lua, values: MultiValue) -> mlua::Result<(Value, Vec<String>)> {
-    let mut args = Args::new("data.rows", values);
-    let path = args.string("path")?;
-    args.finish()?;
+    let mut call = Call::new("data.rows", values);
+    let path = call.string("path")?;
+    call.finish()?;
     let found = data::read_rows(&path).map_err(report::raise)?;
     let (origins, rows): (Vec<_>, Vec<_>) = found.into_iter().unzip();
     let places = origins.iter().map(|origin| origin.within(path.as_ref())).collect();
@@ -35,10 +35,9 @@ fn rows(lua: &Lua, values: MultiValue) -> mlua::Result<(Value, Vec<String>)> {
 }
 
 fn write(_: &Lua, values: MultiValue) -> mlua::Result<()> {
-    let mut args = Args::new("data.write", values);
-    let path = args.string("path")?;
-    let records = args.table("records")?;
-    args.finish()?;
-    let records: Vec<Record> = options::read_value("data.write", "records", &Value::Table(records))?;
+    let mut call = Call::new("data.write", values);
+    let path = call.string("path")?;
+    let records: Vec<Record> = call.list("records")?;
+    call.finish()?;
     data::write(path, &records).map_err(report::raise)
 }

@@ -14,29 +14,27 @@ use crate::engine::eval::{
 };
 use crate::engine::rollout::players::Player;
 use crate::engine::{Error, Result, plan};
-use crate::lua::args::Args;
-use crate::lua::options::Options;
-use crate::lua::{convert, options, report};
+use crate::lua::call::Call;
+use crate::lua::{convert, report};
 
 pub fn module(lua: &Lua) -> mlua::Result<Table> {
     let table = lua.create_table()?;
-    table.set("run", lua.create_function(evaluate)?)?;
-    table.set("baseline", lua.create_function(player)?)?;
-    table.set("interval", lua.create_function(bounds)?)?;
-    table.set("rank", lua.create_function(ranking)?)?;
-    table.set("verdict", lua.create_function(compare)?)?;
+    table.set("run", lua.create_function(eval_run)?)?;
+    table.set("baseline", lua.create_function(eval_baseline)?)?;
+    table.set("interval", lua.create_function(eval_interval)?)?;
+    table.set("rank", lua.create_function(eval_rank)?)?;
+    table.set("verdict", lua.create_function(eval_verdict)?)?;
     Ok(table)
 }
 
-fn evaluate(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
-    let mut args = Args::new("eval.run", values);
-    let model = args.userdata::<ModelHandle>("model")?.clone();
-    let table = args.table("options")?;
-    args.finish()?;
-    let mut table = Options::new(lua, "eval.run", Some(table))?;
+fn eval_run(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
+    let mut call = Call::new("eval.run", values);
+    let model = call.userdata::<ModelHandle>("model")?.clone();
+    let mut table = call.required_options(lua)?;
+    call.finish()?;
     let envs = table.take("envs")?;
     let mut options: EvalOptions = table.read()?;
-    options.validate().map_err(|error| options::reject("eval.run", error))?;
+    options.validate().map_err(|error| call.reject(error))?;
     let environments = environments("eval.run", envs)?;
     let names: Vec<String> = environments.iter().map(|environment| environment.label()).collect();
     plan::cut::eval("eval", &mut options, &names);
@@ -77,15 +75,14 @@ enum Kind {
     Expert,
 }
 
-fn player(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
-    let mut args = Args::new("eval.baseline", values);
-    let environment = args.userdata::<EnvironmentHandle>("environment")?.fresh()?;
-    let table = args.table("options")?;
-    args.finish()?;
-    let mut table = Options::new(lua, "eval.baseline", Some(table))?;
+fn eval_baseline(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
+    let mut call = Call::new("eval.baseline", values);
+    let environment = call.userdata::<EnvironmentHandle>("environment")?.fresh()?;
+    let mut table = call.required_options(lua)?;
+    call.finish()?;
     let what: BaselineOptions = table.take_struct(&["kind", "action", "choose_task_ids", "choose_first_task_id"])?;
     let mut options: EvalOptions = table.read()?;
-    options.validate().map_err(|error| options::reject("eval.baseline", error))?;
+    options.validate().map_err(|error| call.reject(error))?;
     plan::cut::eval("baseline", &mut options, &[environment.label()]);
     let score = report::guard(|| {
         let player = match what.kind {
@@ -124,38 +121,34 @@ fn constant(
     best_constant(environment, &EvalOptions { first_task_id, task_ids: None, ..options.clone() })
 }
 
-fn bounds(_: &Lua, values: MultiValue) -> mlua::Result<(f64, f64)> {
-    let mut args = Args::new("eval.interval", values);
-    let sum = args.number("sum")?;
-    let n = args.integer("n")?;
-    let level = args.optional_number("level")?.unwrap_or(DEFAULT_LEVEL);
-    args.finish()?;
-    let n = u64::try_from(n)
-        .map_err(|_| options::reject("eval.interval", Error::option("n", "an integer of at least 0", n)))?;
+fn eval_interval(_: &Lua, values: MultiValue) -> mlua::Result<(f64, f64)> {
+    let mut call = Call::new("eval.interval", values);
+    let sum = call.number("sum")?;
+    let n = call.integer("n")?;
+    let level = call.optional_number("level")?.unwrap_or(DEFAULT_LEVEL);
+    call.finish()?;
+    let n = u64::try_from(n).map_err(|_| call.reject(Error::option("n", "an integer of at least 0", n)))?;
     if !(level > 0.0 && level < 1.0) {
-        return Err(options::reject("eval.interval", Error::option("level", "a number between 0 and 1", level)));
+        return Err(call.reject(Error::option("level", "a number between 0 and 1", level)));
     }
     Ok(interval(sum, n, level))
 }
 
-fn ranking(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
-    let mut args = Args::new("eval.rank", values);
-    let results = args.table("results")?;
-    let options: RankOptions = options::read("eval.rank", args.optional_table("options")?)?;
-    args.finish()?;
-    let contenders: Vec<Contender> = options::read_value("eval.rank", "results", &Value::Table(results))?;
-    let ranking = rank(&contenders, &options).map_err(|error| options::reject("eval.rank", error))?;
+fn eval_rank(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
+    let mut call = Call::new("eval.rank", values);
+    let contenders: Vec<Contender> = call.list("results")?;
+    let options: RankOptions = call.options()?;
+    call.finish()?;
+    let ranking = rank(&contenders, &options).map_err(|error| call.reject(error))?;
     convert::to_lua(lua, &json!(ranking))
 }
 
-fn compare(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
-    let mut args = Args::new("eval.verdict", values);
-    let candidate: BTreeMap<String, EnvironmentScore> =
-        options::read_value("eval.verdict", "candidate", &Value::Table(args.table("candidate")?))?;
-    let baseline: BTreeMap<String, EnvironmentScore> =
-        options::read_value("eval.verdict", "baseline", &Value::Table(args.table("baseline")?))?;
-    args.finish()?;
-    let verdict = verdict(&candidate, &baseline).map_err(|error| options::reject("eval.verdict", error))?;
+fn eval_verdict(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
+    let mut call = Call::new("eval.verdict", values);
+    let candidate: BTreeMap<String, EnvironmentScore> = call.list("candidate")?;
+    let baseline: BTreeMap<String, EnvironmentScore> = call.list("baseline")?;
+    call.finish()?;
+    let verdict = verdict(&candidate, &baseline).map_err(|error| call.reject(error))?;
     let false_alarms = false_alarms(&candidate, &baseline);
     convert::to_lua(
         lua,

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use crate::engine::lock::Lock;
 use crate::engine::{self, Error, file};
-use crate::lua::args::Args;
+use crate::lua::call::Call;
 use crate::lua::{handle, options, report};
 
 #[rustfmt::skip]
@@ -38,23 +38,23 @@ pub fn module(lua: &Lua) -> mlua::Result<Table> {
 
 /// The only argument of most functions here.
 fn one_path(function: &'static str, values: MultiValue) -> mlua::Result<PathBuf> {
-    let mut args = Args::new(function, values);
-    let path = args.string("path")?;
-    args.finish()?;
+    let mut call = Call::new(function, values);
+    let path = call.string("path")?;
+    call.finish()?;
     Ok(path.into())
 }
 
 fn two_paths(function: &'static str, names: [&str; 2], values: MultiValue) -> mlua::Result<(PathBuf, PathBuf)> {
-    let mut args = Args::new(function, values);
-    let (from, to) = (args.string(names[0])?, args.string(names[1])?);
-    args.finish()?;
+    let mut call = Call::new(function, values);
+    let (from, to) = (call.string(names[0])?, call.string(names[1])?);
+    call.finish()?;
     Ok((from.into(), to.into()))
 }
 
 fn path_and_text(function: &'static str, values: MultiValue) -> mlua::Result<(PathBuf, LuaString)> {
-    let mut args = Args::new(function, values);
-    let (path, text) = (args.string("path")?, args.bytes("text")?);
-    args.finish()?;
+    let mut call = Call::new(function, values);
+    let (path, text) = (call.string("path")?, call.bytes("text")?);
+    call.finish()?;
     Ok((path.into(), text))
 }
 
@@ -142,10 +142,10 @@ struct Remove {
 
 /// Removes a file, a link or an empty folder; whether there was one.
 fn fs_remove(_: &Lua, values: MultiValue) -> mlua::Result<bool> {
-    let mut args = Args::new("fs.remove", values);
-    let path = PathBuf::from(args.string("path")?);
-    let how: Remove = options::read("fs.remove", args.optional_table("options")?)?;
-    args.finish()?;
+    let mut call = Call::new("fs.remove", values);
+    let path = PathBuf::from(call.string("path")?);
+    let how: Remove = call.options()?;
+    call.finish()?;
     let removed = match fs::symlink_metadata(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         Err(error) => Err(error),
@@ -174,9 +174,9 @@ fn fs_symlink(_: &Lua, values: MultiValue) -> mlua::Result<()> {
 }
 
 fn fs_sha256(_: &Lua, values: MultiValue) -> mlua::Result<String> {
-    let mut args = Args::new("fs.sha256", values);
-    let text = args.bytes("text")?;
-    args.finish()?;
+    let mut call = Call::new("fs.sha256", values);
+    let text = call.bytes("text")?;
+    call.finish()?;
     Ok(file::sha256(&text.as_bytes()))
 }
 
@@ -197,7 +197,7 @@ fn fs_lock(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
 impl UserData for LockHandle {
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
         methods.add_method("close", |_, this, values: MultiValue| {
-            Args::new("lock:close", values).finish()?;
+            Call::new("lock:close", values).finish()?;
             this.0.take();
             Ok(())
         });
@@ -209,14 +209,14 @@ impl UserData for LockHandle {
 }
 
 fn fs_cwd(_: &Lua, values: MultiValue) -> mlua::Result<String> {
-    Args::new("fs.cwd", values).finish()?;
+    Call::new("fs.cwd", values).finish()?;
     let folder = checked("fs.cwd", Path::new("."), std::env::current_dir())?;
     Ok(folder.to_string_lossy().into_owned())
 }
 
 /// A new empty folder. It stays until the script removes it.
 fn fs_tempdir(_: &Lua, values: MultiValue) -> mlua::Result<String> {
-    Args::new("fs.tempdir", values).finish()?;
+    Call::new("fs.tempdir", values).finish()?;
     let made = tempfile::Builder::new().prefix("affine-").tempdir().map(tempfile::TempDir::keep);
     let path = made.map_err(|error| report::raise(Error::file(std::env::temp_dir(), plain(&error))))?;
     Ok(path.to_string_lossy().into_owned())

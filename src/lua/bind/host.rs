@@ -4,7 +4,7 @@ use mlua::{Lua, MultiValue, Table, Value};
 use serde_json::json;
 
 use crate::engine::native::storage::gpu_memory;
-use crate::lua::args::Args;
+use crate::lua::call::Call;
 use crate::lua::{convert, heap};
 
 /// The root's config.lua as it was when the binary was built.
@@ -19,12 +19,12 @@ pub fn module(lua: &Lua) -> mlua::Result<Table> {
 }
 
 fn default_config(_: &Lua, values: MultiValue) -> mlua::Result<&'static str> {
-    Args::new("host.default_config", values).finish()?;
+    Call::new("host.default_config", values).finish()?;
     Ok(CONFIG)
 }
 
 fn memory(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
-    Args::new("affine.memory", values).finish()?;
+    Call::new("affine.memory", values).finish()?;
     let mut memory = json!(heap::usage());
     memory["lua_bytes"] = json!(lua.used_memory());
     // Asked for only where CUDA is there already: the question would start it.
@@ -36,8 +36,8 @@ fn memory(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
 
 /// `(table or nil)`: where new handles are put; gives what was there before.
 fn watch(lua: &Lua, values: MultiValue) -> mlua::Result<Option<Table>> {
-    let mut args = Args::new("host.watch", values);
-    let table = args.optional_table("table")?;
-    args.finish()?;
+    let mut call = Call::new("host.watch", values);
+    let table = call.optional_table("table")?;
+    call.finish()?;
     heap::watch(lua, table)
 }

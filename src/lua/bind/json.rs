@@ -4,8 +4,8 @@ use mlua::{Lua, LuaSerdeExt, MultiValue, Table, Value};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::{Error, Result, utf8};
-use crate::lua::args::Args;
-use crate::lua::{convert, options, report};
+use crate::lua::call::Call;
+use crate::lua::{convert, report};
 
 pub fn module(lua: &Lua) -> mlua::Result<Table> {
     let json = lua.create_table()?;
@@ -17,27 +17,27 @@ pub fn module(lua: &Lua) -> mlua::Result<Table> {
 }
 
 fn decode(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
-    let mut args = Args::new("json.decode", values);
-    let text = args.bytes("text")?;
-    args.finish()?;
-    let value = parse(&text.as_bytes()).map_err(|error| options::reject("json.decode", error))?;
+    let mut call = Call::new("json.decode", values);
+    let text = call.bytes("text")?;
+    call.finish()?;
+    let value = parse(&text.as_bytes()).map_err(|error| call.reject(error))?;
     convert::to_lua(lua, &value)
 }
 
 fn encode(lua: &Lua, values: MultiValue) -> mlua::Result<String> {
-    let mut args = Args::new("json.encode", values);
-    let value = args.value("value")?;
-    let format: Format = options::read("json.encode", args.optional_table("options")?)?;
-    args.finish()?;
+    let mut call = Call::new("json.encode", values);
+    let value = call.value("value")?;
+    let format: Format = call.options()?;
+    call.finish()?;
     let text = format.validate().and_then(|()| render(&convert::to_json(lua, &value)?, format.indent));
-    text.map_err(|error| options::reject("json.encode", error))
+    text.map_err(|error| call.reject(error))
 }
 
 /// Marks a table as a list, so that it is encoded as one even when empty.
 fn array(lua: &Lua, values: MultiValue) -> mlua::Result<Table> {
-    let mut args = Args::new("json.array", values);
-    let table = args.table("list")?;
-    args.finish()?;
+    let mut call = Call::new("json.array", values);
+    let table = call.table("list")?;
+    call.finish()?;
     if table.metatable().is_some_and(|metatable| metatable != lua.array_metatable()) {
         return Err(report::raise(Error::message("json.array: the table has a metatable of another kind")));
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use mlua::{Lua, MultiValue, Table, Value};
 
 use crate::engine::log::{self, SCRIPT};
-use crate::lua::args::{Args, kind};
+use crate::lua::call::{Call, kind};
 use crate::lua::report;
 
 pub fn module(lua: &Lua) -> mlua::Result<Table> {
@@ -21,10 +21,10 @@ pub fn module(lua: &Lua) -> mlua::Result<Table> {
 /// One logging function: a message, and a table of fields that are written behind it as `key=value`.
 fn line(lua: &Lua, name: &'static str, write: fn(&str)) -> mlua::Result<mlua::Function> {
     lua.create_function(move |_, values: MultiValue| {
-        let mut args = Args::new(name, values);
-        let mut text = args.bytes("message")?.to_string_lossy();
-        let fields = args.optional_table("fields")?;
-        args.finish()?;
+        let mut call = Call::new(name, values);
+        let mut text = call.bytes("message")?.to_string_lossy();
+        let fields = call.optional_table("fields")?;
+        call.finish()?;
         if let Some(fields) = fields {
             let mut pairs = Vec::new();
             for pair in fields.pairs::<Value, Value>() {
@@ -50,8 +50,8 @@ fn shown(value: &Value) -> mlua::Result<String> {
 }
 
 fn file(_: &Lua, values: MultiValue) -> mlua::Result<()> {
-    let mut args = Args::new("log.file", values);
-    let path = args.string("path")?;
-    args.finish()?;
+    let mut call = Call::new("log.file", values);
+    let path = call.string("path")?;
+    call.finish()?;
     log::append_to(Path::new(&path)).map_err(report::raise)
 }

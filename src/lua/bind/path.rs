@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use mlua::{Lua, MultiValue, Table};
 
 use crate::engine::Error;
-use crate::lua::args::Args;
-use crate::lua::options;
+use crate::lua::call::Call;
 
 #[rustfmt::skip]
 pub fn module(lua: &Lua) -> mlua::Result<Table> {
@@ -25,28 +24,28 @@ pub fn module(lua: &Lua) -> mlua::Result<Table> {
 /// The parts with slashes between; an absolute part starts anew.
 fn join(_: &Lua, values: MultiValue) -> mlua::Result<String> {
     let count = values.len().max(1);
-    let mut args = Args::new("path.join", values);
+    let mut call = Call::new("path.join", values);
     let mut joined = PathBuf::new();
     for _ in 0..count {
-        joined.push(args.string("part")?);
+        joined.push(call.string("part")?);
     }
-    args.finish()?;
+    call.finish()?;
     Ok(joined.to_string_lossy().into_owned())
 }
 
 /// One part of a path, empty where it has none (`path.extension "README"` is "").
 fn part(function: &'static str, values: MultiValue, take: fn(&Path) -> Option<&OsStr>) -> mlua::Result<String> {
-    let mut args = Args::new(function, values);
-    let path = args.string("path")?;
-    args.finish()?;
+    let mut call = Call::new(function, values);
+    let path = call.string("path")?;
+    call.finish()?;
     Ok(take(Path::new(&path)).map(|part| part.to_string_lossy().into_owned()).unwrap_or_default())
 }
 
 fn absolute(_: &Lua, values: MultiValue) -> mlua::Result<String> {
-    let mut args = Args::new("path.absolute", values);
-    let path = args.string("path")?;
-    args.finish()?;
+    let mut call = Call::new("path.absolute", values);
+    let path = call.string("path")?;
+    call.finish()?;
     let absolute = std::path::absolute(&path);
-    let absolute = absolute.map_err(|error| options::reject("path.absolute", Error::file(&path, error)))?;
+    let absolute = absolute.map_err(|error| call.reject(Error::file(&path, error)))?;
     Ok(absolute.to_string_lossy().into_owned())
 }

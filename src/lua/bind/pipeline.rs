@@ -15,7 +15,7 @@ use crate::engine::rl::options::PpoOptions;
 use crate::engine::text::Tokenizer;
 use crate::engine::train::sft::SftOptions;
 use crate::engine::{Error, Result, hub};
-use crate::lua::args::Args;
+use crate::lua::call::Call;
 use crate::lua::{convert, options, report};
 
 pub fn module(lua: &Lua) -> mlua::Result<Table> {
@@ -28,29 +28,29 @@ pub fn module(lua: &Lua) -> mlua::Result<Table> {
 
 /// `(path, known, skip)`: the digests of a file or of all files of a folder, as [`digests`] says.
 fn file_digests(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
-    let mut args = Args::new("pipeline.digests", values);
-    let path = args.string("path")?;
-    let known: Digests = options::read("pipeline.digests", Some(args.table("known")?))?;
-    let skip: Vec<String> = options::read_value("pipeline.digests", "skip", &args.value("skip")?)?;
-    args.finish()?;
+    let mut call = Call::new("pipeline.digests", values);
+    let path = call.string("path")?;
+    let known: Digests = options::read("pipeline.digests", Some(call.table("known")?))?;
+    let skip: Vec<String> = options::read_value("pipeline.digests", "skip", &call.value("skip")?)?;
+    call.finish()?;
     let found = report::guard(|| digests(Path::new(&path), &known, &skip))?;
     convert::to_lua(lua, &serde_json::to_value(found).map_err(mlua::Error::external)?)
 }
 
 /// The commit of a Hub's model that the cache holds; nil where there is none. The network is not asked.
 fn commit(_: &Lua, values: MultiValue) -> mlua::Result<Option<String>> {
-    let mut args = Args::new("pipeline.commit", values);
-    let id = args.string("id")?;
-    args.finish()?;
+    let mut call = Call::new("pipeline.commit", values);
+    let id = call.string("id")?;
+    call.finish()?;
     let folder = hub::is_id(&id).then(|| hub::cached(&id)).flatten();
     Ok(folder.and_then(|folder| Some(folder.file_name()?.to_string_lossy().into_owned())))
 }
 
 /// `(what, section, options)`: an error that names `section.key` where what the options are for would refuse them.
 fn check(lua: &Lua, values: MultiValue) -> mlua::Result<()> {
-    let mut args = Args::new("pipeline.check", values);
-    let (what, section, table) = (args.string("what")?, args.string("section")?, args.table("options")?);
-    args.finish()?;
+    let mut call = Call::new("pipeline.check", values);
+    let (what, section, table) = (call.string("what")?, call.string("section")?, call.table("options")?);
+    call.finish()?;
     let judged = match what.as_str() {
         "sft" => read(&section, table).and_then(|options: SftOptions| raised(options.validate())),
         "ppo" => read(&section, table).and_then(|options: PpoOptions| raised(options.validate())),

@@ -5,7 +5,7 @@ use std::path::Path;
 use mlua::{Lua, MultiValue, Table};
 
 use crate::engine::plan;
-use crate::lua::args::Args;
+use crate::lua::call::Call;
 use crate::lua::report;
 
 pub fn module(lua: &Lua) -> mlua::Result<Table> {
@@ -18,7 +18,7 @@ pub fn module(lua: &Lua) -> mlua::Result<Table> {
 }
 
 fn active(_: &Lua, values: MultiValue) -> mlua::Result<bool> {
-    Args::new("plan.active", values).finish()?;
+    Call::new("plan.active", values).finish()?;
     Ok(plan::active())
 }
 
@@ -29,9 +29,9 @@ fn stage(_: &Lua, values: MultiValue) -> mlua::Result<()> {
 
 /// A setting's path, and its value in a real run and here, as literals.
 fn cut(_: &Lua, values: MultiValue) -> mlua::Result<()> {
-    let mut args = Args::new("plan.cut", values);
-    let (path, real, now) = (args.string("path")?, args.string("real")?, args.string("now")?);
-    args.finish()?;
+    let mut call = Call::new("plan.cut", values);
+    let (path, real, now) = (call.string("path")?, call.string("real")?, call.string("now")?);
+    call.finish()?;
     plan::cut_setting(&path, &real, &now);
     Ok(())
 }
@@ -42,8 +42,8 @@ fn fetch(_: &Lua, values: MultiValue) -> mlua::Result<()> {
 }
 
 fn one_string(function: &'static str, name: &str, values: MultiValue) -> mlua::Result<String> {
-    let mut args = Args::new(function, values);
-    let text = args.string(name)?;
-    args.finish()?;
+    let mut call = Call::new(function, values);
+    let text = call.string(name)?;
+    call.finish()?;
     Ok(text)
 }

@@ -2,14 +2,14 @@
 
 use std::cell::{Ref, RefCell, RefMut};
 
-use mlua::{Lua, MultiValue, Table, UserData, UserDataMethods, Value};
+use mlua::{Lua, MultiValue, Table, UserData, UserDataMethods};
 use serde_json::json;
 
 use crate::engine::Error;
-use crate::engine::rl::collect::{Rollout, Sample};
+use crate::engine::rl::rollout::{Rollout, Sample};
 use crate::engine::rollout::{Ending, Episode};
-use crate::lua::args::Args;
-use crate::lua::{convert, options, report};
+use crate::lua::call::Call;
+use crate::lua::{convert, report};
 
 /// What `ppo:rollout` returns.
 pub struct RolloutHandle(RefCell<Rollout>);
@@ -31,37 +31,31 @@ impl RolloutHandle {
 impl UserData for RolloutHandle {
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
         methods.add_method("size", |_, this, values: MultiValue| {
-            Args::new("batch:size", values).finish()?;
+            Call::new("batch:size", values).finish()?;
             Ok(this.borrow().samples.len())
         });
         methods.add_method("episodes", |lua, this, values: MultiValue| {
-            Args::new("batch:episodes", values).finish()?;
+            Call::new("batch:episodes", values).finish()?;
             let episodes: Vec<_> = this.borrow().episodes.iter().map(describe).collect();
             convert::to_lua(lua, &episodes.into())
         });
         methods.add_method("sample", |lua, this, values: MultiValue| {
-            let mut args = Args::new("batch:sample", values);
-            let index = args.integer("index")?;
-            args.finish()?;
+            let mut call = Call::new("batch:sample", values);
+            let index = call.integer("index")?;
+            call.finish()?;
             let rollout = this.borrow();
             sample_table(lua, &rollout.samples[place(&rollout, "batch:sample", index)?])
         });
         methods.add_method("set_credit", |_, this, values: MultiValue| {
-            let mut args = Args::new("batch:set_credit", values);
-            let index = args.integer("index")?;
-            let advantages = args.table("advantages")?;
-            let returns = args.optional_table("returns")?;
-            args.finish()?;
-            let advantages: Vec<f64> =
-                options::read_value("batch:set_credit", "advantages", &Value::Table(advantages))?;
-            let returns: Option<Vec<f64>> = match returns {
-                Some(returns) => Some(options::read_value("batch:set_credit", "returns", &Value::Table(returns))?),
-                None => None,
-            };
+            let mut call = Call::new("batch:set_credit", values);
+            let index = call.integer("index")?;
+            let advantages: Vec<f64> = call.list("advantages")?;
+            let returns: Option<Vec<f64>> = call.optional_list("returns")?;
+            call.finish()?;
             let mut rollout = this.borrow_mut();
             let place = place(&rollout, "batch:set_credit", index)?;
             let credited = rollout.samples[place].set_credit(advantages, returns);
-            credited.map_err(|error| options::reject("batch:set_credit", error))
+            credited.map_err(|error| call.reject(error))
         });
     }
 }

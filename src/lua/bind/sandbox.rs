@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use crate::engine::Error;
 use crate::engine::sandbox::{Limit, Limits, Program, Sandbox, SandboxOptions, Status};
-use crate::lua::args::{Args, kind};
+use crate::lua::call::{Call, kind};
 use crate::lua::options::Options;
 use crate::lua::report;
 
@@ -27,9 +27,9 @@ struct RunOptions {
 }
 
 fn run(lua: &Lua, values: MultiValue) -> mlua::Result<Table> {
-    let mut args = Args::new(RUN, values);
-    let mut table = Options::new(lua, RUN, Some(args.table("options")?))?;
-    args.finish()?;
+    let mut call = Call::new(RUN, values);
+    let mut table = Options::new(lua, RUN, Some(call.table("options")?))?;
+    call.finish()?;
     let code = bytes(&mut table, "code")?;
     let code = code.ok_or_else(|| table.reject(Error::message("code: required, but missing")))?;
     let stdin = bytes(&mut table, "stdin")?.unwrap_or_default();

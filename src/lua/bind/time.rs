@@ -6,8 +6,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use mlua::{Lua, MultiValue, Table};
 
 use crate::engine::{Error, cancel};
-use crate::lua::args::Args;
-use crate::lua::{options, report};
+use crate::lua::call::Call;
+use crate::lua::report;
 
 /// Where [`clock`] counts from.
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
@@ -28,28 +28,28 @@ pub fn module(lua: &Lua) -> mlua::Result<Table> {
 
 /// Seconds since 1970.
 fn now(_: &Lua, values: MultiValue) -> mlua::Result<f64> {
-    Args::new("time.now", values).finish()?;
+    Call::new("time.now", values).finish()?;
     Ok(SystemTime::now().duration_since(UNIX_EPOCH).map(|since| since.as_secs_f64()).unwrap_or_default())
 }
 
 /// Seconds on a clock that never jumps: for measuring.
 fn clock(_: &Lua, values: MultiValue) -> mlua::Result<f64> {
-    Args::new("time.clock", values).finish()?;
+    Call::new("time.clock", values).finish()?;
     Ok(START.elapsed().as_secs_f64())
 }
 
 /// The local time as a part of names: `20260131-142501`.
 fn stamp(_: &Lua, values: MultiValue) -> mlua::Result<String> {
-    Args::new("time.stamp", values).finish()?;
+    Call::new("time.stamp", values).finish()?;
     Ok(chrono::Local::now().format("%Y%m%d-%H%M%S").to_string())
 }
 
 fn sleep(_: &Lua, values: MultiValue) -> mlua::Result<()> {
-    let mut args = Args::new("time.sleep", values);
-    let seconds = args.number("seconds")?;
-    args.finish()?;
+    let mut call = Call::new("time.sleep", values);
+    let seconds = call.number("seconds")?;
+    call.finish()?;
     let span = Duration::try_from_secs_f64(seconds)
-        .map_err(|_| options::reject("time.sleep", Error::option("seconds", "a non-negative number", seconds)))?;
+        .map_err(|_| call.reject(Error::option("seconds", "a non-negative number", seconds)))?;
     let start = Instant::now();
     while let Some(left) = span.checked_sub(start.elapsed()).filter(|left| !left.is_zero()) {
         cancel::check().map_err(report::raise)?;

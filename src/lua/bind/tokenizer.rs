@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json};
 use crate::engine::Error;
 use crate::engine::text::template::check_kwargs;
 use crate::engine::text::{Conversation, Message, ROLES, Tokenizer, check_roles};
-use crate::lua::args::Args;
+use crate::lua::call::Call;
 use crate::lua::{handle, options, report};
 
 pub fn module(lua: &Lua) -> mlua::Result<Table> {
@@ -48,19 +48,18 @@ struct PreviewOptions {
 }
 
 fn train(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
-    let mut args = Args::new("tokenizer.train", values);
-    let texts = args.table("texts")?;
-    let options: TrainOptions = options::read("tokenizer.train", args.optional_table("options")?)?;
-    args.finish()?;
-    let texts: Vec<String> = options::read_value("tokenizer.train", "texts", &Value::Table(texts))?;
-    let trained = report::guard_in("tokenizer.train", || Tokenizer::train(&texts, options.vocab_size))?;
+    let mut call = Call::new("tokenizer.train", values);
+    let texts: Vec<String> = call.list("texts")?;
+    let options: TrainOptions = call.options()?;
+    call.finish()?;
+    let trained = call.run(|| Tokenizer::train(&texts, options.vocab_size))?;
     handle(lua, "a tokenizer", TokenizerHandle(Rc::new(trained)))
 }
 
 fn load(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
-    let mut args = Args::new("tokenizer.load", values);
-    let folder = args.string("folder")?;
-    args.finish()?;
+    let mut call = Call::new("tokenizer.load", values);
+    let folder = call.string("folder")?;
+    call.finish()?;
     let tokenizer = Tokenizer::load(folder).map_err(report::raise)?;
     handle(lua, "a tokenizer", TokenizerHandle(Rc::new(tokenizer)))
 }
@@ -68,28 +67,27 @@ fn load(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
 impl UserData for TokenizerHandle {
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
         methods.add_method("encode", |_, this, values: MultiValue| {
-            let mut args = Args::new("tokenizer:encode", values);
-            let text = args.string("text")?;
-            args.finish()?;
+            let mut call = Call::new("tokenizer:encode", values);
+            let text = call.string("text")?;
+            call.finish()?;
             this.0.encode(&text).map_err(report::raise)
         });
         methods.add_method("decode", |_, this, values: MultiValue| {
-            let mut args = Args::new("tokenizer:decode", values);
-            let ids = args.table("ids")?;
-            args.finish()?;
-            let ids: Vec<i64> = options::read_value("tokenizer:decode", "ids", &Value::Table(ids))?;
+            let mut call = Call::new("tokenizer:decode", values);
+            let ids: Vec<i64> = call.list("ids")?;
+            call.finish()?;
             // A padded embedding has more rows than there are tokens; what a model says there has no text.
             if let Some(place) = ids.iter().position(|&id| u32::try_from(id).is_err()) {
                 let error = Error::option(format!("ids[{}]", place + 1), "a token id of at least 0", ids[place]);
-                return Err(options::reject("tokenizer:decode", error));
+                return Err(call.reject(error));
             }
             this.0.decode(&ids, false).map_err(report::raise)
         });
         methods.add_method("chat", |_, this, values: MultiValue| {
-            let mut args = Args::new("tokenizer:chat", values);
-            let messages = messages("tokenizer:chat", &args.table("messages")?)?;
-            let options: ChatOptions = options::read("tokenizer:chat", args.optional_table("options")?)?;
-            args.finish()?;
+            let mut call = Call::new("tokenizer:chat", values);
+            let messages = messages("tokenizer:chat", &call.table("messages")?)?;
+            let options: ChatOptions = call.options()?;
+            call.finish()?;
             let kwargs = kwargs("tokenizer:chat", options.chat_template_kwargs)?;
             let rendered = this
                 .0
@@ -98,23 +96,23 @@ impl UserData for TokenizerHandle {
             rendered.map_err(report::raise)
         });
         methods.add_method("preview", |_, this, values: MultiValue| {
-            let mut args = Args::new("tokenizer:preview", values);
-            let messages = messages("tokenizer:preview", &args.table("messages")?)?;
-            let options: PreviewOptions = options::read("tokenizer:preview", args.optional_table("options")?)?;
-            args.finish()?;
+            let mut call = Call::new("tokenizer:preview", values);
+            let messages = messages("tokenizer:preview", &call.table("messages")?)?;
+            let options: PreviewOptions = call.options()?;
+            call.finish()?;
             let kwargs = kwargs("tokenizer:preview", options.chat_template_kwargs)?;
             let encoded = Conversation::encode_record_with(&this.0, &messages, &kwargs);
             let shown = encoded.and_then(|record| record.show(&this.0));
             shown.map_err(report::raise)
         });
         methods.add_method("save", |_, this, values: MultiValue| {
-            let mut args = Args::new("tokenizer:save", values);
-            let folder = args.string("folder")?;
-            args.finish()?;
+            let mut call = Call::new("tokenizer:save", values);
+            let folder = call.string("folder")?;
+            call.finish()?;
             this.0.save(folder).map_err(report::raise)
         });
         methods.add_method("size", |_, this, values: MultiValue| {
-            Args::new("tokenizer:size", values).finish()?;
+            Call::new("tokenizer:size", values).finish()?;
             Ok(this.0.vocab_size())
         });
     }

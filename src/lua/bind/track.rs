@@ -7,8 +7,8 @@ use serde::Deserialize;
 
 use crate::engine::Error;
 use crate::engine::track::Run;
-use crate::lua::args::Args;
-use crate::lua::{convert, handle, options, report};
+use crate::lua::call::Call;
+use crate::lua::{convert, handle, report};
 
 /// Where runs are kept, below the folder that the script was started in.
 const ROOT: &str = "runs";
@@ -28,11 +28,11 @@ struct RunOptions {
 }
 
 fn run(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
-    let mut args = Args::new("track.run", values);
-    let name = args.string("name")?;
-    let config = args.table("config")?;
-    let options: RunOptions = options::read("track.run", args.optional_table("options")?)?;
-    args.finish()?;
+    let mut call = Call::new("track.run", values);
+    let name = call.string("name")?;
+    let config = call.table("config")?;
+    let options: RunOptions = call.options()?;
+    call.finish()?;
     let config = convert::to_json(lua, &Value::Table(config)).map_err(report::raise)?;
     let begin = if options.resume { Run::resume } else { Run::create };
     let run =
@@ -43,27 +43,27 @@ fn run(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
 impl UserData for RunHandle {
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
         methods.add_method("log", |lua, this, values: MultiValue| {
-            let mut args = Args::new("run:log", values);
-            let numbers = args.table("numbers")?;
-            args.finish()?;
+            let mut call = Call::new("run:log", values);
+            let numbers = call.table("numbers")?;
+            call.finish()?;
             match convert::to_json(lua, &Value::Table(numbers)).map_err(report::raise)? {
                 serde_json::Value::Object(numbers) => this.0.log(&numbers).map_err(report::raise),
                 _ => Err(report::raise(Error::message("run:log: expected a table with named numbers, got a list"))),
             }
         });
         methods.add_method("summary", |lua, this, values: MultiValue| {
-            let mut args = Args::new("run:summary", values);
-            let summary = args.table("summary")?;
-            args.finish()?;
+            let mut call = Call::new("run:summary", values);
+            let summary = call.table("summary")?;
+            call.finish()?;
             let summary = convert::to_json(lua, &Value::Table(summary)).map_err(report::raise)?;
             this.0.summary(&summary).map_err(report::raise)
         });
         methods.add_method("finish", |_, this, values: MultiValue| {
-            Args::new("run:finish", values).finish()?;
+            Call::new("run:finish", values).finish()?;
             this.0.finish().map_err(report::raise)
         });
         methods.add_method("path", |_, this, values: MultiValue| {
-            Args::new("run:path", values).finish()?;
+            Call::new("run:path", values).finish()?;
             Ok(this.0.path().to_string_lossy().to_string())
         });
     }

@@ -7,8 +7,7 @@ use mlua::{AnyUserData, Lua, MultiValue, Table, UserData, UserDataMethods, Value
 use serde::Deserialize;
 
 use crate::engine::{Error, Result, file};
-use crate::lua::args::Args;
-use crate::lua::options::Options;
+use crate::lua::call::Call;
 use crate::lua::plain::Plain;
 use crate::lua::worker::{Job, Pool, Program};
 use crate::lua::{ScriptFolder, handle, options, report};
@@ -45,21 +44,21 @@ struct JobHandle {
 }
 
 fn pool(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
-    let mut args = Args::new("worker.pool", values);
-    let source = args.string("source")?;
-    let mut table = Options::new(lua, "worker.pool", args.optional_table("options")?)?;
-    args.finish()?;
+    let mut call = Call::new("worker.pool", values);
+    let source = call.string("source")?;
+    let mut table = call.optional_options(lua)?;
+    call.finish()?;
     let arguments = match table.take("args")? {
         Value::Nil => Vec::new(),
         Value::Table(list) => plain("worker.pool", |i| format!("args[{i}]"), list.sequence_values())?,
-        other => return Err(table.reject(Error::option("args", "a list", crate::lua::args::kind(&other)))),
+        other => return Err(table.reject(Error::option("args", "a list", crate::lua::call::kind(&other)))),
     };
     let options: PoolOptions = table.read()?;
     if !(1..=MAX_THREADS).contains(&options.threads) {
         let error = Error::option("threads", format!("1 to {MAX_THREADS}"), options.threads);
-        return Err(options::reject("worker.pool", error));
+        return Err(call.reject(error));
     }
-    let program = program(lua, &source, arguments).map_err(|error| options::reject("worker.pool", error))?;
+    let program = program(lua, &source, arguments).map_err(|error| call.reject(error))?;
     let pool = report::guard(|| Pool::start(&program, options.threads))?;
     handle(lua, "a pool", PoolHandle(RefCell::new(Some(pool))))
 }
@@ -126,17 +125,17 @@ impl UserData for PoolHandle {
             to_lua(lua, report::guard(|| job.wait())?)
         });
         methods.add_method("map", |lua, this, values: MultiValue| {
-            let mut args = Args::new("pool:map", values);
-            let list = args.table("list")?;
-            args.finish()?;
+            let mut call = Call::new("pool:map", values);
+            let list = call.table("list")?;
+            call.finish()?;
             this.map(lua, &list)
         });
         methods.add_method("threads", |_, this, values: MultiValue| {
-            Args::new("pool:threads", values).finish()?;
+            Call::new("pool:threads", values).finish()?;
             Ok(this.pool()?.threads())
         });
         methods.add_method("close", |_, this, values: MultiValue| {
-            Args::new("pool:close", values).finish()?;
+            Call::new("pool:close", values).finish()?;
             this.0.take();
             Ok(())
         });
@@ -150,14 +149,14 @@ impl UserData for PoolHandle {
 impl UserData for JobHandle {
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
         methods.add_method("done", |_, this, values: MultiValue| {
-            Args::new("job:done", values).finish()?;
+            Call::new("job:done", values).finish()?;
             if this.results.borrow().is_none() && !this.taken.get() {
                 this.results.replace(this.job.poll());
             }
             Ok(this.taken.get() || this.results.borrow().is_some())
         });
         methods.add_method("wait", |lua, this, values: MultiValue| {
-            Args::new("job:wait", values).finish()?;
+            Call::new("job:wait", values).finish()?;
             if this.taken.get() {
                 return Err(report::raise(Error::message("job:wait: the results were handed out already")));
             }

@@ -1,4 +1,4 @@
--- The examples, run as they are, beside the same programs in PyTorch: scripts/peer/tensor_examples.py, recorded in
+-- The examples, run as they are, beside the same programs in PyTorch: scripts/dev/peer/tensor_examples.py, recorded in
 -- tests/golden/tensor/examples.json. On one machine they agree to 1e-6; another CPU may round differently, and a
 -- difference grows with every step, so losses may differ by 1e-3 of their size.
 local fs = require("affine.fs")

@@ -1,4 +1,4 @@
--- Optimizers beside PyTorch's, on the problem of scripts/peer/tensor_functions.py; saving and resuming; bad input.
+-- Optimizers beside PyTorch's, on the problem of scripts/dev/peer/tensor_functions.py; saving and resuming; bad input.
 local fs = require("affine.fs")
 local json = require("affine.json")
 local tensor = require("affine.tensor")

@@ -1,5 +1,5 @@
 -- Every function beside PyTorch's: the values and the gradients of all inputs, recorded by
--- scripts/peer/tensor_functions.py in tests/golden/tensor/functions.json. The inputs are drawn from the same seeds.
+-- scripts/dev/peer/tensor_functions.py in tests/golden/tensor/functions.json. The inputs are drawn from the same seeds.
 local fs = require("affine.fs")
 local json = require("affine.json")
 local tensor = require("affine.tensor")

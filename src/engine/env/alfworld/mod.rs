@@ -198,7 +198,7 @@ impl Environment for AlfWorld {
             },
             reward: score,
             done: episode.won,
-            score: Some(score),
+            score,
             truncated: false,
             info: episode.info(),
         })

@@ -7,7 +7,7 @@ use super::game::Game;
 use super::language::{Form, Language, Verb};
 use super::mission::{Act, Mission};
 use super::rooms::{Rejected, Rooms};
-use crate::engine::env::numpy_random::NumpyRandom;
+use crate::engine::env::python::numpy_random::NumpyRandom;
 use crate::engine::{Error, Result};
 
 /// Levels that may be drawn and rejected in a row: where upstream would run for ever, this ends.

@@ -321,7 +321,7 @@ impl Episode {
             observation: answer + &scene.list(),
             reward: self.reward,
             done: self.done,
-            score: Some(self.score),
+            score: self.score,
             truncated,
             info: info.into_iter().map(|(key, value)| (key.to_string(), value)).collect(),
         }

@@ -2,7 +2,7 @@
 
 use super::geometry::{Area, Direction, Point};
 use super::world::{Cell, Colour, DoorState, Kind, Object, ObjectId, World};
-use crate::engine::env::numpy_random::NumpyRandom;
+use crate::engine::env::python::numpy_random::NumpyRandom;
 
 /// The level at hand will not do: the next one is drawn from the same stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

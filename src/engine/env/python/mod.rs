@@ -5,6 +5,8 @@
 
 pub mod json;
 pub mod literal;
+pub mod mersenne;
+pub mod numpy_random;
 mod strings;
 pub mod text;
 pub mod value;

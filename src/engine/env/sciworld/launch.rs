@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 
 use super::{broken, find};
 use crate::engine::signals::as_started;
-use crate::engine::{Error, Result, cancel, machine};
+use crate::engine::system::machine;
+use crate::engine::{Error, Result, cancel};
 
 /// How a Java process is started.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -251,7 +251,7 @@ impl Environment for SciWorld {
             observation: turn.observation,
             reward: reward as f64,
             done: episode.done,
-            score: Some(score as f64),
+            score: score as f64,
             truncated: over_limit && !turn.completed && !failed,
             info,
         })

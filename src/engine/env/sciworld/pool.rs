@@ -9,7 +9,8 @@ use super::expert;
 use super::launch::{self, Launch};
 use super::simulator::Simulator;
 use crate::engine::error::size_text;
-use crate::engine::{Error, Result, machine};
+use crate::engine::system::machine;
+use crate::engine::{Error, Result};
 
 /// What a Java process takes beside its heap, in MiB: classes, compiled code, stacks (measured with Java 17).
 const BESIDE_HEAP_MB: u64 = 84;

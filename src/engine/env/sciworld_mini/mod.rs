@@ -142,14 +142,7 @@ impl Environment for SciWorldMini {
         let mut info = Map::new();
         info.insert("moves".to_string(), json!(episode.moves));
         info.insert("admissible".to_string(), json!(actions::admissible(&episode.world)));
-        Ok(Step {
-            observation,
-            reward: reward as f64,
-            done: episode.done,
-            score: Some(score as f64),
-            truncated: false,
-            info,
-        })
+        Ok(Step { observation, reward: reward as f64, done: episode.done, score: score as f64, truncated: false, info })
     }
 
     fn expert(&mut self) -> Result<Option<String>> {

@@ -183,7 +183,7 @@ impl Environment for TextCraft {
         };
         let done = made == Some(episode.goal);
         let reward = if done { 1.0 } else { 0.0 };
-        Ok(Step { observation, reward, done, score: Some(reward), truncated: false, info })
+        Ok(Step { observation, reward, done, score: reward, truncated: false, info })
     }
 
     /// Solves every task: 6 actions on average, 48 at most, 13 tasks in more than 20.

@@ -6,8 +6,8 @@
 use std::collections::HashSet;
 
 use super::book::Book;
-use crate::engine::env::mersenne::Mersenne;
 use crate::engine::env::python::HashSecret;
+use crate::engine::env::python::mersenne::Mersenne;
 
 /// Uses of one ingredient that are candidates for distractors.
 const USES_PER_INGREDIENT: usize = 10;

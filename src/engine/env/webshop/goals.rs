@@ -18,7 +18,7 @@ use serde_json::Value;
 use super::NAME;
 use super::product::{Pricing, Product};
 use super::store::Store;
-use crate::engine::env::mersenne::Mersenne;
+use crate::engine::env::python::mersenne::Mersenne;
 use crate::engine::{Error, Result, file};
 
 /// The seed that the original and AgentGym write into their code.

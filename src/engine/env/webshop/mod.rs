@@ -266,7 +266,7 @@ impl Environment for WebShop {
             observation: session.observation(mode),
             reward,
             done,
-            score: Some(reward),
+            score: reward,
             truncated: false,
             info: info(session, done, reward),
         })

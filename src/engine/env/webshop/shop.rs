@@ -10,7 +10,7 @@ use super::nouns::NounRule;
 use super::product::Product;
 use super::store::{Store, StoreBuilder};
 use super::{GoalKind, NAME, WebShopOptions, cache, catalogue, python};
-use crate::engine::env::mersenne::Mersenne;
+use crate::engine::env::python::mersenne::Mersenne;
 use crate::engine::{Error, Result, file};
 
 /// A search shows at most this many products.

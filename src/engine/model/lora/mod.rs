@@ -14,8 +14,9 @@ use tch::{Device, Kind, Tensor};
 use super::linear::{Adapter, Linear};
 use super::qwen3::Qwen3;
 use super::source::Source;
+use crate::engine::system::machine;
 use crate::engine::tensor::safetensors;
-use crate::engine::{Error, Result, file, machine, random, utf8};
+use crate::engine::{Error, Result, file, random, utf8};
 pub use config::{LoraConfig, LoraOptions, validate_name};
 pub use modules::{OneOrMore, PROJECTIONS, TargetModules};
 

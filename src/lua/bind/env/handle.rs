@@ -9,7 +9,7 @@ use crate::engine::env::label::{self, Labelled, Origin};
 use crate::engine::env::{Environment, Parsed};
 use crate::engine::rollout::prompt_hash;
 use crate::engine::{self, Error};
-use crate::lua::args::{Args, kind};
+use crate::lua::call::{Call, kind};
 use crate::lua::environment::LuaEnvironment;
 use crate::lua::{convert, options, report};
 
@@ -86,9 +86,9 @@ pub fn environments(function: &str, list: Value) -> mlua::Result<Vec<Box<dyn Env
 
 /// `env.labels`: the labels of a list of handles, which keep them from now on.
 pub fn labels(_: &Lua, values: MultiValue) -> mlua::Result<Vec<String>> {
-    let mut args = Args::new("env.labels", values);
-    let handles = handles("env.labels", args.value("envs")?)?;
-    args.finish()?;
+    let mut call = Call::new("env.labels", values);
+    let handles = handles("env.labels", call.value("envs")?)?;
+    call.finish()?;
     let labels = labels_of("env.labels", &handles)?;
     for (handle, label) in handles.iter().zip(&labels) {
         let mut origin = handle.origin.borrow_mut();
@@ -131,39 +131,37 @@ impl UserData for EnvironmentHandle {
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
         methods.add_method("reset", |_, this, values: MultiValue| {
             let is_named = matches!(values.front(), Some(Value::Table(_)));
-            let mut args = Args::new("env:reset", values);
+            let mut call = Call::new("env:reset", values);
             if is_named {
-                let task = options::read("env:reset", args.optional_table("task_id")?)?;
-                args.finish()?;
+                let task = options::read("env:reset", call.optional_table("task_id")?)?;
+                call.finish()?;
                 return this.play(|environment| environment.reset_to(&task));
             }
-            let task_id = task_id("env:reset", args.integer("task_id")?)?;
-            args.finish()?;
+            let task_id = task_id("env:reset", call.integer("task_id")?)?;
+            call.finish()?;
             this.play(|environment| environment.reset(task_id))
         });
         methods.add_method("messages", |lua, this, values: MultiValue| {
-            Args::new("env:messages", values).finish()?;
+            Call::new("env:messages", values).finish()?;
             let messages = this.play(|environment| environment.messages())?;
             convert::to_lua(lua, &serde_json::to_value(messages).map_err(mlua::Error::external)?)
         });
         methods.add_method("parse", |_, this, values: MultiValue| {
-            let mut args = Args::new("env:parse", values);
-            let reply = args.string("reply")?;
-            args.finish()?;
+            let mut call = Call::new("env:parse", values);
+            let reply = call.string("reply")?;
+            call.finish()?;
             Ok(match this.play(|environment| environment.parse(&reply))? {
                 Parsed::Action(action) => (Some(action), None),
                 Parsed::Complaint(observation) => (None, Some(observation)),
             })
         });
         methods.add_method("step", |lua, this, values: MultiValue| {
-            let mut args = Args::new("env:step", values);
-            let action = args.string("action")?;
-            args.finish()?;
+            let mut call = Call::new("env:step", values);
+            let action = call.string("action")?;
+            call.finish()?;
             let step = this.play(|environment| environment.step(&action))?;
             let mut info = step.info;
-            if let Some(score) = step.score {
-                info.insert("score".into(), score.into());
-            }
+            info.insert("score".into(), step.score.into());
             if step.truncated {
                 info.insert("truncated".into(), true.into());
             }
@@ -174,26 +172,26 @@ impl UserData for EnvironmentHandle {
             ("rule", |environment| environment.rule()),
         ] {
             methods.add_method(name, move |_, this, values: MultiValue| -> mlua::Result<Option<String>> {
-                Args::new(format!("env:{name}"), values).finish()?;
+                Call::new(format!("env:{name}"), values).finish()?;
                 this.play(ask)
             });
         }
         methods.add_method("explain", |_, this, values: MultiValue| {
-            Args::new("env:explain", values).finish()?;
+            Call::new("env:explain", values).finish()?;
             let explained = this.play(|environment| environment.explain())?;
             Ok(explained.map_or((None, None), |explained| (Some(explained.action), explained.thought)))
         });
         methods.add_method("reply", |_, this, values: MultiValue| {
-            let mut args = Args::new("env:reply", values);
-            let action = args.string("action")?;
-            let thought = args.optional_string("thought")?;
-            args.finish()?;
+            let mut call = Call::new("env:reply", values);
+            let action = call.string("action")?;
+            let thought = call.optional_string("thought")?;
+            call.finish()?;
             this.play(|environment| Ok(environment.reply(&action, thought.as_deref())))
         });
         methods.add_method("random_action", |_, this, values: MultiValue| {
-            let mut args = Args::new("env:random_action", values);
-            let rng = args.any_userdata("rng")?;
-            args.finish()?;
+            let mut call = Call::new("env:random_action", values);
+            let rng = call.any_userdata("rng")?;
+            call.finish()?;
             // A whole word is asked for as 0; Lua's integers hold 63 bits of it.
             let draw = |n: u64| {
                 let high = if n == 0 { i64::MAX } else { n as i64 - 1 };
@@ -211,20 +209,20 @@ impl UserData for EnvironmentHandle {
             failed.map_or(action, Err)
         });
         methods.add_method("constant_actions", |_, this, values: MultiValue| {
-            Args::new("env:constant_actions", values).finish()?;
+            Call::new("env:constant_actions", values).finish()?;
             this.play(|environment| Ok(environment.constant_actions()))
         });
         methods.add_method("prompt_hash", |_, this, values: MultiValue| {
-            let mut args = Args::new("env:prompt_hash", values);
-            let task_id = task_id("env:prompt_hash", args.integer("task_id")?)?;
-            args.finish()?;
+            let mut call = Call::new("env:prompt_hash", values);
+            let task_id = task_id("env:prompt_hash", call.integer("task_id")?)?;
+            call.finish()?;
             this.play(|environment| {
                 environment.reset(task_id)?;
                 Ok(prompt_hash(&environment.messages()?))
             })
         });
         methods.add_method("describe", |lua, this, values: MultiValue| {
-            Args::new("env:describe", values).finish()?;
+            Call::new("env:describe", values).finish()?;
             let (about, instructions, generator) = this.play(|environment| {
                 Ok((environment.describe(), environment.instructions(), environment.generator()))
             })?;
@@ -248,7 +246,7 @@ impl UserData for EnvironmentHandle {
             Ok(table)
         });
         methods.add_method("close", |_, this, values: MultiValue| {
-            Args::new("env:close", values).finish()?;
+            Call::new("env:close", values).finish()?;
             this.played.take();
             Ok(())
         });

@@ -14,7 +14,7 @@ use crate::engine::env::programs::generator::{Generator, GeneratorOptions};
 use crate::engine::rollout::{observation_hash, prompt_hash};
 use crate::engine::text::{Message, ROLES, check_roles};
 use crate::engine::{Error, file};
-use crate::lua::args::{Args, kind};
+use crate::lua::call::{Call, kind};
 use crate::lua::environment::LuaEnvironment;
 use crate::lua::{self, convert, options, report, require};
 pub use handle::{EnvironmentHandle, environments};
@@ -35,10 +35,11 @@ pub fn module(lua: &Lua) -> mlua::Result<Table> {
 }
 
 fn make(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
-    let mut args = Args::new("env.make", values);
-    let what = args.value("name")?;
-    let (options, origin) = origin(lua, &what, args.optional_table("options")?)?;
-    args.finish()?;
+    let mut call = Call::new("env.make", values);
+    let what = call.value("name")?;
+    let table = call.optional_table("options")?;
+    let (options, origin) = origin(lua, &call, &what, table)?;
+    call.finish()?;
     let definition = match &what {
         Value::String(name) => {
             let name = name.to_string_lossy();
@@ -54,7 +55,7 @@ fn make(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
 }
 
 /// The environment's own options, and with the label what may tell it from another.
-fn origin(lua: &Lua, what: &Value, options: Option<Table>) -> mlua::Result<(Option<Table>, Origin)> {
+fn origin(lua: &Lua, call: &Call, what: &Value, options: Option<Table>) -> mlua::Result<(Option<Table>, Origin)> {
     let mut origin = Origin::default();
     if let Value::String(name) = what {
         origin.source = Some(native::bare(&name.to_string_lossy()).to_string());
@@ -66,7 +67,7 @@ fn origin(lua: &Lua, what: &Value, options: Option<Table>) -> mlua::Result<(Opti
         match (key.to_string()?.as_str(), &value) {
             ("label", Value::String(label)) => origin.label = Some(label.to_string_lossy()),
             ("label", other) => {
-                return Err(options::reject("env.make", Error::option("label", "a string", kind(other))));
+                return Err(call.reject(Error::option("label", "a string", kind(other))));
             }
             (name, value) => {
                 // Functions are the same to the eye.
@@ -75,11 +76,7 @@ fn origin(lua: &Lua, what: &Value, options: Option<Table>) -> mlua::Result<(Opti
             }
         }
     }
-    origin
-        .label
-        .iter()
-        .try_for_each(|label| label::check(label))
-        .map_err(|error| options::reject("env.make", error))?;
+    origin.label.iter().try_for_each(|label| label::check(label)).map_err(|error| call.reject(error))?;
     Ok((Some(own), origin))
 }
 
@@ -89,7 +86,7 @@ fn built_in_rows() -> impl Iterator<Item = (&'static str, &'static str)> {
 }
 
 fn built_in(lua: &Lua, values: MultiValue) -> mlua::Result<Table> {
-    Args::new("env.built_in", values).finish()?;
+    Call::new("env.built_in", values).finish()?;
     let rows = lua.create_table()?;
     for (name, origin) in built_in_rows() {
         rows.push(lua.create_table_from([("name", name), ("origin", origin)])?)?;
@@ -99,30 +96,29 @@ fn built_in(lua: &Lua, values: MultiValue) -> mlua::Result<Table> {
 
 /// `env:prompt_hash` of messages that are at hand.
 fn hash(_: &Lua, values: MultiValue) -> mlua::Result<String> {
-    let mut args = Args::new("env.prompt_hash", values);
-    let messages = args.table("messages")?;
-    args.finish()?;
-    let messages: Vec<Message> = options::read_value("env.prompt_hash", "messages", &Value::Table(messages))?;
-    check_roles(&messages, &ROLES).map_err(|problem| options::reject("env.prompt_hash", Error::message(problem)))?;
+    let mut call = Call::new("env.prompt_hash", values);
+    let messages: Vec<Message> = call.list("messages")?;
+    call.finish()?;
+    check_roles(&messages, &ROLES).map_err(|problem| call.reject(Error::message(problem)))?;
     Ok(prompt_hash(&messages))
 }
 
 fn hash_of_observation(_: &Lua, values: MultiValue) -> mlua::Result<String> {
-    let mut args = Args::new("env.observation_hash", values);
-    let observation = args.string("observation")?;
-    args.finish()?;
+    let mut call = Call::new("env.observation_hash", values);
+    let observation = call.string("observation")?;
+    call.finish()?;
     Ok(observation_hash(&observation))
 }
 
 /// What ids 0 to count - 1 of the generator of programs hold; nothing is run.
 fn generated(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
-    let mut args = Args::new("env.generated", values);
-    let count = args.integer("count")?;
-    let options: GeneratorOptions = options::read("env.generated", args.optional_table("options")?)?;
-    args.finish()?;
-    let count = u64::try_from(count)
-        .map_err(|_| options::reject("env.generated", Error::option("count", "an integer of at least 0", count)))?;
-    let report = Generator::new(&options).map_err(|error| options::reject("env.generated", error))?;
+    let mut call = Call::new("env.generated", values);
+    let count = call.integer("count")?;
+    let options: GeneratorOptions = call.options()?;
+    call.finish()?;
+    let count =
+        u64::try_from(count).map_err(|_| call.reject(Error::option("count", "an integer of at least 0", count)))?;
+    let report = Generator::new(&options).map_err(|error| call.reject(error))?;
     let report = report::guard(|| report.report(0..count, None))?;
     convert::to_lua(lua, &serde_json::to_value(report).map_err(mlua::Error::external)?)
 }

@@ -7,8 +7,8 @@ use super::EnvironmentHandle;
 use crate::engine::env::agentgym::ApiKey;
 use crate::engine::env::agentgym::server::{self, Server, ServerOptions};
 use crate::engine::{Error, Result};
-use crate::lua::args::Args;
-use crate::lua::{options, report};
+use crate::lua::call::Call;
+use crate::lua::report;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -39,11 +39,11 @@ impl ServeOptions {
 
 /// `(environment, options)`: serves until Ctrl-C, on this thread, because an environment in Lua stays on its thread.
 pub fn serve(_: &Lua, values: MultiValue) -> mlua::Result<()> {
-    let mut args = Args::new("env.serve", values);
-    let prototype = args.userdata::<EnvironmentHandle>("environment")?.fresh()?;
-    let options: ServeOptions = options::read("env.serve", args.optional_table("options")?)?;
-    args.finish()?;
-    let of_server = options.of_server().map_err(|error| options::reject("env.serve", error))?;
+    let mut call = Call::new("env.serve", values);
+    let prototype = call.userdata::<EnvironmentHandle>("environment")?.fresh()?;
+    let options: ServeOptions = call.options()?;
+    call.finish()?;
+    let of_server = options.of_server().map_err(|error| call.reject(error))?;
     report::guard(|| {
         let listener = server::listen(&options.host, options.port)?;
         let server = Server::open(listener, of_server, || prototype.fresh())?;

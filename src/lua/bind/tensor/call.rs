@@ -7,7 +7,7 @@ use super::{Tensor, new_value, values};
 use crate::engine::tensor::explain;
 use crate::engine::tensor::shape::{dims, offset};
 use crate::engine::{Error, Result};
-use crate::lua::args::{Args, kind};
+use crate::lua::call::{Call, kind};
 use crate::lua::{options, report};
 
 pub fn not_on_a_tensor() -> Error {
@@ -15,7 +15,7 @@ pub fn not_on_a_tensor() -> Error {
 }
 
 /// One call of a method or an operator.
-pub struct Call<'a> {
+pub struct TensorCall<'a> {
     pub lua: &'a Lua,
     /// The name in messages, `tensor:matmul`.
     pub function: String,
@@ -24,7 +24,7 @@ pub struct Call<'a> {
     pub this: tch::Tensor,
 }
 
-impl<'a> Call<'a> {
+impl<'a> TensorCall<'a> {
     pub fn new(lua: &'a Lua, function: impl Into<String>, this: Option<Value>) -> mlua::Result<Self> {
         let function = function.into();
         let Some(handle) = this.as_ref().and_then(Value::as_userdata).filter(|handle| handle.is::<Tensor>()) else {
@@ -32,15 +32,15 @@ impl<'a> Call<'a> {
         };
         let tensor = handle.borrow::<Tensor>()?.get();
         match tensor {
-            Some(this) => Ok(Call { lua, function, handle: handle.clone(), this }),
+            Some(this) => Ok(TensorCall { lua, function, handle: handle.clone(), this }),
             None => Err(options::reject(&function, Error::message("the tensor was closed"))),
         }
     }
 
     /// A method's call and its arguments.
-    pub fn of_method(lua: &'a Lua, name: &str, mut values: MultiValue) -> mlua::Result<(Self, Args)> {
-        let call = Call::new(lua, format!("tensor:{name}"), values.pop_front())?;
-        let args = Args::new(call.function.clone(), values);
+    pub fn of_method(lua: &'a Lua, name: &str, mut values: MultiValue) -> mlua::Result<(Self, Call)> {
+        let call = TensorCall::new(lua, format!("tensor:{name}"), values.pop_front())?;
+        let args = Call::new(call.function.clone(), values);
         Ok((call, args))
     }
 
@@ -64,11 +64,11 @@ impl<'a> Call<'a> {
     }
 
     /// A dimension, which the script counts from 1.
-    pub fn dim(&self, args: &mut Args, name: &str) -> mlua::Result<i64> {
+    pub fn dim(&self, args: &mut Call, name: &str) -> mlua::Result<i64> {
         self.dim_of(args.integer(name)?, name)
     }
 
-    pub fn optional_dim(&self, args: &mut Args, name: &str) -> mlua::Result<Option<i64>> {
+    pub fn optional_dim(&self, args: &mut Call, name: &str) -> mlua::Result<Option<i64>> {
         args.optional_integer(name)?.map(|position| self.dim_of(position, name)).transpose()
     }
 
@@ -77,7 +77,7 @@ impl<'a> Call<'a> {
     }
 
     /// One dimension, or a list of them; all where it is not given.
-    pub fn optional_dims(&self, args: &mut Args, position: usize) -> mlua::Result<Option<Vec<i64>>> {
+    pub fn optional_dims(&self, args: &mut Call, position: usize) -> mlua::Result<Option<Vec<i64>>> {
         match args.optional_value("dim")? {
             None => Ok(None),
             Some(Value::Table(list)) => {
@@ -102,7 +102,7 @@ pub fn attempt<T>(calls: impl FnOnce() -> Result<T>) -> Result<T> {
 }
 
 /// The next argument as a tensor.
-pub fn tensor(args: &mut Args, function: &str, name: &str) -> mlua::Result<tch::Tensor> {
+pub fn tensor(args: &mut Call, function: &str, name: &str) -> mlua::Result<tch::Tensor> {
     tensor_of(&args.value(name)?, name).map_err(|error| options::reject(function, error))
 }
 
@@ -115,7 +115,7 @@ pub fn tensor_of(value: &Value, name: &str) -> Result<tch::Tensor> {
 }
 
 /// The next argument as a tensor, where there is one.
-pub fn optional_tensor(args: &mut Args, function: &str, name: &str) -> mlua::Result<Option<tch::Tensor>> {
+pub fn optional_tensor(args: &mut Call, function: &str, name: &str) -> mlua::Result<Option<tch::Tensor>> {
     let value = args.optional_value(name)?;
     value.map(|value| tensor_of(&value, name)).transpose().map_err(|error| options::reject(function, error))
 }
@@ -162,7 +162,7 @@ pub enum Operand {
 }
 
 impl Operand {
-    pub fn argument(args: &mut Args, function: &str, name: &str) -> mlua::Result<Self> {
+    pub fn argument(args: &mut Call, function: &str, name: &str) -> mlua::Result<Self> {
         Self::new(&args.value(name)?, name).map_err(|error| options::reject(function, error))
     }
 

@@ -7,7 +7,7 @@ use tch::{Device, Kind, TchError};
 use super::{Function, new_value, shape, tensor, values};
 use crate::engine::tensor::{dtype, memory};
 use crate::engine::{Error, Result, device};
-use crate::lua::args::{Args, kind};
+use crate::lua::call::{Call, kind};
 use crate::lua::options;
 
 type T = tch::Tensor;
@@ -63,7 +63,7 @@ impl Options {
     }
 }
 
-fn new(lua: &Lua, function: &str, mut args: Args) -> mlua::Result<Value> {
+fn new(lua: &Lua, function: &str, mut args: Call) -> mlua::Result<Value> {
     let value = args.value("value")?;
     let options: Options = options::read(function, args.optional_table("options")?)?;
     args.finish()?;
@@ -75,7 +75,7 @@ fn new(lua: &Lua, function: &str, mut args: Args) -> mlua::Result<Value> {
 /// A function of tch that makes a tensor of a shape.
 type Fill = fn(&[i64], (Kind, Device)) -> Result<T, TchError>;
 
-fn filled(lua: &Lua, function: &str, mut args: Args, fill: Fill) -> mlua::Result<Value> {
+fn filled(lua: &Lua, function: &str, mut args: Call, fill: Fill) -> mlua::Result<Value> {
     let shape = shape::sizes(function, &args.table("shape")?, 0)?;
     let options: Options = options::read(function, args.optional_table("options")?)?;
     args.finish()?;
@@ -86,7 +86,7 @@ fn filled(lua: &Lua, function: &str, mut args: Args, fill: Fill) -> mlua::Result
     })
 }
 
-fn filled_like(lua: &Lua, function: &str, mut args: Args, fill: Fill) -> mlua::Result<Value> {
+fn filled_like(lua: &Lua, function: &str, mut args: Call, fill: Fill) -> mlua::Result<Value> {
     let like = tensor(&mut args, function, "tensor")?;
     let options: Options = options::read(function, args.optional_table("options")?)?;
     args.finish()?;
@@ -97,7 +97,7 @@ fn filled_like(lua: &Lua, function: &str, mut args: Args, fill: Fill) -> mlua::R
     })
 }
 
-fn full(lua: &Lua, function: &str, mut args: Args) -> mlua::Result<Value> {
+fn full(lua: &Lua, function: &str, mut args: Call) -> mlua::Result<Value> {
     let shape = shape::sizes(function, &args.table("shape")?, 0)?;
     let value = args.value("value")?;
     let options: Options = options::read(function, args.optional_table("options")?)?;
@@ -109,7 +109,7 @@ fn full(lua: &Lua, function: &str, mut args: Args) -> mlua::Result<Value> {
 }
 
 /// `(tensor, value, options)`
-fn full_like(lua: &Lua, function: &str, mut args: Args) -> mlua::Result<Value> {
+fn full_like(lua: &Lua, function: &str, mut args: Call) -> mlua::Result<Value> {
     let like = tensor(&mut args, function, "tensor")?;
     let value = args.value("value")?;
     let options: Options = options::read(function, args.optional_table("options")?)?;
@@ -133,7 +133,7 @@ fn full_of(options: &Options, shape: &[i64], value: T, device: Device) -> Result
 }
 
 /// `(n, m, options)`: ones on the diagonal of [n, m], m being n where it is not given.
-fn eye(lua: &Lua, function: &str, mut args: Args) -> mlua::Result<Value> {
+fn eye(lua: &Lua, function: &str, mut args: Call) -> mlua::Result<Value> {
     let n = args.integer("n")?;
     let mut rest = args.optional_value("m or options")?;
     let m = rest.as_ref().and_then(values::as_integer);
@@ -154,7 +154,7 @@ fn eye(lua: &Lua, function: &str, mut args: Args) -> mlua::Result<Value> {
 }
 
 /// `(stop)`, `(start, stop)` or `(start, stop, step)`, then options: `start` (0), and on while below `stop`.
-fn arange(lua: &Lua, function: &str, mut args: Args) -> mlua::Result<Value> {
+fn arange(lua: &Lua, function: &str, mut args: Call) -> mlua::Result<Value> {
     let (mut start, mut stop, mut step) = (0.0, args.number("stop")?, 1.0);
     let mut rest = args.optional_value("stop or options")?;
     if let Some(number) = rest.as_ref().and_then(values::as_number) {
@@ -181,7 +181,7 @@ fn arange(lua: &Lua, function: &str, mut args: Args) -> mlua::Result<Value> {
 }
 
 /// `(start, stop, steps, options)`: so many numbers at equal distances, both ends included.
-fn linspace(lua: &Lua, function: &str, mut args: Args) -> mlua::Result<Value> {
+fn linspace(lua: &Lua, function: &str, mut args: Call) -> mlua::Result<Value> {
     let (start, stop, steps) = (args.number("start")?, args.number("stop")?, args.integer("steps")?);
     let options: Options = options::read(function, args.optional_table("options")?)?;
     args.finish()?;

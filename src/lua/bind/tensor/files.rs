@@ -5,7 +5,7 @@ use mlua::{Lua, Table, Value};
 use super::{Function, Tensor, attempt, tensor_of};
 use crate::engine::tensor::safetensors;
 use crate::engine::{Error, Result};
-use crate::lua::args::{Args, kind};
+use crate::lua::call::{Call, kind};
 use crate::lua::{options, report};
 
 type T = tch::Tensor;
@@ -13,7 +13,7 @@ type T = tch::Tensor;
 pub const FUNCTIONS: &[(&str, Function)] = &[("save", save), ("load", load)];
 
 /// `(path, tensors)`: writes tensors by name as a safetensors file.
-fn save(_: &Lua, function: &str, mut args: Args) -> mlua::Result<Value> {
+fn save(_: &Lua, function: &str, mut args: Call) -> mlua::Result<Value> {
     let (path, table) = (args.string("path")?, args.table("tensors")?);
     args.finish()?;
     let tensors = named(&table, "tensors").map_err(|error| options::reject(function, error))?;
@@ -37,7 +37,7 @@ pub fn named(table: &Table, place: &str) -> Result<Vec<(String, T)>> {
 }
 
 /// `(path)`: the tensors of a safetensors file by name, on the CPU.
-fn load(lua: &Lua, function: &str, mut args: Args) -> mlua::Result<Value> {
+fn load(lua: &Lua, function: &str, mut args: Call) -> mlua::Result<Value> {
     let path = args.string("path")?;
     args.finish()?;
     let tensors = attempt(|| safetensors::read(&path)).map_err(|error| options::reject(function, error))?;

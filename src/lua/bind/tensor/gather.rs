@@ -4,11 +4,11 @@ use mlua::Value;
 use tch::Kind;
 
 use super::index::{beside, single_beside};
-use super::{Call, Method, tensor};
+use super::{Method, TensorCall, tensor};
 use crate::engine::tensor::shape::{check_index, gather_fits, misfit, offset, same_but, stretches_to};
 use crate::engine::tensor::{dtype, memory};
 use crate::engine::{Error, Result};
-use crate::lua::args::Args;
+use crate::lua::call::Call;
 
 type T = tch::Tensor;
 
@@ -27,14 +27,14 @@ pub const METHODS: &[(&str, Method)] = &[
     ("one_hot",       one_hot),
 ];
 
-fn select(call: &Call, mut args: Args) -> mlua::Result<Value> {
+fn select(call: &TensorCall, mut args: Call) -> mlua::Result<Value> {
     let dim = call.dim(&mut args, "dim")?;
     let at = position(call, &mut args, "index", dim)?;
     args.finish()?;
     call.tensor(|| call.this.f_select(dim, at))
 }
 
-fn narrow(call: &Call, mut args: Args) -> mlua::Result<Value> {
+fn narrow(call: &TensorCall, mut args: Call) -> mlua::Result<Value> {
     let dim = call.dim(&mut args, "dim")?;
     let start = position(call, &mut args, "start", dim)?;
     let (length, left) = (args.integer("length")?, call.this.size()[dim as usize] - start);
@@ -46,11 +46,11 @@ fn narrow(call: &Call, mut args: Args) -> mlua::Result<Value> {
 }
 
 /// A position along `dim`, as an offset.
-fn position(call: &Call, args: &mut Args, name: &str, dim: i64) -> mlua::Result<i64> {
+fn position(call: &TensorCall, args: &mut Call, name: &str, dim: i64) -> mlua::Result<i64> {
     offset(name, args.integer(name)?, call.this.size()[dim as usize]).map_err(|error| call.error(error))
 }
 
-fn gather(call: &Call, mut args: Args) -> mlua::Result<Value> {
+fn gather(call: &TensorCall, mut args: Call) -> mlua::Result<Value> {
     let (dim, index) = dim_and_index(call, &mut args)?;
     args.finish()?;
     call.make(|| {
@@ -59,7 +59,7 @@ fn gather(call: &Call, mut args: Args) -> mlua::Result<Value> {
     })
 }
 
-fn index_select(call: &Call, mut args: Args) -> mlua::Result<Value> {
+fn index_select(call: &TensorCall, mut args: Call) -> mlua::Result<Value> {
     let (dim, index) = dim_and_index(call, &mut args)?;
     args.finish()?;
     call.make(|| {
@@ -69,7 +69,7 @@ fn index_select(call: &Call, mut args: Args) -> mlua::Result<Value> {
 }
 
 /// `(dim, index, source)`: the parts of `source` added to the parts that a one-dimensional index tells.
-fn index_add(call: &Call, mut args: Args) -> mlua::Result<Value> {
+fn index_add(call: &TensorCall, mut args: Call) -> mlua::Result<Value> {
     let (dim, index) = dim_and_index(call, &mut args)?;
     let source = tensor(&mut args, &call.function, "source")?;
     args.finish()?;
@@ -95,7 +95,7 @@ fn one_dimensional(index: &T) -> Result<()> {
 }
 
 /// `(dim, index, source)`: a copy with the values of `source`, or one number, at the places that the index tells.
-fn scatter(call: &Call, mut args: Args) -> mlua::Result<Value> {
+fn scatter(call: &TensorCall, mut args: Call) -> mlua::Result<Value> {
     let (dim, index) = dim_and_index(call, &mut args)?;
     let source = args.value("source")?;
     args.finish()?;
@@ -110,7 +110,7 @@ fn scatter(call: &Call, mut args: Args) -> mlua::Result<Value> {
     })
 }
 
-fn scatter_add(call: &Call, mut args: Args) -> mlua::Result<Value> {
+fn scatter_add(call: &TensorCall, mut args: Call) -> mlua::Result<Value> {
     let (dim, index) = dim_and_index(call, &mut args)?;
     let source = tensor(&mut args, &call.function, "source")?;
     args.finish()?;
@@ -122,7 +122,7 @@ fn scatter_add(call: &Call, mut args: Args) -> mlua::Result<Value> {
 }
 
 /// The source of a scatter has a value for each index.
-fn covers(call: &Call, index: &T, source: &T) -> Result<()> {
+fn covers(call: &TensorCall, index: &T, source: &T) -> Result<()> {
     let (wanted, size) = (index.size(), source.size());
     match wanted.len() == size.len() && wanted.iter().zip(&size).all(|(wanted, size)| wanted <= size) {
         true => dtype::same(&call.this, source),
@@ -130,7 +130,7 @@ fn covers(call: &Call, index: &T, source: &T) -> Result<()> {
     }
 }
 
-fn dim_and_index(call: &Call, args: &mut Args) -> mlua::Result<(i64, T)> {
+fn dim_and_index(call: &TensorCall, args: &mut Call) -> mlua::Result<(i64, T)> {
     let dim = call.dim(args, "dim")?;
     let index = tensor(args, &call.function, "index")?;
     call.check(|| {
@@ -141,7 +141,7 @@ fn dim_and_index(call: &Call, args: &mut Args) -> mlua::Result<(i64, T)> {
 }
 
 /// `(mask, value)`: a copy with one value where the mask is true.
-fn masked_fill(call: &Call, mut args: Args) -> mlua::Result<Value> {
+fn masked_fill(call: &TensorCall, mut args: Call) -> mlua::Result<Value> {
     let mask = tensor(&mut args, &call.function, "mask")?;
     let value = args.value("value")?;
     args.finish()?;
@@ -153,7 +153,7 @@ fn masked_fill(call: &Call, mut args: Args) -> mlua::Result<Value> {
 }
 
 /// `(mask)`: the values where the mask is true, one behind the other.
-fn masked_select(call: &Call, mut args: Args) -> mlua::Result<Value> {
+fn masked_select(call: &TensorCall, mut args: Call) -> mlua::Result<Value> {
     let mask = tensor(&mut args, &call.function, "mask")?;
     args.finish()?;
     call.make(|| {
@@ -162,14 +162,14 @@ fn masked_select(call: &Call, mut args: Args) -> mlua::Result<Value> {
     })
 }
 
-fn fits_mask(call: &Call, mask: &T) -> Result<()> {
+fn fits_mask(call: &TensorCall, mask: &T) -> Result<()> {
     dtype::require("mask", mask, Kind::Bool)?;
     stretches_to(&mask.size(), &call.this.size())?;
     dtype::same_device(&call.this, mask)
 }
 
 /// `(classes)`: for each value, counted from 0, a row with a 1 in its place.
-fn one_hot(call: &Call, mut args: Args) -> mlua::Result<Value> {
+fn one_hot(call: &TensorCall, mut args: Call) -> mlua::Result<Value> {
     let classes = args.integer("classes")?;
     args.finish()?;
     if classes < 1 {

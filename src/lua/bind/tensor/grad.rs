@@ -6,11 +6,11 @@ use tch::{Scalar, TchError};
 
 use super::index::single_beside;
 use super::{
-    Call, Function, Method, Operand, Tensor, attempt, list_of, optional_tensor, tensor, tensor_of, tensors_of,
+    Function, Method, Operand, Tensor, TensorCall, attempt, list_of, optional_tensor, tensor, tensor_of, tensors_of,
 };
 use crate::engine::tensor::{dtype, shape};
 use crate::engine::{Error, Result};
-use crate::lua::args::Args;
+use crate::lua::call::Call;
 use crate::lua::options;
 
 type T = tch::Tensor;
@@ -36,7 +36,7 @@ pub const FUNCTIONS: &[(&str, Function)] = &[("grad", gradients)];
 
 /// `tensor.no_grad(function)`: nothing inside is recorded for `backward`; what the function returns, or raises, passes.
 pub fn no_grad(_: &Lua, values: MultiValue) -> mlua::Result<MultiValue> {
-    let mut args = Args::new("tensor.no_grad", values);
+    let mut args = Call::new("tensor.no_grad", values);
     let function = args.function("function")?;
     args.finish()?;
     let _guard = tch::no_grad_guard();
@@ -45,14 +45,14 @@ pub fn no_grad(_: &Lua, values: MultiValue) -> mlua::Result<MultiValue> {
 
 /// `tensor.enable_grad(function)`: what happens inside is recorded, in the middle of a `no_grad` too.
 pub fn enable_grad(_: &Lua, values: MultiValue) -> mlua::Result<MultiValue> {
-    let mut args = Args::new("tensor.enable_grad", values);
+    let mut args = Call::new("tensor.enable_grad", values);
     let function = args.function("function")?;
     args.finish()?;
     tch::with_grad(|| function.call(()))
 }
 
 /// Without a flag: whether the tensor requires grad. With one: sets it, and returns the tensor.
-fn requires_grad(call: &Call, mut args: Args) -> mlua::Result<Value> {
+fn requires_grad(call: &TensorCall, mut args: Call) -> mlua::Result<Value> {
     let flag = args.optional_boolean("flag")?;
     args.finish()?;
     match flag {
@@ -62,7 +62,7 @@ fn requires_grad(call: &Call, mut args: Args) -> mlua::Result<Value> {
 }
 
 /// `(gradient)`: the gradient of what follows with respect to this tensor, 1 where it has only one value.
-fn backward(call: &Call, mut args: Args) -> mlua::Result<Value> {
+fn backward(call: &TensorCall, mut args: Call) -> mlua::Result<Value> {
     let gradient = optional_tensor(&mut args, &call.function, "gradient")?;
     args.finish()?;
     call.check(|| going_back(&call.this, gradient.as_ref(), |start| Ok(start.f_backward()?)))?;
@@ -78,7 +78,7 @@ struct GradOptions {
 
 /// `(output, inputs, options)`: the gradients of one value with respect to a tensor or a list of them, which need not
 /// be leaves; nothing is added to what `t:grad()` gives.
-fn gradients(lua: &Lua, function: &str, mut args: Args) -> mlua::Result<Value> {
+fn gradients(lua: &Lua, function: &str, mut args: Call) -> mlua::Result<Value> {
     let output = tensor(&mut args, function, "output")?;
     let (wanted, options) = (args.value("inputs")?, args.optional_table("options")?);
     args.finish()?;
@@ -141,7 +141,7 @@ fn going_back<R>(from: &T, gradient: Option<&T>, go: impl FnOnce(&T) -> Result<R
 }
 
 /// What `backward` left here, or nil. It is the gradient itself, which the next `backward` adds to.
-fn grad(call: &Call, args: Args) -> mlua::Result<Value> {
+fn grad(call: &TensorCall, args: Call) -> mlua::Result<Value> {
     args.finish()?;
     match gradient(&call.this).map_err(|error| call.error(error))? {
         Some(grad) => Tensor::handle(call.lua, grad).map(Value::UserData),
@@ -149,7 +149,7 @@ fn grad(call: &Call, args: Args) -> mlua::Result<Value> {
     }
 }
 
-fn zero_grad(call: &Call, args: Args) -> mlua::Result<Value> {
+fn zero_grad(call: &TensorCall, args: Call) -> mlua::Result<Value> {
     args.finish()?;
     let zero = || gradient(&call.this)?.map(|mut grad| Ok(grad.f_detach_()?.f_zero_()?)).transpose();
     zero().map(|_| Value::Nil).map_err(|error| call.error(error))
@@ -164,8 +164,8 @@ fn gradient(tensor: &T) -> Result<Option<T>> {
 }
 
 fn change(
-    call: &Call,
-    mut args: Args,
+    call: &TensorCall,
+    mut args: Call,
     by_tensor: fn(&mut T, &T) -> Result<T, TchError>,
     by_number: fn(&mut T, Scalar) -> Result<T, TchError>,
 ) -> mlua::Result<Value> {
@@ -183,7 +183,7 @@ fn change(
 }
 
 /// The values of another tensor, in this one's dtype and on its device.
-fn copy(call: &Call, mut args: Args) -> mlua::Result<Value> {
+fn copy(call: &TensorCall, mut args: Call) -> mlua::Result<Value> {
     let source = tensor(&mut args, &call.function, "source")?;
     args.finish()?;
     call.check(|| shape::stretches_to(&source.size(), &call.this.size()).map_err(|_| turned(call, &source)))?;
@@ -192,11 +192,11 @@ fn copy(call: &Call, mut args: Args) -> mlua::Result<Value> {
 }
 
 /// What is changed in place keeps its shape, and is named first.
-fn turned(call: &Call, other: &T) -> Error {
+fn turned(call: &TensorCall, other: &T) -> Error {
     shape::misfit(&call.this.size(), &other.size())
 }
 
-fn fill(call: &Call, mut args: Args) -> mlua::Result<Value> {
+fn fill(call: &TensorCall, mut args: Call) -> mlua::Result<Value> {
     let value = args.value("value")?;
     args.finish()?;
     let value = call.check(|| single_beside(&call.this, &value))?;
@@ -204,19 +204,19 @@ fn fill(call: &Call, mut args: Args) -> mlua::Result<Value> {
     changed(call, || this.f_fill_tensor_(&value))
 }
 
-fn zero(call: &Call, args: Args) -> mlua::Result<Value> {
+fn zero(call: &TensorCall, args: Call) -> mlua::Result<Value> {
     args.finish()?;
     let mut this = call.this.shallow_clone();
     changed(call, || this.f_zero_())
 }
 
 /// Runs a change and gives back the tensor that was changed, for the next call in a chain.
-fn changed<R>(call: &Call, change: impl FnOnce() -> Result<R, TchError>) -> mlua::Result<Value> {
+fn changed<R>(call: &TensorCall, change: impl FnOnce() -> Result<R, TchError>) -> mlua::Result<Value> {
     in_place(call, || Ok(change()?)).map(|_| Value::UserData(call.handle.clone()))
 }
 
 /// Runs a change in place. libtorch's refusal to change a parameter that is being trained becomes advice.
-pub fn in_place<R>(call: &Call, change: impl FnOnce() -> Result<R>) -> mlua::Result<R> {
+pub fn in_place<R>(call: &TensorCall, change: impl FnOnce() -> Result<R>) -> mlua::Result<R> {
     attempt(change).map_err(|error| match error.to_string().contains("leaf Variable that requires grad") {
         true => call.error(Error::hinted(
             "a tensor that requires grad is not changed in place while gradients are recorded",

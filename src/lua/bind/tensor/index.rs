@@ -4,11 +4,11 @@ use mlua::{Lua, Table, Value};
 use tch::{Kind, Scalar};
 
 use super::grad::in_place;
-use super::{Call, Number, Operand, tensor_of, values};
+use super::{Number, Operand, TensorCall, tensor_of, values};
 use crate::engine::tensor::dtype;
 use crate::engine::tensor::index::{Part, Selection};
 use crate::engine::{Error, Result};
-use crate::lua::args::kind;
+use crate::lua::call::kind;
 use crate::lua::{report, require};
 
 type T = tch::Tensor;
@@ -70,15 +70,15 @@ pub fn single_beside(this: &T, value: &Value) -> Result<T> {
 }
 
 /// The call and what its key asks for.
-fn parts_of<'a>(lua: &'a Lua, this: Value, key: &Value) -> mlua::Result<(Call<'a>, Vec<Part>)> {
+fn parts_of<'a>(lua: &'a Lua, this: Value, key: &Value) -> mlua::Result<(TensorCall<'a>, Vec<Part>)> {
     if let Some(position) = values::as_integer(key) {
-        let call = Call::new(lua, format!("tensor[{position}]"), Some(this))?;
+        let call = TensorCall::new(lua, format!("tensor[{position}]"), Some(this))?;
         if call.this.dim() == 0 {
             return Err(call.error(Error::message("a single number has no parts")));
         }
         return Ok((call, vec![Part::At(position)]));
     }
-    let mut call = Call::new(lua, "tensor[...]", Some(this))?;
+    let mut call = TensorCall::new(lua, "tensor[...]", Some(this))?;
     call.function = format!("tensor[...] of the shape {:?}", call.this.size());
     let parts = match key {
         Value::Table(list) => call.check(|| entries(list))?,

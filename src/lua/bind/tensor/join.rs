@@ -2,11 +2,11 @@
 
 use mlua::{Lua, Value};
 
-use super::{Call, Function, Method, list_of, new_value, tensors_of, values};
+use super::{Function, Method, TensorCall, list_of, new_value, tensors_of, values};
 use crate::engine::error::Context;
 use crate::engine::tensor::{dtype, memory, shape};
 use crate::engine::{Error, Result};
-use crate::lua::args::Args;
+use crate::lua::call::Call;
 use crate::lua::options;
 
 type T = tch::Tensor;
@@ -22,7 +22,7 @@ pub const METHODS: &[(&str, Method)] = &[
     ("repeat_interleave", repeat_interleave),
 ];
 
-fn cat(lua: &Lua, function: &str, args: Args) -> mlua::Result<Value> {
+fn cat(lua: &Lua, function: &str, args: Call) -> mlua::Result<Value> {
     let (tensors, position) = tensors_and_dim(function, args)?;
     new_value(lua, function, || {
         let first = tensors[0].size();
@@ -33,7 +33,7 @@ fn cat(lua: &Lua, function: &str, args: Args) -> mlua::Result<Value> {
     })
 }
 
-fn stack(lua: &Lua, function: &str, args: Args) -> mlua::Result<Value> {
+fn stack(lua: &Lua, function: &str, args: Call) -> mlua::Result<Value> {
     let (tensors, position) = tensors_and_dim(function, args)?;
     new_value(lua, function, || {
         let first = tensors[0].size();
@@ -51,7 +51,7 @@ fn all_fit(tensors: &[T], fits: impl Fn(&[i64]) -> Result<()>) -> Result<()> {
 }
 
 /// `(tensors, dim)`: at least one tensor, and the dimension, the first one without a word.
-fn tensors_and_dim(function: &str, mut args: Args) -> mlua::Result<(Vec<T>, i64)> {
+fn tensors_and_dim(function: &str, mut args: Call) -> mlua::Result<(Vec<T>, i64)> {
     let list = args.table("tensors")?;
     let dim = args.optional_integer("dim")?.unwrap_or(1);
     args.finish()?;
@@ -63,12 +63,12 @@ fn tensors_and_dim(function: &str, mut args: Args) -> mlua::Result<(Vec<T>, i64)
 }
 
 /// A dimension, the first one where it is not given.
-fn first_or(call: &Call, args: &mut Args) -> mlua::Result<i64> {
+fn first_or(call: &TensorCall, args: &mut Call) -> mlua::Result<i64> {
     call.optional_dim(args, "dim")?.map_or_else(|| call.dim_of(1, "dim"), Ok)
 }
 
 /// `(chunks, dim)`: at most so many views of one length, the last may be shorter.
-fn chunk(call: &Call, mut args: Args) -> mlua::Result<Value> {
+fn chunk(call: &TensorCall, mut args: Call) -> mlua::Result<Value> {
     let chunks = args.integer("chunks")?;
     let dim = first_or(call, &mut args)?;
     args.finish()?;
@@ -79,7 +79,7 @@ fn chunk(call: &Call, mut args: Args) -> mlua::Result<Value> {
 }
 
 /// `(size, dim)`: views of this length, the last may be shorter; with a list, views of these lengths.
-fn split(call: &Call, mut args: Args) -> mlua::Result<Value> {
+fn split(call: &TensorCall, mut args: Call) -> mlua::Result<Value> {
     let sizes = args.value("size")?;
     let dim = first_or(call, &mut args)?;
     args.finish()?;
@@ -104,14 +104,14 @@ fn split(call: &Call, mut args: Args) -> mlua::Result<Value> {
 }
 
 /// `(dim)`: a view of each part along a dimension, which goes.
-fn unbind(call: &Call, mut args: Args) -> mlua::Result<Value> {
+fn unbind(call: &TensorCall, mut args: Call) -> mlua::Result<Value> {
     let dim = first_or(call, &mut args)?;
     args.finish()?;
     list_of(call.lua, call.check(|| Ok(call.this.f_unbind(dim)?))?)
 }
 
 /// `({ times, .. })`: copies side by side, along the last dimensions where there are fewer numbers than dimensions.
-fn tile(call: &Call, mut args: Args) -> mlua::Result<Value> {
+fn tile(call: &TensorCall, mut args: Call) -> mlua::Result<Value> {
     let list = args.table("times")?;
     args.finish()?;
     call.make(|| {
@@ -125,7 +125,7 @@ fn tile(call: &Call, mut args: Args) -> mlua::Result<Value> {
 }
 
 /// `(times, dim)`: each part along a dimension so many times.
-fn repeat_interleave(call: &Call, mut args: Args) -> mlua::Result<Value> {
+fn repeat_interleave(call: &TensorCall, mut args: Call) -> mlua::Result<Value> {
     let times = args.integer("times")?;
     let dim = first_or(call, &mut args)?;
     args.finish()?;

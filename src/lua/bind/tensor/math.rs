@@ -3,9 +3,9 @@
 use mlua::Value;
 use tch::{Scalar, TchError};
 
-use super::{Call, Method, Number, values};
+use super::{Method, Number, TensorCall, values};
 use crate::engine::Error;
-use crate::lua::args::Args;
+use crate::lua::call::Call;
 
 type T = tch::Tensor;
 type Outcome = Result<T, TchError>;
@@ -53,13 +53,13 @@ pub const METHODS: &[(&str, Method)] = &[
     ("logical_not", |call, args| unary(call, args, T::f_logical_not)),
 ];
 
-fn unary(call: &Call, args: Args, apply: fn(&T) -> Outcome) -> mlua::Result<Value> {
+fn unary(call: &TensorCall, args: Call, apply: fn(&T) -> Outcome) -> mlua::Result<Value> {
     args.finish()?;
     call.tensor(|| apply(&call.this))
 }
 
 /// `("none")`, or `("tanh")` for the approximation by tanh.
-fn gelu(call: &Call, mut args: Args) -> mlua::Result<Value> {
+fn gelu(call: &TensorCall, mut args: Call) -> mlua::Result<Value> {
     let approximate = args.optional_string("approximate")?.unwrap_or_else(|| "none".to_string());
     args.finish()?;
     match approximate.as_str() {
@@ -69,13 +69,13 @@ fn gelu(call: &Call, mut args: Args) -> mlua::Result<Value> {
 }
 
 /// `(negative_slope)`, 0.01 by default. tch's own has no slope.
-fn leaky_relu(call: &Call, mut args: Args) -> mlua::Result<Value> {
+fn leaky_relu(call: &TensorCall, mut args: Call) -> mlua::Result<Value> {
     let slope = args.optional_number("negative_slope")?.unwrap_or(0.01);
     args.finish()?;
     call.tensor(|| call.this.f_where_self(&call.this.f_gt(0)?, &call.this.f_mul_scalar(slope)?))
 }
 
-fn clamp(call: &Call, mut args: Args) -> mlua::Result<Value> {
+fn clamp(call: &TensorCall, mut args: Call) -> mlua::Result<Value> {
     let (min, max) = (bound(call, &mut args, "min")?, bound(call, &mut args, "max")?);
     args.finish()?;
     match (min, max) {
@@ -88,7 +88,7 @@ fn clamp(call: &Call, mut args: Args) -> mlua::Result<Value> {
 
 /// A number that may be infinite; with NaN every value would be NaN. Integers stay integers, so that a tensor of them
 /// does too.
-fn bound(call: &Call, args: &mut Args, name: &str) -> mlua::Result<Option<Number>> {
+fn bound(call: &TensorCall, args: &mut Call, name: &str) -> mlua::Result<Option<Number>> {
     match args.optional_value(name)? {
         None => Ok(None),
         Some(value) => match Number::new(&value) {

@@ -28,10 +28,10 @@ use std::cell::RefCell;
 use mlua::{AnyUserData, Lua, MetaMethod, MultiValue, Table, UserData, UserDataMethods, Value};
 
 use crate::engine::{Error, Result, device};
-use crate::lua::args::Args;
+use crate::lua::call::Call;
 use crate::lua::heap::{self, Held};
 use crate::lua::options;
-use call::{Call, Number, Operand, attempt, not_on_a_tensor, optional_tensor, tensor, tensor_of, tensors_of};
+use call::{Number, Operand, TensorCall, attempt, not_on_a_tensor, optional_tensor, tensor, tensor_of, tensors_of};
 
 pub fn module(lua: &Lua) -> mlua::Result<Table> {
     device::open_cuda();
@@ -48,7 +48,7 @@ pub fn module(lua: &Lua) -> mlua::Result<Table> {
     ];
     for &(name, function) in topics.into_iter().flatten() {
         let path = format!("tensor.{name}");
-        let call = move |lua: &Lua, values| function(lua, &path, Args::new(path.clone(), values));
+        let call = move |lua: &Lua, values| function(lua, &path, Call::new(path.clone(), values));
         table.set(name, lua.create_function(call)?)?;
     }
     table.set("no_grad", lua.create_function(grad::no_grad)?)?;
@@ -57,13 +57,13 @@ pub fn module(lua: &Lua) -> mlua::Result<Table> {
 }
 
 /// A function of the module: the state, its name in messages, its arguments.
-type Function = fn(&Lua, &str, Args) -> mlua::Result<Value>;
+type Function = fn(&Lua, &str, Call) -> mlua::Result<Value>;
 
 /// A method: the call, the arguments behind the tensor.
-type Method = fn(&Call, Args) -> mlua::Result<Value>;
+type Method = fn(&TensorCall, Call) -> mlua::Result<Value>;
 
 /// A method with several results, as values and where they were found.
-type SeveralMethod = fn(&Call, Args) -> mlua::Result<MultiValue>;
+type SeveralMethod = fn(&TensorCall, Call) -> mlua::Result<MultiValue>;
 
 /// A tensor as a script holds it; nothing once it was closed.
 struct Tensor(RefCell<Option<(tch::Tensor, Held)>>);
@@ -87,13 +87,13 @@ impl UserData for Tensor {
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
         for &(name, method) in all_methods() {
             methods.add_function(name, move |lua, values: MultiValue| {
-                let (call, args) = Call::of_method(lua, name, values)?;
+                let (call, args) = TensorCall::of_method(lua, name, values)?;
                 method(&call, args)
             });
         }
         for &(name, method) in order::METHODS {
             methods.add_function(name, move |lua, values: MultiValue| {
-                let (call, args) = Call::of_method(lua, name, values)?;
+                let (call, args) = TensorCall::of_method(lua, name, values)?;
                 method(&call, args)
             });
         }
@@ -103,7 +103,7 @@ impl UserData for Tensor {
         methods.add_meta_function(MetaMethod::NewIndex, index::write);
         methods.add_meta_function(MetaMethod::ToString, show::text);
         methods.add_meta_function(MetaMethod::Len, |lua, (this, _): (Value, Value)| {
-            let call = Call::new(lua, "#tensor", Some(this))?;
+            let call = TensorCall::new(lua, "#tensor", Some(this))?;
             let none = || call.error(Error::message("a single number has no length"));
             call.this.size().first().copied().ok_or_else(none)
         });

@@ -7,7 +7,7 @@ use tch::Reduction;
 use super::{Function, new_value, optional_tensor, tensor, tensor_of};
 use crate::engine::tensor::nn::{self, Labels, reduction};
 use crate::engine::{Error, Result};
-use crate::lua::args::Args;
+use crate::lua::call::Call;
 use crate::lua::options::{self, Options};
 
 type T = tch::Tensor;
@@ -31,14 +31,14 @@ pub const FUNCTIONS: &[(&str, Function)] = &[
 ];
 
 /// `(weight, index)`
-fn embedding(lua: &Lua, function: &str, mut args: Args) -> mlua::Result<Value> {
+fn embedding(lua: &Lua, function: &str, mut args: Call) -> mlua::Result<Value> {
     let (weight, index) = (tensor(&mut args, function, "weight")?, tensor(&mut args, function, "index")?);
     args.finish()?;
     new_value(lua, function, || nn::embedding(&weight, &index))
 }
 
 /// `(x, weight, bias)`
-fn linear(lua: &Lua, function: &str, mut args: Args) -> mlua::Result<Value> {
+fn linear(lua: &Lua, function: &str, mut args: Call) -> mlua::Result<Value> {
     let (x, weight) = (tensor(&mut args, function, "x")?, tensor(&mut args, function, "weight")?);
     let bias = optional_tensor(&mut args, function, "bias")?;
     args.finish()?;
@@ -52,7 +52,7 @@ struct NormOptions {
 }
 
 impl NormOptions {
-    fn read(function: &str, args: &mut Args) -> mlua::Result<Option<f64>> {
+    fn read(function: &str, args: &mut Call) -> mlua::Result<Option<f64>> {
         let options: NormOptions = options::read(function, args.optional_table("options")?)?;
         match options.eps {
             Some(eps) if eps < 0.0 => Err(options::reject(function, Error::option("eps", "at least 0", eps))),
@@ -62,7 +62,7 @@ impl NormOptions {
 }
 
 /// `(x, weight, bias, options)`
-fn layer_norm(lua: &Lua, function: &str, mut args: Args) -> mlua::Result<Value> {
+fn layer_norm(lua: &Lua, function: &str, mut args: Call) -> mlua::Result<Value> {
     let x = tensor(&mut args, function, "x")?;
     let weight = optional_tensor(&mut args, function, "weight")?;
     let bias = optional_tensor(&mut args, function, "bias")?;
@@ -72,7 +72,7 @@ fn layer_norm(lua: &Lua, function: &str, mut args: Args) -> mlua::Result<Value> 
 }
 
 /// `(x, weight, options)`
-fn rms_norm(lua: &Lua, function: &str, mut args: Args) -> mlua::Result<Value> {
+fn rms_norm(lua: &Lua, function: &str, mut args: Call) -> mlua::Result<Value> {
     let x = tensor(&mut args, function, "x")?;
     let weight = optional_tensor(&mut args, function, "weight")?;
     let eps = NormOptions::read(function, &mut args)?;
@@ -88,7 +88,7 @@ struct AttentionOptions {
 }
 
 /// `(query, key, value, options)`
-fn attention(lua: &Lua, function: &str, mut args: Args) -> mlua::Result<Value> {
+fn attention(lua: &Lua, function: &str, mut args: Call) -> mlua::Result<Value> {
     let [query, key, value] = ["query", "key", "value"].map(|name| tensor(&mut args, function, name));
     let (query, key, value) = (query?, key?, value?);
     let mut table = Options::new(lua, function.to_string(), args.optional_table("options")?)?;
@@ -129,7 +129,7 @@ impl Default for NllOptions {
 }
 
 /// `(logits or logprobs, labels, options)`
-fn label_loss(lua: &Lua, function: &str, mut args: Args, input: &str) -> mlua::Result<Value> {
+fn label_loss(lua: &Lua, function: &str, mut args: Call, input: &str) -> mlua::Result<Value> {
     let (scores, labels) = (tensor(&mut args, function, input)?, tensor(&mut args, function, "labels")?);
     let table = args.optional_table("options")?;
     args.finish()?;
@@ -162,7 +162,7 @@ impl Default for LossOptions {
 fn pair_loss(
     lua: &Lua,
     function: &str,
-    mut args: Args,
+    mut args: Call,
     loss: fn(&T, &T, Reduction) -> Result<T>,
 ) -> mlua::Result<Value> {
     let (input, target) = (tensor(&mut args, function, "input")?, tensor(&mut args, function, "target")?);
@@ -184,7 +184,7 @@ impl Default for SmoothOptions {
     }
 }
 
-fn smooth_l1_loss(lua: &Lua, function: &str, mut args: Args) -> mlua::Result<Value> {
+fn smooth_l1_loss(lua: &Lua, function: &str, mut args: Call) -> mlua::Result<Value> {
     let (input, target) = (tensor(&mut args, function, "input")?, tensor(&mut args, function, "target")?);
     let options: SmoothOptions = options::read(function, args.optional_table("options")?)?;
     args.finish()?;
@@ -204,7 +204,7 @@ impl Default for KlOptions {
     }
 }
 
-fn kl_div(lua: &Lua, function: &str, mut args: Args) -> mlua::Result<Value> {
+fn kl_div(lua: &Lua, function: &str, mut args: Call) -> mlua::Result<Value> {
     let (input, target) = (tensor(&mut args, function, "input")?, tensor(&mut args, function, "target")?);
     let options: KlOptions = options::read(function, args.optional_table("options")?)?;
     args.finish()?;

@@ -4,10 +4,10 @@ use mlua::{Lua, MetaMethod, MultiValue, UserDataMethods, Value};
 use tch::{Scalar, TchError};
 
 use super::pairs::number_beside;
-use super::{Call, Operand, Tensor, new_value};
+use super::{Operand, Tensor, TensorCall, new_value};
 use crate::engine::tensor::{dtype, elementwise};
 use crate::engine::{Error, Result};
-use crate::lua::args::kind;
+use crate::lua::call::kind;
 use crate::lua::report;
 
 type T = tch::Tensor;
@@ -69,11 +69,11 @@ pub fn add<M: UserDataMethods<Tensor>>(methods: &mut M) {
         });
     }
     methods.add_meta_function(MetaMethod::Unm, |lua, (this, _): (Value, Value)| {
-        let call = Call::new(lua, "-tensor", Some(this))?;
+        let call = TensorCall::new(lua, "-tensor", Some(this))?;
         call.tensor(|| call.this.f_neg())
     });
     methods.add_meta_function(MetaMethod::BNot, |lua, (this, _): (Value, Value)| {
-        let call = Call::new(lua, "~tensor", Some(this))?;
+        let call = TensorCall::new(lua, "~tensor", Some(this))?;
         call.make(|| {
             fits("~", &call.this)?;
             Ok(call.this.f_bitwise_not()?)

@@ -11,7 +11,7 @@ use crate::engine::train::adamw::{AdamWOptions, clip_grad_norm};
 use crate::engine::train::optimizer::{self, check_parameters};
 use crate::engine::train::sgd::SgdOptions;
 use crate::engine::{Error, Result};
-use crate::lua::args::Args;
+use crate::lua::call::Call;
 use crate::lua::options;
 
 type T = tch::Tensor;
@@ -34,7 +34,7 @@ struct SgdTable {
 }
 
 /// `(params, options)`
-fn sgd(lua: &Lua, function: &str, mut args: Args) -> mlua::Result<Value> {
+fn sgd(lua: &Lua, function: &str, mut args: Call) -> mlua::Result<Value> {
     let (params, table) = (args.table("params")?, args.table("options")?);
     args.finish()?;
     let SgdTable { learning_rate, momentum, weight_decay, nesterov } = options::read(function, Some(table))?;
@@ -61,7 +61,7 @@ impl Default for AdamWTable {
 }
 
 /// `(params, options)`
-fn adamw(lua: &Lua, function: &str, mut args: Args) -> mlua::Result<Value> {
+fn adamw(lua: &Lua, function: &str, mut args: Call) -> mlua::Result<Value> {
     let (params, table) = (args.table("params")?, args.optional_table("options")?);
     args.finish()?;
     let AdamWTable { learning_rate, betas, eps, weight_decay } = options::read(function, table)?;
@@ -99,7 +99,7 @@ fn parameters(params: &Table) -> Result<Vec<(String, T)>> {
 }
 
 /// `(params, max_norm)`: the norm of all gradients together, which are scaled down where it is larger than that.
-fn clip(_: &Lua, function: &str, mut args: Args) -> mlua::Result<Value> {
+fn clip(_: &Lua, function: &str, mut args: Call) -> mlua::Result<Value> {
     let (params, max_norm) = (args.table("params")?, args.number("max_norm")?);
     args.finish()?;
     let norm = attempt(|| {
@@ -117,21 +117,21 @@ fn clip(_: &Lua, function: &str, mut args: Args) -> mlua::Result<Value> {
 impl UserData for Optimizer {
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
         methods.add_method("step", |_, this, values: MultiValue| {
-            Args::new("optimizer:step", values).finish()?;
+            Call::new("optimizer:step", values).finish()?;
             this.run("optimizer:step", |optimizer| {
                 optimizer.step();
                 Ok(())
             })
         });
         methods.add_method("zero_grad", |_, this, values: MultiValue| {
-            Args::new("optimizer:zero_grad", values).finish()?;
+            Call::new("optimizer:zero_grad", values).finish()?;
             this.run("optimizer:zero_grad", |optimizer| {
                 optimizer.zero_grad();
                 Ok(())
             })
         });
         methods.add_method("learning_rate", |_, this, values: MultiValue| {
-            let mut args = Args::new("optimizer:learning_rate", values);
+            let mut args = Call::new("optimizer:learning_rate", values);
             let rate = args.optional_number("learning_rate")?;
             args.finish()?;
             this.run("optimizer:learning_rate", |optimizer| {
@@ -140,11 +140,11 @@ impl UserData for Optimizer {
             })
         });
         methods.add_method("state", |lua, this, values: MultiValue| {
-            Args::new("optimizer:state", values).finish()?;
+            Call::new("optimizer:state", values).finish()?;
             by_name(lua, this.run("optimizer:state", |optimizer| optimizer.state())?)
         });
         methods.add_method("load_state", |_, this, values: MultiValue| {
-            let mut args = Args::new("optimizer:load_state", values);
+            let mut args = Call::new("optimizer:load_state", values);
             let state = args.table("state")?;
             args.finish()?;
             this.run("optimizer:load_state", |optimizer| optimizer.load_state(named(&state, "state")?))

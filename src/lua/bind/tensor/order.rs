@@ -4,9 +4,9 @@
 use mlua::{MultiValue, Value};
 use tch::TchError;
 
-use super::{Call, SeveralMethod, Tensor};
+use super::{SeveralMethod, Tensor, TensorCall};
 use crate::engine::{Error, Result};
-use crate::lua::args::Args;
+use crate::lua::call::Call;
 
 type T = tch::Tensor;
 type Pair = Result<(T, T), TchError>;
@@ -24,8 +24,8 @@ pub const METHODS: &[(&str, SeveralMethod)] = &[
 
 /// `(dim, keepdim)`: the one value of all, or the values along a dimension and where they are.
 fn extreme(
-    call: &Call,
-    mut args: Args,
+    call: &TensorCall,
+    mut args: Call,
     whole: fn(&T) -> Result<T, TchError>,
     along: fn(&T, i64, bool) -> Pair,
 ) -> mlua::Result<MultiValue> {
@@ -40,18 +40,18 @@ fn extreme(
 }
 
 /// `(dim, descending)`: values that are equal keep their order.
-fn sort(call: &Call, args: Args) -> mlua::Result<MultiValue> {
+fn sort(call: &TensorCall, args: Call) -> mlua::Result<MultiValue> {
     let (dim, descending) = dim_and_descending(call, args)?;
     pair(call, || call.this.f_sort_stable(true, dim, descending))
 }
 
-fn argsort(call: &Call, args: Args) -> mlua::Result<MultiValue> {
+fn argsort(call: &TensorCall, args: Call) -> mlua::Result<MultiValue> {
     let (dim, descending) = dim_and_descending(call, args)?;
     let places = call.tensor(|| Ok(call.this.f_sort_stable(true, dim, descending)?.1))?;
     Ok(MultiValue::from_vec(vec![places]))
 }
 
-fn dim_and_descending(call: &Call, mut args: Args) -> mlua::Result<(i64, bool)> {
+fn dim_and_descending(call: &TensorCall, mut args: Call) -> mlua::Result<(i64, bool)> {
     let dim = last_or(call, &mut args)?;
     let descending = args.optional_boolean("descending")?.unwrap_or(false);
     args.finish()?;
@@ -59,12 +59,12 @@ fn dim_and_descending(call: &Call, mut args: Args) -> mlua::Result<(i64, bool)> 
 }
 
 /// A dimension, the last one where it is not given.
-fn last_or(call: &Call, args: &mut Args) -> mlua::Result<i64> {
+fn last_or(call: &TensorCall, args: &mut Call) -> mlua::Result<i64> {
     call.optional_dim(args, "dim")?.map_or_else(|| call.dim_of(-1, "dim"), Ok)
 }
 
 /// `(k, dim, largest)`: the k largest (or smallest) values, best first.
-fn topk(call: &Call, mut args: Args) -> mlua::Result<MultiValue> {
+fn topk(call: &TensorCall, mut args: Call) -> mlua::Result<MultiValue> {
     let k = args.integer("k")?;
     let dim = last_or(call, &mut args)?;
     let largest = args.optional_boolean("largest")?.unwrap_or(true);
@@ -78,18 +78,18 @@ fn topk(call: &Call, mut args: Args) -> mlua::Result<MultiValue> {
 
 /// The different values in order, for each value of the tensor the place of its own among them, and how often each
 /// occurs.
-fn unique(call: &Call, args: Args) -> mlua::Result<MultiValue> {
+fn unique(call: &TensorCall, args: Call) -> mlua::Result<MultiValue> {
     args.finish()?;
     let (values, places, counts) = call.check(|| Ok(call.this.f_internal_unique2(true, true, true)?))?;
     handles(call, [values, places, counts])
 }
 
-fn pair(call: &Call, make: impl FnOnce() -> Pair) -> mlua::Result<MultiValue> {
+fn pair(call: &TensorCall, make: impl FnOnce() -> Pair) -> mlua::Result<MultiValue> {
     let (values, places) = call.check(|| Ok(make()?))?;
     handles(call, [values, places])
 }
 
-fn handles<const N: usize>(call: &Call, tensors: [T; N]) -> mlua::Result<MultiValue> {
+fn handles<const N: usize>(call: &TensorCall, tensors: [T; N]) -> mlua::Result<MultiValue> {
     let handle = |tensor| Tensor::handle(call.lua, tensor).map(Value::UserData);
     tensors.into_iter().map(handle).collect()
 }

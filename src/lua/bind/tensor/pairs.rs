@@ -3,10 +3,10 @@
 use mlua::{Lua, Value};
 use tch::{Scalar, TchError};
 
-use super::{Call, Function, Method, Operand, new_value, tensor, tensors_of};
+use super::{Function, Method, Operand, TensorCall, new_value, tensor, tensors_of};
 use crate::engine::tensor::{dtype, elementwise, memory, shape};
 use crate::engine::{Error, Result};
-use crate::lua::args::Args;
+use crate::lua::call::Call;
 use crate::lua::options;
 
 type T = tch::Tensor;
@@ -40,8 +40,8 @@ pub const FUNCTIONS: &[(&str, Function)] = &[
 ];
 
 fn binary(
-    call: &Call,
-    mut args: Args,
+    call: &TensorCall,
+    mut args: Call,
     tensors: fn(&T, &T) -> Outcome,
     number: fn(&T, Scalar) -> Outcome,
 ) -> mlua::Result<Value> {
@@ -57,7 +57,7 @@ fn binary(
 }
 
 /// Two tensors by element, without a number's case.
-fn paired(call: &Call, mut args: Args, apply: fn(&T, &T) -> Outcome) -> mlua::Result<Value> {
+fn paired(call: &TensorCall, mut args: Call, apply: fn(&T, &T) -> Outcome) -> mlua::Result<Value> {
     let other = tensor(&mut args, &call.function, "other")?;
     args.finish()?;
     call.make(|| {
@@ -68,8 +68,8 @@ fn paired(call: &Call, mut args: Args, apply: fn(&T, &T) -> Outcome) -> mlua::Re
 
 /// A product of sums, for which shapes, dtypes and devices must fit.
 fn product(
-    call: &Call,
-    mut args: Args,
+    call: &TensorCall,
+    mut args: Call,
     shape_of: fn(&[i64], &[i64]) -> Result<Vec<i64>>,
     multiply: fn(&T, &T) -> Outcome,
 ) -> mlua::Result<Value> {
@@ -83,7 +83,7 @@ fn product(
     })
 }
 
-fn extreme(lua: &Lua, function: &str, mut args: Args, apply: fn(&T, &T) -> Outcome) -> mlua::Result<Value> {
+fn extreme(lua: &Lua, function: &str, mut args: Call, apply: fn(&T, &T) -> Outcome) -> mlua::Result<Value> {
     let (a, b) = (tensor(&mut args, function, "a")?, tensor(&mut args, function, "b")?);
     args.finish()?;
     new_value(lua, function, || {
@@ -93,7 +93,7 @@ fn extreme(lua: &Lua, function: &str, mut args: Args, apply: fn(&T, &T) -> Outco
 }
 
 /// `(condition, a, b)`: `a` where the condition is true, `b` elsewhere; numbers or tensors.
-fn choose(lua: &Lua, function: &str, mut args: Args) -> mlua::Result<Value> {
+fn choose(lua: &Lua, function: &str, mut args: Call) -> mlua::Result<Value> {
     let condition = tensor(&mut args, function, "condition")?;
     let a = Operand::argument(&mut args, function, "a")?;
     let b = Operand::argument(&mut args, function, "b")?;
@@ -132,7 +132,7 @@ pub fn number_beside(number: Scalar, tensor: &T) -> Outcome {
 }
 
 /// `(a, b, weight)`: a + weight · (b - a), with a number or a tensor as weight.
-fn lerp(lua: &Lua, function: &str, mut args: Args) -> mlua::Result<Value> {
+fn lerp(lua: &Lua, function: &str, mut args: Call) -> mlua::Result<Value> {
     let (a, b) = (tensor(&mut args, function, "a")?, tensor(&mut args, function, "b")?);
     let weight = Operand::argument(&mut args, function, "weight")?;
     args.finish()?;
@@ -151,7 +151,7 @@ fn lerp(lua: &Lua, function: &str, mut args: Args) -> mlua::Result<Value> {
 }
 
 /// `(equation, tensors)`: `tensor.einsum("ij,jk->ik", { a, b })`.
-fn einsum(lua: &Lua, function: &str, mut args: Args) -> mlua::Result<Value> {
+fn einsum(lua: &Lua, function: &str, mut args: Call) -> mlua::Result<Value> {
     let (equation, list) = (args.string("equation")?, args.table("tensors")?);
     args.finish()?;
     new_value(lua, function, || {

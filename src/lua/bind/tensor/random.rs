@@ -5,11 +5,11 @@ use serde::Deserialize;
 use tch::{Device, Kind, TchError};
 
 use super::create::Options;
-use super::{Call, Function, Method, new_value, shape, tensor};
+use super::{Function, Method, TensorCall, new_value, shape, tensor};
 use crate::engine::tensor::random::seeded;
 use crate::engine::tensor::{dtype, memory};
 use crate::engine::{Error, Result};
-use crate::lua::args::Args;
+use crate::lua::call::Call;
 use crate::lua::options;
 
 type T = tch::Tensor;
@@ -38,7 +38,7 @@ struct DrawOptions {
 }
 
 impl DrawOptions {
-    fn read(lua: &Lua, function: &str, args: &mut Args) -> mlua::Result<(i64, Options)> {
+    fn read(lua: &Lua, function: &str, args: &mut Call) -> mlua::Result<(i64, Options)> {
         // Without a table, so that the seed is what is said to be missing.
         let table = args.optional_table("options")?.map_or_else(|| lua.create_table(), Ok)?;
         let DrawOptions { seed, dtype, device, requires_grad } = options::read(function, Some(table))?;
@@ -57,7 +57,7 @@ fn standard(shape: &[i64], kind: Kind) -> Result<T, TchError> {
     T::f_randn(shape, (kind, Device::Cpu))
 }
 
-fn drawn(lua: &Lua, function: &str, mut args: Args, draw: Draw) -> mlua::Result<Value> {
+fn drawn(lua: &Lua, function: &str, mut args: Call, draw: Draw) -> mlua::Result<Value> {
     let shape = shape::sizes(function, &args.table("shape")?, 0)?;
     let (seed, options) = DrawOptions::read(lua, function, &mut args)?;
     args.finish()?;
@@ -68,7 +68,7 @@ fn drawn(lua: &Lua, function: &str, mut args: Args, draw: Draw) -> mlua::Result<
 }
 
 /// In the shape, dtype and on the device of another tensor.
-fn drawn_like(lua: &Lua, function: &str, mut args: Args, draw: Draw) -> mlua::Result<Value> {
+fn drawn_like(lua: &Lua, function: &str, mut args: Call, draw: Draw) -> mlua::Result<Value> {
     let like = tensor(&mut args, function, "tensor")?;
     let (seed, options) = DrawOptions::read(lua, function, &mut args)?;
     args.finish()?;
@@ -79,7 +79,7 @@ fn drawn_like(lua: &Lua, function: &str, mut args: Args, draw: Draw) -> mlua::Re
 }
 
 /// `(mean, std, shape, options)`
-fn normal(lua: &Lua, function: &str, mut args: Args) -> mlua::Result<Value> {
+fn normal(lua: &Lua, function: &str, mut args: Call) -> mlua::Result<Value> {
     let (mean, std) = (args.number("mean")?, args.number("std")?);
     let shape = shape::sizes(function, &args.table("shape")?, 0)?;
     let (seed, options) = DrawOptions::read(lua, function, &mut args)?;
@@ -98,7 +98,7 @@ fn normal(lua: &Lua, function: &str, mut args: Args) -> mlua::Result<Value> {
 }
 
 /// `(low, high, shape, options)`: integers from low to high - 1.
-fn randint(lua: &Lua, function: &str, mut args: Args) -> mlua::Result<Value> {
+fn randint(lua: &Lua, function: &str, mut args: Call) -> mlua::Result<Value> {
     let (low, high) = (args.integer("low")?, args.integer("high")?);
     let shape = shape::sizes(function, &args.table("shape")?, 0)?;
     let (seed, options) = DrawOptions::read(lua, function, &mut args)?;
@@ -114,7 +114,7 @@ fn randint(lua: &Lua, function: &str, mut args: Args) -> mlua::Result<Value> {
 }
 
 /// `(n, options)`: the integers from 0 to n - 1 in random order.
-fn randperm(lua: &Lua, function: &str, mut args: Args) -> mlua::Result<Value> {
+fn randperm(lua: &Lua, function: &str, mut args: Call) -> mlua::Result<Value> {
     let n = args.integer("n")?;
     let (seed, options) = DrawOptions::read(lua, function, &mut args)?;
     args.finish()?;
@@ -147,14 +147,14 @@ struct Seed {
 }
 
 impl Seed {
-    fn read(call: &Call, args: &mut Args) -> mlua::Result<i64> {
+    fn read(call: &TensorCall, args: &mut Call) -> mlua::Result<i64> {
         let table = args.optional_table("options")?.map_or_else(|| call.lua.create_table(), Ok)?;
         options::read(&call.function, Some(table)).map(|Seed { seed }| seed)
     }
 }
 
 /// `(options)`: 1 with each value's probability, else 0.
-fn bernoulli(call: &Call, mut args: Args) -> mlua::Result<Value> {
+fn bernoulli(call: &TensorCall, mut args: Call) -> mlua::Result<Value> {
     let seed = Seed::read(call, &mut args)?;
     args.finish()?;
     call.make(|| {
@@ -174,7 +174,7 @@ struct MultinomialOptions {
 }
 
 /// `(n, options)`: from each row of weights n places, counted from 0, drawn in proportion to the weights.
-fn multinomial(call: &Call, mut args: Args) -> mlua::Result<Value> {
+fn multinomial(call: &TensorCall, mut args: Call) -> mlua::Result<Value> {
     let n = args.integer("n")?;
     let table = args.optional_table("options")?.map_or_else(|| call.lua.create_table(), Ok)?;
     let MultinomialOptions { seed, replacement } = options::read(&call.function, Some(table))?;
@@ -201,7 +201,7 @@ fn multinomial(call: &Call, mut args: Args) -> mlua::Result<Value> {
 }
 
 /// `(p, options)`: each value to 0 with probability p, the others over 1 - p.
-fn dropout(call: &Call, mut args: Args) -> mlua::Result<Value> {
+fn dropout(call: &TensorCall, mut args: Call) -> mlua::Result<Value> {
     let p = args.number("p")?;
     let seed = Seed::read(call, &mut args)?;
     args.finish()?;

@@ -3,10 +3,10 @@
 use mlua::Value;
 use tch::{Scalar, TchError};
 
-use super::{Call, Method};
+use super::{Method, TensorCall};
 use crate::engine::tensor::dtype;
 use crate::engine::{Error, Result};
-use crate::lua::args::Args;
+use crate::lua::call::Call;
 
 type T = tch::Tensor;
 type Outcome = Result<T, TchError>;
@@ -31,7 +31,7 @@ pub const METHODS: &[(&str, Method)] = &[
 ];
 
 /// `(dim, keepdim)`, both optional: over everything, or along dimensions, which then go or stay with the size 1.
-fn dims_and_keepdim(call: &Call, args: &mut Args, position: usize) -> mlua::Result<(Option<Vec<i64>>, bool)> {
+fn dims_and_keepdim(call: &TensorCall, args: &mut Call, position: usize) -> mlua::Result<(Option<Vec<i64>>, bool)> {
     let dims = call.optional_dims(args, position)?;
     let keepdim = args.optional_boolean("keepdim")?;
     match (&dims, keepdim) {
@@ -41,11 +41,11 @@ fn dims_and_keepdim(call: &Call, args: &mut Args, position: usize) -> mlua::Resu
 }
 
 /// All dimensions where none are given.
-fn or_all(call: &Call, dims: &Option<Vec<i64>>) -> Vec<i64> {
+fn or_all(call: &TensorCall, dims: &Option<Vec<i64>>) -> Vec<i64> {
     dims.clone().unwrap_or_else(|| (0..call.this.dim() as i64).collect())
 }
 
-fn over_dims(call: &Call, mut args: Args, apply: fn(&T, &[i64], bool) -> Outcome) -> mlua::Result<Value> {
+fn over_dims(call: &TensorCall, mut args: Call, apply: fn(&T, &[i64], bool) -> Outcome) -> mlua::Result<Value> {
     let (dims, keepdim) = dims_and_keepdim(call, &mut args, 1)?;
     args.finish()?;
     match dims.as_deref() {
@@ -57,8 +57,8 @@ fn over_dims(call: &Call, mut args: Args, apply: fn(&T, &[i64], bool) -> Outcome
 
 /// For what libtorch reduces along one dimension only.
 fn over_dim(
-    call: &Call,
-    mut args: Args,
+    call: &TensorCall,
+    mut args: Call,
     whole: fn(&T) -> Outcome,
     along: fn(&T, i64, bool) -> Outcome,
 ) -> mlua::Result<Value> {
@@ -73,7 +73,7 @@ fn over_dim(
 }
 
 /// `(dim, keepdim, correction)`: divided by n - correction, 1 where it is not given.
-fn spread(call: &Call, mut args: Args, apply: fn(&T, &[i64], Scalar, bool) -> Outcome) -> mlua::Result<Value> {
+fn spread(call: &TensorCall, mut args: Call, apply: fn(&T, &[i64], Scalar, bool) -> Outcome) -> mlua::Result<Value> {
     let (dims, keepdim) = dims_and_keepdim(call, &mut args, 1)?;
     let correction = args.optional_integer("correction")?.unwrap_or(1);
     args.finish()?;
@@ -87,7 +87,7 @@ fn spread(call: &Call, mut args: Args, apply: fn(&T, &[i64], Scalar, bool) -> Ou
 }
 
 /// `(p, dim, keepdim)`: (Σ|x|^p)^(1/p), 2 where p is not given; infinity is the largest |x|.
-fn norm(call: &Call, mut args: Args) -> mlua::Result<Value> {
+fn norm(call: &TensorCall, mut args: Call) -> mlua::Result<Value> {
     let p = args.optional_number("p")?.unwrap_or(2.0);
     let (dims, keepdim) = dims_and_keepdim(call, &mut args, 2)?;
     args.finish()?;
@@ -100,7 +100,7 @@ fn norm(call: &Call, mut args: Args) -> mlua::Result<Value> {
     })
 }
 
-fn along(call: &Call, mut args: Args, apply: fn(&T, i64) -> Outcome) -> mlua::Result<Value> {
+fn along(call: &TensorCall, mut args: Call, apply: fn(&T, i64) -> Outcome) -> mlua::Result<Value> {
     let dim = call.dim(&mut args, "dim")?;
     args.finish()?;
     call.tensor(|| apply(&call.this, dim))

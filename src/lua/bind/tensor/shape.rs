@@ -2,11 +2,11 @@
 
 use mlua::{Table, Value};
 
-use super::{Call, Method, values};
+use super::{Method, TensorCall, values};
 use crate::engine::Error;
 use crate::engine::tensor::memory;
 use crate::engine::tensor::shape::{self, offset};
-use crate::lua::args::Args;
+use crate::lua::call::Call;
 use crate::lua::options;
 
 #[rustfmt::skip]
@@ -46,7 +46,7 @@ pub fn sizes(function: &str, table: &Table, least: i64) -> mlua::Result<Vec<i64>
     }
 }
 
-fn new_shape(call: &Call, mut args: Args) -> mlua::Result<Vec<i64>> {
+fn new_shape(call: &TensorCall, mut args: Call) -> mlua::Result<Vec<i64>> {
     let shape = sizes(&call.function, &args.table("shape")?, -1)?;
     args.finish()?;
     call.check(|| shape::holds_the_same(&call.this.size(), &shape))?;
@@ -54,7 +54,7 @@ fn new_shape(call: &Call, mut args: Args) -> mlua::Result<Vec<i64>> {
 }
 
 /// `(first, last)`: the dimensions from one to another as one; all where they are not given.
-fn flatten(call: &Call, mut args: Args) -> mlua::Result<Value> {
+fn flatten(call: &TensorCall, mut args: Call) -> mlua::Result<Value> {
     let (first, last) = (call.optional_dim(&mut args, "first")?, call.optional_dim(&mut args, "last")?);
     args.finish()?;
     let first = first.unwrap_or(0);
@@ -67,7 +67,7 @@ fn flatten(call: &Call, mut args: Args) -> mlua::Result<Value> {
 }
 
 /// A view in which dimensions of size 1 are repeated; -1 keeps a size.
-fn expand(call: &Call, mut args: Args) -> mlua::Result<Value> {
+fn expand(call: &TensorCall, mut args: Call) -> mlua::Result<Value> {
     let mut shape = sizes(&call.function, &args.table("shape")?, -1)?;
     args.finish()?;
     let own = call.this.size();
@@ -84,7 +84,7 @@ fn expand(call: &Call, mut args: Args) -> mlua::Result<Value> {
 }
 
 /// The same values row by row in memory: a copy where they are not.
-fn contiguous(call: &Call, args: Args) -> mlua::Result<Value> {
+fn contiguous(call: &TensorCall, args: Call) -> mlua::Result<Value> {
     args.finish()?;
     call.make(|| {
         memory::afford(&call.this.size(), call.this.f_kind()?, call.this.device())?;
@@ -92,13 +92,13 @@ fn contiguous(call: &Call, args: Args) -> mlua::Result<Value> {
     })
 }
 
-fn transpose(call: &Call, mut args: Args) -> mlua::Result<Value> {
+fn transpose(call: &TensorCall, mut args: Call) -> mlua::Result<Value> {
     let (first, second) = (call.dim(&mut args, "dim1")?, call.dim(&mut args, "dim2")?);
     args.finish()?;
     call.tensor(|| call.this.f_transpose(first, second))
 }
 
-fn transpose_matrix(call: &Call, args: Args) -> mlua::Result<Value> {
+fn transpose_matrix(call: &TensorCall, args: Call) -> mlua::Result<Value> {
     args.finish()?;
     if call.this.dim() > 2 {
         let message = format!("expected at most two dimensions, got the shape {:?}", call.this.size());
@@ -108,7 +108,7 @@ fn transpose_matrix(call: &Call, args: Args) -> mlua::Result<Value> {
 }
 
 /// `({ dim, .. })`: all dimensions in a new order.
-fn permute(call: &Call, mut args: Args) -> mlua::Result<Value> {
+fn permute(call: &TensorCall, mut args: Call) -> mlua::Result<Value> {
     let list = args.table("dims")?;
     args.finish()?;
     let rank = call.this.dim();
@@ -122,14 +122,14 @@ fn permute(call: &Call, mut args: Args) -> mlua::Result<Value> {
 }
 
 /// The new dimension stands at the given position of the result.
-fn unsqueeze(call: &Call, mut args: Args) -> mlua::Result<Value> {
+fn unsqueeze(call: &TensorCall, mut args: Call) -> mlua::Result<Value> {
     let position = args.integer("dim")?;
     args.finish()?;
     let dim = offset("dim", position, call.this.dim() as i64 + 1).map_err(|error| call.error(error))?;
     call.tensor(|| call.this.f_unsqueeze(dim))
 }
 
-fn squeeze(call: &Call, mut args: Args) -> mlua::Result<Value> {
+fn squeeze(call: &TensorCall, mut args: Call) -> mlua::Result<Value> {
     let dim = call.optional_dim(&mut args, "dim")?;
     args.finish()?;
     call.tensor(|| match dim {
@@ -139,7 +139,7 @@ fn squeeze(call: &Call, mut args: Args) -> mlua::Result<Value> {
 }
 
 /// `(dim)`, or a list of them: the parts along it in reverse.
-fn flip(call: &Call, mut args: Args) -> mlua::Result<Value> {
+fn flip(call: &TensorCall, mut args: Call) -> mlua::Result<Value> {
     let dims = call.optional_dims(&mut args, 1)?;
     args.finish()?;
     let dims = dims.ok_or_else(|| call.error(Error::message("argument 1 (dim): expected integer, got no value")))?;
@@ -147,14 +147,14 @@ fn flip(call: &Call, mut args: Args) -> mlua::Result<Value> {
 }
 
 /// `(shift, dim)`: the parts moved on, those beyond the end back to the beginning.
-fn roll(call: &Call, mut args: Args) -> mlua::Result<Value> {
+fn roll(call: &TensorCall, mut args: Call) -> mlua::Result<Value> {
     let (shift, dim) = (args.integer("shift")?, call.dim(&mut args, "dim")?);
     args.finish()?;
     call.tensor(|| call.this.f_roll([shift], [dim]))
 }
 
 /// `(k, dim1, dim2)`: a view of the values whose second place is k beyond the first; 0, the first two dimensions.
-fn diagonal(call: &Call, mut args: Args) -> mlua::Result<Value> {
+fn diagonal(call: &TensorCall, mut args: Call) -> mlua::Result<Value> {
     let k = args.optional_integer("k")?.unwrap_or(0);
     let first = call.optional_dim(&mut args, "dim1")?.map_or_else(|| call.dim_of(1, "dim1"), Ok)?;
     let second = call.optional_dim(&mut args, "dim2")?.map_or_else(|| call.dim_of(2, "dim2"), Ok)?;
@@ -166,7 +166,7 @@ fn diagonal(call: &Call, mut args: Args) -> mlua::Result<Value> {
 }
 
 /// Which diagonal bounds a triangle: 0 the main one, above it positive.
-fn diagonal_of(call: &Call, mut args: Args) -> mlua::Result<i64> {
+fn diagonal_of(call: &TensorCall, mut args: Call) -> mlua::Result<i64> {
     let k = args.optional_integer("k")?.unwrap_or(0);
     args.finish()?;
     match call.this.dim() {

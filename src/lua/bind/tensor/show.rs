@@ -3,7 +3,7 @@
 use mlua::{Lua, Value};
 use tch::Device;
 
-use super::{Call, Tensor};
+use super::{Tensor, TensorCall};
 use crate::engine::device;
 use crate::engine::tensor::{dtype, show};
 
@@ -13,7 +13,7 @@ pub fn text(lua: &Lua, this: Value) -> mlua::Result<String> {
     if this.as_userdata().is_some_and(closed) {
         return Ok("tensor (closed)".to_string());
     }
-    let call = Call::new(lua, "tostring", Some(this))?;
+    let call = TensorCall::new(lua, "tostring", Some(this))?;
     let tensor = &call.this;
     let (kind, values) = call.check(|| Ok((tensor.f_kind()?, show::values(tensor)?)))?;
     let mut head = format!("tensor {:?} {}", tensor.size(), dtype::name(kind));

@@ -4,10 +4,10 @@ use mlua::{Lua, Table, Value};
 use serde::Deserialize;
 use tch::{Device, Kind};
 
-use super::{Call, Method};
+use super::{Method, TensorCall};
 use crate::engine::tensor::dtype;
 use crate::engine::{Error, Result, device};
-use crate::lua::args::{Args, integral, kind};
+use crate::lua::call::{Call, integral, kind};
 use crate::lua::{options, report};
 
 #[rustfmt::skip]
@@ -165,7 +165,7 @@ fn elements(tensor: &tch::Tensor) -> Result<Vec<Value>> {
     Ok(values.into_iter().map(value).collect())
 }
 
-fn to_table(call: &Call, args: Args) -> mlua::Result<Value> {
+fn to_table(call: &TensorCall, args: Call) -> mlua::Result<Value> {
     args.finish()?;
     let values = call.check(|| elements(&call.this))?;
     nest(call.lua, &call.this.size(), &mut values.into_iter())
@@ -182,7 +182,7 @@ fn nest(lua: &Lua, shape: &[i64], values: &mut std::vec::IntoIter<Value>) -> mlu
     Ok(Value::Table(list))
 }
 
-fn item(call: &Call, args: Args) -> mlua::Result<Value> {
+fn item(call: &TensorCall, args: Call) -> mlua::Result<Value> {
     args.finish()?;
     if call.this.numel() != 1 {
         let message = format!("expected a tensor of one value, got one of the shape {:?}", call.this.size());
@@ -200,7 +200,7 @@ struct Target {
 }
 
 /// `{ dtype =, device = }`, either or both. The same tensor where nothing changes.
-fn to(call: &Call, mut args: Args) -> mlua::Result<Value> {
+fn to(call: &TensorCall, mut args: Call) -> mlua::Result<Value> {
     let target: Target = options::read(&call.function, Some(args.table("options")?))?;
     args.finish()?;
     call.make(|| {
@@ -210,6 +210,6 @@ fn to(call: &Call, mut args: Args) -> mlua::Result<Value> {
     })
 }
 
-fn word(call: &Call, text: &str) -> mlua::Result<Value> {
+fn word(call: &TensorCall, text: &str) -> mlua::Result<Value> {
     call.lua.create_string(text).map(Value::String)
 }

@@ -18,7 +18,7 @@ use crate::engine::train::bundle;
 use crate::engine::train::run::{Run, Trainer};
 use crate::engine::train::sft::Sft;
 use crate::engine::{Error, Result, cancel};
-use crate::lua::args::Args;
+use crate::lua::call::Call;
 use crate::lua::interrupt::Loop;
 use crate::lua::report::Report;
 use crate::lua::{convert, handle, report};
@@ -33,10 +33,10 @@ pub fn module(lua: &Lua) -> mlua::Result<Table> {
 
 /// Takes a step that was kept because its numbers were not finite, once more.
 fn replay(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
-    let mut args = Args::new("trainer.replay", values);
-    let model = args.userdata::<ModelHandle>("model")?.clone();
-    let folder = PathBuf::from(args.string("folder")?);
-    args.finish()?;
+    let mut call = Call::new("trainer.replay", values);
+    let model = call.userdata::<ModelHandle>("model")?.clone();
+    let folder = PathBuf::from(call.string("folder")?);
+    call.finish()?;
     let model = model.borrow()?;
     let replay = report::guard(|| match bundle::trainer(&folder)?.as_str() {
         "ppo" => Ppo::replay(&model, &folder),
@@ -91,8 +91,8 @@ where
     }
 
     /// The trainer and its handle in a method call.
-    fn of(args: &mut Args) -> mlua::Result<(Self, AnyUserData)> {
-        let handle = args.this::<Self>()?;
+    fn of(call: &mut Call) -> mlua::Result<(Self, AnyUserData)> {
+        let handle = call.this::<Self>()?;
         let this = handle.borrow::<Self>()?.clone();
         Ok((this, handle))
     }
@@ -113,17 +113,17 @@ where
     /// The methods that every trainer has.
     fn add_shared_methods<M: UserDataMethods<Self>>(trainer: &'static str, methods: &mut M) {
         methods.add_function("save", move |_, values: MultiValue| {
-            let mut args = Args::new(format!("{trainer}:save"), values);
-            let (this, _) = Self::of(&mut args)?;
-            args.finish()?;
+            let mut call = Call::new(format!("{trainer}:save"), values);
+            let (this, _) = Self::of(&mut call)?;
+            call.finish()?;
             let model = this.model.borrow()?;
             let path = report::guard(|| this.read()?.save(&model))?;
             Ok(path.to_string_lossy().into_owned())
         });
         methods.add_function("state", move |lua, values: MultiValue| {
-            let mut args = Args::new(format!("{trainer}:state"), values);
-            let (this, handle) = Self::of(&mut args)?;
-            args.finish()?;
+            let mut call = Call::new(format!("{trainer}:state"), values);
+            let (this, handle) = Self::of(&mut call)?;
+            call.finish()?;
             this.state(lua, trainer, &handle)
         });
     }

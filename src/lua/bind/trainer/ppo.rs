@@ -12,25 +12,24 @@ use crate::engine::rl::ppo::Ppo;
 use crate::engine::rl::report::Iteration;
 use crate::engine::train::run::{Next, Run, Trainer};
 use crate::engine::{Error, Result, cancel, plan};
-use crate::lua::args::Args;
 use crate::lua::bind::env::environments;
 use crate::lua::bind::model::ModelHandle;
 use crate::lua::bind::rollout::RolloutHandle;
-use crate::lua::options::Options;
-use crate::lua::{handle, options, report};
+use crate::lua::call::Call;
+use crate::lua::{handle, report};
 
 pub fn create(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
-    let mut args = Args::new("trainer.ppo", values);
-    let model = args.userdata::<ModelHandle>("model")?.clone();
-    let mut table = Options::new(lua, "trainer.ppo", args.optional_table("options")?)?;
-    args.finish()?;
+    let mut call = Call::new("trainer.ppo", values);
+    let model = call.userdata::<ModelHandle>("model")?.clone();
+    let mut table = call.optional_options(lua)?;
+    call.finish()?;
     let on_iteration = table.take_function("on_iteration")?;
     let mut options: PpoOptions = table.read()?;
-    options.validate().map_err(|error| options::reject("trainer.ppo", error))?;
-    plan::cut::ppo(&mut options).map_err(|error| options::reject("trainer.ppo", error))?;
+    options.validate().map_err(|error| call.reject(error))?;
+    plan::cut::ppo(&mut options).map_err(|error| call.reject(error))?;
     let ppo = {
         let model = model.borrow()?;
-        report::guard_in("trainer.ppo", || Ppo::new(&model, options))?
+        call.run(|| Ppo::new(&model, options))?
     };
     TrainerHandle::in_lua(lua, model, ppo, on_iteration)
 }
@@ -39,10 +38,10 @@ impl UserData for TrainerHandle<Ppo> {
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
         Self::add_shared_methods("ppo", methods);
         methods.add_function("run", |lua, values: MultiValue| {
-            let mut args = Args::new("ppo:run", values);
-            let (this, handle) = Self::of(&mut args)?;
-            let mut table = Options::new(lua, "ppo:run", Some(args.table("options")?))?;
-            args.finish()?;
+            let mut call = Call::new("ppo:run", values);
+            let (this, handle) = Self::of(&mut call)?;
+            let mut table = call.required_options(lua)?;
+            call.finish()?;
             let envs = table.take("envs")?;
             table.finish()?;
             let environments = environments("ppo:run", envs)?;
@@ -55,10 +54,10 @@ impl UserData for TrainerHandle<Ppo> {
             last.map_or(Ok(Value::Nil), |last| to_table(lua, &last))
         });
         methods.add_function("iterations", |lua, values: MultiValue| {
-            let mut args = Args::new("ppo:iterations", values);
-            let (this, handle) = Self::of(&mut args)?;
-            let environments = environments("ppo:iterations", args.value("envs")?)?;
-            args.finish()?;
+            let mut call = Call::new("ppo:iterations", values);
+            let (this, handle) = Self::of(&mut call)?;
+            let environments = environments("ppo:iterations", call.value("envs")?)?;
+            call.finish()?;
             let next = this.clone();
             this.iterator(lua, callback(lua, &handle)?, move || {
                 let model = next.model.borrow()?;
@@ -72,30 +71,30 @@ impl UserData for TrainerHandle<Ppo> {
             })
         });
         methods.add_function("loop", |lua, values: MultiValue| {
-            let mut args = Args::new("ppo:loop", values);
-            let (this, _) = Self::of(&mut args)?;
-            args.finish()?;
+            let mut call = Call::new("ppo:loop", values);
+            let (this, _) = Self::of(&mut call)?;
+            call.finish()?;
             let (next, told) = (this.clone(), Cell::new(None));
             let nobody = |_: &u64| Ok(());
             this.iterator(lua, nobody, move || {
                 let model = next.model.borrow()?;
-                let iteration = report::guard_in("ppo:loop", || next.next_body(&model, told.get()))?;
+                let iteration = call.run(|| next.next_body(&model, told.get()))?;
                 told.set(iteration);
                 Ok(iteration)
             })
         });
         methods.add_method("iteration", |_, this, values: MultiValue| {
-            Args::new("ppo:iteration", values).finish()?;
+            Call::new("ppo:iteration", values).finish()?;
             report::guard(|| Ok(this.read()?.run().done()))
         });
         methods.add_method("rollout", |lua, this, values: MultiValue| {
-            let mut args = Args::new("ppo:rollout", values);
-            let environments = environments("ppo:rollout", args.value("envs")?)?;
-            let episodes = args.optional_integer("n")?;
-            args.finish()?;
+            let mut call = Call::new("ppo:rollout", values);
+            let environments = environments("ppo:rollout", call.value("envs")?)?;
+            let episodes = call.optional_integer("n")?;
+            call.finish()?;
             let episodes = match episodes {
                 Some(n) if n < 1 => {
-                    return Err(options::reject("ppo:rollout", Error::option("n", "an integer of at least 1", n)));
+                    return Err(call.reject(Error::option("n", "an integer of at least 1", n)));
                 }
                 other => plan::cut::episodes(other.map(|n| n as usize)),
             };
@@ -104,18 +103,18 @@ impl UserData for TrainerHandle<Ppo> {
             handle(lua, "a batch", RolloutHandle::new(rollout))
         });
         methods.add_method("advantages", |_, this, values: MultiValue| {
-            let mut args = Args::new("ppo:advantages", values);
-            let batch = args.userdata::<RolloutHandle>("batch")?;
-            args.finish()?;
+            let mut call = Call::new("ppo:advantages", values);
+            let batch = call.userdata::<RolloutHandle>("batch")?;
+            call.finish()?;
             report::guard(|| this.read()?.advantages(&mut batch.borrow_mut()))
         });
         methods.add_function("update", |lua, values: MultiValue| {
-            let mut args = Args::new("ppo:update", values);
-            let (this, handle) = Self::of(&mut args)?;
-            let batch = args.userdata::<RolloutHandle>("batch")?;
-            args.finish()?;
+            let mut call = Call::new("ppo:update", values);
+            let (this, handle) = Self::of(&mut call)?;
+            let batch = call.userdata::<RolloutHandle>("batch")?;
+            call.finish()?;
             let model = this.model.borrow()?;
-            let iteration = report::guard_in("ppo:update", || {
+            let iteration = call.run(|| {
                 let mut ppo = this.change()?;
                 let iteration = ppo.update(&model, &batch.borrow())?;
                 if !this.in_loop.get() {

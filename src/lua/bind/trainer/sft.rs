@@ -9,28 +9,27 @@ use crate::engine::data::{self, Record};
 use crate::engine::model::Model;
 use crate::engine::train::sft::{Sft, SftOptions, SftStep};
 use crate::engine::{Error, Result, plan};
-use crate::lua::args::{Args, kind};
 use crate::lua::bind::model::ModelHandle;
-use crate::lua::options::Options;
+use crate::lua::call::{Call, kind};
 use crate::lua::{options, report};
 
 pub fn create(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
-    let mut args = Args::new("trainer.sft", values);
-    let model = args.userdata::<ModelHandle>("model")?.clone();
-    let mut table = Options::new(lua, "trainer.sft", Some(args.table("options")?))?;
-    args.finish()?;
+    let mut call = Call::new("trainer.sft", values);
+    let model = call.userdata::<ModelHandle>("model")?.clone();
+    let mut table = call.required_options(lua)?;
+    call.finish()?;
     let (data, on_step) = (table.take("data")?, table.take_function("on_step")?);
     let eval_data = table.take("eval_data")?;
     let mut options: SftOptions = table.read()?;
-    options.validate().map_err(|error| options::reject("trainer.sft", error))?;
+    options.validate().map_err(|error| call.reject(error))?;
     if data.is_nil() {
         let error = Error::option("data", "a file of records or a list of them", "nothing");
-        return Err(options::reject("trainer.sft", error));
+        return Err(call.reject(error));
     }
     let mut records = records("trainer.sft", "data", &data)?;
     if options.eval_steps > 0 && eval_data.is_nil() {
         let error = Error::option("eval_data", "a file of records or a list of them, because of eval_steps", "nothing");
-        return Err(options::reject("trainer.sft", error));
+        return Err(call.reject(error));
     }
     let mut eval_records = match eval_data.is_nil() {
         true => Vec::new(),
@@ -39,10 +38,10 @@ pub fn create(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
     if !eval_records.is_empty() {
         plan::cut::records(&mut eval_records);
     }
-    plan::cut::sft(&mut options, &mut records).map_err(|error| options::reject("trainer.sft", error))?;
+    plan::cut::sft(&mut options, &mut records).map_err(|error| call.reject(error))?;
     let sft = {
         let model = model.borrow()?;
-        report::guard_in("trainer.sft", || Sft::new(&model, &records, &eval_records, options))?
+        call.run(|| Sft::new(&model, &records, &eval_records, options))?
     };
     TrainerHandle::in_lua(lua, model, sft, on_step)
 }
@@ -63,9 +62,9 @@ impl UserData for TrainerHandle<Sft> {
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
         Self::add_shared_methods("sft", methods);
         methods.add_function("run", |lua, values: MultiValue| {
-            let mut args = Args::new("sft:run", values);
-            let (this, handle) = Self::of(&mut args)?;
-            args.finish()?;
+            let mut call = Call::new("sft:run", values);
+            let (this, handle) = Self::of(&mut call)?;
+            call.finish()?;
             let model = this.model.borrow()?;
             let shown = |step: &SftStep| Some(format!("loss {:.4}", step.loss));
             let result = report::guard(|| {
@@ -75,9 +74,9 @@ impl UserData for TrainerHandle<Sft> {
             to_table(lua, &result)
         });
         methods.add_function("steps", |lua, values: MultiValue| {
-            let mut args = Args::new("sft:steps", values);
-            let (this, handle) = Self::of(&mut args)?;
-            args.finish()?;
+            let mut call = Call::new("sft:steps", values);
+            let (this, handle) = Self::of(&mut call)?;
+            call.finish()?;
             let next = this.clone();
             this.iterator(lua, callback(lua, &handle)?, move || {
                 let model = next.model.borrow()?;
@@ -85,9 +84,9 @@ impl UserData for TrainerHandle<Sft> {
             })
         });
         methods.add_method("evaluate", |_, this, values: MultiValue| {
-            let mut args = Args::new("sft:evaluate", values);
-            let data = args.value("records")?;
-            args.finish()?;
+            let mut call = Call::new("sft:evaluate", values);
+            let data = call.value("records")?;
+            call.finish()?;
             let mut records = records("sft:evaluate", "records", &data)?;
             plan::cut::records(&mut records);
             let model = this.model.borrow()?;
@@ -95,7 +94,7 @@ impl UserData for TrainerHandle<Sft> {
             Ok((evaluation.eval_loss, evaluation.eval_accuracy))
         });
         methods.add_method("preflight", |lua, this, values: MultiValue| {
-            Args::new("sft:preflight", values).finish()?;
+            Call::new("sft:preflight", values).finish()?;
             let model = this.model.borrow()?;
             to_table(lua, &report::guard(|| this.change()?.preflight(&model))?)
         });

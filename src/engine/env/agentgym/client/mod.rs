@@ -220,7 +220,7 @@ impl AgentGymClient {
             info.insert("admissible".to_string(), json!(actions));
         }
         let truncated = reply["truncated"] == true;
-        Ok(Step { observation, reward, done, score: Some(score), truncated, info })
+        Ok(Step { observation, reward, done, score, truncated, info })
     }
 
     /// Gives the environment up: after an error nobody knows what state it is in.

@@ -135,9 +135,7 @@ impl Seat {
         let environment = self.environment.as_mut().ok_or(Failure::Crash)?;
         Ok(match environment.parse(reply)? {
             Parsed::Action(action) => environment.step(&action)?,
-            Parsed::Complaint(observation) => {
-                Step { observation, reward: 0.0, done: false, score, truncated: false, info: Map::new() }
-            }
+            Parsed::Complaint(observation) => Step::complaint(observation, score.unwrap_or(0.0)),
         })
     }
 
@@ -163,7 +161,7 @@ impl Seat {
                 let mut said = json!({
                     "observation": step.observation,
                     "reward": number(step.reward),
-                    "score": number(step.score.unwrap_or(step.reward)),
+                    "score": number(step.score),
                     "done": step.done,
                 });
                 if kind.is_none() && step.truncated {

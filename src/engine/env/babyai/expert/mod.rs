@@ -118,9 +118,9 @@ mod tests {
         made
     }
 
-    /// `AFFINE_PEER_BABYAI_BOT` names a file that scripts/peer/babyai.py wrote with --bot.
+    /// `AFFINE_PEER_BABYAI_BOT` names a file that scripts/dev/peer/babyai.py wrote with --bot.
     #[test]
-    #[ignore = "needs minigrid: see scripts/peer/babyai.py"]
+    #[ignore = "needs minigrid: see scripts/dev/peer/babyai.py"]
     fn the_bot_makes_the_moves_of_minigrids_on_most_tasks() {
         let path = std::env::var_os("AFFINE_PEER_BABYAI_BOT").expect("AFFINE_PEER_BABYAI_BOT names the recording");
         let text = std::fs::read_to_string(path).unwrap();

@@ -2,7 +2,7 @@
 //! differ in nothing else are one program to the splits.
 //!
 //! It reads the Python that the families are written in, not all of Python: no comments, no doc strings, no triple
-//! quotes, no nested quotes in f-strings. `scripts/peer/programs.py` holds it against CPython's `ast`.
+//! quotes, no nested quotes in f-strings. `scripts/dev/peer/programs.py` holds it against CPython's `ast`.
 
 use std::collections::HashMap;
 

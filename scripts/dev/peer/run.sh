@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# Everything that Python is the reference for, on fresh inputs: `scripts/dev/peer/run.sh AFFINE [CHECK...]`, from `make peer-check`.
+#
+# Installs the originals with pip into folders below target/peer (and 4 GB for `adapters` and `shards` into target/bench/peers, unless
+# PYTHON has torch, transformers and peft). AGENTGYM and WEBSHOP may name clones of the originals'
+# repositories, which are no packages; with them their text wrappers and pages are compared too.
+set -euo pipefail
+cd "$(dirname "$0")/../../.."
+affine=$1 python=${PYTHON:-python3} out=$PWD/target/peer
+checks=(${@:2})
+mkdir -p "$out"
+seed=$((RANDOM * 1000))
+
+wanted() { [[ ${#checks[@]} == 0 || " ${checks[*]} " == *" $1 "* ]] && echo "--- $1"; }
+# venv NAME PIP-ARGUMENTS...: a virtual environment, made once.
+venv() {
+  [[ -f $out/$1/whole ]] && return
+  "$python" -m venv "$out/$1"
+  "$out/$1/bin/pip" install --quiet "${@:2}"
+  touch "$out/$1/whole"
+}
+peer_test() { cargo test --release --locked --test tests -- --ignored --nocapture "$@"; }
+
+if wanted programs; then
+  AFFINE_PEER_PROGRAMS=$out/programs peer_test programs_are_written_for_the_peer
+  "$python" scripts/dev/peer/programs.py --run 20 "$out"/programs/{train,validation,test}.jsonl
+fi
+
+if wanted textcraft; then "$python" scripts/dev/peer/textcraft.py "$affine"; fi
+if wanted agentgym; then "$python" scripts/dev/peer/agentgym_client.py "$affine"; fi
+
+if wanted adapters; then "$(scripts/dev/bench/peers.sh "$python")" scripts/dev/peer/adapters.py "$affine"; fi
+if wanted shards; then "$(scripts/dev/bench/peers.sh "$python")" scripts/dev/peer/shards.py "$affine"; fi
+
+if wanted babyai; then
+  venv minigrid minigrid==3.2.0 numpy==2.4.6 gymnasium==1.4.0 pygame-ce==2.5.8
+  games=$out/babyai.jsonl
+  "$out/minigrid/bin/python" scripts/dev/peer/babyai.py "$games" --seeds "$seed:$((seed + 5))"
+  AFFINE_PEER_BABYAI=$games peer_test recorded_by_the_peer
+  if [[ -n ${AGENTGYM:-} ]]; then
+    "$out/minigrid/bin/python" scripts/dev/peer/babyai.py "$games" --seeds "$seed:$((seed + 3))" --agentgym "$AGENTGYM/agentenv-babyai"
+    AFFINE_PEER_BABYAI=$games peer_test recorded_by_the_peer
+  fi
+fi
+
+if wanted alfworld; then
+  venv alfworld --no-deps alfworld==0.4.2
+  "$out/alfworld/bin/pip" install --quiet textworld==1.7.0 fast_downward_textworld==20.6.4
+  games=$out/alfworld-games
+  rm -rf "$games"
+  "$out/alfworld/bin/python" scripts/dev/peer/alfworld.py texts "$games"
+  AFFINE_PEER_ALFWORLD_GAMES=$games peer_test games_for_the_peer_check
+  "$out/alfworld/bin/python" scripts/dev/peer/alfworld.py play "$games"
+  AFFINE_PEER_ALFWORLD=$games/walks.jsonl peer_test walks_of_the_real_engine
+fi
+
+if wanted webshop; then
+  venv webshop thefuzz==0.22.1 rapidfuzz==3.14.6 pyjnius==1.9.0 flask==3.1.3 beautifulsoup4==4.15.0 tqdm==4.70.1 numpy==2.4.6
+  jar=$out/pyserini/resources/jars/anserini-0.14.3-fatjar.jar
+  if [[ ! -f $jar ]]; then
+    "$out/webshop/bin/pip" download --quiet --no-deps --dest "$out" pyserini==0.17.0
+    "$python" -m zipfile -e "$out"/pyserini-0.17.0-*.whl "$out"
+  fi
+  AFFINE_PEER_WEBSHOP_CATALOGUE=$out/shop peer_test the_catalogue_is_written_for_the_peer
+  "$out/webshop/bin/python" scripts/dev/peer/webshop.py --catalogue "$out/shop" --jar "$jar" --out "$out/webshop.jsonl" \
+    ${WEBSHOP:+--original "$WEBSHOP"}
+  AFFINE_PEER_WEBSHOP=$out/webshop.jsonl peer_test webshop_agrees_with_the_peer
+fi
+
+if wanted sciworld; then
+  jar=$out/scienceworld/scienceworld/scienceworld.jar
+  [[ -f $jar ]] || "$python" -m pip install --quiet --target "$out/scienceworld" scienceworld==1.2.3 py4j==0.10.9.9
+  SCIENCEWORLD_JAR=$jar PYTHONPATH=$out/scienceworld "$python" scripts/dev/peer/sciworld.py "$affine" "$out/sciworld.jsonl"
+  AFFINE_PEER_SCIWORLD=$out/sciworld.jsonl SCIENCEWORLD_JAR=$jar peer_test fresh_walks
+fi
