@@ -5,7 +5,7 @@
 //! ```text
 //! main → cli → lua → engine
 //!
-//! engine:  rl, eval → rollout, train → generate, env → model, text, data → tensor, device, error, cancel
+//! engine:  rl, eval → rollout, train → generate → model → text;  env → text, data;  all → tensor, device, error, cancel
 //!          hub, sandbox, track are leaves
 //! ```
 //!

@@ -2,6 +2,7 @@
 //! call. An error, or a value of the wrong type, is an error of the episode and of nothing else.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use mlua::{Function, IntoLuaMulti, Lua, MultiValue, Table, Value};
@@ -145,13 +146,18 @@ impl Environment for LuaEnvironment {
     /// The options, and the author's own words.
     fn settings(&self) -> serde_json::Value {
         let lua = self.definition.weak_lua().upgrade();
-        let mut settings = convert::to_json(&lua, &Value::Table(self.options.clone())).unwrap_or_default();
+        // What has no form in JSON is told by its kind: it must not take the others with it.
+        let told =
+            |value: &Value| convert::to_json(&lua, value).unwrap_or_else(|_| format!("a {}", kind(value)).into());
+        let options = self.options.pairs::<String, Value>().flatten().map(|(key, value)| (key, told(&value)));
+        let sorted: BTreeMap<String, serde_json::Value> = options.collect();
+        let mut settings: serde_json::Map<_, _> = sorted.into_iter().collect();
         for words in ["system", "prompt"] {
-            if let (Ok(Value::String(text)), Some(settings)) = (self.definition.get(words), settings.as_object_mut()) {
+            if let Ok(Value::String(text)) = self.definition.get(words) {
                 settings.insert(words.into(), text.to_string_lossy().into());
             }
         }
-        settings
+        settings.into()
     }
 
     fn parse(&self, reply: &str) -> Result<Parsed> {
@@ -205,10 +211,11 @@ impl Environment for LuaEnvironment {
         Ok(Some(Explained { action, thought }))
     }
 
-    fn reply(&self, action: &str, thought: Option<&str>) -> String {
-        let said = self.call("reply", (action, thought));
-        let said = said.ok().flatten().and_then(|values| self.text("reply", "a string", first(&values)).ok());
-        said.unwrap_or_else(|| action.to_string())
+    fn reply(&self, action: &str, thought: Option<&str>) -> Result<String> {
+        match self.call("reply", (action, thought))? {
+            Some(values) => self.text("reply", "a string", first(&values)),
+            None => Ok(action.to_string()),
+        }
     }
 
     fn random_action(&mut self, random: &mut dyn FnMut(u64) -> u64) -> Result<Option<String>> {

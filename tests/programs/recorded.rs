@@ -125,7 +125,7 @@ fn the_rows_own_input_is_the_expert_where_it_is_right() {
             without.push(row["id"].as_str().unwrap());
             continue;
         };
-        let reply = env.reply(&action, Some("The program reads a number."));
+        let reply = env.reply(&action, Some("The program reads a number.")).unwrap();
         assert_eq!(score(env.as_mut(), task_id, &reply), Some(1.0), "{}", row["id"]);
     }
     // It is missing or spoilt by stripping, or the program writes to stderr, or the row's output is another.

@@ -93,7 +93,7 @@ fn what_abd_tells_of_the_way_back_is_so_when_the_program_is_run_again() {
             claims += held(between(thought, "by a run", ".\nThat run"), &run);
             told += 1;
         }
-        let reply = env.reply(&explained.action, explained.thought.as_deref());
+        let reply = env.reply(&explained.action, explained.thought.as_deref()).unwrap();
         assert_eq!(env.step(&reply).unwrap().reward, 1.0, "{reply}");
     }
     assert!(told >= TASKS / 2 && claims >= TASKS as usize, "{told} thoughts with {claims} claims");
@@ -116,7 +116,7 @@ fn what_ded_tells_of_its_program_is_so_when_the_program_is_run_again() {
             claims += held(between(thought, "In my program", " it prints"), &run);
             told += 1;
         }
-        let reply = env.reply(&explained.action, explained.thought.as_deref());
+        let reply = env.reply(&explained.action, explained.thought.as_deref()).unwrap();
         assert_eq!(env.step(&reply).unwrap().reward, 1.0, "{reply}");
     }
     assert!(told >= TASKS / 2 && claims >= TASKS as usize, "{told} thoughts with {claims} claims");

@@ -77,6 +77,8 @@ def fuzz(script, first, count, patience, describe, folder, chunk):
             at += part
             continue
         line = last_line(folder)
+        if line.endswith("(before the first)"):
+            sys.exit(f"{script} did not begin: {(folder / 'stderr').read_text(errors='replace')[-800:]}")
         findings.append(f"{problem}\n    {line[:1500]}")
         print(f"FOUND {findings[-1]}", flush=True)
         number = line.split("\t")[0]

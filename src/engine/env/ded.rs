@@ -255,14 +255,14 @@ impl Environment for Ded {
         let Some(action) = self.expert()? else { return Ok(None) };
         let thought = self.on_shown_tests(self.turn.task()?, extract::code(&action))?;
         let is_harmless =
-            |thought: &String| extract::code(&self.reply(&action, Some(thought))) == extract::code(&action);
+            |thought: &String| extract::code(&one_turn::reply(&action, Some(thought))) == extract::code(&action);
         let thought = thought.filter(is_harmless);
         Ok(Some(Explained { action, thought }))
     }
 
     /// Of the fenced blocks in a reply the last counts, so a thought before it does no harm.
-    fn reply(&self, action: &str, thought: Option<&str>) -> String {
-        one_turn::reply(action, thought)
+    fn reply(&self, action: &str, thought: Option<&str>) -> Result<String> {
+        Ok(one_turn::reply(action, thought))
     }
 
     /// A small program drawn from all that print a number, a word of the input, or all of it.

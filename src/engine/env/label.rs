@@ -175,7 +175,7 @@ impl Environment for Labelled {
         self.environment.explain()
     }
 
-    fn reply(&self, action: &str, thought: Option<&str>) -> String {
+    fn reply(&self, action: &str, thought: Option<&str>) -> Result<String> {
         self.environment.reply(action, thought)
     }
 

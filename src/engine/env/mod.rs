@@ -1,6 +1,6 @@
 //! Environments: numbered tasks that a policy plays turn by turn.
 //!
-//! The engine knows an environment only as the [`Environment`] trait; `lua/bind/env.rs` implements it for a Lua table.
+//! The engine knows an environment only as the [`Environment`] trait; `lua/environment.rs` implements it for a Lua table.
 
 pub mod abd;
 pub mod agentgym;
@@ -228,9 +228,9 @@ pub trait Environment {
 
     /// The reply that says an action, which [`parse`](Self::parse) reads, after a thought where the format has a place
     /// for one.
-    fn reply(&self, action: &str, thought: Option<&str>) -> String {
+    fn reply(&self, action: &str, thought: Option<&str>) -> Result<String> {
         let _ = thought;
-        action.to_string()
+        Ok(action.to_string())
     }
 
     /// A uniformly random action, drawn from `random` (calls give integers in `0..n`): the random-play baseline.

@@ -136,8 +136,8 @@ impl Environment for Sat {
     }
 
     /// Of the assignments in a reply the last of each variable counts, so a thought before the answer does no harm.
-    fn reply(&self, action: &str, thought: Option<&str>) -> String {
-        one_turn::reply(action, thought)
+    fn reply(&self, action: &str, thought: Option<&str>) -> Result<String> {
+        Ok(one_turn::reply(action, thought))
     }
 
     fn random_action(&mut self, random: &mut dyn FnMut(u64) -> u64) -> Result<Option<String>> {

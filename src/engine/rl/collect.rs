@@ -102,11 +102,11 @@ impl Collector<'_> {
             }
             let range = last - first + 1;
             let task_id = first + random::below(&mut tasks, range);
+            if taken.contains(&task_id) || held_out.contains(&task_id) {
+                continue;
+            }
             let mut fresh = environment.fresh()?;
-            if taken.contains(&task_id)
-                || held_out.contains(&task_id)
-                || self.is_held_out(fresh.as_mut(), task_id, &excluded)
-            {
+            if self.is_held_out(fresh.as_mut(), task_id, &excluded) {
                 continue;
             }
             taken.insert(task_id);

@@ -211,6 +211,7 @@ describe("a mistake in an environment", function()
       e:parse("x")
       e:messages()
       e:step("x")
+      e:reply("x")
     end
   end
   local function returns(...)
@@ -230,6 +231,7 @@ describe("a mistake in an environment", function()
       "reset: expected the first observation as a string, got number"
     )
     expect(broken { parse = returns(5) }):raises("parse: expected an action as a string, got number")
+    expect(broken { reply = returns(5) }):raises("reply: expected a string, got number")
     expect(broken { parse = returns(nil) }):raises(
       "parse: expected an action, or nil and a complaint, got nil"
     )

@@ -175,11 +175,11 @@ impl Environment for AlfWorld {
         })
     }
 
-    fn reply(&self, action: &str, thought: Option<&str>) -> String {
-        match self.options.wrapper {
+    fn reply(&self, action: &str, thought: Option<&str>) -> Result<String> {
+        Ok(match self.options.wrapper {
             Wrapper::Agentgym => Kind::AlfWorld.reply(action, thought),
             Wrapper::Textworld => action.to_string(),
-        }
+        })
     }
 
     fn step(&mut self, action: &str) -> Result<Step> {

@@ -208,8 +208,8 @@ impl Environment for BabyAi {
         Ok(Kind::BabyAi.parse(reply))
     }
 
-    fn reply(&self, action: &str, thought: Option<&str>) -> String {
-        Kind::BabyAi.reply(action, thought)
+    fn reply(&self, action: &str, thought: Option<&str>) -> Result<String> {
+        Ok(Kind::BabyAi.reply(action, thought))
     }
 
     fn step(&mut self, action: &str) -> Result<Step> {

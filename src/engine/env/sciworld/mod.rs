@@ -215,8 +215,8 @@ impl Environment for SciWorld {
         Ok(Kind::SciWorld.parse(reply))
     }
 
-    fn reply(&self, action: &str, thought: Option<&str>) -> String {
-        Kind::SciWorld.reply(action, thought)
+    fn reply(&self, action: &str, thought: Option<&str>) -> Result<String> {
+        Ok(Kind::SciWorld.reply(action, thought))
     }
 
     /// The reward is what the score gained. A Java process that breaks ends the episode with an error.

@@ -125,8 +125,8 @@ impl Environment for SciWorldMini {
         Ok(Kind::SciWorld.parse(reply))
     }
 
-    fn reply(&self, action: &str, thought: Option<&str>) -> String {
-        Kind::SciWorld.reply(action, thought)
+    fn reply(&self, action: &str, thought: Option<&str>) -> Result<String> {
+        Ok(Kind::SciWorld.reply(action, thought))
     }
 
     /// The reward is what the score gained.

@@ -165,8 +165,8 @@ impl Environment for TextCraft {
         Ok(Kind::TextCraft.parse(reply))
     }
 
-    fn reply(&self, action: &str, thought: Option<&str>) -> String {
-        Kind::TextCraft.reply(action, thought)
+    fn reply(&self, action: &str, thought: Option<&str>) -> Result<String> {
+        Ok(Kind::TextCraft.reply(action, thought))
     }
 
     /// The end is not sticky: upstream plays on after the goal was made, and says `done` again when it is made again.

@@ -251,8 +251,8 @@ impl Environment for WebShop {
         Ok(Kind::WebShop.parse(reply))
     }
 
-    fn reply(&self, action: &str, thought: Option<&str>) -> String {
-        Kind::WebShop.reply(action, thought)
+    fn reply(&self, action: &str, thought: Option<&str>) -> Result<String> {
+        Ok(Kind::WebShop.reply(action, thought))
     }
 
     fn step(&mut self, action: &str) -> Result<Step> {

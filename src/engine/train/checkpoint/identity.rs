@@ -75,7 +75,7 @@ pub(super) fn changes_from_old(was: &Map<String, Value>, is: &Map<String, Value>
 /// An error that names what has changed since `path` was written, or with `force` a warning; nothing where nothing has.
 pub fn refuse(path: &Path, changes: &[String], force: bool) -> Result<()> {
     match changes.join(", and ") {
-        none if none.is_empty() => Ok(()),
+        text if text.is_empty() => Ok(()),
         text if force => {
             tracing::warn!("{} {text}; going on all the same, as resume = \"force\" asks", path.display());
             Ok(())

@@ -186,7 +186,7 @@ impl UserData for EnvironmentHandle {
             let action = call.string("action")?;
             let thought = call.optional_string("thought")?;
             call.finish()?;
-            this.play(|environment| Ok(environment.reply(&action, thought.as_deref())))
+            this.play(|environment| environment.reply(&action, thought.as_deref()))
         });
         methods.add_method("random_action", |_, this, values: MultiValue| {
             let mut call = Call::new("env:random_action", values);

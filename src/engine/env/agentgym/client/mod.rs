@@ -274,8 +274,8 @@ impl Environment for AgentGymClient {
         self.opening.clone().ok_or_else(|| self.not_begun())
     }
 
-    fn reply(&self, action: &str, thought: Option<&str>) -> String {
-        self.shared.kind.map_or_else(|| action.to_string(), |kind| kind.reply(action, thought))
+    fn reply(&self, action: &str, thought: Option<&str>) -> Result<String> {
+        Ok(self.shared.kind.map_or_else(|| action.to_string(), |kind| kind.reply(action, thought)))
     }
 
     fn instructions(&self) -> Option<Instructions> {
