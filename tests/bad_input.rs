@@ -8,7 +8,7 @@ use affine::engine::text::Tokenizer;
 use tempfile::TempDir;
 
 use super::cli::{affine, code, stderr};
-use super::tiny::{model, model_with, records};
+use super::toys::{model, model_with, records};
 
 /// A folder with a model `base` of a context of 128 tokens, records `train.jsonl`, and `use.lua`, which loads both.
 fn folder() -> TempDir {

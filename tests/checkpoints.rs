@@ -10,7 +10,7 @@ use affine::engine::env::sat::{Sat, SatOptions};
 use affine::engine::model::Model;
 use affine::engine::rl::options::{DiscountUnit, NumRollouts, PpoOptions};
 use affine::engine::rl::ppo::Ppo;
-use affine::engine::train::checkpoint::{Continue, Force, Resume};
+use affine::engine::train::checkpoint::{Force, Resume, ResumeFrom};
 use affine::engine::train::options::NonFinite;
 use affine::engine::train::run::Trainer;
 use affine::engine::train::schedule::ScheduleKind;
@@ -18,11 +18,11 @@ use affine::engine::train::sft::{Sft, SftOptions};
 use serde_json::Value;
 
 use super::cli::{affine, code, stderr};
-use super::tiny::{Letters, Walk, model, model_with, numbers, records, with_lora};
+use super::toys::{Letters, Walk, model, model_with, numbers, records, with_lora};
 use super::training::{self, adapted, steps};
 
 fn resuming(folder: &Path) -> SftOptions {
-    SftOptions { resume: Continue::Unchanged(true), ..training::options(folder) }
+    SftOptions { resume: Resume::Unchanged(true), ..training::options(folder) }
 }
 
 /// A folder with checkpoints of steps 2 and 4.
@@ -57,7 +57,7 @@ fn no_flipped_bit_resumes() {
         let same = serde_json::from_slice::<Value>(&std::fs::read(&file).unwrap()).ok()
             == serde_json::from_slice::<Value>(&whole).ok();
         let named =
-            SftOptions { resume_from_checkpoint: Resume::Path(newest.clone()), ..training::options(folder.path()) };
+            SftOptions { resume_from_checkpoint: ResumeFrom::Path(newest.clone()), ..training::options(folder.path()) };
         match Sft::new(&adapted(), &records(), &[], named).err() {
             Some(error) => assert!(error.to_string().contains(name), "{name}: {error}"),
             None => assert!(*name == "trainer_state.json" && same, "{name}, round {round}"),
@@ -81,7 +81,7 @@ fn a_damaged_checkpoint_is_set_aside_and_the_whole_one_before_it_taken() {
         let newest = folder.path().join("checkpoint-4");
         damage(&newest);
         let named =
-            SftOptions { resume_from_checkpoint: Resume::Path(newest.clone()), ..training::options(folder.path()) };
+            SftOptions { resume_from_checkpoint: ResumeFrom::Path(newest.clone()), ..training::options(folder.path()) };
         assert!(Sft::new(&adapted(), &records(), &[], named).is_err());
         assert!(newest.exists());
         let sft = Sft::new(&adapted(), &records(), &[], resuming(folder.path())).unwrap();
@@ -145,7 +145,7 @@ fn a_checkpoint_of_an_earlier_affine_goes_on_and_is_compared_on_what_it_recorded
     edit_state(&newest, old);
     let error = Sft::new(&adapted(), &records(), &[], resuming(folder.path())).err().unwrap().to_string();
     assert!(error.ends_with("is a checkpoint of another model (base weights, shape or adapter differ)"), "{error}");
-    let forced = SftOptions { resume: Continue::Although(Force::Force), ..training::options(folder.path()) };
+    let forced = SftOptions { resume: Resume::Although(Force::Force), ..training::options(folder.path()) };
     assert_eq!(Sft::new(&adapted(), &records(), &[], forced.clone()).unwrap().run().done(), 4);
     let other = SftOptions { adam_beta2: 0.9, seed: 77, ..resuming(folder.path()) };
     let error = Sft::new(&adapted(), &records(), &[], other).err().unwrap().to_string();
@@ -229,7 +229,7 @@ fn played(environments: &[Box<dyn Environment>]) -> tempfile::TempDir {
 fn every_setting_of_ppo_that_decides_its_steps_is_compared() {
     let folder = played(&walk());
     let problem = |change: fn(&mut PpoOptions)| {
-        let mut options = PpoOptions { resume: Continue::Unchanged(true), ..ppo_options(folder.path()) };
+        let mut options = PpoOptions { resume: Resume::Unchanged(true), ..ppo_options(folder.path()) };
         change(&mut options);
         Ppo::new(&roomy(), options).err().map(|error| error.to_string())
     };
@@ -298,10 +298,10 @@ fn ppo_goes_on_with_the_environments_that_it_stopped_with() {
             let options = PpoOptions { resume, ..ppo_options(folder.path()) };
             Ppo::new(&policy, options).unwrap()
         };
-        let error = resumed(Continue::Unchanged(true)).iterate(&policy, &after).err().unwrap().to_string();
+        let error = resumed(Resume::Unchanged(true)).iterate(&policy, &after).err().unwrap().to_string();
         assert!(error.contains("checkpoint-1: ") && error.contains(words), "{error}");
-        resumed(Continue::Unchanged(true)).iterate(&policy, &before).unwrap().unwrap();
-        resumed(Continue::Although(Force::Force)).iterate(&policy, &after).unwrap().unwrap();
+        resumed(Resume::Unchanged(true)).iterate(&policy, &before).unwrap().unwrap();
+        resumed(Resume::Although(Force::Force)).iterate(&policy, &after).unwrap().unwrap();
     }
 }
 

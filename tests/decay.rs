@@ -12,7 +12,7 @@ use affine::engine::train::schedule::ScheduleKind;
 use affine::engine::train::sft::{Sft, SftOptions};
 use tch::{Device, Kind, Tensor};
 
-use super::tiny::{Letters, model, records};
+use super::toys::{Letters, model, records};
 
 const RATE: f64 = 1e-3;
 const DECAY: f64 = 0.5;

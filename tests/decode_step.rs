@@ -8,7 +8,7 @@ use affine::engine::native::kernels::{self, Kernels};
 use affine::engine::random;
 use tch::{Device, Kind, Tensor};
 
-use super::tiny::{model_with, with_lora};
+use super::toys::{model_with, with_lora};
 
 /// Rows of very unequal length, the longest beyond the room that a session begins with.
 fn prompts() -> Vec<Vec<i64>> {

@@ -4,7 +4,7 @@ use affine::engine::generate::{Finish, GenerateOptions, Generation, Sampling, ge
 use affine::engine::model::{Mode, Model, ModelConfig, ModelShape};
 use tch::{Device, Kind, Tensor};
 
-use super::tiny::{model, model_with, tokenizer};
+use super::toys::{model, model_with, tokenizer};
 
 /// Nine prompts of different lengths.
 fn prompts(model: &Model) -> Vec<Vec<i64>> {

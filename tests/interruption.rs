@@ -212,6 +212,49 @@ fn each_step_is_heard_once_across_interruptions() {
 }
 
 #[test]
+fn a_loop_of_ones_own_that_is_interrupted_ends_as_one_that_is_not() {
+    // The credit follows from what the script keeps, so that a table of another moment would change the weights.
+    let body = "local ppo, envs = trainer.ppo(tiny.model(), { $PPO, resume = true, num_rollouts = 4 }), { tiny.environment() }\n\
+        local kept = ppo:state()\n\
+        for number in ppo:loop() do\n\
+          kept.begun = (kept.begun or 0) + 1\n\
+          local batch = ppo:rollout(envs)\n\
+          for i = 1, batch:size() do\n\
+            local credit = {}\n\
+            for t = 1, #batch:sample(i).ids do credit[t] = kept.begun - i + (kept.last or 0) end\n\
+            batch:set_credit(i, credit)\n\
+          end\n\
+          ppo:update(batch)\n\
+          kept.last = number / 2\n\
+          print(number)\n\
+        end\n\
+        assert(kept.begun == 12 and kept.last == 6)";
+    let run = |signal: Option<i32>| {
+        let folder = tempfile::tempdir().unwrap();
+        let script = training(folder.path(), body).replace("100000", "12");
+        let command = || {
+            let mut command = affine();
+            command.args(["-e", &script]).current_dir(env!("CARGO_MANIFEST_DIR"));
+            command
+        };
+        let heard = match signal {
+            Some(signal) => steps_heard(&command, signal),
+            None => {
+                let output = command().output().unwrap();
+                assert_eq!(code(&output), 0, "{}", stderr(&output));
+                stdout(&output).lines().map(|line| line.parse().unwrap()).collect()
+            }
+        };
+        assert_eq!(heard, (1..=12).collect::<Vec<_>>(), "{signal:?}");
+        std::fs::read(folder.path().join("model.safetensors")).unwrap()
+    };
+    let straight = run(None);
+    for signal in [libc::SIGINT, libc::SIGTERM] {
+        assert!(run(Some(signal)) == straight, "{signal}: other weights");
+    }
+}
+
+#[test]
 fn a_step_whose_evaluation_was_interrupted_is_evaluated_and_heard_of_later() {
     let folder = tempfile::tempdir().unwrap();
     let many = "local many = {} for i = 1, 3000 do many[i] = tiny.records()[i % 8 + 1] end ";

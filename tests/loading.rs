@@ -12,7 +12,7 @@ use tch::{Device, Kind, Tensor};
 use tempfile::TempDir;
 
 use super::cli::{affine, code, stderr, stdout};
-use super::tiny::{model, model_with, numbers};
+use super::toys::{model, model_with, numbers};
 
 const INDEX: &str = "model.safetensors.index.json";
 

@@ -29,8 +29,6 @@ mod data_command;
 mod decay;
 /// The decode step that a GPU captures.
 mod decode_step;
-/// What may change memory and speed and must not change a training step.
-mod depth;
 /// `affine doctor`.
 mod doctor;
 /// Byte order marks and UTF-16.
@@ -97,6 +95,8 @@ mod reruns;
 mod rl_golden;
 /// Episodes and how they end.
 mod rollout;
+/// What may change memory and speed and must not change a training step.
+mod same_results;
 /// Untrusted programs and what they may not do.
 mod sandbox;
 /// SAT against the subnet's own tasks and verdicts.
@@ -112,7 +112,7 @@ mod settings;
 /// What `affine env setup` downloads.
 mod setup;
 /// SFT beyond the plain run: resuming, evaluation, preflight, bad numbers.
-mod sft_depth;
+mod sft_options;
 /// Signals at the level of the process.
 mod signals;
 /// The five stages over every environment.
@@ -121,12 +121,12 @@ mod stages;
 mod stubs;
 /// TextCraft against the original's texts and verdicts.
 mod textcraft;
-/// Toy models, records and environments for the other tests.
-mod tiny;
 /// Tokenised records on the disk.
 mod token_cache;
 /// Tokenizers against transformers.
 mod tokenizer;
+/// Toy models, records and environments for the other tests.
+mod toys;
 /// Run folders and atomic files.
 mod track;
 /// Supervised fine-tuning on toy models.

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Output;
 
 use super::cli::{affine, code, stderr, stdout};
-use super::tiny::{model, records};
+use super::toys::{model, records};
 use affine::engine::data::write as write_records;
 
 fn folder() -> tempfile::TempDir {

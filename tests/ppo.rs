@@ -12,12 +12,12 @@ use affine::engine::rl::report::{Iteration, RolloutReport};
 use affine::engine::rl::rollout::Rollout;
 use affine::engine::rollout::{observation_hash, prompt_hash};
 use affine::engine::text::{Conversation, Message};
-use affine::engine::train::checkpoint::Resume;
+use affine::engine::train::checkpoint::ResumeFrom;
 use affine::engine::train::run::Trainer;
 use tch::{Kind, Tensor};
 
 use super::cli::{affine, code, stderr};
-use super::tiny::{
+use super::toys::{
     Break, LETTERS, Letters, Walk, checkpoints, is_letter, model, numbers, records, weights_in, with_lora,
 };
 
@@ -165,7 +165,7 @@ fn stopping_and_resuming_equals_not_stopping() {
         drop((ppo, first));
 
         let second = make();
-        let resuming = PpoOptions { resume_from_checkpoint: Resume::Newest(true), ..options(&halves) };
+        let resuming = PpoOptions { resume_from_checkpoint: ResumeFrom::Newest(true), ..options(&halves) };
         let mut ppo = Ppo::new(&second, resuming).unwrap();
         assert_eq!(ppo.run().done(), 2);
         got.extend((0..2).map(|_| timeless(ppo.iterate(&second, &walk()).unwrap())));
@@ -321,7 +321,7 @@ fn another_models_checkpoint_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let policy = adapted();
     Ppo::new(&policy, options(folder.path())).unwrap().save(&policy).unwrap();
-    let resuming = PpoOptions { resume_from_checkpoint: Resume::Newest(true), ..options(folder.path()) };
+    let resuming = PpoOptions { resume_from_checkpoint: ResumeFrom::Newest(true), ..options(folder.path()) };
     let error = Ppo::new(&model(), resuming.clone()).err().unwrap().to_string();
     assert!(error.ends_with("is a checkpoint of another model (base weights, shape or adapter differ)"), "{error}");
     let error = Ppo::new(&policy, PpoOptions { seed: 8, ..resuming }).err().unwrap().to_string();

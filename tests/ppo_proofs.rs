@@ -17,7 +17,7 @@ use serde_json::json;
 use tch::Tensor;
 
 use super::cli::{affine, stderr};
-use super::tiny::{LETTERS, Walk, is_letter, model, numbers, step, with_lora};
+use super::toys::{LETTERS, Walk, is_letter, model, numbers, step, with_lora};
 
 fn options(output_dir: &Path) -> PpoOptions {
     PpoOptions {

@@ -12,16 +12,16 @@ use affine::engine::rl::options::{NumRollouts, PpoOptions};
 use affine::engine::rl::ppo::Ppo;
 use affine::engine::train::adamw::{AdamW, AdamWOptions, Group};
 use affine::engine::train::batch::{Batching, Sequence, Shape};
-use affine::engine::train::checkpoint::{Continue, Force};
+use affine::engine::train::checkpoint::{Force, Resume};
 use affine::engine::train::run::Trainer;
 use affine::engine::train::sft::{Sft, SftOptions, negative_log_likelihood};
 use affine::engine::train::step::{Policy, StepSettings};
 use serde_json::Value;
 use tch::{Device, Kind, Tensor};
 
-use super::tiny::{Letters, numbers as numbers_of, records, weights_in, with_lora};
+use super::toys::{Letters, numbers as numbers_of, records, weights_in, with_lora};
 use super::training::{self, steps};
-use super::{golden, tiny};
+use super::{golden, toys};
 
 const NF4: Quantization = Quantization { scheme: Scheme::Nf4, double: false };
 const NF4_DOUBLE: Quantization = Quantization { scheme: Scheme::Nf4, double: true };
@@ -168,9 +168,9 @@ fn zeros_stay_zeros() {
 #[test]
 fn a_quantised_model_stays_near_the_plain_one_and_keeps_its_count() {
     let ids: Vec<i64> = (1..20).collect();
-    let wanted = tiny::model().logprobs(&ids, 1.0).unwrap();
+    let wanted = toys::model().logprobs(&ids, 1.0).unwrap();
     for (quantization, most) in [(INT8, 0.02), (NF4, 0.5)] {
-        let mut model = tiny::model();
+        let mut model = toys::model();
         let parameters = model.parameters();
         model.quantize(quantization);
         assert_eq!(model.parameters(), parameters);
@@ -197,7 +197,7 @@ fn adapted(base: &Path, quantization: Quantization) -> Model {
 
 fn saved_base() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    tiny::model().save(folder.path().join("base")).unwrap();
+    toys::model().save(folder.path().join("base")).unwrap();
     folder
 }
 
@@ -278,13 +278,13 @@ fn sft_on_a_quantised_base_resumes_exactly_and_names_another_quantisation() {
     let checkpoint = sft.save(&first).unwrap();
     let names: Vec<String> = weights_in(&checkpoint).into_keys().collect();
     assert_eq!(names, ["adapter_model.safetensors", "optimizer.safetensors"]);
-    let again = || SftOptions { resume: Continue::Unchanged(true), ..options("halves") };
+    let again = || SftOptions { resume: Resume::Unchanged(true), ..options("halves") };
     for (other, is) in [(Some(INT8), "\"int8\""), (None, "null")] {
         let error = Sft::new(&model(other), &records(), &[], again()).err().unwrap().to_string();
         assert!(error.contains(&format!("quantize = \"nf4\", this run has {is}")), "{error}");
         assert!(!error.contains("another model"), "{error}");
     }
-    let forced = SftOptions { resume: Continue::Although(Force::Force), ..options("halves") };
+    let forced = SftOptions { resume: Resume::Although(Force::Force), ..options("halves") };
     assert_eq!(Sft::new(&model(Some(INT8)), &records(), &[], forced).unwrap().run().done(), 3);
 
     let second = model(Some(NF4_DOUBLE));

@@ -11,7 +11,7 @@ use affine::engine::rollout::players::{self, Player};
 use affine::engine::rollout::{Ending, Episode, PlayOptions, Seat, check_failures, play, prompt_hash};
 use affine::engine::text::{Conversation, Message};
 
-use super::tiny::{Break, Walk, model, model_with, with_lora};
+use super::toys::{Break, Walk, model, model_with, with_lora};
 
 const PLAY: PlayOptions =
     PlayOptions { sampling: Sampling { temperature: 0.7, top_k: 0, top_p: 1.0 }, max_new_tokens: 6, batch_size: 16 };

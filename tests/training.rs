@@ -9,7 +9,7 @@ use affine::engine::model::{LoraOptions, Model};
 use affine::engine::rl::options::PpoOptions;
 use affine::engine::rl::ppo::Ppo;
 use affine::engine::text::Message;
-use affine::engine::train::checkpoint::Resume;
+use affine::engine::train::checkpoint::ResumeFrom;
 use affine::engine::train::run::Trainer;
 use affine::engine::train::schedule::ScheduleKind;
 use affine::engine::train::sft::{Sft, SftOptions, SftResult, SftStep, TrainOn};
@@ -17,7 +17,7 @@ use serde_json::Value;
 use tch::Device;
 
 use super::cli::{affine, code};
-use super::tiny::{checkpoints, model, model_with, numbers, records, tokenizer, weights_in, with_lora};
+use super::toys::{checkpoints, model, model_with, numbers, records, tokenizer, weights_in, with_lora};
 
 /// Twelve steps: four epochs of two whole windows and a short one.
 pub fn options(output_dir: &Path) -> SftOptions {
@@ -44,7 +44,7 @@ pub fn run(sft: &mut Sft, model: &Model) -> affine::engine::Result<SftResult> {
 }
 
 fn resuming(output_dir: &Path) -> SftOptions {
-    SftOptions { resume_from_checkpoint: Resume::Newest(true), ..options(output_dir) }
+    SftOptions { resume_from_checkpoint: ResumeFrom::Newest(true), ..options(output_dir) }
 }
 
 pub fn steps(sft: &mut Sft, model: &Model, count: usize) -> Vec<SftStep> {
@@ -264,7 +264,7 @@ fn old_checkpoints_are_removed_and_never_the_one_just_written() {
     let earlier = folder.path().join("checkpoint-10");
     let model = adapted();
     let again =
-        SftOptions { save_total_limit: 1, save_steps: 1, resume_from_checkpoint: Resume::Path(earlier), ..saving };
+        SftOptions { save_total_limit: 1, save_steps: 1, resume_from_checkpoint: ResumeFrom::Path(earlier), ..saving };
     let mut sft = Sft::new(&model, &records(), &[], again).unwrap();
     steps(&mut sft, &model, 1);
     assert_eq!(checkpoints(folder.path()), [11]);
@@ -300,7 +300,7 @@ fn resuming_where_no_checkpoint_is_starts_afresh() {
     let sft = Sft::new(&model, &records(), &[], resuming(&folder.path().join("new"))).unwrap();
     assert_eq!(sft.run().done(), 0);
 
-    let nowhere = Resume::Path(folder.path().join("checkpoint-3"));
+    let nowhere = ResumeFrom::Path(folder.path().join("checkpoint-3"));
     let error = refusal(&model, &records(), SftOptions { resume_from_checkpoint: nowhere, ..options(folder.path()) });
     assert!(
         error.starts_with("resume_from_checkpoint: expected a checkpoint folder with trainer_state.json"),
@@ -336,7 +336,7 @@ fn a_checkpoint_of_something_else_is_refused() {
     // And what follows from it.
     assert!(window.starts_with("was made with sequences per step = 4, this run has 8; with "), "{window}");
 
-    let ppo = PpoOptions { resume_from_checkpoint: Resume::Path(checkpoint.clone()), ..PpoOptions::default() };
+    let ppo = PpoOptions { resume_from_checkpoint: ResumeFrom::Path(checkpoint.clone()), ..PpoOptions::default() };
     let ppo = PpoOptions { output_dir: folder.path().join("rl"), ..ppo };
     let error = Ppo::new(&model, ppo).err().unwrap().to_string();
     assert_eq!(error, format!("{}: is a checkpoint of trainer.sft, not of trainer.ppo", checkpoint.display()));

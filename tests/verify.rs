@@ -8,7 +8,7 @@ use affine::engine::tensor::safetensors;
 use affine::engine::train::compare::Comparison;
 
 use super::cli::{affine, code};
-use super::tiny::{checkpoints, model, records};
+use super::toys::{checkpoints, model, records};
 
 fn verify(folder: &Path, args: &[&str]) -> Output {
     affine().current_dir(folder).args(["verify", "resume"]).args(args).output().unwrap()

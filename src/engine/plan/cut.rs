@@ -9,7 +9,7 @@ use crate::engine::data::Record;
 use crate::engine::eval::run::EvalOptions;
 use crate::engine::generate::GenerateOptions;
 use crate::engine::rl::options::{NumRollouts, PpoOptions};
-use crate::engine::train::checkpoint::Resume;
+use crate::engine::train::checkpoint::ResumeFrom;
 use crate::engine::train::output;
 use crate::engine::train::sft::SftOptions;
 
@@ -143,11 +143,11 @@ pub fn generate(options: &mut GenerateOptions, prompts: usize) {
 }
 
 /// A checkpoint that is named must be there; a plan cannot go on from it, because it holds a real model's state.
-fn start_afresh(resume: &mut Resume, output_dir: &Path) -> Result<()> {
-    if let Resume::Path(path) = &*resume {
+fn start_afresh(resume: &mut ResumeFrom, output_dir: &Path) -> Result<()> {
+    if let ResumeFrom::Path(path) = &*resume {
         resume.find(output_dir)?;
         note(format!("goes on from {}", path.display()));
     }
-    *resume = Resume::default();
+    *resume = ResumeFrom::default();
     Ok(())
 }

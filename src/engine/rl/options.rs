@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::gap::{Auto, MaxSamplerGap};
 use crate::engine::generate::Sampling;
 use crate::engine::train::batch::{Batching, Shape};
-use crate::engine::train::checkpoint::{Continue, Resume};
+use crate::engine::train::checkpoint::{Resume, ResumeFrom};
 use crate::engine::train::options::{NonFinite, Optim, RunOptions, at_least_one, at_least_zero, in_range, run_options};
 use crate::engine::train::schedule::ScheduleKind;
 use crate::engine::{Error, Result};
@@ -70,10 +70,10 @@ pub struct PpoOptions {
     /// Checkpoints kept; 0 keeps all.
     pub save_total_limit: usize,
     #[serde(skip_serializing)]
-    pub resume_from_checkpoint: Resume,
+    pub resume_from_checkpoint: ResumeFrom,
     /// `true` as `resume_from_checkpoint = true`; `"force"` goes on although settings have changed.
     #[serde(skip_serializing)]
-    pub resume: Continue,
+    pub resume: Resume,
     pub gradient_checkpointing: bool,
     /// Lays the episodes of a forward pass end to end in place of padding them. Changes nothing but rounding.
     pub padding_free: bool,
@@ -147,8 +147,8 @@ impl Default for PpoOptions {
             seed: 0,
             save_steps: 10,
             save_total_limit: 2,
-            resume_from_checkpoint: Resume::default(),
-            resume: Continue::default(),
+            resume_from_checkpoint: ResumeFrom::default(),
+            resume: Resume::default(),
             gradient_checkpointing: false,
             padding_free: false,
             optim: Optim::AdamwTorch,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::adamw::{AdamW, AdamWOptions, Group};
-use super::checkpoint::{Continue, Resume};
+use super::checkpoint::{Resume, ResumeFrom};
 use super::output;
 use super::schedule::{ScheduleKind, Scheduler, warmup_steps};
 use super::step::StepReport;
@@ -25,8 +25,8 @@ pub struct RunOptions {
     pub optim: Optim,
     pub save_steps: u64,
     pub save_total_limit: usize,
-    pub resume_from_checkpoint: Resume,
-    pub resume: Continue,
+    pub resume_from_checkpoint: ResumeFrom,
+    pub resume: Resume,
     pub nonfinite: NonFinite,
 }
 

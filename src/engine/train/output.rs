@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::checkpoint::{Continue, Resume};
+use super::checkpoint::{Resume, ResumeFrom};
 use crate::engine::track::run;
 use crate::engine::{Error, Result, file};
 
@@ -24,10 +24,10 @@ pub fn folder(output_dir: &Path, trainer: &str) -> Result<PathBuf> {
 }
 
 /// Refuses to look for the newest checkpoint in a folder that is not there yet.
-pub fn check_resume(output_dir: &Path, resume: Continue, from: &Resume) -> Result<()> {
+pub fn check_resume(output_dir: &Path, resume: Resume, from: &ResumeFrom) -> Result<()> {
     let newest = match (resume, from) {
-        (_, Resume::Path(_)) => false,
-        (resume, Resume::Newest(asked)) => *asked || resume != Continue::Unchanged(false),
+        (_, ResumeFrom::Path(_)) => false,
+        (resume, ResumeFrom::Newest(asked)) => *asked || resume != Resume::Unchanged(false),
     };
     if !newest || is_given(output_dir) {
         return Ok(());

@@ -145,5 +145,8 @@ fn bit_sums(tensor: &Tensor) -> Vec<i64> {
     }
     let rest = bits.narrow(0, whole * ROW, count - whole * ROW).to_kind(Kind::Int64);
     sums.extend([columns, rest]);
-    Vec::try_from(Tensor::cat(&sums, 0).to_device(Device::Cpu)).unwrap_or_default()
+    let sums = Tensor::cat(&sums, 0).to_device(Device::Cpu);
+    let mut numbers = vec![0; sums.numel()];
+    sums.copy_data(&mut numbers, sums.numel());
+    numbers
 }

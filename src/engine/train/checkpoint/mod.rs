@@ -20,7 +20,7 @@ use crate::engine::{Error, Result, cancel, file};
 pub use checksums::{FileSum, verify};
 use identity::{fingerprint, refuse};
 pub use identity::{list, settings};
-pub use resume::{Continue, Force, Resume};
+pub use resume::{Force, Resume, ResumeFrom};
 
 pub(super) const STATE: &str = "trainer_state.json";
 const OPTIMIZER: &str = "optimizer.safetensors";

@@ -10,21 +10,21 @@ use crate::engine::{Error, Result};
 /// Whether to continue a run: `true` from the newest checkpoint of the output folder, or a checkpoint's path.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(untagged, expecting = "expected true, false or the path of a checkpoint")]
-pub enum Resume {
+pub enum ResumeFrom {
     Newest(bool),
     Path(PathBuf),
 }
 
-impl Default for Resume {
+impl Default for ResumeFrom {
     fn default() -> Self {
-        Resume::Newest(false)
+        ResumeFrom::Newest(false)
     }
 }
 
 /// Whether to continue a run, and whether although something has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(untagged, expecting = "expected true, false or \"force\"")]
-pub enum Continue {
+pub enum Resume {
     Unchanged(bool),
     Although(Force),
 }
@@ -36,39 +36,39 @@ pub enum Force {
     Force,
 }
 
-impl Default for Continue {
+impl Default for Resume {
     fn default() -> Self {
-        Continue::Unchanged(false)
+        Resume::Unchanged(false)
     }
 }
 
-impl Continue {
+impl Resume {
     pub fn forced(self) -> bool {
-        self == Continue::Although(Force::Force)
+        self == Resume::Although(Force::Force)
     }
 
     /// The checkpoint to continue from, if any: the one that `from` names, else with `true` or `"force"` the newest.
-    pub fn find(self, from: &Resume, output_dir: &Path) -> Result<Option<PathBuf>> {
+    pub fn find(self, from: &ResumeFrom, output_dir: &Path) -> Result<Option<PathBuf>> {
         match (self, from) {
-            (Continue::Unchanged(true) | Continue::Although(_), Resume::Newest(_)) => {
-                Resume::Newest(true).find(output_dir)
+            (Resume::Unchanged(true) | Resume::Although(_), ResumeFrom::Newest(_)) => {
+                ResumeFrom::Newest(true).find(output_dir)
             }
             _ => from.find(output_dir),
         }
     }
 }
 
-impl Resume {
+impl ResumeFrom {
     /// The checkpoint to continue from, if any; it is whole.
     pub fn find(&self, output_dir: &Path) -> Result<Option<PathBuf>> {
         match self {
-            Resume::Newest(false) => Ok(None),
-            Resume::Newest(true) => newest_whole(output_dir),
-            Resume::Path(path) if path.join(STATE).exists() => {
+            ResumeFrom::Newest(false) => Ok(None),
+            ResumeFrom::Newest(true) => newest_whole(output_dir),
+            ResumeFrom::Path(path) if path.join(STATE).exists() => {
                 checksums::verify(path)?;
                 Ok(Some(path.clone()))
             }
-            Resume::Path(path) => Err(Error::option(
+            ResumeFrom::Path(path) => Err(Error::option(
                 "resume_from_checkpoint",
                 format!("a checkpoint folder with {STATE}"),
                 path.display(),

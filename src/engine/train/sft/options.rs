@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::train::batch::{Batching, Shape};
-use crate::engine::train::checkpoint::{Continue, Resume};
+use crate::engine::train::checkpoint::{Resume, ResumeFrom};
 use crate::engine::train::options::{NonFinite, Optim, RunOptions, at_least_one, in_range, run_options};
 use crate::engine::train::schedule::ScheduleKind;
 use crate::engine::{Error, Result};
@@ -42,10 +42,10 @@ pub struct SftOptions {
     /// Optimizer steps between lines in the log; 0 logs none.
     pub logging_steps: u64,
     #[serde(skip_serializing)]
-    pub resume_from_checkpoint: Resume,
+    pub resume_from_checkpoint: ResumeFrom,
     /// `true` as `resume_from_checkpoint = true`; `"force"` goes on although data or settings have changed.
     #[serde(skip_serializing)]
-    pub resume: Continue,
+    pub resume: Resume,
     /// Computes activations again in the backward pass: less memory, a third more work.
     pub gradient_checkpointing: bool,
     /// Tokens after which a record is cut; `None` is the model's context.
@@ -112,7 +112,7 @@ impl Default for SftOptions {
             save_steps: 500,
             save_total_limit: 2,
             logging_steps: 10,
-            resume_from_checkpoint: Resume::default(),
+            resume_from_checkpoint: ResumeFrom::default(),
             gradient_checkpointing: false,
             max_length: None,
             train_on: TrainOn::Assistant,
@@ -126,7 +126,7 @@ impl Default for SftOptions {
             early_stopping_patience: 0,
             early_stopping_threshold: 0.0,
             nonfinite: NonFinite::Stop,
-            resume: Continue::default(),
+            resume: Resume::default(),
         }
     }
 }

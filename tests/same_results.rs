@@ -10,7 +10,7 @@ use affine::engine::train::sft::negative_log_likelihood;
 use affine::engine::train::step::{Entropy, Loss, Outputs, Policy, StepReport, StepSettings};
 use tch::{Device, Kind, TchError, Tensor};
 
-use super::tiny::{model, numbers, records, tokenizer, with_lora};
+use super::toys::{model, numbers, records, tokenizer, with_lora};
 
 fn base() -> Model {
     model()

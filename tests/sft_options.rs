@@ -8,14 +8,14 @@ use affine::engine::data::{Record, write as write_records};
 use affine::engine::model::{LoraOptions, Model};
 use affine::engine::text::Message;
 use affine::engine::train::bundle::Replay;
-use affine::engine::train::checkpoint::{Continue, Force, Resume};
+use affine::engine::train::checkpoint::{Force, Resume, ResumeFrom};
 use affine::engine::train::options::{NonFinite, Optim};
 use affine::engine::train::run::Trainer;
 use affine::engine::train::schedule::ScheduleKind;
 use affine::engine::train::sft::{Sft, SftOptions};
 
 use super::cli::{affine, code};
-use super::tiny::{checkpoints, model, numbers, records, tokenizer, weights_in, with_lora};
+use super::toys::{checkpoints, model, numbers, records, tokenizer, weights_in, with_lora};
 use super::training::{self, adapted, steps};
 
 fn options(output_dir: &Path) -> SftOptions {
@@ -34,7 +34,7 @@ fn with_wide_lora() -> Model {
 #[test]
 fn every_option_resumes_as_if_it_had_not_stopped() {
     let mut alone = Command::new(std::env::current_exe().unwrap());
-    let name = "sft_depth::every_option_resumes_alone_in_its_process";
+    let name = "sft_options::every_option_resumes_alone_in_its_process";
     let output = alone.args(["--exact", name, "--ignored"]).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && said.contains("1 passed"), "{said}");
@@ -67,7 +67,7 @@ fn every_option_resumes_alone_in_its_process() {
         steps(&mut sft, &first, 3);
         sft.save(&first).unwrap();
         let second = with_wide_lora();
-        let again = SftOptions { resume: Continue::Unchanged(true), ..options("halves") };
+        let again = SftOptions { resume: Resume::Unchanged(true), ..options("halves") };
         let mut sft = Sft::new(&second, &records(), &[], again).unwrap();
         assert_eq!(steps(&mut sft, &second, 100).len(), 3);
         let halves = sft.save(&second).unwrap();
@@ -132,7 +132,7 @@ fn the_best_evaluation_is_kept_and_ends_the_run() {
     assert_eq!(sft.evaluate(&model, &other).unwrap().eval_loss, best);
 
     // What was best on other records says nothing of these.
-    let again = SftOptions { resume_from_checkpoint: Resume::Newest(true), ..judged };
+    let again = SftOptions { resume_from_checkpoint: ResumeFrom::Newest(true), ..judged };
     let refused = Sft::new(&model, &records(), &other[1..], again.clone()).err().unwrap().to_string();
     assert!(refused.contains("was made with eval_data = \""), "{refused}");
     Sft::new(&model, &records(), &other, again).unwrap();
@@ -221,10 +221,10 @@ fn a_resumed_run_with_changes_goes_on_only_by_force() {
     steps(&mut sft, &model, 2);
     sft.save(&model).unwrap();
     let changed = |resume| SftOptions { learning_rate: 1e-3, resume, ..options(folder.path()) };
-    let error = Sft::new(&adapted(), &records(), &[], changed(Continue::Unchanged(true))).err().unwrap();
+    let error = Sft::new(&adapted(), &records(), &[], changed(Resume::Unchanged(true))).err().unwrap();
     assert!(error.to_string().ends_with("was made with learning_rate = 0.003, this run has 0.001"), "{error}");
     assert_eq!(error.hint(), Some("resume = \"force\" goes on all the same; it is not the same run any more"));
-    let forced = Sft::new(&adapted(), &records(), &[], changed(Continue::Although(Force::Force))).unwrap();
+    let forced = Sft::new(&adapted(), &records(), &[], changed(Resume::Although(Force::Force))).unwrap();
     assert_eq!(forced.run().done(), 2);
 }
 
@@ -236,14 +236,14 @@ fn a_run_taken_up_again_from_an_older_checkpoint_sets_the_newer_ones_aside() {
     let mut sft = Sft::new(&model, &records(), &[], saving.clone()).unwrap();
     steps(&mut sft, &model, 8);
     assert_eq!(checkpoints(folder.path()), [2, 4, 6, 8]);
-    let older = Resume::Path(folder.path().join("checkpoint-2"));
+    let older = ResumeFrom::Path(folder.path().join("checkpoint-2"));
     let model = adapted();
     let mut sft =
         Sft::new(&model, &records(), &[], SftOptions { resume_from_checkpoint: older, ..saving.clone() }).unwrap();
     steps(&mut sft, &model, 2);
     assert_eq!(checkpoints(folder.path()), [2, 4]);
     assert!(folder.path().join("abandoned-checkpoint-8").is_dir());
-    let newest = SftOptions { resume: Continue::Unchanged(true), ..saving };
+    let newest = SftOptions { resume: Resume::Unchanged(true), ..saving };
     assert_eq!(Sft::new(&adapted(), &records(), &[], newest).unwrap().run().done(), 4);
 }
 
