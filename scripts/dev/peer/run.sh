@@ -44,8 +44,8 @@ if wanted babyai; then
 fi
 
 if wanted alfworld; then
-  venv alfworld --no-deps alfworld==0.4.2
-  "$out/alfworld/bin/pip" install --quiet textworld==1.7.0 fast_downward_textworld==20.6.4
+  # Each in its version, and nothing that they would bring beside them.
+  venv alfworld --no-deps --requirement scripts/dev/peer/alfworld.txt
   games=$out/alfworld-games
   rm -rf "$games"
   "$out/alfworld/bin/python" scripts/dev/peer/alfworld.py texts "$games"
