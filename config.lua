@@ -169,7 +169,7 @@ return {
         minibatch_size = 32,
         batch_size = 16,
         rollout_batch_size = 256,
-        learning_rate = 2e-3,
+        learning_rate = 1e-3,
         value_learning_rate = 1e-2,
         gamma = 1.0,
         gae_lambda = 0.8,

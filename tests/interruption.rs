@@ -144,8 +144,8 @@ fn ctrl_c_saves_what_was_trained_also_where_no_step_is_taken() {
     let scripts = [
         // In the evaluation of a step.
         "local many = {} for i = 1, 3000 do many[i] = tiny.records()[i % 8 + 1] end\n\
-         local sft = trainer.sft(tiny.model(), { $SFT, eval_data = many, eval_steps = 1, batch_size = 1 })\n\
-         print 'ready' sft:run()",
+         local begun = function(step) if step.step == 1 then print 'ready' end end\n\
+         trainer.sft(tiny.model(), { $SFT, eval_data = many, eval_steps = 2, batch_size = 1, on_step = begun }):run()",
         // In one that the script asks for.
         "local sft = trainer.sft(tiny.model(), { $SFT }) for _ in sft:steps() do break end\n\
          local many = {} for i = 1, 3000 do many[i] = tiny.records()[i % 8 + 1] end print 'ready'\n\

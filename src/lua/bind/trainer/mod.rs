@@ -223,7 +223,10 @@ where
             };
             going_on.take();
             this.in_loop.set(false);
-            report::guard(|| this.with_run(Run::end_body))?;
+            // A body that was cut off will be run again: whoever saves from here on saves what was there before it.
+            if !cancel::requested() {
+                report::guard(|| this.with_run(Run::end_body))?;
+            }
             closed
         })?;
         let (closing, metatable) = (lua.create_table()?, lua.create_table()?);
