@@ -177,10 +177,8 @@ function env.play(e, task_id, choose)
     messages[#messages + 1] = { role = "assistant", content = reply }
     local action, observation = e:parse(reply)
     if action then
-      local reward, info
-      observation, reward, done, info = e:step(action)
-      score = info.score
-      last = info
+      local seen, _, over, info = e:step(action)
+      observation, done, score, last = seen, over, info.score, info
     end
     if not done and turns < about.max_turns then
       messages[#messages + 1] = { role = "user", content = observation }

@@ -11,11 +11,15 @@ local env = {}
 
 --- What a step tells besides observation, reward and end.
 ---@class affine.env.Info
----@field score? number The score so far on the environment's own scale. A definition may leave it out: the reward counts then. `e:step` always gives it.
+---@field score? number The score so far on the environment's own scale. Without it the reward counts.
 ---@field truncated? boolean `done` came from a limit; `turn_limit` says whether that is part of the task.
 ---@field moves? integer `sciworld`: the moves so far; looking takes none, waiting several.
 ---@field admissible? string[] The actions that are possible now, where the environment tells them.
 ---@field [string] any Whatever else the environment tells.
+
+--- What `e:step` tells: the same, and always a score.
+---@class affine.env.StepInfo: affine.env.Info
+---@field score number
 
 --- An environment written in Lua. Every function gets `self`, a new table per instance, with `self.options`.
 ---@class affine.env.Definition
@@ -286,7 +290,7 @@ function Environment:parse(reply) end
 ---@return string observation
 ---@return number reward
 ---@return boolean done
----@return affine.env.Info info
+---@return affine.env.StepInfo info
 function Environment:step(action) end
 
 --- A demonstrator's next action, or nil where there is no expert or it is stuck.

@@ -65,10 +65,10 @@ function command.play(name, task, options)
     else
       turns = turns + 1
       local action, observation = read(e, line)
-      local reward, info = 0, nil
+      local reward = 0
       if action then
-        observation, reward, done, info = e:step(action)
-        score = info.score
+        local seen, earned, over, info = e:step(action)
+        observation, reward, done, score = seen, earned, over, info.score
       end
       print(observation)
       print(("(reward %g, score %g)"):format(reward, score))

@@ -100,7 +100,7 @@ impl ChatTemplate {
         let asks = !options.is_empty();
         let (text, used) = on_a_deep_stack(PATIENCE, move || {
             let template = environment.get_template(NAME).map_err(describe)?;
-            let used = asks.then(|| template.undeclared_variables(false)).unwrap_or_default();
+            let used = if asks { template.undeclared_variables(false) } else { HashSet::new() };
             Ok((template.render(Value::from(Serde(&context))).map_err(describe), used))
         })?;
         self.tell_unused(options, &used);
