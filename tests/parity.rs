@@ -61,7 +61,7 @@ fn close(what: &str, a: &Tensor, b: &Tensor) {
 }
 
 /// The recorded batch as sequences whose trained tokens are the recorded labels.
-fn sequences(reference: &HashMap<String, Tensor>) -> Vec<Sequence> {
+fn sequences(reference: &HashMap<String, Tensor>) -> Vec<Sequence<'static>> {
     let (ids, mask) = (&reference["batch.input_ids"], &reference["batch.attention_mask"]);
     let labels = &reference["batch.labels"];
     (0..ids.size()[0])

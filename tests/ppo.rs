@@ -188,10 +188,11 @@ fn the_reference_stays_the_policy_as_rl_began() {
     ppo.iterate(&policy, &walk()).unwrap();
     let rollout = ppo.rollout(&policy, &walk(), Some(4)).unwrap();
     for sample in &rollout.samples {
-        let (before, now) = (model().logprobs(&sample.ids, 1.0).unwrap(), policy.logprobs(&sample.ids, 1.0).unwrap());
-        for t in (0..sample.ids.len()).filter(|&t| sample.mask[t]) {
-            assert!((sample.reference_logprobs[t] - f64::from(before[t - 1])).abs() < 1e-4);
-            assert!((sample.trainer_logprobs[t] - f64::from(now[t - 1])).abs() < 1e-4);
+        let ids = &sample.episode.ids;
+        let (before, now) = (model().logprobs(ids, 1.0).unwrap(), policy.logprobs(ids, 1.0).unwrap());
+        for t in (0..ids.len()).filter(|&t| sample.episode.mask[t]) {
+            assert!((sample.reference_logprobs[t] - before[t - 1]).abs() < 1e-4);
+            assert!((sample.trainer_logprobs[t] - now[t - 1]).abs() < 1e-4);
         }
     }
     assert!(rollout.report().kl.unwrap().abs() > 1e-6);
@@ -232,8 +233,8 @@ fn credit_of_ones_own_goes_before_ppos() {
     assert!(error.starts_with("advantages: expected ") && error.ends_with(" one per token, got 3"), "{error}");
     let punish = |rollout: &mut Rollout| {
         for sample in &mut rollout.samples {
-            let credit = if sample.rewards[0] > 0.0 { -1.0 } else { 1.0 };
-            sample.set_credit(vec![credit; sample.ids.len()], None).unwrap();
+            let credit = if sample.episode.turns[0].reward > 0.0 { -1.0 } else { 1.0 };
+            sample.set_credit(vec![credit; sample.episode.ids.len()], None).unwrap();
         }
     };
     punish(&mut rollout);
@@ -245,20 +246,27 @@ fn credit_of_ones_own_goes_before_ppos() {
 }
 
 #[test]
-fn failed_episodes_are_no_samples_and_many_of_them_stop_the_run() {
+fn failed_episodes_are_not_trained_on_and_many_of_them_stop_the_run() {
     let folder = tempfile::tempdir().unwrap();
     let policy = adapted();
     // Every task once.
     let options = PpoOptions { last_task_id: 39, ..options(folder.path()) };
-    let ppo = Ppo::new(&policy, options).unwrap();
+    let mut ppo = Ppo::new(&policy, options).unwrap();
     let environment = |breaks| -> Vec<Box<dyn Environment>> { vec![Box::new(Walk { breaks, ..Walk::new() })] };
-    let rollout = ppo.rollout(&policy, &environment(|task| (task == 7).then_some(Break::Step)), Some(40)).unwrap();
-    assert_eq!((rollout.episodes.len(), rollout.samples.len()), (40, 39));
+    let mut rollout = ppo.rollout(&policy, &environment(|task| (task == 7).then_some(Break::Step)), Some(40)).unwrap();
+    assert_eq!((rollout.samples.len(), rollout.trained().count()), (40, 39));
     let stats = rollout.report();
     assert_eq!((stats.episodes, stats.failed), (40, 1));
-    let rewards: Vec<f64> = rollout.episodes.iter().filter(|e| !e.failed()).map(|e| e.total_reward()).collect();
+    let rewards: Vec<f64> = rollout.episodes().filter(|e| !e.failed()).map(|e| e.total_reward()).collect();
     let mean = rewards.iter().sum::<f64>() / 39.0;
     assert!((stats.reward_mean["walk"] - mean).abs() < 1e-9);
+
+    // Whatever credit the failed one is given.
+    ppo.advantages(&mut rollout).unwrap();
+    let failed = rollout.samples.iter_mut().find(|sample| sample.episode.failed()).unwrap();
+    assert_eq!(failed.episode.task_id, 7);
+    failed.set_credit(vec![1e30; failed.episode.ids.len()], None).unwrap();
+    assert!(ppo.update(&policy, &rollout).unwrap().update.grad_norm < 1e3);
 
     let broken = environment(|task| (task % 10 == 7).then_some(Break::Reset));
     let error = ppo.rollout(&policy, &broken, Some(40)).err().unwrap();
@@ -276,7 +284,7 @@ fn held_out_prompts_are_not_played() {
         Ppo::new(&policy, options).unwrap().rollout(&policy, &walk(), Some(20))
     };
     let opening =
-        |rollout: Rollout| rollout.episodes.iter().map(|e| e.task_id % 7).collect::<std::collections::BTreeSet<_>>();
+        |rollout: Rollout| rollout.episodes().map(|e| e.task_id % 7).collect::<std::collections::BTreeSet<_>>();
     assert_eq!(opening(rollout(&[], 1000).unwrap()).len(), 7);
     assert_eq!(opening(rollout(&[3, 5], 1000).unwrap()), [0, 1, 2, 4, 6].into());
     let error = rollout(&[0, 1, 2, 3, 4, 5, 6], 1000).err().unwrap().to_string();
@@ -291,7 +299,7 @@ fn held_out_tasks_are_not_played_by_their_id_nor_by_what_is_observed_first() {
     let odd = (0..40).filter(|task| task % 2 == 1).collect();
     let exclude_tasks = [("walk".to_string(), odd), ("grid".to_string(), vec![0])].into();
     let by_id = rollout(PpoOptions { exclude_tasks, last_task_id: 39, ..options(folder.path()) }).unwrap();
-    assert_eq!(by_id.episodes.iter().filter(|episode| episode.task_id % 2 == 0).count(), 20);
+    assert_eq!(by_id.episodes().filter(|episode| episode.task_id % 2 == 0).count(), 20);
     // Every way begins with the same observation: none.
     let exclude_prompts = vec![observation_hash(" \n")];
     let error = rollout(PpoOptions { exclude_prompts, ..options(folder.path()) }).err().unwrap().to_string();
@@ -305,7 +313,7 @@ fn tasks_are_drawn_once_per_iteration_and_from_those_that_exist() {
     let few = || -> Vec<Box<dyn Environment>> { vec![Box::new(Walk { num_tasks: Some(12), ..Walk::new() })] };
     let ppo = Ppo::new(&policy, options(folder.path())).unwrap();
     let mut tasks: Vec<u64> =
-        ppo.rollout(&policy, &few(), Some(12)).unwrap().episodes.iter().map(|e| e.task_id).collect();
+        ppo.rollout(&policy, &few(), Some(12)).unwrap().episodes().map(|e| e.task_id).collect();
     assert_ne!(tasks, (0..12).collect::<Vec<_>>());
     tasks.sort_unstable();
     assert_eq!(tasks, (0..12).collect::<Vec<_>>());
@@ -313,7 +321,7 @@ fn tasks_are_drawn_once_per_iteration_and_from_those_that_exist() {
     let late = PpoOptions { first_task_id: 12, ..options(folder.path()) };
     // An environment that has no such ids is drawn from as a whole.
     let late = Ppo::new(&policy, late).unwrap().rollout(&policy, &few(), Some(3)).unwrap();
-    assert!(late.episodes.len() == 3 && late.episodes.iter().all(|episode| episode.task_id < 12));
+    assert!(late.samples.len() == 3 && late.episodes().all(|episode| episode.task_id < 12));
 }
 
 #[test]

@@ -118,9 +118,9 @@ fn log_probs_of_another_temperature_are_refused() {
     let mut ppo = Ppo::new(&policy, options(folder.path())).unwrap();
     let mut rollout = played(&ppo, &policy);
     for sample in &mut rollout.samples {
-        let warmer = policy.logprobs(&sample.ids, 1.1).unwrap();
-        for t in (0..sample.ids.len()).filter(|&t| sample.mask[t]) {
-            sample.logprobs[t] = f64::from(warmer[t - 1]);
+        let warmer = policy.logprobs(&sample.episode.ids, 1.1).unwrap();
+        for t in (0..sample.episode.ids.len()).filter(|&t| sample.episode.mask[t]) {
+            sample.episode.logprobs[t] = warmer[t - 1];
         }
     }
     let error = ppo.update(&policy, &rollout).unwrap_err();
@@ -204,10 +204,11 @@ fn a_sample_tells_its_rewards_as_they_are_and_their_unit() {
     let policy = with_lora(model());
     let undiscounted = PpoOptions { gamma: 1.0, gae_lambda: 1.0, kl_coef: 0.0, ..options(folder.path()) };
     let ppo = Ppo::new(&policy, undiscounted).unwrap();
-    for (sample, episode) in played(&ppo, &policy).samples.iter().zip(&played(&ppo, &policy).episodes) {
-        assert_eq!((sample.reward_unit, sample.rewards.iter().sum::<f64>()), (10.0, episode.total_reward()));
-        let first = sample.mask.iter().position(|&action| action).unwrap();
-        assert!((sample.returns[first] - episode.total_reward() / 10.0).abs() < 1e-9);
+    for sample in &played(&ppo, &policy).samples {
+        let episode = &sample.episode;
+        assert_eq!((episode.reward_unit, sample.token_rewards().iter().sum::<f64>()), (10.0, episode.total_reward()));
+        let first = episode.mask.iter().position(|&action| action).unwrap();
+        assert!((f64::from(sample.returns[first]) - episode.total_reward() / 10.0).abs() < 1e-6);
     }
 }
 
@@ -220,8 +221,8 @@ fn the_value_heads_gradient_does_not_hold_the_policy_back() {
         let mut ppo = Ppo::new(&policy, once).unwrap();
         let mut rollout = played(&ppo, &policy);
         for sample in &mut rollout.samples {
-            let advantages = sample.advantages.clone();
-            sample.set_credit(advantages, Some(vec![returns; sample.ids.len()])).unwrap();
+            let advantages = sample.advantages.iter().copied().map(f64::from).collect();
+            sample.set_credit(advantages, Some(vec![returns; sample.episode.ids.len()])).unwrap();
         }
         let stats = ppo.update(&policy, &rollout).unwrap();
         let clipped = grad_norm(policy.trainable().iter().map(|(_, tensor)| tensor));

@@ -204,9 +204,9 @@ fn a_cut_episode_is_worth_what_the_value_head_says_where_the_next_reply_would_be
     let rollout = |turns, limit| ppo.rollout(&model, &endless(turns, limit), None).unwrap();
     let (cut, longer) = (rollout(2, TurnLimit::Outside), rollout(3, TurnLimit::Task));
     for (cut, longer) in cut.samples.iter().zip(&longer.samples) {
-        assert!(longer.ids.starts_with(&cut.ids) && cut.bootstrap.abs() > 1e-3);
+        assert!(longer.episode.ids.starts_with(&cut.episode.ids) && cut.bootstrap.abs() > 1e-3);
         // The state before the third reply, whose value the head is trained at.
-        let expected = longer.values[longer.turns[2].start];
+        let expected = f64::from(longer.values[longer.episode.turns[2].tokens.start]);
         assert!((cut.bootstrap - expected).abs() < 1e-5, "{} instead of {expected}", cut.bootstrap);
         assert_eq!(longer.bootstrap, 0.0);
     }
@@ -261,16 +261,17 @@ fn a_sample_has_each_turns_reward_on_the_turns_last_token() {
     let ppo = Ppo::new(&model, options).unwrap();
     let mut rollout = ppo.rollout(&model, &[Box::new(Walk { length: |_| 3, ..Walk::new() })], Some(10)).unwrap();
     ppo.advantages(&mut rollout).unwrap();
-    assert_eq!((rollout.samples.len(), rollout.episodes.len()), (10, 10));
-    for (sample, episode) in rollout.samples.iter().zip(&rollout.episodes) {
+    assert_eq!(rollout.samples.len(), 10);
+    for sample in &rollout.samples {
         let rewards = sample.token_rewards();
         let rewarded: Vec<(usize, f64)> =
             rewards.iter().copied().enumerate().filter(|(_, reward)| *reward != 0.0).collect();
-        let expected: Vec<(usize, f64)> = episode.turns.iter().map(|turn| (turn.tokens.end - 1, turn.reward)).collect();
+        let expected: Vec<(usize, f64)> =
+            sample.episode.turns.iter().map(|turn| (turn.tokens.end - 1, turn.reward)).collect();
         assert_eq!(rewarded, expected);
-        assert_eq!((&sample.ids, &sample.mask), (&episode.ids, &episode.mask));
-        for t in (0..sample.ids.len()).filter(|&t| !sample.mask[t]) {
-            assert_eq!((sample.logprobs[t], sample.advantages[t], sample.returns[t]), (0.0, 0.0, 0.0));
+        let episode = &sample.episode;
+        for t in (0..episode.ids.len()).filter(|&t| !episode.mask[t]) {
+            assert_eq!((episode.logprobs[t], sample.advantages[t], sample.returns[t]), (0.0, 0.0, 0.0));
         }
     }
     let gap = rollout.report().sampler_gap.unwrap();

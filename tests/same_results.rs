@@ -21,7 +21,7 @@ fn adapted() -> Model {
 }
 
 /// The conversations of the toy, of lengths 8 to 30.
-fn sequences() -> Vec<Sequence> {
+fn sequences() -> Vec<Sequence<'static>> {
     let encode = |record: &affine::engine::data::Record| {
         let (ids, mask) = record.encode(&tokenizer()).unwrap().into_parts();
         Sequence::new(ids, mask)
@@ -75,7 +75,7 @@ fn packing_changes_no_log_prob_beyond_rounding_and_nothing_crosses_a_boundary() 
     }
     // Other words before it: not a bit of the last sequence changes.
     let others: Vec<Sequence> =
-        all.iter().map(|s| Sequence::new(s.ids.iter().map(|id| (id + 7) % 200).collect(), s.mask.clone())).collect();
+        all.iter().map(|s| Sequence::new(s.ids.iter().map(|id| (id + 7) % 200).collect(), s.mask.to_vec())).collect();
     let mut changed: Vec<&Sequence> = others.iter().collect();
     *changed.last_mut().unwrap() = all.last().unwrap();
     assert_eq!(logprobs(&changed).last(), packed.last());

@@ -276,11 +276,12 @@ function Ppo:state() end
 ---@return affine.trainer.Replay
 function trainer.replay(m, folder) end
 
---- Episodes as they were played, and what the update trains on: their samples. Failed episodes are no samples.
+--- Episodes as they were played, with the numbers that the update trains on. Those that failed are among them, and are never
+--- trained on.
 ---@class affine.trainer.Batch
 local Batch = {}
 
---- How many samples there are.
+--- How many episodes there are.
 ---@return integer
 function Batch:size() end
 
@@ -298,9 +299,16 @@ function Batch:size() end
 ---@return affine.trainer.Episode[]
 function Batch:episodes() end
 
---- An episode's numbers. Those per token have one entry for each of `ids`, and count where `mask` is true.
+--- An episode and its numbers. Those per token have one entry for each of `ids`, and count where `mask` is true.
 ---@class affine.trainer.Sample
 ---@field env string
+---@field task_id integer
+---@field score number On 0..1.
+---@field reward number The sum of `rewards`.
+---@field success boolean
+---@field ending "terminated"|"truncated"|"failed" By itself or a limit of its task; cut from outside; broken.
+---@field reason? string Why it failed.
+---@field messages affine.model.Message[]
 ---@field ids integer[]
 ---@field mask boolean[] True where the policy said the token.
 ---@field turns { [1]: integer, [2]: integer }[] The first and the last token of each reply.
@@ -313,12 +321,12 @@ function Batch:episodes() end
 ---@field advantages number[] Empty before ppo:advantages.
 ---@field returns number[]
 
----@param index integer From 1 to size().
+---@param index integer From 1 to size(), as in episodes().
 ---@return affine.trainer.Sample
 function Batch:sample(index) end
 
 --- Credit of your own in place of ppo:advantages, one number per token, in units of reward; without returns the value head is trained
---- towards advantage plus value.
+--- towards advantage plus value. That of a failed episode is not trained on.
 ---@param index integer
 ---@param advantages number[]
 ---@param returns? number[]

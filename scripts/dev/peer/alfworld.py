@@ -96,10 +96,12 @@ def play(out, steps, part, parts):
     games = sorted((out / "games").glob("*/game.tw-pddl"))[part::parts]
     env = engine()
     with open(out / ("walks.jsonl" if parts == 1 else f"walks-{part}.jsonl"), "w") as file:
-        for game in games:
+        # The real engine parses each game's grammar anew at every step: minutes for them all.
+        for count, game in enumerate(games, 1):
             file.write(json.dumps(walk(env, game, steps)) + "\n")
             file.flush()
-    print(f"{len(games)} games")
+            if count % 20 == 0 or count == len(games):
+                print(f"{count} of {len(games)} games", flush=True)
 
 
 if __name__ == "__main__":

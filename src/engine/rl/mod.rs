@@ -1,12 +1,13 @@
 //! Reinforcement learning: what an episode's rewards make of each token.
 //!
 //! In reading order: [`kl`] charges the distance to the reference, [`advantage`] assigns credit to tokens, [`loss`]
-//! turns credit into gradients: pure functions of numbers and tensors. [`collect`] plays a [`rollout`] and asks the networks about it,
-//! [`gap`] proves that the policy which is updated is the one that played, [`ppo`] is the algorithm, [`options`] its
+//! turns credit into gradients: pure functions of numbers and tensors. [`collect`] plays the episodes of a [`rollout`],
+//! `columns` has the networks' numbers for every token of it, [`gap`] proves that the policy which is updated is the one that played, [`ppo`] is the algorithm, [`options`] its
 //! settings, [`report`] what it says of an iteration, `played` the record of its environments.
 
 pub mod advantage;
-pub mod collect;
+mod collect;
+mod columns;
 pub mod gap;
 pub mod kl;
 pub mod loss;

@@ -99,6 +99,20 @@ pub struct Coefficients {
     pub entropy_coef: f64,
 }
 
+/// What drawing and playing a rollout takes of a trainer's options.
+#[derive(Debug, Clone, Copy)]
+pub struct RolloutOptions<'a> {
+    pub num_rollouts: &'a NumRollouts,
+    pub rollout_batch_size: usize,
+    pub sampling: Sampling,
+    pub max_new_tokens: usize,
+    pub seed: u64,
+    pub first_task_id: u64,
+    pub last_task_id: u64,
+    pub exclude_prompts: &'a [String],
+    pub exclude_tasks: &'a BTreeMap<String, Vec<u64>>,
+}
+
 /// The same number for every environment, or one by name.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "expected an integer or a table from environment to integer")]
@@ -112,6 +126,27 @@ pub enum NumRollouts {
 pub enum DiscountUnit {
     Turn,
     Token,
+}
+
+impl NumRollouts {
+    /// Episodes of one environment per iteration.
+    pub fn of(&self, environment: &str) -> Result<usize> {
+        let count = match self {
+            NumRollouts::Each(count) => *count,
+            NumRollouts::ByName(counts) => *counts.get(environment).ok_or_else(|| {
+                let known = counts.keys().cloned().collect::<Vec<_>>().join(", ");
+                Error::option(
+                    "num_rollouts",
+                    format!("a number for environment {environment}"),
+                    format!("only {known}"),
+                )
+            })?,
+        };
+        if count < 1 {
+            return Err(Error::option("num_rollouts", "an integer of at least 1", count));
+        }
+        Ok(count)
+    }
 }
 
 impl Default for PpoOptions {
@@ -208,7 +243,22 @@ impl PpoOptions {
         Sampling { temperature: self.temperature, top_k: 0, top_p: 1.0 }
     }
 
-    /// What the loss takes of these options.
+    /// What a rollout takes of these options.
+    pub fn rollout(&self) -> RolloutOptions<'_> {
+        RolloutOptions {
+            num_rollouts: &self.num_rollouts,
+            rollout_batch_size: self.rollout_batch_size,
+            sampling: self.sampling(),
+            max_new_tokens: self.max_new_tokens,
+            seed: self.seed,
+            first_task_id: self.first_task_id,
+            last_task_id: self.last_task_id,
+            exclude_prompts: &self.exclude_prompts,
+            exclude_tasks: &self.exclude_tasks,
+        }
+    }
+
+    /// What the loss takes of them.
     pub fn coefficients(&self) -> Coefficients {
         Coefficients {
             clip_range: self.clip_range,
@@ -221,25 +271,6 @@ impl PpoOptions {
     /// How episodes share forward passes.
     pub fn batching(&self) -> Batching {
         Batching::Sequences(self.batch_size, if self.padding_free { Shape::OneRow } else { Shape::Padded })
-    }
-
-    /// Episodes of one environment per iteration.
-    pub fn episodes(&self, environment: &str) -> Result<usize> {
-        let count = match &self.num_rollouts {
-            NumRollouts::Each(count) => *count,
-            NumRollouts::ByName(counts) => *counts.get(environment).ok_or_else(|| {
-                let known = counts.keys().cloned().collect::<Vec<_>>().join(", ");
-                Error::option(
-                    "num_rollouts",
-                    format!("a number for environment {environment}"),
-                    format!("only {known}"),
-                )
-            })?,
-        };
-        if count < 1 {
-            return Err(Error::option("num_rollouts", "an integer of at least 1", count));
-        }
-        Ok(count)
     }
 
     /// 0.99 per token over 500 tokens leaves 0.7 % of a reward at the first of them.

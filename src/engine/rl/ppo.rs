@@ -13,16 +13,18 @@
 //! The reference of the KL penalty is the policy as RL begins. Frozen weights are shared with it; only what is trained
 //! exists twice.
 
+use std::cell::Cell;
 use std::path::Path;
 use std::time::Instant;
 
 use serde_json::{Map, Value, json};
 use tch::Kind;
 
-use super::advantage::{gae_tokens, gae_turns, whiten};
+use super::advantage::{Credit, gae_tokens, gae_turns, whiten};
 use super::collect::Collector;
+use super::columns::Columns;
 use super::gap::Gap;
-use super::kl::{KlEstimator, rewards_with_kl};
+use super::kl::rewards_with_kl;
 use super::loss::{policy_loss, value_loss};
 use super::options::{Coefficients, DiscountUnit, PpoOptions};
 use super::played::Played;
@@ -163,14 +165,23 @@ impl Ppo {
         cancel::check()?;
         self.run.check_claim()?;
         self.played.begin(environments)?;
-        Collector {
-            model,
+        let started = Instant::now();
+        let options = &self.options;
+        let collector = Collector { model, options: options.rollout(), iteration: self.run.done() };
+        let mut samples: Vec<Sample> =
+            collector.play(environments, episodes)?.into_iter().map(Sample::new).collect();
+        let columns = Columns {
+            policy: &model.net,
             reference: &self.reference,
             value_head: &self.value_head,
-            options: &self.options,
-            iteration: self.run.done(),
+            temperature: options.temperature,
+            batching: options.batching(),
+        };
+        columns.fill(&mut samples)?;
+        if options.bootstrap_truncated {
+            columns.bootstrap(&mut samples)?;
         }
-        .collect(environments, episodes)
+        Ok(Rollout { samples, seconds: started.elapsed().as_secs_f64(), is_used: Cell::new(false) })
     }
 
     /// Fills in rewards (the environment's on each turn's last token, in units of its range of scores, less the KL penalty
@@ -181,30 +192,36 @@ impl Ppo {
     /// or another machine would have to share; and rewards that come seldom are not blown up. An environment of 0 to 1
     /// trains on its rewards as they are.
     pub fn advantages(&self, rollout: &mut Rollout) -> Result<()> {
-        let options = &self.options;
         rollout.warn_of_units();
-        for sample in &mut rollout.samples {
-            let rewards = rewards_with_kl(
-                &sample.token_rewards_in_units(),
-                &sample.logprobs,
-                &sample.reference_logprobs,
-                &sample.mask,
-                options.kl_coef,
-                KlEstimator::K1,
-            )?;
-            let (gamma, lambda, bootstrap) = (options.gamma, options.gae_lambda, sample.bootstrap);
-            let credit = match options.discount_unit {
-                DiscountUnit::Token => gae_tokens(&sample.values, &rewards, &sample.mask, gamma, lambda, bootstrap)?,
-                DiscountUnit::Turn => gae_turns(&sample.values, &rewards, &sample.turns, gamma, lambda, bootstrap)?,
-            };
-            (sample.advantages, sample.returns) = (credit.advantages, credit.returns);
-        }
-        if options.whiten_advantages {
+        let trained = || rollout.trained().map(|(_, sample)| sample);
+        let mut credits = trained().map(|sample| self.credit(sample)).collect::<Result<Vec<Credit>>>()?;
+        if self.options.whiten_advantages {
             for environment in rollout.environments() {
-                whiten_together(&mut rollout.samples, &environment)?;
+                let ours = trained().zip(&mut credits).filter(|(sample, _)| sample.episode.environment == environment);
+                whiten_together(ours.collect())?;
             }
         }
+        for (sample, credit) in rollout.trained_mut().zip(&credits) {
+            sample.credit(credit);
+        }
         Ok(())
+    }
+
+    /// What each token of an episode was worth.
+    fn credit(&self, sample: &Sample) -> Result<Credit> {
+        let (options, episode) = (&self.options, &sample.episode);
+        let wide = |column: &[f32]| column.iter().copied().map(f64::from).collect::<Vec<_>>();
+        let (logprobs, reference) = (wide(&episode.logprobs), wide(&sample.reference_logprobs));
+        let (values, given) = (wide(&sample.values), sample.token_rewards_in_units());
+        let rewards = rewards_with_kl(&given, &logprobs, &reference, &episode.mask, options.kl_coef)?;
+        let (gamma, lambda, bootstrap) = (options.gamma, options.gae_lambda, sample.bootstrap);
+        match options.discount_unit {
+            DiscountUnit::Token => gae_tokens(&values, &rewards, &episode.mask, gamma, lambda, bootstrap),
+            DiscountUnit::Turn => {
+                let turns: Vec<_> = episode.turns.iter().map(|turn| turn.tokens.clone()).collect();
+                gae_turns(&values, &rewards, &turns, gamma, lambda, bootstrap)
+            }
+        }
     }
 
     /// The update of a loop of somebody's own: it ends the iteration, and who called has heard of it.
@@ -229,7 +246,7 @@ impl Ppo {
         self.run.check(model)?;
         rollout.check_credit()?;
         let started = Instant::now();
-        let sequences: Vec<Sequence> = rollout.samples.iter().map(Sample::sequence).collect();
+        let sequences: Vec<Sequence> = rollout.trained().map(|(_, sample)| sample.sequence()).collect();
         let iteration = self.run.done();
         let steps = self.options.ppo_epochs * sequences.len().div_ceil(self.options.minibatch_size) as u64;
         let mut reports: Vec<StepReport> = Vec::new();
@@ -388,15 +405,14 @@ fn identity(options: &PpoOptions) -> Map<String, Value> {
 
 /// Whitens the advantages of one environment's samples as one batch, so that an environment with larger rewards does
 /// not drown the others.
-fn whiten_together(samples: &mut [Sample], environment: &str) -> Result<()> {
-    let mut ours: Vec<&mut Sample> = samples.iter_mut().filter(|sample| sample.environment == environment).collect();
-    let advantages: Vec<f64> = ours.iter().flat_map(|sample| sample.advantages.iter().copied()).collect();
-    let mask: Vec<bool> = ours.iter().flat_map(|sample| sample.mask.iter().copied()).collect();
+fn whiten_together(mut ours: Vec<(&Sample, &mut Credit)>) -> Result<()> {
+    let advantages: Vec<f64> = ours.iter().flat_map(|(_, credit)| credit.advantages.iter().copied()).collect();
+    let mask: Vec<bool> = ours.iter().flat_map(|(sample, _)| sample.episode.mask.iter().copied()).collect();
     let whitened = whiten(&advantages, &mask)?;
     let mut rest = whitened.as_slice();
-    for sample in &mut ours {
-        let (own, others) = rest.split_at(sample.advantages.len());
-        sample.advantages.copy_from_slice(own);
+    for (_, credit) in &mut ours {
+        let (own, others) = rest.split_at(credit.advantages.len());
+        credit.advantages.copy_from_slice(own);
         rest = others;
     }
     Ok(())

@@ -9,19 +9,25 @@ use tch::{Device, Tensor};
 use crate::engine::data::packing::best_fit;
 use crate::engine::model::Layout;
 
-/// One sequence with its mask and whatever numbers a rule needs per token.
+/// One sequence with its mask and whatever numbers a rule needs per token: its own, or those of a record or an episode.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Sequence {
-    pub ids: Vec<i64>,
+pub struct Sequence<'a> {
+    pub ids: Cow<'a, [i64]>,
     /// True on tokens that are trained on, `[ids.len()]`. The first token never is: nothing predicts it.
-    pub mask: Vec<bool>,
+    pub mask: Cow<'a, [bool]>,
     /// Columns of `[ids.len()]` by name; only entries on trained tokens are read.
-    pub columns: BTreeMap<Cow<'static, str>, Vec<f32>>,
+    pub columns: BTreeMap<Cow<'static, str>, Cow<'a, [f32]>>,
 }
 
-impl Sequence {
+impl Sequence<'static> {
     pub fn new(ids: Vec<i64>, mask: Vec<bool>) -> Self {
-        Sequence { ids, mask, columns: BTreeMap::new() }
+        Sequence { ids: ids.into(), mask: mask.into(), columns: BTreeMap::new() }
+    }
+}
+
+impl<'a> Sequence<'a> {
+    pub fn borrowed(ids: &'a [i64], mask: &'a [bool]) -> Self {
+        Sequence { ids: ids.into(), mask: mask.into(), columns: BTreeMap::new() }
     }
 
     /// Positions of trained tokens, from 1 on.

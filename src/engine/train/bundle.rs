@@ -27,7 +27,7 @@ pub struct Bundle<'a> {
     /// Counted from 1.
     pub step: u64,
     pub policy: &'a Policy<'a>,
-    pub sequences: &'a [&'a Sequence],
+    pub sequences: &'a [&'a Sequence<'a>],
     /// With what memory was found to hold: the batches are to be the same ones.
     pub settings: &'a StepSettings,
     pub report: &'a StepReport,
@@ -218,11 +218,11 @@ struct Line {
     columns: std::collections::BTreeMap<String, Vec<Value>>,
 }
 
-fn sequences(folder: &Path) -> Result<Vec<Sequence>> {
+fn sequences(folder: &Path) -> Result<Vec<Sequence<'static>>> {
     let path = folder.join(SEQUENCES);
     let text = std::fs::read_to_string(&path).map_err(|e| file::unreadable(&path, &e))?;
     let broken = |i: usize, e: &dyn std::fmt::Display| Error::file(&path, format!("line {}: {e}", i + 1));
-    let parse = |(i, line): (usize, &str)| -> Result<Sequence> {
+    let parse = |(i, line): (usize, &str)| -> Result<Sequence<'static>> {
         let Line { ids, mask, columns } = serde_json::from_str(line).map_err(|e| broken(i, &e))?;
         let mut sequence = Sequence::new(ids, mask);
         for (name, column) in columns {
@@ -231,7 +231,7 @@ fn sequences(folder: &Path) -> Result<Vec<Sequence>> {
                 number => number.as_f64().map(|number| number as f32),
             };
             let column: Option<Vec<f32>> = column.iter().map(value).collect();
-            sequence.columns.insert(name.into(), column.ok_or_else(|| broken(i, &"expected numbers"))?);
+            sequence.columns.insert(name.into(), column.ok_or_else(|| broken(i, &"expected numbers"))?.into());
         }
         let length = sequence.ids.len();
         if sequence.mask.len() != length || sequence.columns.values().any(|column| column.len() != length) {

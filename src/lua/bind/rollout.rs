@@ -36,8 +36,9 @@ impl UserData for RolloutHandle {
         });
         methods.add_method("episodes", |lua, this, values: MultiValue| {
             Call::new("batch:episodes", values).finish()?;
-            let episodes: Vec<_> = this.borrow().episodes.iter().map(describe).collect();
-            convert::to_lua(lua, &episodes.into())
+            let rollout = this.borrow();
+            let tables = rollout.episodes().map(|episode| episode_table(lua, episode)).collect::<mlua::Result<Vec<_>>>()?;
+            lua.create_sequence_from(tables)
         });
         methods.add_method("sample", |lua, this, values: MultiValue| {
             let mut call = Call::new("batch:sample", values);
@@ -70,40 +71,41 @@ fn place(rollout: &Rollout, function: &str, index: i64) -> mlua::Result<usize> {
     Ok(index as usize - 1)
 }
 
-fn describe(episode: &Episode) -> serde_json::Value {
-    let mut table = json!({
-        "env": episode.environment,
-        "task_id": episode.task_id,
-        "score": episode.normalised_score,
-        "reward": episode.total_reward(),
-        "success": episode.success,
-        "ending": episode.ending.name(),
-        "turns": episode.turns.len(),
-        "messages": episode.messages,
-    });
+/// An episode as it was played.
+fn episode_table(lua: &Lua, episode: &Episode) -> mlua::Result<Table> {
+    let table = lua.create_table()?;
+    table.set("env", episode.environment.as_str())?;
+    table.set("task_id", episode.task_id)?;
+    table.set("score", episode.normalised_score)?;
+    table.set("reward", episode.total_reward())?;
+    table.set("success", episode.success)?;
+    table.set("ending", episode.ending.name())?;
+    table.set("turns", episode.turns.len())?;
+    table.set("messages", convert::to_lua(lua, &json!(episode.messages))?)?;
     if let Ending::Failed(reason) = &episode.ending {
-        table["reason"] = json!(reason);
+        table.set("reason", reason.as_str())?;
     }
-    table
+    Ok(table)
 }
 
-/// Columns have one entry per token of `ids`; `turns` are `{ first, last }` positions counted from 1.
+/// The episode and its numbers. Columns have one entry per token of `ids`; `turns` are `{ first, last }` positions counted
+/// from 1.
 fn sample_table(lua: &Lua, sample: &Sample) -> mlua::Result<Table> {
-    let table = lua.create_table()?;
-    table.set("env", sample.environment.as_str())?;
-    table.set("ids", sample.ids.as_slice())?;
-    table.set("mask", sample.mask.as_slice())?;
-    table.set("rewards", sample.rewards.as_slice())?;
-    table.set("reward_unit", sample.reward_unit)?;
-    table.set("logprobs", sample.logprobs.as_slice())?;
+    let episode = &sample.episode;
+    let table = episode_table(lua, episode)?;
+    table.set("ids", episode.ids.as_slice())?;
+    table.set("mask", episode.mask.as_slice())?;
+    table.set("rewards", lua.create_sequence_from(episode.turns.iter().map(|turn| turn.reward))?)?;
+    table.set("reward_unit", episode.reward_unit)?;
+    table.set("logprobs", episode.logprobs.as_slice())?;
     table.set("reference_logprobs", sample.reference_logprobs.as_slice())?;
     table.set("values", sample.values.as_slice())?;
     table.set("bootstrap", sample.bootstrap)?;
     table.set("advantages", sample.advantages.as_slice())?;
     table.set("returns", sample.returns.as_slice())?;
     let turns = lua.create_table()?;
-    for turn in &sample.turns {
-        turns.push(lua.create_sequence_from([turn.start + 1, turn.end])?)?;
+    for turn in &episode.turns {
+        turns.push(lua.create_sequence_from([turn.tokens.start + 1, turn.tokens.end])?)?;
     }
     table.set("turns", turns)?;
     Ok(table)

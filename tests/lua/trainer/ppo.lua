@@ -239,6 +239,43 @@ describe("trainer.ppo", function()
     end):raises("batch:sample: argument 1 (index): expected 1 to 5, got 6")
   end)
 
+  it("has failed episodes among the samples, at the places that they have among the episodes", function()
+    local trained = ppo(adapted(), "broken", { last_task_id = 4 })
+    local batch = trained:rollout({
+      env.make(env.define {
+        name = "broken",
+        prompt = "Go on.",
+        num_tasks = 5,
+        reset = function(self, task_id)
+          self.task_id = task_id
+          return "Well?"
+        end,
+        step = function(self, action)
+          assert(self.task_id ~= 3, "no such task")
+          return "", #action, true
+        end,
+        score_range = { 0, 100 },
+      }),
+    }, 5)
+    expect(batch:size()):equals(5)
+    local seen = {}
+    for i, episode in ipairs(batch:episodes()) do
+      local sample = batch:sample(i)
+      seen[sample.task_id] = sample.ending
+      expect({ sample.task_id, sample.ending, sample.reason, sample.reward, sample.score }):equals {
+        episode.task_id,
+        episode.ending,
+        episode.reason,
+        episode.reward,
+        episode.score,
+      }
+      expect(sample.messages):equals(episode.messages)
+    end
+    expect(seen):equals { [0] = "terminated", "terminated", "terminated", "failed", "terminated" }
+    trained:advantages(batch)
+    expect(trained:update(batch).failed):equals(1)
+  end)
+
   it("takes credit of one's own", function()
     local m = adapted()
     local trained = ppo(m, "credit")

@@ -89,7 +89,7 @@ pub struct Sft {
     rows: Rows,
     /// Tokens after which a record is cut, and what a packed row holds.
     limit: usize,
-    evaluation_data: Vec<Sequence>,
+    evaluation_data: Vec<Sequence<'static>>,
     run: Run,
     /// Steps of this process.
     reports: Vec<SftStep>,

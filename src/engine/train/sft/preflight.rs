@@ -45,8 +45,8 @@ pub struct Preflight {
 
 /// What lies ahead of a run.
 struct Ahead<'a> {
-    largest: Vec<&'a Sequence>,
-    smallest: Vec<&'a Sequence>,
+    largest: Vec<&'a Sequence<'static>>,
+    smallest: Vec<&'a Sequence<'static>>,
     /// Over all steps, without padding.
     tokens: usize,
 }

@@ -15,7 +15,7 @@ use crate::engine::{Error, Result, file};
 
 /// Encoded records in rows: one each, or several that are packed. Rows are what an epoch shuffles.
 pub(super) struct Rows {
-    sequences: Vec<Sequence>,
+    sequences: Vec<Sequence<'static>>,
     /// Of the records here those that were cut, and how many are not here because nothing of them is trained.
     pub cut: usize,
     pub left_out: usize,
@@ -57,7 +57,7 @@ impl Rows {
     }
 
     /// The sequences of a step, a pure function of seed and step.
-    pub fn of_step(&self, step: u64) -> Vec<&Sequence> {
+    pub fn of_step(&self, step: u64) -> Vec<&Sequence<'static>> {
         let (epoch, place) = (step / self.steps_per_epoch(), (step % self.steps_per_epoch()) as usize);
         let mut known = self.order.borrow_mut();
         if known.as_ref().is_none_or(|(of, _)| *of != epoch) {
@@ -101,7 +101,7 @@ pub(super) fn limit(model: &Model, options: &SftOptions) -> usize {
 
 /// Records as sequences, and what became of the others.
 pub(super) struct Encoded {
-    pub sequences: Vec<Sequence>,
+    pub sequences: Vec<Sequence<'static>>,
     /// How many of them were cut at the limit.
     pub cut: usize,
     /// How many had no token to train on, after the cut, and are not among the sequences.
@@ -114,7 +114,7 @@ pub(super) fn encode_for_evaluation(
     records: &[Record],
     train_on: TrainOn,
     limit: usize,
-) -> Result<Vec<Sequence>> {
+) -> Result<Vec<Sequence<'static>>> {
     if records.is_empty() {
         return Ok(Vec::new());
     }
