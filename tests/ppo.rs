@@ -312,8 +312,7 @@ fn tasks_are_drawn_once_per_iteration_and_from_those_that_exist() {
     let policy = adapted();
     let few = || -> Vec<Box<dyn Environment>> { vec![Box::new(Walk { num_tasks: Some(12), ..Walk::new() })] };
     let ppo = Ppo::new(&policy, options(folder.path())).unwrap();
-    let mut tasks: Vec<u64> =
-        ppo.rollout(&policy, &few(), Some(12)).unwrap().episodes().map(|e| e.task_id).collect();
+    let mut tasks: Vec<u64> = ppo.rollout(&policy, &few(), Some(12)).unwrap().episodes().map(|e| e.task_id).collect();
     assert_ne!(tasks, (0..12).collect::<Vec<_>>());
     tasks.sort_unstable();
     assert_eq!(tasks, (0..12).collect::<Vec<_>>());

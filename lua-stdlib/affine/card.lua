@@ -2,8 +2,21 @@
 
 local fs = require("affine.fs")
 local report = require("affine.report")
+local stages = require("affine.internal.stages")
 
 local card = {}
+
+--- The stages that a model went through, by the name of the last; of another model it is the first that is told.
+local function stages_of(name)
+  local passed = {}
+  for i, stage in ipairs(stages) do
+    passed[i] = stage
+    if stage.name == name then
+      return passed
+    end
+  end
+  return { stages[1] }
+end
 
 local function quoted(text)
   return '"' .. text:gsub('[\\"]', "\\%0") .. '"'
@@ -48,8 +61,10 @@ local function front_matter(settings, about)
   lines[#lines + 1] = "library_name: " .. (about.adapter and "peft" or "transformers")
   lines[#lines + 1] = "pipeline_tag: text-generation"
   lines[#lines + 1] = "tags:"
-  for _, tag in ipairs { "affine", "qwen3", "sft", about.name == "rl" and "ppo" or nil } do
-    lines[#lines + 1] = "- " .. tag
+  lines[#lines + 1] = "- affine"
+  lines[#lines + 1] = "- qwen3"
+  for _, stage in ipairs(stages_of(about.name)) do
+    lines[#lines + 1] = "- " .. stage.tag
   end
   if about.summary then
     metrics(lines, about.summary, about.name, settings.huggingface.repo_name)
@@ -59,25 +74,13 @@ local function front_matter(settings, about)
 end
 
 local function how_it_was_made(settings, about)
-  local t, r = settings.training, settings.rl
-  local steps = t.max_steps > 0 and t.max_steps .. " steps" or t.num_epochs .. " epochs"
   local base = settings.model.base_model_path
   local lines = {
     base == "" and "- Base: a new small Qwen3, trained on random play in the environments below."
       or ("- Base: `%s`."):format(base),
-    ("- Supervised fine-tuning: %s on the experts' episodes, batch %d × %d, learning rate %g, %s."):format(
-      steps,
-      t.batch_size,
-      t.gradient_accumulation_steps,
-      t.learning_rate,
-      t.use_lora and ("LoRA r %d, alpha %d"):format(t.lora_r, t.lora_alpha) or "all parameters"
-    ),
   }
-  if about.name == "rl" then
-    local text =
-      "- Reinforcement learning: PPO, %d iterations, clip range %g, γ %g per %s, λ %g, KL weight %g, LoRA r %d."
-    lines[#lines + 1] =
-      text:format(r.iterations, r.clip_range, r.gamma, r.discount_unit, r.gae_lambda, r.kl_coef, t.lora_r)
+  for _, stage in ipairs(stages_of(about.name)) do
+    lines[#lines + 1] = stage.made(settings)
   end
   lines[#lines + 1] = ("- Seed %d, preset `%s`, weights in %s."):format(
     settings.seed,

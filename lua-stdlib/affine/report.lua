@@ -2,17 +2,20 @@
 --
 -- Boundary: reads a summary (as evaluate.lua writes it) and computes no statistics; intervals come from affine.eval.
 
+local stages = require("affine.internal.stages")
+
 local report = {}
 
 local TITLES = {
   base = "base",
-  sft = "SFT",
-  rl = "RL",
   random = "random play",
   constant = "best constant answer",
   rule = "one-line rule",
   expert = "expert",
 }
+for _, stage in ipairs(stages) do
+  TITLES[stage.name] = stage.title
+end
 local BASELINES = { "random", "constant", "rule", "expert" }
 
 local function number(value)

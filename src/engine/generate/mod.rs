@@ -7,7 +7,7 @@ pub mod session;
 use serde::Deserialize;
 
 use super::model::Model;
-use super::{Error, Result, random};
+use super::{Error, Result, plan, random};
 pub use sampler::Sampling;
 pub use session::{Finish, Reply, Session};
 
@@ -77,6 +77,7 @@ pub struct Generation {
 /// Continues every prompt (token ids).
 pub fn generate(model: &Model, prompts: &[Vec<i64>], options: &GenerateOptions) -> Result<Vec<Generation>> {
     options.validate()?;
+    let options = &plan::cut::generate(options, prompts.len());
     for (i, prompt) in prompts.iter().enumerate() {
         check_prompt(model, prompt, i)?;
     }

@@ -54,7 +54,8 @@ impl Columns<'_> {
             let (policy, values) = self.pass(self.policy, batch);
             let (reference, _) = self.pass(self.reference, batch);
             let said = policy.into_iter().zip(reference).zip(values);
-            let mut said = said.map(|((logprob, reference_logprob), value)| Answer { logprob, reference_logprob, value });
+            let mut said =
+                said.map(|((logprob, reference_logprob), value)| Answer { logprob, reference_logprob, value });
             for &place in places {
                 answers[place].extend(sequences[place].trained().zip(&mut said));
             }

@@ -8,6 +8,7 @@
 pub mod advantage;
 mod collect;
 mod columns;
+mod cut;
 pub mod gap;
 pub mod kl;
 pub mod loss;

@@ -41,7 +41,7 @@ use crate::engine::train::checkpoint::{self, TrainerState};
 use crate::engine::train::run::{Naming, Next, Opening, Output, Run, Trainer};
 use crate::engine::train::schedule::ScheduleKind;
 use crate::engine::train::step::{Entropy, Loss, Outputs, Policy, StepReport, StepSettings};
-use crate::engine::{Error, Result, cancel, random};
+use crate::engine::{Error, Result, cancel, plan, random};
 
 pub const NAMING: Naming = Naming { trainer: "ppo", unit: "iteration" };
 
@@ -82,8 +82,9 @@ impl Trainer for Ppo {
 
 impl Ppo {
     /// Takes the model as it is for the reference and, where asked, takes up a checkpoint.
-    pub fn new(model: &Model, options: PpoOptions) -> Result<Self> {
+    pub fn new(model: &Model, mut options: PpoOptions) -> Result<Self> {
         options.validate()?;
+        options.cut_in_plan()?;
         options.warn_of_vanishing_discount();
         let shared = options.run();
         let output = Output::claim(&shared, NAMING)?;
@@ -158,6 +159,7 @@ impl Ppo {
         episodes: Option<usize>,
     ) -> Result<Rollout> {
         let _unfinished = cancel::unfinished();
+        let episodes = plan::cut::episodes(episodes);
         self.play(model, environments, episodes).or_else(|error| self.leave(model, error))
     }
 
@@ -168,8 +170,7 @@ impl Ppo {
         let started = Instant::now();
         let options = &self.options;
         let collector = Collector { model, options: options.rollout(), iteration: self.run.done() };
-        let mut samples: Vec<Sample> =
-            collector.play(environments, episodes)?.into_iter().map(Sample::new).collect();
+        let mut samples: Vec<Sample> = collector.play(environments, episodes)?.into_iter().map(Sample::new).collect();
         let columns = Columns {
             policy: &model.net,
             reference: &self.reference,

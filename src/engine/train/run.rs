@@ -155,7 +155,7 @@ impl Run {
     /// Before anything is changed: the folder is still this run's, and the optimizer's tensors are the model's.
     pub fn check(&self, model: &Model) -> Result<()> {
         self.check_parameters(model)?;
-        self.output.claim.check()
+        self.check_claim()
     }
 
     /// That nobody else has taken the folder.
@@ -334,8 +334,15 @@ pub trait Trainer {
     /// Who asks for a step has heard of the one before, unless the run was left before its report was told.
     fn begin(&mut self) -> Result<Next<Self::Report>> {
         let run = self.run_mut();
-        if let Some(report) = run.again.take().and_then(|report| serde_json::from_value(report).ok()) {
-            return Ok(Next::Told(report));
+        if let Some(report) = run.again.take() {
+            let Naming { trainer, unit } = run.naming;
+            match serde_json::from_value(report) {
+                Ok(report) => return Ok(Next::Told(report)),
+                Err(error) => tracing::warn!(
+                    "{trainer} {unit} {}: its report, of which nobody had heard, cannot be read in the checkpoint: {error}",
+                    run.done()
+                ),
+            }
         }
         run.note_heard()?;
         Ok(if run.is_over() { Next::Over } else { Next::Take })

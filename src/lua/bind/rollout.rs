@@ -37,7 +37,8 @@ impl UserData for RolloutHandle {
         methods.add_method("episodes", |lua, this, values: MultiValue| {
             Call::new("batch:episodes", values).finish()?;
             let rollout = this.borrow();
-            let tables = rollout.episodes().map(|episode| episode_table(lua, episode)).collect::<mlua::Result<Vec<_>>>()?;
+            let tables =
+                rollout.episodes().map(|episode| episode_table(lua, episode)).collect::<mlua::Result<Vec<_>>>()?;
             lua.create_sequence_from(tables)
         });
         methods.add_method("sample", |lua, this, values: MultiValue| {

@@ -6,6 +6,7 @@ use tch::Kind;
 use super::{Metric, Sft, policy, records};
 use crate::engine::data::Record;
 use crate::engine::model::Model;
+use crate::engine::plan::cut;
 use crate::engine::train::batch::Sequence;
 use crate::engine::train::checkpoint;
 use crate::engine::train::passes::Passes;
@@ -34,6 +35,7 @@ impl Sft {
     /// Loss and accuracy of other records. Ctrl-C saves what was trained.
     pub fn evaluate(&self, model: &Model, records: &[Record]) -> Result<Evaluation> {
         let _unfinished = cancel::unfinished();
+        let records = cut::evaluation_records(records);
         let encoded = records::encode(model, records, self.options.train_on, self.limit)?;
         self.measure(model, &encoded.sequences).or_else(|error| self.leave(model, error))
     }

@@ -1,6 +1,7 @@
 //! Supervised fine-tuning: the negative log-likelihood of the assistant's tokens, averaged over all of a step's trained
 //! tokens.
 
+mod cut;
 mod evaluation;
 pub mod options;
 mod preflight;
@@ -23,7 +24,7 @@ use super::step::{Loss, Outputs, Policy, StepSettings};
 use super::{number, spike};
 use crate::engine::data::Record;
 use crate::engine::model::Model;
-use crate::engine::{Result, cancel, random};
+use crate::engine::{Result, cancel, plan, random};
 pub use evaluation::Evaluation;
 pub use options::{Metric, SftOptions, TrainOn};
 pub use preflight::Preflight;
@@ -110,8 +111,10 @@ impl Trainer for Sft {
 impl Sft {
     /// Encodes the records, those to train on and those to evaluate on every `eval_steps` steps (none without it), and, where
     /// asked, takes up a checkpoint.
-    pub fn new(model: &Model, records: &[Record], evaluation: &[Record], options: SftOptions) -> Result<Self> {
+    pub fn new(model: &Model, records: &[Record], evaluation: &[Record], mut options: SftOptions) -> Result<Self> {
         options.validate()?;
+        options.cut_in_plan()?;
+        let (records, evaluation) = (plan::cut::training_records(records), plan::cut::evaluation_records(evaluation));
         let shared = options.run();
         let output = Output::claim(&shared, NAMING)?;
         let limit = records::limit(model, &options);

@@ -199,9 +199,8 @@ impl UserData for ModelHandle {
         methods.add_method("generate", |lua, this, values: MultiValue| {
             let mut call = Call::new("model:generate", values);
             let prompts: Vec<Prompt> = call.list("prompts")?;
-            let mut options: GenerateOptions = call.options()?;
+            let options: GenerateOptions = call.options()?;
             call.finish()?;
-            plan::cut::generate(&mut options, prompts.len());
             let model = this.borrow()?;
             let generations = call.held(lua, || {
                 let prompts = prompts.iter().map(|prompt| prompt.ids(&model)).collect::<Result<Vec<_>>>()?;
@@ -216,8 +215,7 @@ impl UserData for ModelHandle {
             call.finish()?;
             let how: ChatOptions = table.take_struct(&["chat_template_kwargs", "as_trained"])?;
             let kwargs = kwargs("model:chat", how.chat_template_kwargs)?;
-            let mut options: GenerateOptions = table.read()?;
-            plan::cut::generate(&mut options, 1);
+            let options: GenerateOptions = table.read()?;
             let model = this.borrow()?;
             call.held(lua, || {
                 let tokenizer = model.tokenizer()?;

@@ -4,7 +4,7 @@ mod ppo;
 mod sft;
 
 use std::cell::{Cell, Ref, RefCell, RefMut};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::{Rc, Weak};
 
 use mlua::{AnyUserData, Function, Lua, MultiValue, Table, UserData, UserDataMethods, Value};
@@ -14,7 +14,7 @@ use super::model::ModelHandle;
 use crate::engine::model::Model;
 use crate::engine::rl::ppo::Ppo;
 use crate::engine::track::progress::Progress;
-use crate::engine::train::bundle;
+use crate::engine::train::bundle::{self, Replay};
 use crate::engine::train::run::{Run, Trainer};
 use crate::engine::train::sft::Sft;
 use crate::engine::{Error, Result, cancel};
@@ -23,10 +23,23 @@ use crate::lua::interrupt::Loop;
 use crate::lua::report::Report;
 use crate::lua::{convert, handle, report};
 
+/// A trainer: its name, what makes one, and what takes one of its steps that was kept once more.
+struct Row {
+    name: &'static str,
+    create: fn(&Lua, MultiValue) -> mlua::Result<AnyUserData>,
+    replay: fn(&Model, &Path) -> Result<Replay>,
+}
+
+const TRAINERS: &[Row] = &[
+    Row { name: "sft", create: sft::create, replay: Sft::replay },
+    Row { name: "ppo", create: ppo::create, replay: Ppo::replay },
+];
+
 pub fn module(lua: &Lua) -> mlua::Result<Table> {
     let table = lua.create_table()?;
-    table.set("sft", lua.create_function(sft::create)?)?;
-    table.set("ppo", lua.create_function(ppo::create)?)?;
+    for trainer in TRAINERS {
+        table.set(trainer.name, lua.create_function(trainer.create)?)?;
+    }
     table.set("replay", lua.create_function(replay)?)?;
     Ok(table)
 }
@@ -38,9 +51,12 @@ fn replay(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
     let folder = PathBuf::from(call.string("folder")?);
     call.finish()?;
     let model = model.borrow()?;
-    let replay = report::guard(|| match bundle::trainer(&folder)?.as_str() {
-        "ppo" => Ppo::replay(&model, &folder),
-        _ => Sft::replay(&model, &folder),
+    let replay = report::guard(|| {
+        let name = bundle::trainer(&folder)?;
+        match TRAINERS.iter().find(|trainer| trainer.name == name) {
+            Some(trainer) => (trainer.replay)(&model, &folder),
+            None => Err(Error::file(&folder, format!("holds a step of trainer.{name}, which there is not"))),
+        }
     })?;
     to_table(lua, &replay)
 }

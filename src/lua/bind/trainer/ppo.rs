@@ -11,7 +11,7 @@ use crate::engine::rl::options::PpoOptions;
 use crate::engine::rl::ppo::Ppo;
 use crate::engine::rl::report::Iteration;
 use crate::engine::train::run::{Next, Run, Trainer};
-use crate::engine::{Error, Result, cancel, plan};
+use crate::engine::{Error, Result, cancel};
 use crate::lua::bind::env::environments;
 use crate::lua::bind::model::ModelHandle;
 use crate::lua::bind::rollout::RolloutHandle;
@@ -24,9 +24,7 @@ pub fn create(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
     let mut table = call.optional_options(lua)?;
     call.finish()?;
     let on_iteration = table.take_function("on_iteration")?;
-    let mut options: PpoOptions = table.read()?;
-    options.validate().map_err(|error| call.reject(error))?;
-    plan::cut::ppo(&mut options).map_err(|error| call.reject(error))?;
+    let options: PpoOptions = table.read()?;
     let ppo = {
         let model = model.borrow()?;
         call.run(|| Ppo::new(&model, options))?
@@ -96,7 +94,7 @@ impl UserData for TrainerHandle<Ppo> {
                 Some(n) if n < 1 => {
                     return Err(call.reject(Error::option("n", "an integer of at least 1", n)));
                 }
-                other => plan::cut::episodes(other.map(|n| n as usize)),
+                other => other.map(|n| n as usize),
             };
             let model = this.model.borrow()?;
             let rollout = report::guard(|| this.read()?.rollout(&model, &environments, episodes))?;

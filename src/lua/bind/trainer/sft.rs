@@ -8,7 +8,7 @@ use super::{TrainerHandle, callback, to_table};
 use crate::engine::data::{self, Record};
 use crate::engine::model::Model;
 use crate::engine::train::sft::{Sft, SftOptions, SftStep};
-use crate::engine::{Error, Result, plan};
+use crate::engine::{Error, Result};
 use crate::lua::bind::model::ModelHandle;
 use crate::lua::call::{Call, kind};
 use crate::lua::{options, report};
@@ -20,25 +20,20 @@ pub fn create(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
     call.finish()?;
     let (data, on_step) = (table.take("data")?, table.take_function("on_step")?);
     let eval_data = table.take("eval_data")?;
-    let mut options: SftOptions = table.read()?;
-    options.validate().map_err(|error| call.reject(error))?;
+    let options: SftOptions = table.read()?;
     if data.is_nil() {
         let error = Error::option("data", "a file of records or a list of them", "nothing");
         return Err(call.reject(error));
     }
-    let mut records = records("trainer.sft", "data", &data)?;
+    let records = records("trainer.sft", "data", &data)?;
     if options.eval_steps > 0 && eval_data.is_nil() {
         let error = Error::option("eval_data", "a file of records or a list of them, because of eval_steps", "nothing");
         return Err(call.reject(error));
     }
-    let mut eval_records = match eval_data.is_nil() {
+    let eval_records = match eval_data.is_nil() {
         true => Vec::new(),
         false => self::records("trainer.sft", "eval_data", &eval_data)?,
     };
-    if !eval_records.is_empty() {
-        plan::cut::records(&mut eval_records);
-    }
-    plan::cut::sft(&mut options, &mut records).map_err(|error| call.reject(error))?;
     let sft = {
         let model = model.borrow()?;
         call.run(|| Sft::new(&model, &records, &eval_records, options))?
@@ -87,8 +82,7 @@ impl UserData for TrainerHandle<Sft> {
             let mut call = Call::new("sft:evaluate", values);
             let data = call.value("records")?;
             call.finish()?;
-            let mut records = records("sft:evaluate", "records", &data)?;
-            plan::cut::records(&mut records);
+            let records = records("sft:evaluate", "records", &data)?;
             let model = this.model.borrow()?;
             let evaluation = report::guard(|| this.read()?.evaluate(&model, &records))?;
             Ok((evaluation.eval_loss, evaluation.eval_accuracy))
