@@ -192,6 +192,16 @@ fn steps_heard(command: &dyn Fn() -> std::process::Command, signal: i32) -> Vec<
     heard
 }
 
+/// What runs `body` (see [`training`]), with twelve steps.
+fn twelve_steps(folder: &Path, body: &str) -> impl Fn() -> Command {
+    let script = training(folder, body).replace("100000", "12");
+    move || {
+        let mut command = affine();
+        command.args(["-e", &script]).current_dir(env!("CARGO_MANIFEST_DIR"));
+        command
+    }
+}
+
 #[test]
 fn each_step_is_heard_once_across_interruptions() {
     let loops = [
@@ -201,12 +211,7 @@ fn each_step_is_heard_once_across_interruptions() {
     ];
     for body in loops {
         let folder = tempfile::tempdir().unwrap();
-        let script = training(folder.path(), body).replace("100000", "12");
-        let command = || {
-            let mut command = affine();
-            command.args(["-e", &script]).current_dir(env!("CARGO_MANIFEST_DIR"));
-            command
-        };
+        let command = twelve_steps(folder.path(), body);
         assert_eq!(steps_heard(&command, libc::SIGINT), (1..=12).collect::<Vec<_>>(), "{body}");
     }
 }
@@ -231,12 +236,7 @@ fn a_loop_of_ones_own_that_is_interrupted_ends_as_one_that_is_not() {
         assert(kept.begun == 12 and kept.last == 6)";
     let run = |signal: Option<i32>| {
         let folder = tempfile::tempdir().unwrap();
-        let script = training(folder.path(), body).replace("100000", "12");
-        let command = || {
-            let mut command = affine();
-            command.args(["-e", &script]).current_dir(env!("CARGO_MANIFEST_DIR"));
-            command
-        };
+        let command = twelve_steps(folder.path(), body);
         let heard = match signal {
             Some(signal) => steps_heard(&command, signal),
             None => {

@@ -14,7 +14,7 @@ local folder = fs.tempdir()
 local count = env.define {
   name = "count",
   prompt = "Count.",
-  options = { turns = 3 },
+  options = { turns = 3, hook = print },
   reset = function(self)
     self.turn = 0
     return "one"
@@ -199,6 +199,24 @@ describe("trainer.ppo", function()
         fs.sha256_file(path.join(folder, "straight", name))
       )
     end
+  end)
+
+  it("does not go on under other options of an environment, a function among them or not", function()
+    local function counting(turns)
+      return { env.make(count, { turns = turns, hook = error }) }
+    end
+    local begun = ppo(adapted(), "options")
+    for _ in begun:iterations(counting(1)) do
+      break
+    end
+    begun:save()
+    local function go_on(turns)
+      return ppo(adapted(), "options", { resume_from_checkpoint = true }):run { envs = counting(turns) }
+    end
+    expect(function()
+      go_on(2)
+    end):raises("was made with count.turns = 1, this run has 2")
+    expect(go_on(1).iteration):equals(2)
   end)
 
   it("lays a batch open", function()
