@@ -1,15 +1,16 @@
 //! The Lua host: the only folder that names mlua.
 //!
-//! Read in this order: this file builds a state step by step; [`require`] says what a script can require; [`args`] and
-//! [`options`] take what a script passes; [`report`] says what went wrong, [`caught`] what a script finds that catches
-//! it; [`interrupt`] is Ctrl-C; [`heap`] counts what handles hold; [`worker`] runs states on other threads; [`bind`] has
-//! one file per native module.
+//! Read in this order: this file builds a state step by step and runs a script in it; [`chunk`] makes code of bytes;
+//! [`require`] says what a script can require; [`call`] and [`options`] take what a script passes; [`strict`] answers a
+//! wrong name; [`report`] says what went wrong, [`caught`] what a script finds that catches it; [`interrupt`] is Ctrl-C;
+//! [`heap`] counts what handles hold; [`worker`] runs states on other threads; [`bind`] has one file per native module.
 
 mod allocator;
 pub mod bind;
 pub mod call;
 mod caught;
 pub mod check;
+mod chunk;
 pub mod convert;
 pub mod environment;
 pub mod heap;
@@ -21,13 +22,14 @@ mod process;
 pub mod report;
 pub mod require;
 pub mod session;
+mod strict;
 pub mod worker;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use mlua::state::{GcGenParams, GcMode};
-use mlua::{AnyUserData, Function, Lua, LuaOptions, MultiValue, StdLib, Table, UserData, Value};
+use mlua::{Lua, LuaOptions, MultiValue, StdLib, Table, Value};
 
 use report::Report;
 
@@ -51,7 +53,7 @@ pub fn run(script: &Script) -> Result<(), Report> {
         lua.globals().set("arg", arg_table(&lua, &script.args)?)?;
         let args =
             lua.globals().get::<Table>("arg")?.sequence_values::<Value>().collect::<mlua::Result<MultiValue>>()?;
-        let ran = require::chunk(&lua, &script.code, &script.name)?.into_function()?.call::<()>(args);
+        let ran = chunk::load(&lua, &script.code, &script.name)?.into_function()?.call::<()>(args);
         if cancel::requested() {
             bind::trainer::save_all(&lua);
         }
@@ -114,36 +116,6 @@ fn arg_table(lua: &Lua, args: &[OsString]) -> mlua::Result<Table> {
         table.raw_set(index, lua.create_string(arg.as_encoded_bytes())?)?;
     }
     Ok(table)
-}
-
-/// A table of native functions. A name that it lacks is an error at the line that used it, with the nearest right one.
-pub fn strict(lua: &Lua, name: &str, table: Table) -> mlua::Result<Table> {
-    refuse_unknown(lua, format!("affine.{name} has no"), "field", &table)?;
-    Ok(table)
-}
-
-/// A handle for a script; `what` names it in messages ("a model"). A method that it lacks is an error that names the
-/// nearest right one.
-pub fn handle<T: UserData + 'static>(lua: &Lua, what: &str, value: T) -> mlua::Result<AnyUserData> {
-    let handle = lua.create_userdata(value)?;
-    // One table for all handles of a type.
-    let methods: Table = handle.metatable()?.get("__index")?;
-    if methods.metatable().is_none() {
-        refuse_unknown(lua, format!("{what} has no"), "method", &methods)?;
-    }
-    Ok(handle)
-}
-
-fn refuse_unknown(lua: &Lua, subject: String, noun: &'static str, table: &Table) -> mlua::Result<()> {
-    let index: Function = lua.create_function(move |_, (table, key): (Table, Value)| -> mlua::Result<()> {
-        let key = key.to_string()?;
-        let names: Vec<String> =
-            table.pairs::<Value, Value>().filter_map(|pair| pair.ok()?.0.to_string().ok()).collect();
-        Err(report::raise(require::unknown(&subject, noun, &key, &names)))
-    })?;
-    let metatable = lua.create_table()?;
-    metatable.set("__index", index)?;
-    table.set_metatable(Some(metatable))
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use mlua::{Function, Lua, MultiValue, Value};
 
 use super::call::kind;
 use super::plain::Plain;
-use super::{report, require, state};
+use super::{chunk, report, state};
 use crate::engine::{Error, Result, cancel};
 
 /// What every worker of a pool runs: a chunk that returns a function.
@@ -132,7 +132,7 @@ fn work(program: &Program, queue: &Mutex<Receiver<Call>>, ready: &Sender<Result<
 /// The function that the program's chunk returns.
 fn function(lua: &Lua, program: &Program) -> mlua::Result<Function> {
     let args = program.args.iter().cloned().map(|arg| arg.into_lua(lua)).collect::<mlua::Result<MultiValue>>()?;
-    match require::chunk(lua, &program.code, &program.name)?.into_function()?.call::<Value>(args)? {
+    match chunk::load(lua, &program.code, &program.name)?.into_function()?.call::<Value>(args)? {
         Value::Function(function) => Ok(function),
         other => {
             let name = program.name.trim_start_matches(['@', '=']);

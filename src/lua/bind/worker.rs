@@ -9,8 +9,9 @@ use serde::Deserialize;
 use crate::engine::{Error, Result, file};
 use crate::lua::call::Call;
 use crate::lua::plain::Plain;
+use crate::lua::strict::handle;
 use crate::lua::worker::{Job, Pool, Program};
-use crate::lua::{ScriptFolder, handle, options, report};
+use crate::lua::{ScriptFolder, options, report};
 
 pub fn module(lua: &Lua) -> mlua::Result<Table> {
     let table = lua.create_table()?;

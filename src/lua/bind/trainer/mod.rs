@@ -21,7 +21,8 @@ use crate::engine::{Error, Result, cancel};
 use crate::lua::call::Call;
 use crate::lua::interrupt::Loop;
 use crate::lua::report::Report;
-use crate::lua::{convert, handle, report};
+use crate::lua::strict::handle;
+use crate::lua::{convert, report};
 
 pub fn module(lua: &Lua) -> mlua::Result<Table> {
     let table = lua.create_table()?;
