@@ -2,7 +2,7 @@
 //!
 //! Read in this order: this file builds a state step by step and runs a script in it; [`chunk`] makes code of bytes;
 //! [`require`] says what a script can require; [`call`] and [`options`] take what a script passes; [`strict`] answers a
-//! wrong name; [`report`] says what went wrong, [`caught`] what a script finds that catches it; [`interrupt`] is Ctrl-C;
+//! wrong name; [`report`] says what went wrong, [`caught`] what a script finds that catches it; [`interrupt`] is Ctrl-C, at which [`unsaved`] work is saved;
 //! [`heap`] counts what handles hold; [`worker`] runs states on other threads; [`bind`] has one file per native module.
 
 mod allocator;
@@ -23,6 +23,7 @@ pub mod report;
 pub mod require;
 pub mod session;
 mod strict;
+mod unsaved;
 pub mod worker;
 
 use std::ffi::OsString;
@@ -55,7 +56,7 @@ pub fn run(script: &Script) -> Result<(), Report> {
             lua.globals().get::<Table>("arg")?.sequence_values::<Value>().collect::<mlua::Result<MultiValue>>()?;
         let ran = chunk::load(&lua, &script.code, &script.name)?.into_function()?.call::<()>(args);
         if cancel::requested() {
-            bind::trainer::save_all(&lua);
+            unsaved::save_all(&lua);
         }
         ran?;
         output::check().map_err(report::raise)

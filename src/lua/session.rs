@@ -5,9 +5,8 @@ use std::path::Path;
 use mlua::chunk::Chunk;
 use mlua::{Function, Lua, MultiValue};
 
-use super::bind::trainer;
 use super::report::Report;
-use super::{chunk, state};
+use super::{chunk, state, unsaved};
 use crate::engine::cancel;
 
 /// The name of what is typed, in messages.
@@ -53,7 +52,7 @@ impl Session {
             Ok(()) => Outcome::Done,
             Err(error) => {
                 if cancel::requested() {
-                    trainer::save_all(&self.lua);
+                    unsaved::save_all(&self.lua);
                 }
                 Outcome::Failed(Report::new(&error))
             }

@@ -18,7 +18,7 @@ pub mod tensor;
 mod time;
 mod tokenizer;
 mod track;
-pub mod trainer;
+mod trainer;
 mod worker;
 
 use mlua::{Lua, Table};
