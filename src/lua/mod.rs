@@ -33,6 +33,7 @@ use mlua::state::{GcGenParams, GcMode};
 use mlua::{Lua, LuaOptions, MultiValue, StdLib, Table, Value};
 
 use report::Report;
+use worker::Origin;
 
 use crate::engine::cancel;
 
@@ -76,12 +77,9 @@ pub fn state(folder: &Path) -> mlua::Result<Lua> {
     prelude(&lua)?;
     bind::preload(&lua)?;
     require::install(&lua, folder)?;
-    lua.set_app_data(ScriptFolder(folder.to_path_buf()));
+    lua.set_app_data(Origin { folder: folder.to_path_buf(), make: state });
     Ok(lua)
 }
-
-/// Where the script of a state is, for what else is looked for beside it.
-pub struct ScriptFolder(pub PathBuf);
 
 /// Lua's warnings, which is where an error in a `__gc` function ends, and a script's `warn`.
 fn warn_through_log(lua: &Lua) {
