@@ -15,6 +15,7 @@ pub mod convert;
 pub mod environment;
 pub mod heap;
 pub mod interrupt;
+pub mod kind;
 pub mod options;
 pub mod output;
 pub mod plain;

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use mlua::{Function, Lua, MultiValue, Value};
 
-use super::call::kind;
+use super::kind::kind;
 use super::plain::Plain;
 use super::{chunk, report};
 use crate::engine::{Error, Result, cancel};

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use crate::engine::{Error, Result, file};
 use crate::lua::call::Call;
+use crate::lua::kind::kind;
 use crate::lua::plain::Plain;
 use crate::lua::strict::handle;
 use crate::lua::worker::{Job, Origin, Pool, Program};
@@ -52,7 +53,7 @@ fn pool(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
     let arguments = match table.take("args")? {
         Value::Nil => Vec::new(),
         Value::Table(list) => plain("worker.pool", |i| format!("args[{i}]"), list.sequence_values())?,
-        other => return Err(table.reject(Error::option("args", "a list", crate::lua::call::kind(&other)))),
+        other => return Err(table.reject(Error::option("args", "a list", kind(&other)))),
     };
     let options: PoolOptions = table.read()?;
     if !(1..=MAX_THREADS).contains(&options.threads) {

@@ -14,8 +14,9 @@ use crate::engine::env::programs::generator::{Generator, GeneratorOptions};
 use crate::engine::rollout::{observation_hash, prompt_hash};
 use crate::engine::text::{Message, ROLES, check_roles};
 use crate::engine::{Error, file};
-use crate::lua::call::{Call, kind};
+use crate::lua::call::Call;
 use crate::lua::environment::LuaEnvironment;
+use crate::lua::kind::kind;
 use crate::lua::{chunk, convert, options, report, strict};
 pub use handle::{EnvironmentHandle, environments};
 

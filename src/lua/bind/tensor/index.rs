@@ -8,7 +8,7 @@ use super::{Number, Operand, TensorCall, tensor_of, values};
 use crate::engine::tensor::dtype;
 use crate::engine::tensor::index::{Part, Selection};
 use crate::engine::{Error, Result};
-use crate::lua::call::kind;
+use crate::lua::kind::kind;
 use crate::lua::report;
 use crate::lua::strict::unknown;
 
