@@ -1,7 +1,11 @@
 //! The layers of `src/lib.rs`, held by reading the sources.
 
+mod rings;
+
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use rings::Program;
 
 /// The parts of the engine that have an order, and what each may use of the others. What is not named here (errors,
 /// tensors, files, random streams, …) is everybody's.
@@ -124,6 +128,79 @@ fn the_reader_of_use_statements_reads_them() {
         used("use crate::engine::{Error, rl::{a, b}, env}; crate::engine::x()", "crate::engine::"),
         ["Error", "rl", "env", "x"]
     );
+}
+
+/// Folders whose rings with others are known.
+const KNOWN: &[&str] = &["engine/model/"];
+
+#[test]
+fn no_ring_goes_through_files_of_different_folders() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let name = |path: PathBuf| path.strip_prefix(&src).unwrap().to_string_lossy().into_owned();
+    let sources = sources("src").into_iter().map(|(path, text)| (name(path), text));
+    let sources: Vec<_> = sources.filter(|(name, _)| !KNOWN.iter().any(|folder| name.starts_with(folder))).collect();
+    let program = Program::read(sources.iter().map(|(name, text)| (name.as_str(), text.as_str())));
+    if let Some(ring) = program.ring() {
+        let lines: Vec<String> = ring.iter().map(ToString::to_string).collect();
+        panic!("a ring through files of different folders:\n{}", lines.join("\n"));
+    }
+}
+
+/// The lines of the shortest ring in a program of these files and two empty ones.
+fn ring_of(sources: &[(&str, &str)]) -> Vec<String> {
+    let ring = Program::read([("a/mod.rs", ""), ("b/mod.rs", "")].iter().chain(sources).copied()).ring();
+    ring.into_iter().flatten().map(|found| found.to_string()).collect()
+}
+
+#[test]
+fn a_ring_is_found_and_its_lines_are_named() {
+    let imported = [
+        ("a/one.rs", "use crate::{\n    b::{\n        two::Two, // its other half\n    },\n    c,\n};"),
+        ("b/two.rs", "/// `crate::c::Three` in words.\nuse std::fmt;\n\npub use super::three::{self, Three as Two};"),
+        ("b/three.rs", "fn f() -> crate::a::one::One {\n    crate::a::one::new()\n}"),
+        ("c.rs", ""),
+    ];
+    assert_eq!(ring_of(&imported), ["a/one.rs:1 uses b/three.rs", "b/three.rs:1 uses a/one.rs"]);
+
+    let called = [
+        ("lib.rs", "pub mod a;\npub fn run() {\n    a::begin()\n}"),
+        ("a/mod.rs", "mod one;\npub fn begin() {\n    one::begin()\n}"),
+        ("a/one.rs", "use super::super::run as run_all;\npub fn begin() {\n    run_all()\n}"),
+    ];
+    let lines = ["lib.rs:3 uses a/mod.rs", "a/mod.rs:3 uses a/one.rs", "a/one.rs:1 uses lib.rs"];
+    let found = ring_of(&called);
+    assert!(found.len() == 3 && lines.iter().all(|line| found.contains(&line.to_string())), "{found:?}");
+
+    let through_a_module = [
+        ("a/one.rs", "use crate::b;\nfn f() {\n    b::g()\n}"),
+        ("b/mod.rs", "use crate::a::one::*;"),
+        ("b/two.rs", ""),
+    ];
+    assert_eq!(ring_of(&through_a_module), ["a/one.rs:3 uses b/mod.rs", "b/mod.rs:1 uses a/one.rs"]);
+}
+
+#[test]
+fn what_is_no_ring_across_folders_is_none() {
+    let one_way =
+        [("a/one.rs", "use crate::b::two::B;\nuse tch::Tensor;"), ("b/two.rs", "use crate::c::C;"), ("c.rs", "")];
+    assert!(ring_of(&one_way).is_empty());
+    // A folder's first file and the files below it are of one folder, whether it is `a/mod.rs` or `a.rs`.
+    for parent in ["a/mod.rs", "a.rs"] {
+        let idiom = [(parent, "mod one;\npub use one::One;\nfn f() {\n    one::g()\n}"), ("a/one.rs", "use super::f;")];
+        assert!(ring_of(&idiom).is_empty());
+    }
+    // A name that is passed on is a use of its own file.
+    let passed_on = [
+        ("a/mod.rs", "pub use b::B;\npub struct A;"),
+        ("a/b/mod.rs", "use super::A;\npub struct B;"),
+        ("a/b/c.rs", "use crate::a::B;"),
+    ];
+    assert!(ring_of(&passed_on).is_empty());
+    let of_tests = [
+        ("a/one.rs", "use crate::b::two::Two;"),
+        ("b/two.rs", "pub struct Two;\n\n#[cfg(test)]\nmod tests {\n    use crate::a::one::One;\n}"),
+    ];
+    assert!(ring_of(&of_tests).is_empty());
 }
 
 #[test]

@@ -193,7 +193,7 @@ fn steps_heard(command: &dyn Fn() -> std::process::Command, signal: i32) -> Vec<
 }
 
 /// What runs `body` (see [`training`]), with twelve steps.
-fn twelve_steps(folder: &Path, body: &str) -> impl Fn() -> Command {
+fn twelve_steps(folder: &Path, body: &str) -> impl Fn() -> std::process::Command {
     let script = training(folder, body).replace("100000", "12");
     move || {
         let mut command = affine();

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use super::failure::Failure;
+use super::files;
 use super::output::say;
-use super::{Failure, files};
 use crate::lua::check::{Checker, Level};
 use crate::lua::report::Report;
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::Failure;
+use super::failure::Failure;
 use crate::engine::data::RecordFile;
 use crate::engine::data::survey::{Encoding, Survey, Tokens, View};
 use crate::engine::model::config::ModelConfig;

@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 
-use super::Failure;
+use super::failure::Failure;
 use super::output::say;
 use crate::engine::doctor::{self, Finding, Level};
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 
-use super::Failure;
+use super::failure::Failure;
 use super::output::say;
 use crate::engine::env::agentgym::server::ServerOptions;
 use crate::engine::env::setup::{self, Wishes};

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::Failure;
+use super::failure::Failure;
 
 /// The given files, and those below the given folders that are Lua and `wanted`: sorted, hidden folders and cargo's left
 /// out, and links to folders not followed.

@@ -6,6 +6,7 @@ mod check;
 mod data;
 mod doctor;
 mod env;
+mod failure;
 mod files;
 mod output;
 pub mod panic;
@@ -22,7 +23,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::lua::interrupt;
-use crate::lua::report::Report;
+use failure::Failure;
 
 #[derive(Parser)]
 #[command(
@@ -67,15 +68,6 @@ enum Command {
 
 const VERSION: &str =
     concat!(env!("CARGO_PKG_VERSION"), " (", env!("AFFINE_GIT_REVISION"), ")\nlibtorch 2.11.0\nLua 5.4");
-
-/// How a command can end other than well.
-pub enum Failure {
-    /// One sentence on what is wrong with the command line.
-    Usage(String),
-    Script(Report),
-    /// The command has said by itself what failed.
-    Told,
-}
 
 /// Parses the command line, runs it, prints what went wrong.
 pub fn main() -> ExitCode {

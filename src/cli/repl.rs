@@ -8,7 +8,7 @@ use reedline::{
     FileBackedHistory, Prompt, PromptEditMode, PromptHistorySearch, Reedline, Signal, SimpleMatchHighlighter,
 };
 
-use super::Failure;
+use super::failure::Failure;
 use super::output::{complain, say};
 use crate::engine::cancel;
 use crate::lua::session::{Outcome, Session};

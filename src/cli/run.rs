@@ -5,8 +5,9 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use super::failure::Failure;
+use super::files;
 use super::output::{complain, put, say};
-use super::{Failure, files};
 use crate::engine::plan;
 use crate::lua::report::Report;
 use crate::lua::{self, Script};

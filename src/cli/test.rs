@@ -5,8 +5,9 @@ use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use super::failure::Failure;
+use super::files;
 use super::output::say;
-use super::{Failure, files};
 use crate::lua::{self, Script};
 
 /// Run tests written in Lua

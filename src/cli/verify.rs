@@ -8,7 +8,7 @@ use std::time::Instant;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
-use super::Failure;
+use super::failure::Failure;
 use super::output::say;
 use crate::engine::signals::as_started;
 use crate::engine::train::compare::Comparison;

@@ -10,6 +10,7 @@ use std::borrow::Cow;
 use mlua::{AnyUserData, Function, Lua, LuaString, MultiValue, Result, Table, UserDataRef, Value};
 use serde::de::DeserializeOwned;
 
+use super::kind::{integral, kind, short_name};
 use super::options::{self, Options};
 use super::{heap, report};
 use crate::engine::{self, Error};
@@ -243,33 +244,4 @@ impl Call {
         let message = format!("{function}: argument {position} ({name}): expected {expected}, got {got}");
         report::raise(Error::message(message))
     }
-}
-
-/// The integer that a float stands for, when it stands for one.
-pub fn integral(x: f64) -> Option<i64> {
-    // 2^63 itself is a float but not an i64.
-    (x.fract() == 0.0 && (-(2f64.powi(63))..2f64.powi(63)).contains(&x)).then_some(x as i64)
-}
-
-/// What a value is, for messages: its Lua type, or the name of its handle's type.
-pub fn kind(value: &Value) -> String {
-    match value {
-        Value::Integer(_) | Value::Number(_) => "number".to_string(),
-        Value::LightUserData(pointer) if pointer.0.is_null() => "json.null".to_string(),
-        Value::UserData(handle) => match handle.type_name() {
-            Ok(name) => handle_name(&name.to_string_lossy()),
-            Err(_) => "userdata".to_string(),
-        },
-        other => other.type_name().to_string(),
-    }
-}
-
-/// `affine::lua::bind::random::Random` → `random`, as [`kind`] says it.
-fn short_name<T>() -> String {
-    handle_name(std::any::type_name::<T>().rsplit("::").next().unwrap_or("userdata"))
-}
-
-/// `ModelHandle` → `model`.
-fn handle_name(type_name: &str) -> String {
-    type_name.trim_end_matches("Handle").to_lowercase()
 }

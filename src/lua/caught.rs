@@ -7,6 +7,7 @@
 use mlua::{IntoLua, Lua, LuaString, Table, Value, ffi};
 
 use super::report::{self, Report};
+use super::strict::unknown;
 use crate::engine::Error;
 
 /// The fields of a native error, as `_meta/affine.lua` documents them.
@@ -73,7 +74,7 @@ fn field(lua: &Lua, (value, name): (Value, Value)) -> mlua::Result<Value> {
         "got" => got.map(String::as_str).into_lua(lua),
         _ => {
             let names = FIELDS.map(str::to_string);
-            Err(report::raise(super::require::unknown("an error has no", "field", &name, &names)))
+            Err(report::raise(unknown("an error has no", "field", &name, &names)))
         }
     }
 }

@@ -10,7 +10,7 @@ use std::ffi::c_void;
 use mlua::{Lua, LuaSerdeExt, Table, Value};
 use serde_json::{Map, Number};
 
-use super::call::kind;
+use super::kind::kind;
 use super::report;
 use crate::engine::{Error, Result};
 

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use mlua::{Function, IntoLuaMulti, Lua, MultiValue, Table, Value};
 
-use super::call::{integral, kind};
+use super::kind::{integral, kind};
 use super::{convert, options, report};
 use crate::engine::env::{Description, Environment, Explained, Parsed, Step, TurnLimit};
 use crate::engine::text::{Message, ROLES, check_roles};

@@ -24,8 +24,7 @@ use std::time::{Duration, Instant};
 use libc::{SIGINT, SIGTERM, SIGURG};
 use mlua::{Lua, Table, ffi, lua_State};
 
-use super::bind::trainer;
-use super::report;
+use super::{report, unsaved};
 use crate::engine::signals::{self, Stopping};
 use crate::engine::{Error, cancel, shell};
 
@@ -277,7 +276,7 @@ impl Drop for State {
 /// Makes Lua code of this state stop once an interruption was asked for, in coroutines too.
 pub fn install(lua: &Lua, host: &Table) -> mlua::Result<()> {
     let interrupt = lua.create_function(|lua, ()| -> mlua::Result<()> {
-        trainer::save_all(lua);
+        unsaved::save_all(lua);
         Err(report::raise(Error::Interrupted))
     })?;
     lua.set_named_registry_value(&RAISE.to_string_lossy(), interrupt)?;

@@ -1,19 +1,21 @@
 //! The Lua host: the only folder that names mlua.
 //!
-//! Read in this order: this file builds a state step by step; [`require`] says what a script can require; [`args`] and
-//! [`options`] take what a script passes; [`report`] says what went wrong, [`caught`] what a script finds that catches
-//! it; [`interrupt`] is Ctrl-C; [`heap`] counts what handles hold; [`worker`] runs states on other threads; [`bind`] has
-//! one file per native module.
+//! Read in this order: this file builds a state step by step and runs a script in it; [`chunk`] makes code of bytes;
+//! [`require`] says what a script can require; [`call`] and [`options`] take what a script passes; [`strict`] answers a
+//! wrong name; [`report`] says what went wrong, [`caught`] what a script finds that catches it; [`interrupt`] is Ctrl-C, at which [`unsaved`] work is saved;
+//! [`heap`] counts what handles hold; [`worker`] runs states on other threads; [`bind`] has one file per native module.
 
 mod allocator;
 pub mod bind;
 pub mod call;
 mod caught;
 pub mod check;
+mod chunk;
 pub mod convert;
 pub mod environment;
 pub mod heap;
 pub mod interrupt;
+pub mod kind;
 pub mod options;
 pub mod output;
 pub mod plain;
@@ -21,15 +23,18 @@ mod process;
 pub mod report;
 pub mod require;
 pub mod session;
+mod strict;
+mod unsaved;
 pub mod worker;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use mlua::state::{GcGenParams, GcMode};
-use mlua::{AnyUserData, Function, Lua, LuaOptions, MultiValue, StdLib, Table, UserData, Value};
+use mlua::{Lua, LuaOptions, MultiValue, StdLib, Table, Value};
 
 use report::Report;
+use worker::Origin;
 
 use crate::engine::cancel;
 
@@ -51,9 +56,9 @@ pub fn run(script: &Script) -> Result<(), Report> {
         lua.globals().set("arg", arg_table(&lua, &script.args)?)?;
         let args =
             lua.globals().get::<Table>("arg")?.sequence_values::<Value>().collect::<mlua::Result<MultiValue>>()?;
-        let ran = require::chunk(&lua, &script.code, &script.name)?.into_function()?.call::<()>(args);
+        let ran = chunk::load(&lua, &script.code, &script.name)?.into_function()?.call::<()>(args);
         if cancel::requested() {
-            bind::trainer::save_all(&lua);
+            unsaved::save_all(&lua);
         }
         ran?;
         output::check().map_err(report::raise)
@@ -73,12 +78,9 @@ pub fn state(folder: &Path) -> mlua::Result<Lua> {
     prelude(&lua)?;
     bind::preload(&lua)?;
     require::install(&lua, folder)?;
-    lua.set_app_data(ScriptFolder(folder.to_path_buf()));
+    lua.set_app_data(Origin { folder: folder.to_path_buf(), make: state });
     Ok(lua)
 }
-
-/// Where the script of a state is, for what else is looked for beside it.
-pub struct ScriptFolder(pub PathBuf);
 
 /// Lua's warnings, which is where an error in a `__gc` function ends, and a script's `warn`.
 fn warn_through_log(lua: &Lua) {
@@ -114,36 +116,6 @@ fn arg_table(lua: &Lua, args: &[OsString]) -> mlua::Result<Table> {
         table.raw_set(index, lua.create_string(arg.as_encoded_bytes())?)?;
     }
     Ok(table)
-}
-
-/// A table of native functions. A name that it lacks is an error at the line that used it, with the nearest right one.
-pub fn strict(lua: &Lua, name: &str, table: Table) -> mlua::Result<Table> {
-    refuse_unknown(lua, format!("affine.{name} has no"), "field", &table)?;
-    Ok(table)
-}
-
-/// A handle for a script; `what` names it in messages ("a model"). A method that it lacks is an error that names the
-/// nearest right one.
-pub fn handle<T: UserData + 'static>(lua: &Lua, what: &str, value: T) -> mlua::Result<AnyUserData> {
-    let handle = lua.create_userdata(value)?;
-    // One table for all handles of a type.
-    let methods: Table = handle.metatable()?.get("__index")?;
-    if methods.metatable().is_none() {
-        refuse_unknown(lua, format!("{what} has no"), "method", &methods)?;
-    }
-    Ok(handle)
-}
-
-fn refuse_unknown(lua: &Lua, subject: String, noun: &'static str, table: &Table) -> mlua::Result<()> {
-    let index: Function = lua.create_function(move |_, (table, key): (Table, Value)| -> mlua::Result<()> {
-        let key = key.to_string()?;
-        let names: Vec<String> =
-            table.pairs::<Value, Value>().filter_map(|pair| pair.ok()?.0.to_string().ok()).collect();
-        Err(report::raise(require::unknown(&subject, noun, &key, &names)))
-    })?;
-    let metatable = lua.create_table()?;
-    metatable.set("__index", index)?;
-    table.set_metatable(Some(metatable))
 }
 
 #[cfg(test)]

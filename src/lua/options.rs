@@ -11,7 +11,7 @@ use mlua::{Function, Lua, Table, Value};
 use serde::de::DeserializeOwned;
 use serde_path_to_error::Segment;
 
-use super::call::{integral, kind};
+use super::kind::{integral, kind};
 use super::{convert, report};
 use crate::engine::{Error, error::Context};
 

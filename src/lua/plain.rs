@@ -5,7 +5,7 @@ use std::ffi::c_void;
 
 use mlua::{Lua, LuaSerdeExt, Table, Value};
 
-use super::call::kind;
+use super::kind::kind;
 use super::{convert, report};
 use crate::engine::{Error, Result};
 

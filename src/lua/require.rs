@@ -12,8 +12,9 @@ use std::path::{Path, PathBuf};
 
 use mlua::{Function, IntoLuaMulti, Lua, MultiValue, Table, Value};
 
-use super::{bind, options, report};
-use crate::engine::{Error, utf8};
+use super::strict::unknown;
+use super::{bind, chunk, options, report};
+use crate::engine::Error;
 
 /// The standard library as it was when the binary was built.
 #[derive(rust_embed::Embed)]
@@ -34,25 +35,6 @@ pub fn install(lua: &Lua, folder: &Path) -> mlua::Result<()> {
         lua.create_function(|lua, name: String| beside_the_script(lua, &name))?,
     ];
     package.set("searchers", lua.create_sequence_from(searchers)?)
-}
-
-/// Code as a chunk, without a byte order mark and its shebang line emptied so that line numbers stay.
-pub fn chunk<'a>(lua: &'a Lua, code: &'a [u8], name: &str) -> mlua::Result<mlua::chunk::Chunk<'a>> {
-    utf8::check(code).map_err(|problem| report::raise(Error::file(name.trim_start_matches(['@', '=']), problem)))?;
-    let code = utf8::without_mark(code);
-    let start = match code.starts_with(b"#") {
-        true => code.iter().position(|&byte| byte == b'\n').unwrap_or(code.len()),
-        false => 0,
-    };
-    Ok(lua.load(&code[start..]).set_name(name).set_mode(mlua::chunk::ChunkMode::Text))
-}
-
-/// `subject` lacks a `noun` called `name`: the sentence, with the nearest of the right names.
-pub fn unknown(subject: &str, noun: &str, name: &str, names: &[String]) -> Error {
-    match options::nearest(name, names.iter().map(String::as_str)) {
-        Some(near) => Error::message(format!("{subject} {noun} `{name}`, did you mean `{near}`?")),
-        None => Error::message(format!("{subject} {noun} `{name}`")),
-    }
 }
 
 /// Every public module: what `affine.<name>` can be. What the library keeps to itself lies in `affine/internal`.
@@ -79,7 +61,7 @@ fn own(lua: &Lua, name: &str) -> mlua::Result<MultiValue> {
     };
     let module = rest.strip_prefix('.').unwrap_or("init");
     if let Some((code, chunk_name)) = library_file(module)? {
-        let loader = chunk(lua, &code, &format!("@{chunk_name}"))?.into_function()?;
+        let loader = chunk::load(lua, &code, &format!("@{chunk_name}"))?.into_function()?;
         return (loader, chunk_name).into_lua_multi(lua);
     }
     if bind::ALL.iter().any(|(native, _)| *native == module) {
@@ -146,6 +128,6 @@ fn beside_the_script(lua: &Lua, name: &str) -> mlua::Result<MultiValue> {
         }));
     };
     let code = std::fs::read(&file).map_err(|error| report::raise(Error::file(&file, error)))?;
-    let loader = chunk(lua, &code, &format!("@{file}"))?.into_function()?;
+    let loader = chunk::load(lua, &code, &format!("@{file}"))?.into_function()?;
     (loader, file).into_lua_multi(lua)
 }

@@ -5,9 +5,8 @@ use std::path::Path;
 use mlua::chunk::Chunk;
 use mlua::{Function, Lua, MultiValue};
 
-use super::bind::trainer;
 use super::report::Report;
-use super::{require, state};
+use super::{chunk, state, unsaved};
 use crate::engine::cancel;
 
 /// The name of what is typed, in messages.
@@ -41,9 +40,9 @@ impl Session {
     /// Runs `code` as an expression whose values are printed, or else as statements.
     pub fn run(&self, code: &str) -> Outcome {
         let expression = format!("return {code}");
-        let function = match require::chunk(&self.lua, expression.as_bytes(), NAME).and_then(Chunk::into_function) {
+        let function = match chunk::load(&self.lua, expression.as_bytes(), NAME).and_then(Chunk::into_function) {
             Ok(function) => function,
-            Err(_) => match require::chunk(&self.lua, code.as_bytes(), NAME).and_then(Chunk::into_function) {
+            Err(_) => match chunk::load(&self.lua, code.as_bytes(), NAME).and_then(Chunk::into_function) {
                 Ok(function) => function,
                 Err(mlua::Error::SyntaxError { incomplete_input: true, .. }) => return Outcome::Unfinished,
                 Err(error) => return Outcome::Failed(Report::new(&error)),
@@ -53,7 +52,7 @@ impl Session {
             Ok(()) => Outcome::Done,
             Err(error) => {
                 if cancel::requested() {
-                    trainer::save_all(&self.lua);
+                    unsaved::save_all(&self.lua);
                 }
                 Outcome::Failed(Report::new(&error))
             }

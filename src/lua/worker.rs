@@ -3,21 +3,31 @@
 //! mlua's states stay on their thread and so do tensors; a worker therefore gets its code as text and its arguments
 //! copied. Its errors come back with their own traceback.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
 use mlua::{Function, Lua, MultiValue, Value};
 
-use super::call::kind;
+use super::kind::kind;
 use super::plain::Plain;
-use super::{report, require, state};
+use super::{chunk, report};
 use crate::engine::{Error, Result, cancel};
+
+/// How a state is made for scripts in a folder.
+pub type MakeState = fn(&Path) -> mlua::Result<Lua>;
+
+/// What a state remembers for the workers that its script starts: where the script is, and how their states are made.
+pub struct Origin {
+    pub folder: PathBuf,
+    pub make: MakeState,
+}
 
 /// What every worker of a pool runs: a chunk that returns a function.
 #[derive(Clone)]
 pub struct Program {
+    pub make: MakeState,
     pub code: Vec<u8>,
     /// A Lua chunk name, `@score.lua`.
     pub name: String,
@@ -107,7 +117,7 @@ fn wait<T>(messages: &Receiver<T>) -> Result<T> {
 
 /// A worker's life: its own state, the program's chunk, then one call after the other until the pool is gone.
 fn work(program: &Program, queue: &Mutex<Receiver<Call>>, ready: &Sender<Result<()>>) {
-    let prepared = state(&program.folder).and_then(|lua| Ok((function(&lua, program)?, lua)));
+    let prepared = (program.make)(&program.folder).and_then(|lua| Ok((function(&lua, program)?, lua)));
     let (function, lua) = match prepared {
         Ok(prepared) => prepared,
         Err(error) => {
@@ -132,7 +142,7 @@ fn work(program: &Program, queue: &Mutex<Receiver<Call>>, ready: &Sender<Result<
 /// The function that the program's chunk returns.
 fn function(lua: &Lua, program: &Program) -> mlua::Result<Function> {
     let args = program.args.iter().cloned().map(|arg| arg.into_lua(lua)).collect::<mlua::Result<MultiValue>>()?;
-    match require::chunk(lua, &program.code, &program.name)?.into_function()?.call::<Value>(args)? {
+    match chunk::load(lua, &program.code, &program.name)?.into_function()?.call::<Value>(args)? {
         Value::Function(function) => Ok(function),
         other => {
             let name = program.name.trim_start_matches(['@', '=']);

@@ -2,7 +2,7 @@
 
 use libloading::os::unix::{Library, Symbol};
 
-use super::Finding;
+use super::finding::Finding;
 use crate::engine::native::graph;
 use crate::engine::system::machine::gibibytes;
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Finding;
+use super::finding::Finding;
 use crate::engine::env::sciworld::find;
 
 pub fn data() -> Vec<Finding> {

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use super::Finding;
+use super::finding::Finding;
 use crate::engine::hub;
 use crate::engine::proxy::without_credentials;
 

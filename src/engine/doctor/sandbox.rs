@@ -4,7 +4,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::Finding;
+use super::finding::Finding;
 use crate::engine::signals::as_started;
 use crate::engine::system::landlock;
 

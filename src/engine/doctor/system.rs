@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::Finding;
+use super::finding::Finding;
 use crate::engine::hub;
 use crate::engine::system::machine::{self, gibibytes};
 

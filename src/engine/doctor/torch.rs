@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use tch::{Device, Kind, Tensor, utils};
 
-use super::Finding;
+use super::finding::Finding;
 use crate::engine::system::machine;
 
 const SUBJECT: &str = "libtorch";

@@ -11,7 +11,8 @@ use serde::Deserialize;
 use crate::engine::lock::Lock;
 use crate::engine::{self, Error, file};
 use crate::lua::call::Call;
-use crate::lua::{handle, options, report};
+use crate::lua::strict::handle;
+use crate::lua::{options, report};
 
 #[rustfmt::skip]
 pub fn module(lua: &Lua) -> mlua::Result<Table> {

@@ -5,7 +5,8 @@ use std::path::Path;
 use mlua::{Lua, MultiValue, Table, Value};
 
 use crate::engine::log::{self, SCRIPT};
-use crate::lua::call::{Call, kind};
+use crate::lua::call::Call;
+use crate::lua::kind::kind;
 use crate::lua::report;
 
 pub fn module(lua: &Lua) -> mlua::Result<Table> {

@@ -18,10 +18,12 @@ pub mod tensor;
 mod time;
 mod tokenizer;
 mod track;
-pub mod trainer;
+mod trainer;
 mod worker;
 
 use mlua::{Lua, Table};
+
+use super::strict;
 
 type Module = fn(&Lua) -> mlua::Result<Table>;
 
@@ -54,7 +56,7 @@ const INTERNAL: &[(&str, Module)] = &[("pipeline", pipeline::module), ("plan", p
 /// Makes every native module known to `require`. Nothing is built before it is required.
 pub fn preload(lua: &Lua) -> mlua::Result<()> {
     for &(name, module) in ALL.iter().chain(INTERNAL) {
-        let build = lua.create_function(move |lua, _: mlua::MultiValue| super::strict(lua, name, module(lua)?))?;
+        let build = lua.create_function(move |lua, _: mlua::MultiValue| strict::table(lua, name, module(lua)?))?;
         lua.preload_module(&format!("affine.native.{name}"), build)?;
     }
     lua.preload_module("affine.native.version", lua.create_function(|_, _: mlua::MultiValue| Ok(VERSION))?)

@@ -5,7 +5,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::engine::{Error, random};
 use crate::lua::call::Call;
-use crate::lua::handle;
+use crate::lua::strict::handle;
 
 /// A stream of random numbers, as a script holds it.
 pub struct Random(ChaCha8Rng);

@@ -5,7 +5,8 @@ use serde::Deserialize;
 
 use crate::engine::Error;
 use crate::engine::sandbox::{Limit, Limits, Program, Sandbox, SandboxOptions, Status};
-use crate::lua::call::{Call, kind};
+use crate::lua::call::Call;
+use crate::lua::kind::kind;
 use crate::lua::options::Options;
 use crate::lua::report;
 

@@ -10,7 +10,8 @@ use crate::engine::Error;
 use crate::engine::text::template::check_kwargs;
 use crate::engine::text::{Conversation, Message, ROLES, Tokenizer, check_roles};
 use crate::lua::call::Call;
-use crate::lua::{handle, options, report};
+use crate::lua::strict::handle;
+use crate::lua::{options, report};
 
 pub fn module(lua: &Lua) -> mlua::Result<Table> {
     let table = lua.create_table()?;

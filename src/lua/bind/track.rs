@@ -8,7 +8,8 @@ use serde::Deserialize;
 use crate::engine::Error;
 use crate::engine::track::Run;
 use crate::lua::call::Call;
-use crate::lua::{convert, handle, report};
+use crate::lua::strict::handle;
+use crate::lua::{convert, report};
 
 /// Where runs are kept, below the folder that the script was started in.
 const ROOT: &str = "runs";

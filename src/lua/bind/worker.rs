@@ -8,9 +8,11 @@ use serde::Deserialize;
 
 use crate::engine::{Error, Result, file};
 use crate::lua::call::Call;
+use crate::lua::kind::kind;
 use crate::lua::plain::Plain;
-use crate::lua::worker::{Job, Pool, Program};
-use crate::lua::{ScriptFolder, handle, options, report};
+use crate::lua::strict::handle;
+use crate::lua::worker::{Job, Origin, Pool, Program};
+use crate::lua::{options, report};
 
 pub fn module(lua: &Lua) -> mlua::Result<Table> {
     let table = lua.create_table()?;
@@ -51,7 +53,7 @@ fn pool(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
     let arguments = match table.take("args")? {
         Value::Nil => Vec::new(),
         Value::Table(list) => plain("worker.pool", |i| format!("args[{i}]"), list.sequence_values())?,
-        other => return Err(table.reject(Error::option("args", "a list", crate::lua::call::kind(&other)))),
+        other => return Err(table.reject(Error::option("args", "a list", kind(&other)))),
     };
     let options: PoolOptions = table.read()?;
     if !(1..=MAX_THREADS).contains(&options.threads) {
@@ -65,14 +67,16 @@ fn pool(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
 
 /// A file where the source is a path that ends in `.lua`, else the source itself, whose modules are the script's.
 fn program(lua: &Lua, source: &str, args: Vec<Plain>) -> Result<Program> {
+    let origin = lua.app_data_ref::<Origin>().ok_or_else(|| Error::message("this state can start no workers"))?;
+    let make = origin.make;
     if source.ends_with(".lua") && !source.contains('\n') {
         let path = Path::new(source);
         let code = std::fs::read(path).map_err(|error| file::unreadable(path, &error))?;
         let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
-        return Ok(Program { code, name: format!("@{source}"), folder, args });
+        return Ok(Program { make, code, name: format!("@{source}"), folder, args });
     }
-    let folder = lua.app_data_ref::<ScriptFolder>().map(|folder| folder.0.clone()).unwrap_or_default();
-    Ok(Program { code: source.as_bytes().to_vec(), name: "=(worker)".to_string(), folder, args })
+    let (code, name) = (source.as_bytes().to_vec(), "=(worker)".to_string());
+    Ok(Program { make, code, name, folder: origin.folder.clone(), args })
 }
 
 /// Values as plain data; `place` names the one at a position counted from 1.

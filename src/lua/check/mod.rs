@@ -15,7 +15,8 @@ use mlua::chunk::Chunk;
 use mlua::{Function, Lua, Table, Value};
 
 use super::report::Report;
-use super::{require, state};
+use super::strict::unknown;
+use super::{chunk, require, state};
 use crate::engine::utf8;
 use scan::Kind;
 
@@ -64,7 +65,7 @@ impl Checker {
 
     /// What is wrong with `code`, by line. `name` stands in front of each line's number.
     pub fn check(&self, code: &[u8], name: &str) -> Vec<Finding> {
-        if let Err(error) = require::chunk(&self.lua, code, &format!("@{name}")).and_then(Chunk::into_function) {
+        if let Err(error) = chunk::load(&self.lua, code, &format!("@{name}")).and_then(Chunk::into_function) {
             let report = Report::new(&error);
             let rest = report.message.strip_prefix(&format!("{name}:")).unwrap_or(&report.message);
             let (place, message) = match rest.split_once(": ").filter(|(line, _)| line.parse::<usize>().is_ok()) {
@@ -90,7 +91,7 @@ impl Checker {
         match kind {
             Kind::Read(name) if !self.globals.contains(name) => {
                 let known: Vec<String> = self.globals.iter().cloned().collect();
-                Some((Level::Error, require::unknown("unknown", "global", name, &known).to_string()))
+                Some((Level::Error, unknown("unknown", "global", name, &known).to_string()))
             }
             Kind::Assigned(name) if !self.globals.contains(name) => {
                 let message = format!("`{name}` becomes a global of every file; was `local {name}` meant?");
@@ -98,15 +99,12 @@ impl Checker {
             }
             Kind::Required(name) if is_own(name) && matches!(self.behind(name), Known::Nothing) => {
                 let module = name.strip_prefix("affine.").unwrap_or(name);
-                Some((
-                    Level::Error,
-                    require::unknown("affine has no", "module", module, &require::modules()).to_string(),
-                ))
+                Some((Level::Error, unknown("affine has no", "module", module, &require::modules()).to_string()))
             }
             Kind::Field(table, field) => {
                 let known = self.fields(table).filter(|known| !known.contains(field))?;
                 let noun = if table == "affine" { "module" } else { "field" };
-                Some((Level::Error, require::unknown(&format!("{table} has no"), noun, field, &known).to_string()))
+                Some((Level::Error, unknown(&format!("{table} has no"), noun, field, &known).to_string()))
             }
             _ => None,
         }

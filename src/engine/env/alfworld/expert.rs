@@ -6,9 +6,10 @@
 //! (a bug that fails most tasks with two objects). And this one remembers every receptacle it has looked into, where
 //! the original keeps the last place of each class, so that it does not look twice; it draws nothing at random.
 
-use super::household::{Appliance, Household, Index};
+use super::household::{Appliance, Household};
 use super::state::{Action, Flag, State};
 use super::task::TaskType;
+use super::things::Index;
 
 /// What the player has seen and done so far.
 #[derive(Debug, Clone)]

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::household::Household;
+use super::name::NAME;
 use super::problem::Problem;
 use super::{domain, grammar};
 use crate::engine::{Error, Result};
@@ -60,5 +61,5 @@ pub fn compose(problem: &str, task: &str, domain: &str, grammar: &str) -> Result
         pddl_problem: problem.to_string(),
         solvable: Some(true),
     };
-    serde_json::to_string(&game).map_err(|e| Error::environment(super::NAME, e))
+    serde_json::to_string(&game).map_err(|e| Error::environment(NAME, e))
 }

@@ -1,11 +1,11 @@
 //! The goal of a problem: compiled once, asked after every action.
 
-use super::household::{Household, Index};
+use super::household::Household;
 use super::lisp::Expression;
 use super::problem::{self, Kind, Predicate};
 use super::reach::Reach;
 use super::state::{Flag, State};
-use super::things::Things;
+use super::things::{Index, Things};
 
 /// A condition over bound variables, with every `not` moved down to the facts.
 #[derive(Debug, Clone, PartialEq)]

@@ -5,10 +5,7 @@ use super::goal::Goal;
 use super::problem::{Kind, Predicate, Problem};
 use super::state::{Flag, State};
 use super::task::Task;
-use super::things::Things;
-
-/// The number of an object, a receptacle, a location or a type among its like.
-pub type Index = u16;
+use super::things::{Index, Things};
 
 #[derive(Debug)]
 pub struct Household {

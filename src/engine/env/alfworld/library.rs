@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::game_file::FILE_NAME;
+use super::name::NAME;
 use super::options::Split;
 use crate::engine::{Error, Result};
 
@@ -73,9 +74,7 @@ impl Library {
                     Error::file(games, problem)
                 })
             }
-            None => {
-                Err(Error::environment(super::NAME, format!("task {task_id}: there are {} tasks", self.games.len())))
-            }
+            None => Err(Error::environment(NAME, format!("task {task_id}: there are {} tasks", self.games.len()))),
         }
     }
 }

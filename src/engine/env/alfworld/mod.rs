@@ -22,6 +22,7 @@ mod grammar;
 mod household;
 mod library;
 mod lisp;
+mod name;
 mod options;
 mod problem;
 mod reach;
@@ -47,12 +48,11 @@ pub use game_file::compose;
 pub use generator::{Generated, generate};
 use household::Household;
 use library::Library;
+use name::NAME;
 use options::Origin;
 pub use options::{AlfWorldOptions, Split, Wrapper};
 use state::{Action, State};
 pub use task::TaskType;
-
-const NAME: &str = "alfworld";
 
 /// The environment. Without a game or data, every non-negative integer is a task with a room of its own.
 ///

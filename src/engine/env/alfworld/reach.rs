@@ -2,9 +2,10 @@
 //! with the others. A goal that fails even here can never be reached.
 
 use super::goal::View;
-use super::household::{Appliance, Household, Index, Object};
+use super::household::{Appliance, Household, Object};
 use super::problem::Predicate;
 use super::state::Flag;
+use super::things::Index;
 
 pub struct Reach<'a> {
     household: &'a Household,

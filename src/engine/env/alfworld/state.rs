@@ -6,9 +6,9 @@
 //! - Objects can be examined in the hand only. The domain means to allow it for objects in reach as well, but spells a
 //!   type `location,` there, which nothing has.
 
-use super::household::{Appliance, Household, Index};
+use super::household::{Appliance, Household};
 use super::problem::{Kind, Predicate};
-use super::things::Things;
+use super::things::{Index, Things};
 
 /// What can become true of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,10 +1,9 @@
 //! What a goal asks for, read off its conditions: the type of the task and the classes of things in it. The expert
 //! works from this, and `info.task_type` names it.
 
-use super::household::Index;
 use super::lisp::Expression;
 use super::problem::Kind;
-use super::things::Things;
+use super::things::{Index, Things};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TaskType {

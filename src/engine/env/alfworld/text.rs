@@ -4,8 +4,9 @@
 use std::fmt::Write;
 
 use super::dialect::Wording;
-use super::household::{Household, Index};
+use super::household::Household;
 use super::state::{Action, Flag, State};
+use super::things::Index;
 
 pub const NOTHING_HAPPENS: &str = "Nothing happens.";
 

@@ -4,8 +4,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::household::Index;
 use super::problem::{Kind, Problem};
+
+/// The number of an object, a receptacle, a location or a type among its like.
+pub type Index = u16;
 
 /// A hundred times what a large room has; tables of receptacles by objects stay small below it.
 const MOST_OF_A_KIND: usize = 4096;

@@ -1,11 +1,9 @@
 //! One episode below the text: minigrid's BabyAI levels, move by move.
 
 use super::geometry::Point;
-use super::levels::LEVELS;
 use super::mission::{Mission, Verdict};
 use super::view::{self, Image};
 use super::world::{Cell, Code, Move, World};
-use crate::engine::Result;
 
 /// What one move led to.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -29,12 +27,6 @@ pub struct Game {
 }
 
 impl Game {
-    /// The episode of AgentGym's task id: ids run through the 40 levels, then on to the next seed.
-    pub fn new(task_id: u64) -> Result<Self> {
-        let count = LEVELS.len() as u64;
-        LEVELS[(task_id % count) as usize].begin(task_id / count)
-    }
-
     pub(super) fn begin(world: World, mission: Mission, max_steps: u32) -> Self {
         let (text, first_image) = (mission.text(), view::image(&world));
         Game { world, mission, text, first_image, steps: 0, max_steps }

@@ -99,6 +99,14 @@ pub const LEVELS: [Level; 40] = [
     })),
 ];
 
+impl Game {
+    /// The episode of AgentGym's task id: ids run through the 40 levels, then on to the next seed.
+    pub fn new(task_id: u64) -> Result<Self> {
+        let count = LEVELS.len() as u64;
+        LEVELS[(task_id % count) as usize].begin(task_id / count)
+    }
+}
+
 impl Level {
     /// The episode of a seed. A level that will not do is drawn again from the same stream.
     pub fn begin(&self, seed: u64) -> Result<Game> {

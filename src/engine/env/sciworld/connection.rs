@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::{Duration, Instant};
 
-use super::broken;
+use super::error::broken;
 use crate::engine::Result;
 use crate::engine::cancel;
 

@@ -12,7 +12,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use super::{broken, find};
+use super::error::{NAME, broken};
+use super::find;
 use crate::engine::signals::as_started;
 use crate::engine::system::machine;
 use crate::engine::{Error, Result, cancel};
@@ -169,7 +170,7 @@ impl Process {
         if status.code() == Some(OUT_OF_MEMORY) {
             let problem = format!("the Java process ran out of its heap of {} MiB", self.heap_mb);
             return Error::Environment {
-                name: super::NAME.to_string(),
+                name: NAME.to_string(),
                 source: Box::new(Error::hinted(problem, "give it more with heap_mb; the next reset starts a new one")),
             };
         }

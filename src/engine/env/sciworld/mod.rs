@@ -9,6 +9,7 @@
 //! its methods, `pool` keeps processes and watches memory, `tasks` numbers the worlds, `expert` demonstrates.
 
 mod connection;
+mod error;
 mod expert;
 pub mod find;
 mod launch;
@@ -30,6 +31,7 @@ pub use self::setup::setup;
 pub use self::simulator::{Simulator, Turn};
 pub use self::tasks::Variation;
 
+use self::error::{NAME, broken};
 use self::options::check_simplifications;
 use self::pool::{Instance, Lent};
 use self::tasks::Named;
@@ -37,8 +39,6 @@ use super::agentgym::{Kind, opening};
 use super::{Description, Environment, Instructions, Parsed, Step, TurnLimit, settings_but};
 use crate::engine::text::Message;
 use crate::engine::{Error, Result};
-
-const NAME: &str = "sciworld";
 
 /// What the wrapper does before the first turn.
 const FIRST_ACTION: &str = "look around";
@@ -156,11 +156,6 @@ impl SciWorld {
 
 fn not_begun() -> Error {
     Error::environment(NAME, "no episode has begun; call reset first")
-}
-
-/// An error that ends the episode.
-fn broken(problem: String) -> Error {
-    Error::environment(NAME, problem)
 }
 
 /// From the simulator's scale to ScienceWorld's, with Python's rounding of halves to even.

@@ -5,6 +5,7 @@
 
 use std::sync::{Mutex, MutexGuard};
 
+use super::error::broken;
 use super::expert;
 use super::launch::{self, Launch};
 use super::simulator::Simulator;
@@ -148,7 +149,7 @@ impl Lent {
     }
 
     pub fn simulator(&mut self) -> Result<&mut Simulator> {
-        self.0.as_mut().ok_or_else(|| super::broken("the Java process was not started".to_string()))
+        self.0.as_mut().ok_or_else(|| broken("the Java process was not started".to_string()))
     }
 
     pub fn is_usable(&self) -> bool {

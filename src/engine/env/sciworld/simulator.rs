@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use super::connection::{Connection, Silence};
+use super::error::broken;
+use super::find;
 use super::launch::{Launch, Process};
 use super::tasks::{TASKS, Variation};
 use super::wire::{self, Argument, Refusal, Value};
-use super::{broken, find};
 use crate::engine::{Error, Result};
 
 const CLASS: &str = "scienceworld.runtime.pythonapi.PythonInterface";

@@ -8,8 +8,8 @@ use std::io::{self, BufWriter, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use super::NAME;
 use super::load::ProductFiles;
+use super::name::NAME;
 use super::store::{BuildError, Store, StoreBuilder};
 use crate::engine::{Error, Result, cancel, file};
 

@@ -3,10 +3,10 @@
 //! It searches with the words of the instruction where they lead to the product in the turns that are left, since that
 //! is what a model can learn; else with the product's name.
 
-use super::goals::GoalOptions;
+use super::goals::{GoalOptions, PRICE_WISH};
 use super::page::Target;
 use super::session::Session;
-use super::{PRICE_WISH, Shop};
+use super::shop::Shop;
 use crate::engine::Result;
 
 const PRODUCTS_PER_PAGE: usize = 10;

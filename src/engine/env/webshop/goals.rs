@@ -15,7 +15,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::NAME;
+use super::name::NAME;
 use super::product::{Pricing, Product};
 use super::store::Store;
 use crate::engine::env::python::mersenne::Mersenne;
@@ -32,6 +32,9 @@ const NO_LIMIT: f64 = 1_000_000.0;
 
 /// Twelve bytes each: more would not be a list of tasks any more.
 const MOST_GOALS: usize = 100_000_000;
+
+/// How an instruction goes on when there is a price limit.
+pub const PRICE_WISH: &str = ", and price lower than ";
 
 /// Which goals are played.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -271,7 +274,7 @@ impl Plan {
             0 => (NO_LIMIT, String::new()),
             tens => {
                 let limit = f64::from(tens) * 10.0;
-                (limit, format!(", and price lower than {limit:.2} dollars"))
+                (limit, format!("{PRICE_WISH}{limit:.2} dollars"))
             }
         };
         Ok(Goal {

@@ -1,6 +1,6 @@
 //! A product as the shop knows it, and its bytes in the store.
 
-use super::NAME;
+use super::name::NAME;
 use super::python;
 use crate::engine::{Error, Result};
 

@@ -6,12 +6,12 @@
 
 use std::sync::Arc;
 
-use super::Shop;
 use super::goals::Goal;
 use super::page::{ObservationMode, Page, SubPage, Target};
 use super::product::Product;
 use super::python;
 use super::reward::Reward;
+use super::shop::Shop;
 use crate::engine::Result;
 
 /// Where the original's simulated server claims to be.

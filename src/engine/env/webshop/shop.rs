@@ -4,12 +4,14 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::goals::{Goal, Goals, Recording};
+use super::goals::{Goal, GoalKind, Goals, Recording};
 use super::load::ProductFiles;
+use super::name::NAME;
 use super::nouns::NounRule;
+use super::options::WebShopOptions;
 use super::product::Product;
 use super::store::{Store, StoreBuilder};
-use super::{GoalKind, NAME, WebShopOptions, cache, catalogue, python};
+use super::{cache, catalogue, python};
 use crate::engine::env::python::mersenne::Mersenne;
 use crate::engine::{Error, Result, file};
 

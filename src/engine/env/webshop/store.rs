@@ -13,8 +13,8 @@ use std::path::Path;
 use memmap2::Mmap;
 use serde::{Deserialize, Serialize};
 
-use super::NAME;
 use super::index::{Hit, Index, IndexBuilder, IndexStatistics};
+use super::name::NAME;
 use super::product::Product;
 use crate::engine::{Error, Result, file};
 

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::engine::env::Environment;
 use crate::engine::env::abd::{Abd, Build, Example, Inventor};
 use crate::engine::{Error, Result};
-use crate::lua::call::kind;
+use crate::lua::kind::kind;
 use crate::lua::options::{self, Options};
 use crate::lua::report;
 

@@ -9,8 +9,9 @@ use crate::engine::env::label::{self, Labelled, Origin};
 use crate::engine::env::{Environment, Parsed};
 use crate::engine::rollout::prompt_hash;
 use crate::engine::{self, Error};
-use crate::lua::call::{Call, kind};
+use crate::lua::call::Call;
 use crate::lua::environment::LuaEnvironment;
+use crate::lua::kind::kind;
 use crate::lua::{convert, options, report};
 
 /// An environment in Lua's hands; empty once it is closed.

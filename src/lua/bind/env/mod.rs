@@ -14,9 +14,10 @@ use crate::engine::env::programs::generator::{Generator, GeneratorOptions};
 use crate::engine::rollout::{observation_hash, prompt_hash};
 use crate::engine::text::{Message, ROLES, check_roles};
 use crate::engine::{Error, file};
-use crate::lua::call::{Call, kind};
+use crate::lua::call::Call;
 use crate::lua::environment::LuaEnvironment;
-use crate::lua::{self, convert, options, report, require};
+use crate::lua::kind::kind;
+use crate::lua::{chunk, convert, options, report, strict};
 pub use handle::{EnvironmentHandle, environments};
 
 /// The environments of the standard library that are written in Lua, and where each comes from.
@@ -44,14 +45,14 @@ fn make(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
         Value::String(name) => {
             let name = name.to_string_lossy();
             if let Some(environment) = native::make(&name, options.clone())? {
-                return lua::handle(lua, "an environment", EnvironmentHandle::native(environment, origin));
+                return strict::handle(lua, "an environment", EnvironmentHandle::native(environment, origin));
             }
             find(lua, &name)?
         }
         other => other.clone(),
     };
     let environment = LuaEnvironment::new(lua, checked(lua, &what, definition)?, options)?;
-    lua::handle(lua, "an environment", EnvironmentHandle::script(environment, origin))
+    strict::handle(lua, "an environment", EnvironmentHandle::script(environment, origin))
 }
 
 /// The environment's own options, and with the label what may tell it from another.
@@ -127,7 +128,7 @@ fn generated(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
 fn find(lua: &Lua, name: &str) -> mlua::Result<Value> {
     if name.ends_with(".lua") {
         let code = std::fs::read(name).map_err(|error| report::raise(file::unreadable(Path::new(name), &error)))?;
-        return require::chunk(lua, &code, &format!("@{name}"))?.eval();
+        return chunk::load(lua, &code, &format!("@{name}"))?.eval();
     }
     let require: Function = lua.globals().get("require")?;
     if let Some(module) = name.strip_prefix("custom:") {

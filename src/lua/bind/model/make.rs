@@ -8,7 +8,8 @@ use super::ModelHandle;
 use crate::engine::model::{CudaGraph, Model, ModelConfig, ModelShape, Quantization, Scheme};
 use crate::engine::{Error, Result, device, hub, plan};
 use crate::lua::bind::tokenizer::TokenizerHandle;
-use crate::lua::call::{Call, kind};
+use crate::lua::call::Call;
+use crate::lua::kind::kind;
 use crate::lua::options::Options;
 use crate::lua::{convert, options, report};
 

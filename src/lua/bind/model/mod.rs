@@ -17,7 +17,8 @@ use crate::engine::{Error, Result, plan};
 use crate::lua::bind::tokenizer::{TokenizerHandle, kwargs, messages};
 use crate::lua::call::Call;
 use crate::lua::heap::Held;
-use crate::lua::{convert, handle, report};
+use crate::lua::strict::handle;
+use crate::lua::{convert, report};
 pub use make::{check_create, check_load};
 
 pub fn module(lua: &Lua) -> mlua::Result<Table> {

@@ -7,7 +7,8 @@ use super::{Tensor, new_value, values};
 use crate::engine::tensor::explain;
 use crate::engine::tensor::shape::{dims, offset};
 use crate::engine::{Error, Result};
-use crate::lua::call::{Call, kind};
+use crate::lua::call::Call;
+use crate::lua::kind::kind;
 use crate::lua::{options, report};
 
 pub fn not_on_a_tensor() -> Error {

@@ -7,7 +7,8 @@ use tch::{Device, Kind, TchError};
 use super::{Function, new_value, shape, tensor, values};
 use crate::engine::tensor::{dtype, memory};
 use crate::engine::{Error, Result, device};
-use crate::lua::call::{Call, kind};
+use crate::lua::call::Call;
+use crate::lua::kind::kind;
 use crate::lua::options;
 
 type T = tch::Tensor;

@@ -5,7 +5,8 @@ use mlua::{Lua, Table, Value};
 use super::{Function, Tensor, attempt, tensor_of};
 use crate::engine::tensor::safetensors;
 use crate::engine::{Error, Result};
-use crate::lua::call::{Call, kind};
+use crate::lua::call::Call;
+use crate::lua::kind::kind;
 use crate::lua::{options, report};
 
 type T = tch::Tensor;

@@ -8,8 +8,9 @@ use super::{Number, Operand, TensorCall, tensor_of, values};
 use crate::engine::tensor::dtype;
 use crate::engine::tensor::index::{Part, Selection};
 use crate::engine::{Error, Result};
-use crate::lua::call::kind;
-use crate::lua::{report, require};
+use crate::lua::kind::kind;
+use crate::lua::report;
+use crate::lua::strict::unknown;
 
 type T = tch::Tensor;
 
@@ -17,8 +18,7 @@ type T = tch::Tensor;
 pub fn read(lua: &Lua, (this, key): (Value, Value)) -> mlua::Result<Value> {
     if let Value::String(name) = &key {
         let names: Vec<String> = super::methods().map(str::to_string).collect();
-        let unknown = require::unknown("a tensor has no", "method", &name.to_string_lossy(), &names);
-        return Err(report::raise(unknown));
+        return Err(report::raise(unknown("a tensor has no", "method", &name.to_string_lossy(), &names)));
     }
     let (call, parts) = parts_of(lua, this, &key)?;
     call.make(|| Selection::new(&call.this, &parts)?.read())

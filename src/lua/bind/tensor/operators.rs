@@ -7,7 +7,7 @@ use super::pairs::number_beside;
 use super::{Operand, Tensor, TensorCall, new_value};
 use crate::engine::tensor::{dtype, elementwise};
 use crate::engine::{Error, Result};
-use crate::lua::call::kind;
+use crate::lua::kind::kind;
 use crate::lua::report;
 
 type T = tch::Tensor;

@@ -7,7 +7,8 @@ use tch::{Device, Kind};
 use super::{Method, TensorCall};
 use crate::engine::tensor::dtype;
 use crate::engine::{Error, Result, device};
-use crate::lua::call::{Call, integral, kind};
+use crate::lua::call::Call;
+use crate::lua::kind::{integral, kind};
 use crate::lua::{options, report};
 
 #[rustfmt::skip]

@@ -5,7 +5,7 @@ mod sft;
 
 use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::path::{Path, PathBuf};
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 
 use mlua::{AnyUserData, Function, Lua, MultiValue, Table, UserData, UserDataMethods, Value};
 use serde::Serialize;
@@ -20,8 +20,9 @@ use crate::engine::train::sft::Sft;
 use crate::engine::{Error, Result, cancel};
 use crate::lua::call::Call;
 use crate::lua::interrupt::Loop;
-use crate::lua::report::Report;
-use crate::lua::{convert, handle, report};
+use crate::lua::strict::handle;
+use crate::lua::unsaved::{Saving, remember};
+use crate::lua::{convert, report};
 
 /// A trainer: its name, what makes one, and what takes one of its steps that was kept once more.
 struct Row {
@@ -277,34 +278,4 @@ fn callback<V: Serialize>(lua: &Lua, handle: &AnyUserData) -> mlua::Result<impl 
 /// A struct of numbers as a Lua table, a number as itself.
 fn to_table<V: Serialize>(lua: &Lua, report: &V) -> mlua::Result<Value> {
     convert::to_lua(lua, &serde_json::to_value(report).map_err(mlua::Error::external)?)
-}
-
-/// Saves what a trainer has reached and not saved; an error while the trainer or the model is in use.
-type Saving = Rc<dyn Fn() -> mlua::Result<()>>;
-
-/// The trainers of a state, for as long as a script holds them.
-#[derive(Default)]
-struct Trainers(Vec<Weak<dyn Fn() -> mlua::Result<()>>>);
-
-/// Saves what the trainers of a state have reached: an interruption may come where none of them is at work. One that is
-/// saves by itself.
-pub fn save_all(lua: &Lua) {
-    let Some(trainers) = lua.app_data_ref::<Trainers>() else { return };
-    let trainers: Vec<Saving> = trainers.0.iter().filter_map(Weak::upgrade).collect();
-    for save in trainers {
-        if let Err(error) = save() {
-            tracing::debug!("not saved: {}", Report::new(&error).message);
-        }
-    }
-}
-
-fn remember(lua: &Lua, save: Saving) -> Saving {
-    if lua.app_data_ref::<Trainers>().is_none() {
-        lua.set_app_data(Trainers::default());
-    }
-    if let Some(mut trainers) = lua.app_data_mut::<Trainers>() {
-        trainers.0.retain(|trainer| trainer.strong_count() > 0);
-        trainers.0.push(Rc::downgrade(&save));
-    }
-    save
 }

@@ -16,7 +16,8 @@ use crate::lua::bind::env::environments;
 use crate::lua::bind::model::ModelHandle;
 use crate::lua::bind::rollout::RolloutHandle;
 use crate::lua::call::Call;
-use crate::lua::{handle, report};
+use crate::lua::report;
+use crate::lua::strict::handle;
 
 pub fn create(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
     let mut call = Call::new("trainer.ppo", values);

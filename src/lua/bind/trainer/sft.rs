@@ -10,7 +10,8 @@ use crate::engine::model::Model;
 use crate::engine::train::sft::{Sft, SftOptions, SftStep};
 use crate::engine::{Error, Result};
 use crate::lua::bind::model::ModelHandle;
-use crate::lua::call::{Call, kind};
+use crate::lua::call::Call;
+use crate::lua::kind::kind;
 use crate::lua::{options, report};
 
 pub fn create(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {

@@ -15,6 +15,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::dialect::{Dialect, Wording};
 use super::household::Household;
+use super::name::NAME;
 use super::problem::Problem;
 use super::task::TaskType;
 use crate::engine::{Error, Result, random};
@@ -40,7 +41,7 @@ pub fn generate(task_id: u64) -> Result<Generated> {
         let room = pick(&mut rng, rooms_for(task_type));
         Builder::new(&mut rng, room).build(task_type)
     });
-    game.ok_or_else(|| Error::environment(super::NAME, format!("task {task_id}: no room came out")))
+    game.ok_or_else(|| Error::environment(NAME, format!("task {task_id}: no room came out")))
 }
 
 /// Nearly every attempt succeeds.
@@ -51,7 +52,7 @@ impl Generated {
         let sentence = format!("Your task is to: {}.", self.task);
         Problem::read(&self.problem)
             .and_then(|problem| Household::new(&problem, Dialect::of(wording), sentence))
-            .map_err(|problem| Error::environment(super::NAME, problem))
+            .map_err(|problem| Error::environment(NAME, problem))
     }
 }
 

@@ -13,8 +13,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::game::Game;
 use super::mission::Verdict;
+use super::play::{Mode, Play, make_moves};
 use super::world::Move;
-use super::{Mode, Play};
 use bot::Bot;
 
 /// Moves of a plan. The longest solutions seen took a few hundred.
@@ -88,7 +88,7 @@ pub(super) fn action(play: &Play, plan: &mut Option<Plan>, mode: Mode) -> Option
 fn reach(play: &Play, moves: &[Move], mode: Mode, plan: &Plan, from: usize) -> Option<usize> {
     let (mut game, mut image) = (play.game.clone(), play.image);
     let before = game.steps();
-    let last = super::make_moves(&mut game, &mut image, moves, mode);
+    let last = make_moves(&mut game, &mut image, moves, mode);
     let last_state = plan.states.len() - 1;
     if last.verdict == Verdict::Success {
         return Some(last_state);

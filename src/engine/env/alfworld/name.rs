@@ -1,0 +1,3 @@
+//! The environment's name, in errors too.
+
+pub const NAME: &str = "alfworld";
