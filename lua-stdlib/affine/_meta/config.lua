@@ -35,8 +35,4 @@ function config.get(settings, path) end
 ---@return string
 function config.literal(value) end
 
---- The settings that may be a number or a table of numbers by environment.
----@type table<string, true>
-config.by_environment = {}
-
 return config

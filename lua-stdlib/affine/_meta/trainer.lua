@@ -215,13 +215,13 @@ local Ppo = {}
 ---@field seconds number Of rollout and update together.
 
 --- All remaining iterations. Ctrl-C saves a checkpoint and stops.
----@param options { envs: affine.env.Environment[] }
+---@param envs affine.env.Environment[]|{ envs: affine.env.Environment[] }
 ---@return affine.trainer.PpoStats
-function Ppo:run(options) end
+function Ppo:run(envs) end
 
 --- An iterator over the remaining iterations, each done when it is asked for. Ctrl-C saves a checkpoint, in an
 --- iteration and in the loop's body alike; an iteration whose body did not end is told again when the run goes on.
----@param envs affine.env.Environment[]
+---@param envs affine.env.Environment[]|{ envs: affine.env.Environment[] }
 ---@return fun(): affine.trainer.PpoStats?
 function Ppo:iterations(envs) end
 
@@ -236,7 +236,7 @@ function Ppo:loop() end
 function Ppo:iteration() end
 
 --- Plays episodes with the policy as it is. Tasks and sampling follow from the seed and the iteration.
----@param envs affine.env.Environment[]
+---@param envs affine.env.Environment[]|{ envs: affine.env.Environment[] }
 ---@param n? integer Episodes per environment; without it num_rollouts.
 ---@return affine.trainer.Batch
 function Ppo:rollout(envs, n) end

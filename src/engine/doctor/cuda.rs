@@ -3,8 +3,8 @@
 use libloading::os::unix::{Library, Symbol};
 
 use super::finding::Finding;
+use crate::engine::bytes;
 use crate::engine::native::graph;
-use crate::engine::system::machine::gibibytes;
 
 const SUBJECT: &str = "CUDA";
 
@@ -66,7 +66,7 @@ struct Gpu {
 impl Gpu {
     fn describe(&self) -> String {
         let (major, minor) = self.capability;
-        format!("{} ({}, sm_{major}{minor})", self.name, gibibytes(self.memory))
+        format!("{} ({}, sm_{major}{minor})", self.name, bytes::of_memory(self.memory))
     }
 }
 

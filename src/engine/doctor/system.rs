@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use super::finding::Finding;
+use crate::engine::bytes;
 use crate::engine::hub;
-use crate::engine::system::machine::{self, gibibytes};
+use crate::engine::system::machine;
 
 const GIB: u64 = 1 << 30;
 
@@ -22,7 +23,7 @@ pub fn memory() -> Finding {
     let Some(memory) = machine::memory() else {
         return Finding::warn("memory", "the system does not say how much there is", "mount /proc");
     };
-    let message = format!("{} of {} free", gibibytes(memory.available), gibibytes(memory.total));
+    let message = format!("{} of {} free", bytes::of_memory(memory.available), bytes::of_memory(memory.total));
     match memory.available {
         ..MEMORY_NEEDED => Finding::fail("memory", message, "even the demo needs half a gigabyte: end other programs"),
         MEMORY_NEEDED..MEMORY_WANTED => {
@@ -49,7 +50,7 @@ fn disk(subject: &str, folder: &Path) -> Finding {
     let Some(free) = machine::free_bytes(folder) else {
         return Finding::fail(subject, format!("{shown} cannot be looked at"), "work in a folder that exists");
     };
-    let message = format!("{} free in {shown}", gibibytes(free));
+    let message = format!("{} free in {shown}", bytes::of_memory(free));
     if tempfile::tempfile_in(folder).is_err() {
         return Finding::fail(
             subject,

@@ -9,7 +9,7 @@ use crate::engine::model::Model;
 use crate::engine::rollout::players::{self, Outcome, Player};
 use crate::engine::rollout::{self, Ending, Episode, PlayOptions, Seat};
 use crate::engine::track::progress::Progress;
-use crate::engine::{Error, Result, random};
+use crate::engine::{Error, Result, plan, random};
 
 /// Of one environment: more would not be judged in a year.
 const MOST_SAMPLES: u64 = 1_000_000;
@@ -76,6 +76,29 @@ impl EvalOptions {
             return Err(Error::option("confidence", "a number between 0 and 1", self.confidence));
         }
         self.sampling().validate()
+    }
+
+    /// Makes checked options small where this process is a plan, and notes them as they were: a few tasks by a model, or by
+    /// another player, which `who` names.
+    pub fn cut_in_plan(&mut self, who: &str, environments: &[String]) {
+        if !plan::active() {
+            return;
+        }
+        let few = plan::EPISODES as u64;
+        // The pipeline's own setting was cut before it came here.
+        let real = match plan::was("evaluation.num_eval_samples") {
+            Some(count) if self.num_eval_samples == few.min(count) => count,
+            _ => self.num_eval_samples,
+        };
+        let (names, first) = (environments.join(", "), self.first_task_id);
+        let here = plan::here(real as usize, plan::EPISODES);
+        plan::note(format!("{who}: {real} tasks each of {names}, from {first} on{here}"));
+        self.num_eval_samples = self.num_eval_samples.min(few);
+        if let Some(ids) = &mut self.task_ids {
+            ids.truncate(plan::EPISODES);
+        }
+        self.batch_size = self.batch_size.min(plan::EPISODES);
+        self.max_new_tokens = self.max_new_tokens.min(plan::NEW_TOKENS);
     }
 
     fn sampling(&self) -> Sampling {

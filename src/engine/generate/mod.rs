@@ -60,6 +60,16 @@ impl GenerateOptions {
         }
         self.sampling().validate()
     }
+
+    /// With short replies where this process is a plan, which notes them as they were.
+    fn cut_in_plan(&self, prompts: usize) -> Self {
+        let mut options = self.clone();
+        if plan::active() {
+            plan::note(format!("generate: {prompts} replies of at most {} tokens", self.max_new_tokens));
+            options.max_new_tokens = self.max_new_tokens.min(plan::NEW_TOKENS);
+        }
+        options
+    }
 }
 
 /// One generated continuation.
@@ -77,7 +87,7 @@ pub struct Generation {
 /// Continues every prompt (token ids).
 pub fn generate(model: &Model, prompts: &[Vec<i64>], options: &GenerateOptions) -> Result<Vec<Generation>> {
     options.validate()?;
-    let options = &plan::cut::generate(options, prompts.len());
+    let options = &options.cut_in_plan(prompts.len());
     for (i, prompt) in prompts.iter().enumerate() {
         check_prompt(model, prompt, i)?;
     }

@@ -2,12 +2,11 @@
 //!
 //! It is there to find in seconds what would otherwise end a run after hours: a wrong option in the last stage, a path
 //! that is not there, an environment that raises. So whatever can be checked is checked as in a real run, and only then
-//! made small: [`cut`] options and records, [`model`] models. [`workplace`] keeps the user's files as they are. What was
-//! made small is noted here and told at the end, as what the script would have done.
+//! made small: options and records by those who take them (`cut_in_plan`), models in [`model`]. [`workplace`] keeps the
+//! user's files as they are. What was made small is noted here and told at the end, as what the script would have done.
 //!
 //! There is one plan per process, from its start to its end; without one every function here does nothing.
 
-pub mod cut;
 pub mod model;
 pub mod workplace;
 
@@ -20,6 +19,11 @@ use super::Result;
 static ACTIVE: AtomicBool = AtomicBool::new(false);
 static STAGES: Mutex<Vec<Stage>> = Mutex::new(Vec::new());
 static SETTINGS: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
+
+/// What a plan leaves of records, of episodes of an environment, and of a reply's tokens.
+pub const RECORDS: usize = 8;
+pub const EPISODES: usize = 2;
+pub const NEW_TOKENS: usize = 4;
 
 /// Notes of one stage beyond these are counted only: a script's own loop can make thousands.
 const NOTES_PER_STAGE: usize = 30;
@@ -77,14 +81,19 @@ pub fn cut_setting(path: &str, real: &str, now: &str) {
     }
 }
 
+/// The end of a note on something of which there are only `few` here.
+pub fn here(real: usize, few: usize) -> String {
+    if real > few { format!("; here {few}") } else { String::new() }
+}
+
 /// Whether the pipeline's data is less than a real run collects, so that its size says nothing.
-fn collects_less() -> bool {
+pub fn collects_less() -> bool {
     let settings = SETTINGS.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     settings.keys().any(|path| path.starts_with("data."))
 }
 
 /// The number that such a setting has in a real run.
-fn was(path: &str) -> Option<u64> {
+pub fn was(path: &str) -> Option<u64> {
     SETTINGS.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).get(path)?.parse().ok()
 }
 

@@ -15,7 +15,7 @@ use super::note;
 use crate::engine::model::adapters::DEFAULT;
 use crate::engine::model::{LoraOptions, Model, ModelConfig, ModelShape, lora, weights};
 use crate::engine::text::Tokenizer;
-use crate::engine::{Result, hub};
+use crate::engine::{Result, bytes, hub};
 
 /// Weights up to this many bytes are loaded as they are: what the plan itself has saved is smaller.
 const SMALL_BYTES: u64 = 32 << 20;
@@ -112,7 +112,7 @@ fn from_folder(path: &str, folder: &Path, kind: Option<Kind>, device: Device) ->
         true => Some(Rc::new(Tokenizer::load(folder)?)),
         false => None,
     };
-    note(format!("model: {path} ({}); here a random one", gigabytes(weight_bytes(folder))));
+    note(format!("model: {path} ({}); here a random one", bytes::of_file(weight_bytes(folder))));
     let rows = tokenizer.as_ref().map_or(config.vocab_size, |tokenizer| tokenizer.vocab_size());
     let shape = ModelShape { rope_theta: config.rope_theta, ..tiny(config.max_position_embeddings) };
     stand_in(path, &shape, rows.max(config.vocab_size), tokenizer, kind, device)
@@ -186,13 +186,6 @@ fn weight_bytes(folder: &Path) -> u64 {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let weights = entries.filter(|entry| entry.path().extension().is_some_and(|kind| kind == "safetensors"));
     weights.filter_map(|entry| Some(std::fs::metadata(entry.path()).ok()?.len())).sum()
-}
-
-fn gigabytes(bytes: u64) -> String {
-    match bytes {
-        ..1_000_000_000 => format!("{:.0} MB", bytes as f64 / 1e6),
-        _ => format!("{:.1} GB", bytes as f64 / 1e9),
-    }
 }
 
 fn parameters_in_words(count: i64) -> String {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::options::{NumRollouts, PpoOptions};
 use super::ppo::NAMING;
 use crate::engine::Result;
-use crate::engine::plan::{self, cut, note};
+use crate::engine::plan::{self, note};
 use crate::engine::train::output;
 
 impl PpoOptions {
@@ -14,7 +14,7 @@ impl PpoOptions {
         if !plan::active() {
             return Ok(());
         }
-        let few = cut::EPISODES;
+        let few = plan::EPISODES;
         let rollouts = match &self.num_rollouts {
             NumRollouts::Each(count) => format!("{count} episodes of each environment"),
             NumRollouts::ByName(counts) => {
@@ -32,14 +32,14 @@ impl PpoOptions {
             self.minibatch_size,
             output::shown(&self.output_dir, NAMING.trainer),
         ));
-        cut::start_afresh(&mut self.resume_from_checkpoint, &self.output_dir)?;
+        self.resume_from_checkpoint.start_afresh_in_plan(&self.output_dir)?;
         self.iterations = 1;
         self.warmup_ratio = 0.0;
         self.ppo_epochs = 1;
         self.minibatch_size = self.minibatch_size.min(few);
         self.batch_size = self.batch_size.min(few);
         self.rollout_batch_size = self.rollout_batch_size.min(2 * few);
-        self.max_new_tokens = self.max_new_tokens.min(cut::NEW_TOKENS);
+        self.max_new_tokens = self.max_new_tokens.min(plan::NEW_TOKENS);
         self.num_rollouts = match std::mem::replace(&mut self.num_rollouts, NumRollouts::Each(0)) {
             NumRollouts::Each(count) => NumRollouts::Each(count.min(few)),
             NumRollouts::ByName(counts) => {
@@ -48,4 +48,13 @@ impl PpoOptions {
         };
         Ok(())
     }
+}
+
+/// The number of episodes of each environment that a rollout is asked for, or a few.
+pub(super) fn episodes(asked: usize) -> usize {
+    if !plan::active() {
+        return asked;
+    }
+    note(format!("ppo: a rollout of {asked} episodes of each environment"));
+    asked.min(plan::EPISODES)
 }

@@ -23,6 +23,7 @@ use tch::Kind;
 use super::advantage::{Credit, gae_tokens, gae_turns, whiten};
 use super::collect::Collector;
 use super::columns::Columns;
+use super::cut;
 use super::gap::Gap;
 use super::kl::rewards_with_kl;
 use super::loss::{policy_loss, value_loss};
@@ -41,7 +42,7 @@ use crate::engine::train::checkpoint::{self, TrainerState};
 use crate::engine::train::run::{Naming, Next, Opening, Output, Run, Trainer};
 use crate::engine::train::schedule::ScheduleKind;
 use crate::engine::train::step::{Entropy, Loss, Outputs, Policy, StepReport, StepSettings};
-use crate::engine::{Error, Result, cancel, plan, random};
+use crate::engine::{Error, Result, cancel, random};
 
 pub const NAMING: Naming = Naming { trainer: "ppo", unit: "iteration" };
 
@@ -159,8 +160,7 @@ impl Ppo {
         episodes: Option<usize>,
     ) -> Result<Rollout> {
         let _unfinished = cancel::unfinished();
-        let episodes = plan::cut::episodes(episodes);
-        self.play(model, environments, episodes).or_else(|error| self.leave(model, error))
+        self.play(model, environments, episodes.map(cut::episodes)).or_else(|error| self.leave(model, error))
     }
 
     fn play(&self, model: &Model, environments: &[Box<dyn Environment>], episodes: Option<usize>) -> Result<Rollout> {

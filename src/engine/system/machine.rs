@@ -110,11 +110,6 @@ pub fn free_bytes(folder: &Path) -> Option<u64> {
     (found == 0).then(|| status.f_bavail * status.f_frsize)
 }
 
-/// Bytes as a person reads them: `23.4 GiB`.
-pub fn gibibytes(bytes: u64) -> String {
-    format!("{:.1} GiB", bytes as f64 / (1u64 << 30) as f64)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,7 +4,7 @@
 use tch::{Device, Kind};
 
 use crate::engine::tensor::dtype;
-use crate::engine::{Error, Result};
+use crate::engine::{Error, Result, bytes};
 
 /// Tensors smaller than this are not asked about: reading how much is free costs more than making them.
 const SMALL: u64 = 64 << 20;
@@ -23,7 +23,7 @@ pub fn afford(shape: &[i64], kind: Kind, device: Device) -> Result<()> {
     }
     match available() {
         Some(free) if bytes > free => {
-            let (needed, free) = (gib(bytes), gib(free));
+            let (needed, free) = (bytes::of_memory(bytes), bytes::of_memory(free));
             let message =
                 format!("a {dtype} tensor of the shape {shape:?} takes {needed}, and {free} of memory are free");
             Err(Error::hinted(message, "make it smaller, or go through it in parts"))
@@ -45,11 +45,7 @@ fn bytes(shape: &[i64], kind: Kind) -> Option<u64> {
 pub fn missing(text: &str) -> Option<Error> {
     let (_, asked) = text.split_once("you tried to allocate ")?;
     let bytes = asked.split(' ').next()?.parse().ok()?;
-    Some(Error::message(format!("out of memory: {} more could not be had", gib(bytes))))
-}
-
-fn gib(bytes: u64) -> String {
-    format!("{:.1} GiB", bytes as f64 / (1u64 << 30) as f64)
+    Some(Error::message(format!("out of memory: {} more could not be had", bytes::of_memory(bytes))))
 }
 
 /// The bytes that the machine, or the control group that the process is in, still has; nothing where neither says.

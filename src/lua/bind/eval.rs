@@ -13,7 +13,7 @@ use crate::engine::eval::{
     Contender, DEFAULT_LEVEL, EnvironmentScore, RankOptions, false_alarms, interval, rank, verdict,
 };
 use crate::engine::rollout::players::Player;
-use crate::engine::{Error, Result, plan};
+use crate::engine::{Error, Result};
 use crate::lua::call::Call;
 use crate::lua::{convert, report};
 
@@ -37,7 +37,7 @@ fn eval_run(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
     options.validate().map_err(|error| call.reject(error))?;
     let environments = environments("eval.run", envs)?;
     let names: Vec<String> = environments.iter().map(|environment| environment.label()).collect();
-    plan::cut::eval("eval", &mut options, &names);
+    options.cut_in_plan("eval", &names);
     let model = model.borrow()?;
     let evaluations = report::guard(|| run(&model, &environments, &options))?;
     let rows: Map<String, serde_json::Value> = evaluations.iter().map(row).collect();
@@ -83,7 +83,7 @@ fn eval_baseline(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
     let what: BaselineOptions = table.take_struct(&["kind", "action", "choose_task_ids", "choose_first_task_id"])?;
     let mut options: EvalOptions = table.read()?;
     options.validate().map_err(|error| call.reject(error))?;
-    plan::cut::eval("baseline", &mut options, &[environment.label()]);
+    options.cut_in_plan("baseline", &[environment.label()]);
     let score = report::guard(|| {
         let player = match what.kind {
             Kind::Random => Some(Player::Random),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::{STATE, all, checksums, remove};
-use crate::engine::{Error, Result};
+use crate::engine::{Error, Result, plan};
 
 /// Whether to continue a run: `true` from the newest checkpoint of the output folder, or a checkpoint's path.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -59,6 +59,16 @@ impl Resume {
 }
 
 impl ResumeFrom {
+    /// A checkpoint that is named must be there; a plan cannot go on from it, because it holds a real model's state.
+    pub fn start_afresh_in_plan(&mut self, output_dir: &Path) -> Result<()> {
+        if let ResumeFrom::Path(path) = &*self {
+            self.find(output_dir)?;
+            plan::note(format!("goes on from {}", path.display()));
+        }
+        *self = ResumeFrom::default();
+        Ok(())
+    }
+
     /// The checkpoint to continue from, if any; it is whole.
     pub fn find(&self, output_dir: &Path) -> Result<Option<PathBuf>> {
         match self {

@@ -1,8 +1,9 @@
-//! What a plan leaves of supervised fine-tuning: one step.
+//! What a plan leaves of supervised fine-tuning: one step on a few records.
 
 use super::{NAMING, SftOptions};
 use crate::engine::Result;
-use crate::engine::plan::{self, cut, note};
+use crate::engine::data::Record;
+use crate::engine::plan::{self, RECORDS, note};
 use crate::engine::train::output;
 
 impl SftOptions {
@@ -22,15 +23,38 @@ impl SftOptions {
         note(format!(
             "sft: {length} of {size} × {accumulated} records{limit}, learning rate {rate:e}, into {folder}; here one"
         ));
-        cut::start_afresh(&mut self.resume_from_checkpoint, &self.output_dir)?;
+        self.resume_from_checkpoint.start_afresh_in_plan(&self.output_dir)?;
         self.max_steps = Some(1);
         // The only step must be one that changes something.
         self.warmup_ratio = 0.0;
         self.gradient_accumulation_steps = 1;
-        self.batch_size = size.min(cut::EPISODES);
+        self.batch_size = size.min(plan::EPISODES);
         if plan::model::lengths_are_unknown() {
             self.max_length = None;
         }
         Ok(())
     }
+}
+
+/// The records to train on, or a few of them.
+pub(super) fn training_records(records: &[Record]) -> &[Record] {
+    if plan::active() {
+        note(match plan::collects_less() {
+            true => format!("sft: on what is collected; here {} records", records.len().min(RECORDS)),
+            false => format!("sft: on {} records{}", records.len(), plan::here(records.len(), RECORDS)),
+        });
+    }
+    few(records)
+}
+
+/// The records to measure a loss on, or a few of them.
+pub(super) fn evaluation_records(records: &[Record]) -> &[Record] {
+    if plan::active() && !records.is_empty() {
+        note(format!("sft: the loss on {} records{}", records.len(), plan::here(records.len(), RECORDS)));
+    }
+    few(records)
+}
+
+fn few(records: &[Record]) -> &[Record] {
+    if plan::active() { &records[..records.len().min(RECORDS)] } else { records }
 }

@@ -3,10 +3,9 @@
 use serde::{Deserialize, Serialize};
 use tch::Kind;
 
-use super::{Metric, Sft, policy, records};
+use super::{Metric, Sft, cut, policy, records};
 use crate::engine::data::Record;
 use crate::engine::model::Model;
-use crate::engine::plan::cut;
 use crate::engine::train::batch::Sequence;
 use crate::engine::train::checkpoint;
 use crate::engine::train::passes::Passes;

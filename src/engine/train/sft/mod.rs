@@ -24,7 +24,7 @@ use super::step::{Loss, Outputs, Policy, StepSettings};
 use super::{number, spike};
 use crate::engine::data::Record;
 use crate::engine::model::Model;
-use crate::engine::{Result, cancel, plan, random};
+use crate::engine::{Result, cancel, random};
 pub use evaluation::Evaluation;
 pub use options::{Metric, SftOptions, TrainOn};
 pub use preflight::Preflight;
@@ -114,7 +114,7 @@ impl Sft {
     pub fn new(model: &Model, records: &[Record], evaluation: &[Record], mut options: SftOptions) -> Result<Self> {
         options.validate()?;
         options.cut_in_plan()?;
-        let (records, evaluation) = (plan::cut::training_records(records), plan::cut::evaluation_records(evaluation));
+        let (records, evaluation) = (cut::training_records(records), cut::evaluation_records(evaluation));
         let shared = options.run();
         let output = Output::claim(&shared, NAMING)?;
         let limit = records::limit(model, &options);

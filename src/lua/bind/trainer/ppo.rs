@@ -16,6 +16,7 @@ use crate::lua::bind::env::environments;
 use crate::lua::bind::model::ModelHandle;
 use crate::lua::bind::rollout::RolloutHandle;
 use crate::lua::call::Call;
+use crate::lua::options::Options;
 use crate::lua::report;
 use crate::lua::strict::handle;
 
@@ -39,11 +40,8 @@ impl UserData for TrainerHandle<Ppo> {
         methods.add_function("run", |lua, values: MultiValue| {
             let mut call = Call::new("ppo:run", values);
             let (this, handle) = Self::of(&mut call)?;
-            let mut table = call.required_options(lua)?;
+            let environments = played(lua, "ppo:run", &mut call)?;
             call.finish()?;
-            let envs = table.take("envs")?;
-            table.finish()?;
-            let environments = environments("ppo:run", envs)?;
             let model = this.model.borrow()?;
             let last = report::guard(|| {
                 let last = this.drive(lua, &handle, &model, |_| None, || this.iterate(&model, &environments))?;
@@ -55,7 +53,7 @@ impl UserData for TrainerHandle<Ppo> {
         methods.add_function("iterations", |lua, values: MultiValue| {
             let mut call = Call::new("ppo:iterations", values);
             let (this, handle) = Self::of(&mut call)?;
-            let environments = environments("ppo:iterations", call.value("envs")?)?;
+            let environments = played(lua, "ppo:iterations", &mut call)?;
             call.finish()?;
             let next = this.clone();
             this.iterator(lua, callback(lua, &handle)?, move || {
@@ -88,7 +86,7 @@ impl UserData for TrainerHandle<Ppo> {
         });
         methods.add_method("rollout", |lua, this, values: MultiValue| {
             let mut call = Call::new("ppo:rollout", values);
-            let environments = environments("ppo:rollout", call.value("envs")?)?;
+            let environments = played(lua, "ppo:rollout", &mut call)?;
             let episodes = call.optional_integer("n")?;
             call.finish()?;
             let episodes = match episodes {
@@ -125,6 +123,20 @@ impl UserData for TrainerHandle<Ppo> {
             to_table(lua, &iteration)
         });
     }
+}
+
+/// The environments to play: the next argument of a call, a list of them or a table that has it as `envs`.
+fn played(lua: &Lua, function: &'static str, call: &mut Call) -> mlua::Result<Vec<Box<dyn Environment>>> {
+    let envs = match call.value("envs")? {
+        Value::Table(table) if table.raw_get::<Value>(1)?.is_nil() => {
+            let mut options = Options::new(lua, function, Some(table))?;
+            let envs = options.take("envs")?;
+            options.finish()?;
+            envs
+        }
+        list => list,
+    };
+    environments(function, envs)
 }
 
 impl TrainerHandle<Ppo> {
