@@ -11,7 +11,7 @@ use affine::engine::Result;
 use affine::engine::env::agentgym::ApiKey;
 use affine::engine::env::agentgym::server::{Server, ServerOptions};
 use affine::engine::env::textcraft::{TextCraft, TextCraftOptions};
-use affine::engine::env::{Description, Environment, Parsed, Step, TurnLimit};
+use affine::engine::env::{Description, Environment, Facts, Parsed, Step, TurnLimit};
 use affine::engine::text::Message;
 use reqwest::Method;
 use reqwest::blocking::Client;
@@ -215,12 +215,18 @@ impl Environment for Scripted {
         })
     }
 
-    fn state(&self) -> Map<String, Value> {
-        self.state.as_object().cloned().unwrap_or_default()
-    }
-
     fn fresh(&self) -> Result<Box<dyn Environment>> {
         Ok(Box::new(self.clone()))
+    }
+
+    fn facts(&self) -> Option<&dyn Facts> {
+        Some(self)
+    }
+}
+
+impl Facts for Scripted {
+    fn state(&self) -> Map<String, Value> {
+        self.state.as_object().cloned().unwrap_or_default()
     }
 }
 

@@ -8,7 +8,7 @@ use affine::engine::env::agentgym::client::{AgentGymClient, AgentGymOptions};
 use affine::engine::env::agentgym::server::ServerOptions;
 use affine::engine::env::agentgym::{ApiKey, Kind};
 use affine::engine::env::textcraft::{TextCraft, TextCraftOptions};
-use affine::engine::env::{Environment, Parsed, TurnLimit};
+use affine::engine::env::{Demonstrator, Environment, Parsed, TurnLimit};
 use serde_json::json;
 
 use crate::agentgym::{Running, alfworld, careful, sciworld, textcraft, webshop};

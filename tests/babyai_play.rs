@@ -1,7 +1,7 @@
 //! BabyAI as it is played: scoring in both modes, what is refused, the opening, the expert.
 
 use affine::engine::env::babyai::{BabyAi, BabyAiOptions, Game, Mode};
-use affine::engine::env::{Environment, Parsed, Step};
+use affine::engine::env::{Baselines, Demonstrator, Environment, Parsed, Step};
 use serde_json::json;
 
 fn babyai(mode: Mode) -> BabyAi {

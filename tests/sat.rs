@@ -1,7 +1,7 @@
 //! SAT against upstream: prompts by hash, planted solutions, and the verdict on every recorded reply.
 
-use affine::engine::env::Environment;
 use affine::engine::env::sat::{Sat, SatOptions};
+use affine::engine::env::{Baselines, Demonstrator, Environment};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -92,7 +92,7 @@ fn the_expert_always_passes_and_the_majority_rule_mostly() {
 
 #[test]
 fn random_play_assigns_every_variable_from_the_given_draws() {
-    let mut env = sat(4, 2, None);
+    let env = sat(4, 2, None);
     let mut draws = [1, 0, 0, 1].into_iter();
     let action = env.random_action(&mut |n| draws.next().filter(|&draw| draw < n).unwrap()).unwrap();
     assert_eq!(action.as_deref(), Some("x1=True, x2=False, x3=False, x4=True"));

@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use affine::engine::env::sciworld::{SciWorld, SciWorldOptions, Simulator, Variation};
-use affine::engine::env::{Environment, Parsed, Step};
+use affine::engine::env::{Demonstrator, Environment, Facts, Parsed, Step};
 use serde_json::{Value, json};
 
 use crate::golden;
@@ -239,7 +239,7 @@ fn random_walk(env: &mut dyn Environment, task_id: u64, seed: u64) -> Vec<String
     };
     let mut seen = vec![env.reset(task_id).unwrap()];
     for _ in 0..8 {
-        let action = env.random_action(&mut draw).unwrap().unwrap();
+        let action = env.baselines().unwrap().random_action(&mut draw).unwrap().unwrap();
         let step = env.step(&action).unwrap();
         seen.push(format!("{action}: {} {:?} {}", step.observation, step.score, step.info["moves"]));
         if step.done {

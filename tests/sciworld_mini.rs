@@ -1,7 +1,7 @@
 //! sciworld-mini: every task can be done, nothing that a player types breaks it, and heat does what it should.
 
 use affine::engine::env::sciworld_mini::{SciWorldMini, SciWorldMiniOptions, Topic};
-use affine::engine::env::{Environment, Step};
+use affine::engine::env::{Baselines, Demonstrator, Environment, Facts, Step};
 use affine::engine::file::sha256;
 use affine::engine::random;
 

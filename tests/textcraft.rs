@@ -1,7 +1,7 @@
 //! TextCraft against the original: recorded episodes byte for byte, the opening of every task, and the expert.
 
 use affine::engine::env::textcraft::{TextCraft, TextCraftOptions};
-use affine::engine::env::{Environment, Parsed, Step};
+use affine::engine::env::{Baselines, Demonstrator, Environment, Parsed, Step};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -179,7 +179,7 @@ fn episodes_share_nothing_and_are_the_same_on_every_thread() {
     let play = || {
         let mut env = textcraft(TextCraftOptions::default()).fresh().unwrap();
         let mut texts = vec![env.reset(533).unwrap()];
-        while let Some(action) = env.expert().unwrap() {
+        while let Some(action) = env.demonstrator().unwrap().expert().unwrap() {
             let step = env.step(&action).unwrap();
             texts.push(step.observation);
             if step.done {

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use affine::engine::env::webshop::fuzzy::{normalise_colour, normalise_colour_pair, token_set_ratio};
 use affine::engine::env::webshop::{GoalKind, NounRule, ObservationMode, WebShop, WebShopOptions};
-use affine::engine::env::{Environment, Parsed};
+use affine::engine::env::{Baselines, Demonstrator, Environment, Parsed};
 use serde_json::{Value, json};
 
 use crate::golden;
@@ -553,7 +553,7 @@ fn the_expert_shops_well_and_nobody_else_does() {
 fn the_same_task_gives_the_same_episode_in_every_instance() {
     let play = |mut env: Box<dyn Environment>| -> Vec<String> {
         let mut seen = vec![env.reset(17).unwrap()];
-        while let Some(action) = env.expert().unwrap() {
+        while let Some(action) = env.demonstrator().unwrap().expert().unwrap() {
             let step = env.step(&action).unwrap();
             seen.extend([action, step.observation]);
             if step.done {
@@ -637,7 +637,7 @@ fn how_fast_and_how_large() {
     for (task, episode) in episodes.iter_mut().enumerate() {
         episode.reset(task as u64 % tasks).unwrap();
         for _ in 0..2 {
-            let action = episode.rule().unwrap().unwrap();
+            let action = episode.baselines().unwrap().rule().unwrap().unwrap();
             episode.step(&action).unwrap();
         }
     }

@@ -23,10 +23,13 @@ pub fn torch_seed(seed: u64, purpose: &str, index: u64) -> i64 {
     (stream(seed, purpose, index).next_u64() >> 1) as i64
 }
 
-/// A uniform integer in `0..n`; `n = 0` stands for 2^64. Unbiased: Lemire, "Fast random integer generation in an
+/// As many integers as 64 bits hold, in a place where 2^64 itself has no room: `below(rng, WHOLE_WORD)` is any of them.
+pub const WHOLE_WORD: u64 = 0;
+
+/// A uniform integer in `0..n`, or any at all where `n` is [`WHOLE_WORD`]. Unbiased: Lemire, "Fast random integer generation in an
 /// interval" (2019), with rejection.
 pub fn below(rng: &mut impl Rng, n: u64) -> u64 {
-    if n == 0 {
+    if n == WHOLE_WORD {
         return rng.next_u64();
     }
     let threshold = n.wrapping_neg() % n;

@@ -9,7 +9,10 @@ use mlua::{Function, IntoLuaMulti, Lua, MultiValue, Table, Value};
 
 use super::kind::{integral, kind};
 use super::{convert, options, report};
-use crate::engine::env::{Description, Environment, Explained, Parsed, Step, TurnLimit};
+use crate::engine::env::{
+    Baselines, Demonstrator, Description, Environment, Explained, Identity, Parsed, Step, TurnLimit,
+};
+use crate::engine::random::WHOLE_WORD;
 use crate::engine::text::{Message, ROLES, check_roles};
 use crate::engine::{Error, Result};
 
@@ -144,7 +147,7 @@ impl Environment for LuaEnvironment {
     }
 
     /// The options, and the author's own words.
-    fn settings(&self) -> serde_json::Value {
+    fn identity(&self) -> Identity {
         let lua = self.definition.weak_lua().upgrade();
         // What has no form in JSON is told by its kind: it must not take the others with it.
         let told =
@@ -157,7 +160,7 @@ impl Environment for LuaEnvironment {
                 settings.insert(words.into(), text.to_string_lossy().into());
             }
         }
-        settings.into()
+        Identity { settings: settings.into(), ..Identity::default() }
     }
 
     fn parse(&self, reply: &str) -> Result<Parsed> {
@@ -192,6 +195,35 @@ impl Environment for LuaEnvironment {
         })
     }
 
+    fn reply(&self, action: &str, thought: Option<&str>) -> Result<String> {
+        match self.call("reply", (action, thought))? {
+            Some(values) => self.text("reply", "a string", first(&values)),
+            None => Ok(action.to_string()),
+        }
+    }
+
+    fn fresh(&self) -> Result<Box<dyn Environment>> {
+        let lua = self.definition.weak_lua().upgrade();
+        let instance = instance(&lua, &self.definition, &self.options).map_err(|error| report::lower(&error))?;
+        Ok(Box::new(LuaEnvironment {
+            definition: self.definition.clone(),
+            options: self.options.clone(),
+            description: self.description.clone(),
+            instance: Rc::new(RefCell::new(instance)),
+            first_observation: Rc::default(),
+        }))
+    }
+
+    fn demonstrator(&mut self) -> Option<&mut dyn Demonstrator> {
+        Some(self)
+    }
+
+    fn baselines(&self) -> Option<&dyn Baselines> {
+        Some(self)
+    }
+}
+
+impl Demonstrator for LuaEnvironment {
     fn expert(&mut self) -> Result<Option<String>> {
         self.action("expert", ())
     }
@@ -210,16 +242,11 @@ impl Environment for LuaEnvironment {
         };
         Ok(Some(Explained { action, thought }))
     }
+}
 
-    fn reply(&self, action: &str, thought: Option<&str>) -> Result<String> {
-        match self.call("reply", (action, thought))? {
-            Some(values) => self.text("reply", "a string", first(&values)),
-            None => Ok(action.to_string()),
-        }
-    }
-
-    fn random_action(&mut self, random: &mut dyn FnMut(u64) -> u64) -> Result<Option<String>> {
-        let rng = self.stream(random(0) >> 1, "random action")?;
+impl Baselines for LuaEnvironment {
+    fn random_action(&self, random: &mut dyn FnMut(u64) -> u64) -> Result<Option<String>> {
+        let rng = self.stream(random(WHOLE_WORD) >> 1, "random action")?;
         self.action("random_action", rng)
     }
 
@@ -227,20 +254,8 @@ impl Environment for LuaEnvironment {
         self.definition.get("constant_actions").unwrap_or_default()
     }
 
-    fn rule(&mut self) -> Result<Option<String>> {
+    fn rule(&self) -> Result<Option<String>> {
         self.action("rule", ())
-    }
-
-    fn fresh(&self) -> Result<Box<dyn Environment>> {
-        let lua = self.definition.weak_lua().upgrade();
-        let instance = instance(&lua, &self.definition, &self.options).map_err(|error| report::lower(&error))?;
-        Ok(Box::new(LuaEnvironment {
-            definition: self.definition.clone(),
-            options: self.options.clone(),
-            description: self.description.clone(),
-            instance: Rc::new(RefCell::new(instance)),
-            first_observation: Rc::default(),
-        }))
     }
 }
 

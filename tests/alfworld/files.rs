@@ -4,8 +4,8 @@
 
 use std::path::{Path, PathBuf};
 
-use affine::engine::env::Environment;
 use affine::engine::env::alfworld::{AlfWorld, AlfWorldOptions, Split, Wrapper};
+use affine::engine::env::{Demonstrator, Environment};
 use serde_json::{Value, json};
 
 /// The recordings' folders, each with a game and a transcript; none when AFFINE_GOLDEN is not set.

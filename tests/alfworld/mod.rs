@@ -6,7 +6,7 @@ mod peer;
 use std::collections::{BTreeMap, BTreeSet};
 
 use affine::engine::env::alfworld::{self, AlfWorld, AlfWorldOptions, Split, Wording, Wrapper};
-use affine::engine::env::{Environment, Parsed, Step};
+use affine::engine::env::{Baselines, Demonstrator, Environment, Parsed, Step};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -150,7 +150,7 @@ fn a_task_id_decides_everything() {
         let mut draw = draws(1);
         let mut log = vec![env.reset(task_id).unwrap()];
         for _ in 0..60 {
-            let action = env.random_action(&mut draw).unwrap().unwrap();
+            let action = env.baselines().unwrap().random_action(&mut draw).unwrap().unwrap();
             let step = env.step(&action).unwrap();
             log.push(format!("{action}: {step:?}"));
             if step.done {
@@ -236,7 +236,7 @@ fn hundreds_of_episodes_side_by_side_keep_apart() {
     let mut won = 0;
     for _ in 0..60 {
         for env in &mut all {
-            if let Ok(Some(action)) = env.expert() {
+            if let Ok(Some(action)) = env.demonstrator().unwrap().expert() {
                 won += env.step(&action).map_or(0, |step| usize::from(step.done));
             }
         }

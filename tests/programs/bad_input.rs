@@ -113,7 +113,8 @@ fn without_data_the_generators_programs_are_played_and_what_they_ask_for_is_righ
     let solve = |env: &mut dyn Environment, task_id| {
         let prompt = env.reset(task_id).unwrap();
         assert_eq!(env.fresh().unwrap().reset(task_id).unwrap(), prompt);
-        let reply = env.expert().unwrap().unwrap_or_else(|| panic!("task {task_id}: no expert"));
+        let reply =
+            env.demonstrator().unwrap().expert().unwrap().unwrap_or_else(|| panic!("task {task_id}: no expert"));
         assert_eq!(env.step(&reply).unwrap().score, 1.0, "task {task_id}: {prompt}\n{reply}");
         assert_eq!(env.describe().num_tasks, None);
     };

@@ -121,7 +121,7 @@ fn the_rows_own_input_is_the_expert_where_it_is_right() {
     let mut without = Vec::new();
     for (task_id, row) in recorded.iter().enumerate() {
         env.reset(task_id as u64).unwrap();
-        let Some(action) = env.expert().unwrap() else {
+        let Some(action) = env.demonstrator().unwrap().expert().unwrap() else {
             without.push(row["id"].as_str().unwrap());
             continue;
         };

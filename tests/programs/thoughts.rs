@@ -2,10 +2,10 @@
 
 use std::process::Command;
 
-use affine::engine::env::Environment;
 use affine::engine::env::abd::{Abd, Build};
 use affine::engine::env::ded::Ded;
 use affine::engine::env::programs::options::ProgramOptions;
+use affine::engine::env::{Demonstrator, Environment};
 use serde_json::json;
 
 use super::{abd, ded};

@@ -12,6 +12,7 @@ use serde_json::json;
 use super::one_turn::{self, OneTurn};
 use super::programs::extract;
 use super::programs::options::ProgramOptions;
+use super::programs::quote::{last_line, shown};
 use super::programs::row::{Row, Tests};
 use super::programs::runner::{Runner, Written};
 use super::programs::tasks::Tasks;
@@ -19,7 +20,7 @@ use super::programs::template::{Kind, Template};
 use super::programs::watch;
 use super::python::Value;
 use super::python::text::{is_blank, rstrip, rstrip_lines, strip};
-use super::{Description, Environment, Explained, Instructions, Parsed, Step};
+use super::{Baselines, Demonstrator, Description, Environment, Explained, Identity, Parsed, Step};
 use crate::engine::text::Message;
 use crate::engine::{Error, Result};
 
@@ -181,23 +182,17 @@ impl Test {
     }
 }
 
-/// Where Python's traces say what went wrong.
-pub(super) fn last_line(text: &str) -> &str {
-    text.trim_end().lines().last().unwrap_or("").trim()
-}
-
-/// A text for an observation: quoted, and cut where it is long.
-pub(super) fn shown(text: &str) -> String {
-    const MOST: usize = 200;
-    match text.char_indices().nth(MOST) {
-        Some((end, _)) => format!("{:?}…", &text[..end]),
-        None => format!("{text:?}"),
-    }
-}
-
 impl Environment for Ded {
     fn describe(&self) -> Description {
         self.turn.describe(self.tasks.count())
+    }
+
+    fn identity(&self) -> Identity {
+        Identity {
+            instructions: Some(self.template.which().clone()),
+            generator: self.tasks.generator(),
+            settings: serde_json::Value::clone(&self.settings),
+        }
     }
 
     fn reset(&mut self, task_id: u64) -> Result<String> {
@@ -216,18 +211,6 @@ impl Environment for Ded {
         self.turn.messages()
     }
 
-    fn instructions(&self) -> Option<Instructions> {
-        Some(self.template.which().clone())
-    }
-
-    fn generator(&self) -> Option<u32> {
-        self.tasks.generator()
-    }
-
-    fn settings(&self) -> serde_json::Value {
-        serde_json::Value::clone(&self.settings)
-    }
-
     /// The reply as it is: stripping is upstream's, with Python's blanks.
     fn parse(&self, reply: &str) -> Result<Parsed> {
         Ok(Parsed::Action(reply.to_string()))
@@ -243,6 +226,25 @@ impl Environment for Ded {
         Ok(self.turn.end(verdict.score, verdict.observation, info))
     }
 
+    /// Of the fenced blocks in a reply the last counts, so a thought before it does no harm.
+    fn reply(&self, action: &str, thought: Option<&str>) -> Result<String> {
+        Ok(one_turn::reply(action, thought))
+    }
+
+    fn fresh(&self) -> Result<Box<dyn Environment>> {
+        Ok(Box::new(Ded { turn: OneTurn::new(NAME), ..self.clone() }))
+    }
+
+    fn demonstrator(&mut self) -> Option<&mut dyn Demonstrator> {
+        Some(self)
+    }
+
+    fn baselines(&self) -> Option<&dyn Baselines> {
+        Some(self)
+    }
+}
+
+impl Demonstrator for Ded {
     /// The row's own program, where it has one.
     fn expert(&mut self) -> Result<Option<String>> {
         let program = self.turn.task()?.program.as_ref().and_then(Value::as_text);
@@ -259,14 +261,11 @@ impl Environment for Ded {
         let thought = thought.filter(is_harmless);
         Ok(Some(Explained { action, thought }))
     }
+}
 
-    /// Of the fenced blocks in a reply the last counts, so a thought before it does no harm.
-    fn reply(&self, action: &str, thought: Option<&str>) -> Result<String> {
-        Ok(one_turn::reply(action, thought))
-    }
-
+impl Baselines for Ded {
     /// A small program drawn from all that print a number, a word of the input, or all of it.
-    fn random_action(&mut self, random: &mut dyn FnMut(u64) -> u64) -> Result<Option<String>> {
+    fn random_action(&self, random: &mut dyn FnMut(u64) -> u64) -> Result<Option<String>> {
         self.turn.task()?;
         let program = match random(4) {
             0 => format!("print({})", random(100)),
@@ -289,9 +288,5 @@ impl Environment for Ded {
             "print(open(0).read())",
         ];
         programs.iter().map(|program| format!("```python\n{program}\n```")).collect()
-    }
-
-    fn fresh(&self) -> Result<Box<dyn Environment>> {
-        Ok(Box::new(Ded { turn: OneTurn::new(NAME), ..self.clone() }))
     }
 }

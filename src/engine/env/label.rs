@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Map, Value};
 
-use super::{Description, Environment, Explained, Instructions, Parsed, Step};
+use super::{Baselines, Demonstrator, Description, Environment, Facts, Identity, Parsed, Step};
 use crate::engine::text::Message;
 use crate::engine::{Error, Result, file};
 
@@ -135,6 +135,10 @@ impl Environment for Labelled {
         self.environment.describe()
     }
 
+    fn identity(&self) -> Identity {
+        self.environment.identity()
+    }
+
     fn reset(&mut self, task_id: u64) -> Result<String> {
         self.environment.reset(task_id)
     }
@@ -147,18 +151,6 @@ impl Environment for Labelled {
         self.environment.messages()
     }
 
-    fn instructions(&self) -> Option<Instructions> {
-        self.environment.instructions()
-    }
-
-    fn generator(&self) -> Option<u32> {
-        self.environment.generator()
-    }
-
-    fn settings(&self) -> Value {
-        self.environment.settings()
-    }
-
     fn parse(&self, reply: &str) -> Result<Parsed> {
         self.environment.parse(reply)
     }
@@ -167,36 +159,20 @@ impl Environment for Labelled {
         self.environment.step(action)
     }
 
-    fn expert(&mut self) -> Result<Option<String>> {
-        self.environment.expert()
-    }
-
-    fn explain(&mut self) -> Result<Option<Explained>> {
-        self.environment.explain()
-    }
-
     fn reply(&self, action: &str, thought: Option<&str>) -> Result<String> {
         self.environment.reply(action, thought)
     }
 
-    fn random_action(&mut self, random: &mut dyn FnMut(u64) -> u64) -> Result<Option<String>> {
-        self.environment.random_action(random)
+    fn demonstrator(&mut self) -> Option<&mut dyn Demonstrator> {
+        self.environment.demonstrator()
     }
 
-    fn constant_actions(&self) -> Vec<String> {
-        self.environment.constant_actions()
+    fn baselines(&self) -> Option<&dyn Baselines> {
+        self.environment.baselines()
     }
 
-    fn rule(&mut self) -> Result<Option<String>> {
-        self.environment.rule()
-    }
-
-    fn state(&self) -> Map<String, Value> {
-        self.environment.state()
-    }
-
-    fn fact(&self, name: &str) -> Result<Option<Value>> {
-        self.environment.fact(name)
+    fn facts(&self) -> Option<&dyn Facts> {
+        self.environment.facts()
     }
 }
 

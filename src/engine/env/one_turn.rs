@@ -2,20 +2,19 @@
 
 use serde_json::Value;
 
+use super::begun::Begun;
 use super::{Description, Step, TurnLimit};
+use crate::engine::Result;
 use crate::engine::text::Message;
-use crate::engine::{Error, Result};
 
 /// The episode of an environment of one turn.
 #[derive(Debug, Clone)]
 pub struct OneTurn<T> {
-    /// The environment's.
-    name: &'static str,
-    begun: Option<Begun<T>>,
+    episode: Begun<Asked<T>>,
 }
 
 #[derive(Debug, Clone)]
-struct Begun<T> {
+struct Asked<T> {
     task: T,
     prompt: String,
     is_over: bool,
@@ -24,12 +23,12 @@ struct Begun<T> {
 impl<T> OneTurn<T> {
     /// Before the first episode.
     pub fn new(name: &'static str) -> Self {
-        OneTurn { name, begun: None }
+        OneTurn { episode: Begun::none(name) }
     }
 
     pub fn describe(&self, num_tasks: Option<u64>) -> Description {
         Description {
-            name: self.name.to_string(),
+            name: self.episode.name().to_string(),
             num_tasks,
             score_range: (0.0, 1.0),
             success_threshold: 1.0,
@@ -41,39 +40,34 @@ impl<T> OneTurn<T> {
 
     /// Leaves the episode that there may be, so that a reset that fails leaves none behind.
     pub fn leave(&mut self) {
-        self.begun = None;
+        self.episode.leave();
     }
 
     /// Begins the episode of a task; the prompt is the observation.
     pub fn begin(&mut self, task: T, prompt: String) -> String {
-        self.begun = Some(Begun { task, prompt: prompt.clone(), is_over: false });
+        self.episode.begin(Asked { task, prompt: prompt.clone(), is_over: false });
         prompt
     }
 
-    fn begun(&self) -> Result<&Begun<T>> {
-        self.begun.as_ref().ok_or_else(|| Error::environment(self.name, "no episode has begun; call reset first"))
-    }
-
     pub fn task(&self) -> Result<&T> {
-        Ok(&self.begun()?.task)
+        Ok(&self.episode.get()?.task)
     }
 
     /// The prompt as the only message.
     pub fn messages(&self) -> Result<Vec<Message>> {
-        Ok(vec![Message::user(self.begun()?.prompt.clone())])
+        Ok(vec![Message::user(self.episode.get()?.prompt.clone())])
     }
 
     /// The task, which waits for its reply.
     pub fn waiting(&self) -> Result<&T> {
-        match self.begun()? {
-            Begun { is_over: true, .. } => Err(Error::environment(self.name, "the episode is over; call reset first")),
-            Begun { task, .. } => Ok(task),
-        }
+        Ok(&self.episode.going(|asked| asked.is_over)?.task)
     }
 
     /// The reply was judged: the step that ends the episode. `info` is a JSON object.
     pub fn end(&mut self, score: f64, observation: String, info: Value) -> Step {
-        self.begun.iter_mut().for_each(|begun| begun.is_over = true);
+        if let Ok(asked) = self.episode.get_mut() {
+            asked.is_over = true;
+        }
         Step {
             observation,
             reward: score,

@@ -14,12 +14,12 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::one_turn::{self, OneTurn};
 use super::python::mersenne::Mersenne;
 use super::python::text::decimal;
-use super::{Description, Environment, Explained, Step};
+use super::{Baselines, Demonstrator, Description, Environment, Explained, Identity, Step};
 use crate::engine::text::Message;
 use crate::engine::{Error, Result};
 
@@ -91,8 +91,11 @@ impl Environment for Sat {
         self.turn.describe(None)
     }
 
-    fn settings(&self) -> Value {
-        json!({ "n": self.num_vars, "k": self.clause_size, "m": self.num_clauses })
+    fn identity(&self) -> Identity {
+        Identity {
+            settings: json!({ "n": self.num_vars, "k": self.clause_size, "m": self.num_clauses }),
+            ..Identity::default()
+        }
     }
 
     fn reset(&mut self, task_id: u64) -> Result<String> {
@@ -121,6 +124,25 @@ impl Environment for Sat {
         Ok(self.turn.end(score, observation, json!({ "satisfied": satisfied, "clauses": total })))
     }
 
+    /// Of the assignments in a reply the last of each variable counts, so a thought before the answer does no harm.
+    fn reply(&self, action: &str, thought: Option<&str>) -> Result<String> {
+        Ok(one_turn::reply(action, thought))
+    }
+
+    fn fresh(&self) -> Result<Box<dyn Environment>> {
+        Ok(Box::new(Sat { turn: OneTurn::new(NAME), ..self.clone() }))
+    }
+
+    fn demonstrator(&mut self) -> Option<&mut dyn Demonstrator> {
+        Some(self)
+    }
+
+    fn baselines(&self) -> Option<&dyn Baselines> {
+        Some(self)
+    }
+}
+
+impl Demonstrator for Sat {
     /// The planted solution.
     fn expert(&mut self) -> Result<Option<String>> {
         Ok(Some(answer(&self.turn.task()?.plant)))
@@ -134,13 +156,10 @@ impl Environment for Sat {
             None => Explained { action: answer(&formula.plant), thought: None },
         }))
     }
+}
 
-    /// Of the assignments in a reply the last of each variable counts, so a thought before the answer does no harm.
-    fn reply(&self, action: &str, thought: Option<&str>) -> Result<String> {
-        Ok(one_turn::reply(action, thought))
-    }
-
-    fn random_action(&mut self, random: &mut dyn FnMut(u64) -> u64) -> Result<Option<String>> {
+impl Baselines for Sat {
+    fn random_action(&self, random: &mut dyn FnMut(u64) -> u64) -> Result<Option<String>> {
         let values: Vec<bool> = (0..self.num_vars).map(|_| random(2) == 1).collect();
         Ok(Some(answer(&values)))
     }
@@ -155,7 +174,7 @@ impl Environment for Sat {
     }
 
     /// The majority-sign rule: each variable gets the sign in which it occurs more often; True when both are equal.
-    fn rule(&mut self) -> Result<Option<String>> {
+    fn rule(&self) -> Result<Option<String>> {
         let formula = self.turn.task()?;
         let mut surplus = vec![0i64; self.num_vars];
         for literal in formula.clauses.iter().flatten() {
@@ -163,10 +182,6 @@ impl Environment for Sat {
         }
         let values: Vec<bool> = surplus.iter().map(|&surplus| surplus >= 0).collect();
         Ok(Some(answer(&values)))
-    }
-
-    fn fresh(&self) -> Result<Box<dyn Environment>> {
-        Ok(Box::new(Sat { turn: OneTurn::new(NAME), ..self.clone() }))
     }
 }
 

@@ -173,7 +173,7 @@ pub fn run(model: &Model, environments: &[Box<dyn Environment>], options: &EvalO
             episodes.iter().filter(|e| !e.failed()).map(|e| (e.normalised_score, e.success)).collect();
         let failed = (episodes.len() - judged.len()) as u64;
         let score = EnvironmentScore::of(&judged, failed, options.confidence);
-        let instructions = environment.instructions();
+        let instructions = environment.identity().instructions;
         evaluations.push(Evaluation { environment: label, instructions, score, episodes });
     }
     Ok(evaluations)
@@ -209,7 +209,7 @@ pub fn baseline(
 /// then judged on. `None` when there is none.
 pub fn best_constant(environment: &dyn Environment, options: &EvalOptions) -> Result<Option<String>> {
     let mut best: Option<(f64, String)> = None;
-    for action in environment.constant_actions() {
+    for action in environment.baselines().map_or_else(Vec::new, |players| players.constant_actions()) {
         let score = baseline(environment, &Player::Constant(action.clone()), options)?;
         if let Some(score) = score
             && best.as_ref().is_none_or(|(mean, _)| score.mean > *mean)

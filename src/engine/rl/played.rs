@@ -58,9 +58,10 @@ fn described(environments: &[Box<dyn Environment>]) -> Map<String, Value> {
         put("max_turns", json!(about.max_turns));
         put("turn_limit", json!(about.turn_limit));
         put("move_limit", json!(about.move_limit));
-        put("generator", json!(environment.generator()));
-        put("instructions", json!(environment.instructions()));
-        match environment.settings() {
+        let identity = environment.identity();
+        put("generator", json!(identity.generator));
+        put("instructions", json!(identity.instructions));
+        match identity.settings {
             Value::Object(settings) => settings.into_iter().for_each(|(key, value)| {
                 put(&key, value);
             }),

@@ -76,9 +76,11 @@ fn play_once(seat: &mut Seat, player: &Player) -> Result<Option<Outcome>> {
 
 fn act(environment: &mut dyn Environment, player: &Player, stream: &mut ChaCha8Rng) -> Result<Option<String>> {
     match player {
-        Player::Expert => environment.expert(),
-        Player::Random => environment.random_action(&mut |n| random::below(stream, n)),
-        Player::Rule => environment.rule(),
+        Player::Expert => environment.demonstrator().map_or(Ok(None), |player| player.expert()),
+        Player::Random => {
+            environment.baselines().map_or(Ok(None), |players| players.random_action(&mut |n| random::below(stream, n)))
+        }
+        Player::Rule => environment.baselines().map_or(Ok(None), |players| players.rule()),
         // A constant answer is a reply like a model's own.
         Player::Constant(reply) => match environment.parse(reply)? {
             Parsed::Action(action) => Ok(Some(action)),

@@ -14,17 +14,17 @@ use serde_json::json;
 
 use self::build::Task;
 pub use self::build::{Build, Example, Inventor};
-use super::ded::{last_line, shown};
 use super::one_turn::{self, OneTurn};
 use super::programs::extract;
 use super::programs::options::ProgramOptions;
+use super::programs::quote::{last_line, shown};
 use super::programs::row::Row;
 use super::programs::runner::{Runner, Written};
 use super::programs::tasks::Tasks;
 use super::programs::template::{Kind, Template};
 use super::programs::watch;
 use super::python::text::{MAX_INT_DIGITS, decimal, is_blank, is_decimal, is_digits, lines, rstrip_lines, strip};
-use super::{Description, Environment, Explained, Instructions, Parsed, Step};
+use super::{Baselines, Demonstrator, Description, Environment, Explained, Identity, Parsed, Step};
 use crate::engine::text::Message;
 use crate::engine::{Error, Result};
 
@@ -135,6 +135,14 @@ impl Environment for Abd {
         self.turn.describe(self.tasks.count())
     }
 
+    fn identity(&self) -> Identity {
+        Identity {
+            instructions: Some(self.template.which().clone()),
+            generator: self.tasks.generator(),
+            settings: serde_json::Value::clone(&self.settings),
+        }
+    }
+
     fn reset(&mut self, task_id: u64) -> Result<String> {
         self.turn.leave();
         let task = self.build.task(task_id, &self.tasks, &self.runner)?;
@@ -145,18 +153,6 @@ impl Environment for Abd {
 
     fn messages(&self) -> Result<Vec<Message>> {
         self.turn.messages()
-    }
-
-    fn instructions(&self) -> Option<Instructions> {
-        Some(self.template.which().clone())
-    }
-
-    fn generator(&self) -> Option<u32> {
-        self.tasks.generator()
-    }
-
-    fn settings(&self) -> serde_json::Value {
-        serde_json::Value::clone(&self.settings)
     }
 
     /// The reply as it is: stripping is upstream's, with Python's blanks.
@@ -170,6 +166,25 @@ impl Environment for Abd {
         Ok(self.turn.end(score, observation, info))
     }
 
+    /// Of the tags in a reply the last pair counts.
+    fn reply(&self, action: &str, thought: Option<&str>) -> Result<String> {
+        Ok(one_turn::reply(action, thought))
+    }
+
+    fn fresh(&self) -> Result<Box<dyn Environment>> {
+        Ok(Box::new(Abd { turn: OneTurn::new(NAME), ..self.clone() }))
+    }
+
+    fn demonstrator(&mut self) -> Option<&mut dyn Demonstrator> {
+        Some(self)
+    }
+
+    fn baselines(&self) -> Option<&dyn Baselines> {
+        Some(self)
+    }
+}
+
+impl Demonstrator for Abd {
     /// The input that the expected output came from, where it is right: what strips a reply can spoil it, and the row's
     /// output may be another.
     fn expert(&mut self) -> Result<Option<String>> {
@@ -189,24 +204,17 @@ impl Environment for Abd {
         let thought = thought.filter(is_harmless);
         Ok(Some(Explained { action, thought }))
     }
+}
 
-    /// Of the tags in a reply the last pair counts.
-    fn reply(&self, action: &str, thought: Option<&str>) -> Result<String> {
-        Ok(one_turn::reply(action, thought))
-    }
-
+impl Baselines for Abd {
     /// An input of the same shape as the one that the output came from: every number and every letter is drawn anew, but
     /// a count on the first line stays.
-    fn random_action(&mut self, random: &mut dyn FnMut(u64) -> u64) -> Result<Option<String>> {
+    fn random_action(&self, random: &mut dyn FnMut(u64) -> u64) -> Result<Option<String>> {
         Ok(self.turn.task()?.inputs.as_ref().map(|inputs| tagged(&scramble(inputs, random))))
     }
 
     fn constant_actions(&self) -> Vec<String> {
         ["", "0", "1", "1\n1", "1 1", "2\n1 1", "a"].map(tagged).to_vec()
-    }
-
-    fn fresh(&self) -> Result<Box<dyn Environment>> {
-        Ok(Box::new(Abd { turn: OneTurn::new(NAME), ..self.clone() }))
     }
 }
 

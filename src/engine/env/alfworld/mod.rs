@@ -37,10 +37,14 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::agentgym::{Kind, opening};
+use super::begun::Begun;
 use super::python::strip;
-use super::{Description, Environment, Explained, Instructions, Parsed, Step, TurnLimit, settings_but};
+use super::{
+    Baselines, Demonstrator, Description, Environment, Explained, Facts, Identity, Parsed, Step, TurnLimit,
+    settings_but,
+};
+use crate::engine::Result;
 use crate::engine::text::Message;
-use crate::engine::{Error, Result};
 
 pub use dialect::Wording;
 use expert::Memory;
@@ -61,7 +65,7 @@ pub struct AlfWorld {
     options: AlfWorldOptions,
     instructions: String,
     source: Source,
-    episode: Option<Episode>,
+    episode: Begun<Episode>,
 }
 
 #[derive(Clone)]
@@ -92,7 +96,7 @@ impl AlfWorld {
             Origin::Generated(wording) => Source::Generated(wording),
         };
         let instructions = Kind::AlfWorld.instructions(options.instructions.as_deref())?;
-        Ok(AlfWorld { options: options.clone(), instructions, source, episode: None })
+        Ok(AlfWorld { options: options.clone(), instructions, source, episode: Begun::none(NAME) })
     }
 
     fn begin(&self, task_id: u64) -> Result<Episode> {
@@ -111,12 +115,8 @@ impl AlfWorld {
         Ok(Episode::begin(household, title))
     }
 
-    fn episode(&self) -> Result<&Episode> {
-        self.episode.as_ref().ok_or_else(not_begun)
-    }
-
     fn first_observation(&self) -> Result<String> {
-        let episode = self.episode()?;
+        let episode = self.episode.get()?;
         let opening = text::opening(&episode.household, &episode.household.start);
         Ok(match self.options.wrapper {
             Wrapper::Textworld => opening,
@@ -128,10 +128,6 @@ impl AlfWorld {
             }
         })
     }
-}
-
-fn not_begun() -> Error {
-    Error::environment(NAME, "no episode has begun; call reset first")
 }
 
 impl Environment for AlfWorld {
@@ -151,21 +147,22 @@ impl Environment for AlfWorld {
         }
     }
 
+    fn identity(&self) -> Identity {
+        Identity {
+            instructions: Some(Kind::AlfWorld.which_instructions(&self.instructions)),
+            settings: settings_but(&self.options, &["max_turns", "instructions"]),
+            ..Identity::default()
+        }
+    }
+
     fn reset(&mut self, task_id: u64) -> Result<String> {
-        self.episode = Some(self.begin(task_id)?);
+        let episode = self.begin(task_id)?;
+        self.episode.begin(episode);
         self.first_observation()
     }
 
     fn messages(&self) -> Result<Vec<Message>> {
         Ok(opening(Kind::AlfWorld, &self.instructions, &self.first_observation()?))
-    }
-
-    fn instructions(&self) -> Option<Instructions> {
-        Some(Kind::AlfWorld.which_instructions(&self.instructions))
-    }
-
-    fn settings(&self) -> Value {
-        settings_but(&self.options, &["max_turns", "instructions"])
     }
 
     fn parse(&self, reply: &str) -> Result<Parsed> {
@@ -184,10 +181,8 @@ impl Environment for AlfWorld {
 
     fn step(&mut self, action: &str) -> Result<Step> {
         let wrapper = self.options.wrapper;
-        let episode = self.episode.as_mut().ok_or_else(not_begun)?;
-        if episode.over {
-            return Err(Error::environment(NAME, "the episode is over; call reset first"));
-        }
+        self.episode.going(|episode| episode.over)?;
+        let episode = self.episode.get_mut()?;
         let observation = episode.play(action);
         episode.over = episode.won;
         let score = if episode.won { 1.0 } else { 0.0 };
@@ -204,22 +199,43 @@ impl Environment for AlfWorld {
         })
     }
 
+    fn fresh(&self) -> Result<Box<dyn Environment>> {
+        let (options, instructions) = (self.options.clone(), self.instructions.clone());
+        Ok(Box::new(AlfWorld { options, instructions, source: self.source.clone(), episode: Begun::none(NAME) }))
+    }
+
+    fn demonstrator(&mut self) -> Option<&mut dyn Demonstrator> {
+        Some(self)
+    }
+
+    fn baselines(&self) -> Option<&dyn Baselines> {
+        Some(self)
+    }
+
+    fn facts(&self) -> Option<&dyn Facts> {
+        Some(self)
+    }
+}
+
+impl Demonstrator for AlfWorld {
     fn expert(&mut self) -> Result<Option<String>> {
-        let Episode { household, state, memory, .. } = self.episode()?;
+        let Episode { household, state, memory, .. } = self.episode.get()?;
         let action = expert::next(household, state, memory);
         Ok(action.map(|action| text::command(household, action)))
     }
 
     fn explain(&mut self) -> Result<Option<Explained>> {
-        let Episode { household, state, memory, .. } = self.episode()?;
+        let Episode { household, state, memory, .. } = self.episode.get()?;
         let Some(action) = expert::next(household, state, memory) else { return Ok(None) };
         let thought = Some(expert::reason(household, state, action));
         Ok(Some(Explained { action: text::command(household, action), thought }))
     }
+}
 
+impl Baselines for AlfWorld {
     /// One of the admissible commands.
-    fn random_action(&mut self, random: &mut dyn FnMut(u64) -> u64) -> Result<Option<String>> {
-        let choices = &self.episode()?.choices;
+    fn random_action(&self, random: &mut dyn FnMut(u64) -> u64) -> Result<Option<String>> {
+        let choices = &self.episode.get()?.choices;
         let drawn = random(choices.len() as u64) as usize;
         Ok(choices.get(drawn).map(|(command, _)| command.clone()))
     }
@@ -232,17 +248,14 @@ impl Environment for AlfWorld {
         };
         ["look", "inventory"].map(reply).to_vec()
     }
+}
 
+impl Facts for AlfWorld {
     fn state(&self) -> Map<String, Value> {
-        let Ok(episode) = self.episode() else { return Map::new() };
+        let Ok(episode) = self.episode.get() else { return Map::new() };
         let mut state = episode.info();
         state.insert("task_type".to_string(), json!(episode.title));
         state
-    }
-
-    fn fresh(&self) -> Result<Box<dyn Environment>> {
-        let (options, instructions) = (self.options.clone(), self.instructions.clone());
-        Ok(Box::new(AlfWorld { options, instructions, source: self.source.clone(), episode: None }))
     }
 }
 

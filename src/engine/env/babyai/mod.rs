@@ -27,7 +27,7 @@ mod view;
 mod world;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
 pub use game::{Game, Moved};
 pub use levels::LEVELS;
@@ -36,8 +36,9 @@ pub use play::Mode;
 pub use world::Move;
 
 use super::agentgym::{Kind, opening};
+use super::begun::Begun;
 use super::python::strip;
-use super::{Description, Environment, Explained, Instructions, Parsed, Step, TurnLimit};
+use super::{Baselines, Demonstrator, Description, Environment, Explained, Identity, Parsed, Step, TurnLimit};
 use crate::engine::text::Message;
 use crate::engine::{Error, Result};
 use play::Play;
@@ -82,7 +83,7 @@ pub struct BabyAi {
     mode: Mode,
     max_turns: usize,
     instructions: String,
-    episode: Option<Episode>,
+    episode: Begun<Episode>,
 }
 
 #[derive(Debug, Clone)]
@@ -101,16 +102,8 @@ impl BabyAi {
     pub fn new(options: &BabyAiOptions) -> Result<Self> {
         options.validate()?;
         let instructions = Kind::BabyAi.instructions(options.instructions.as_deref())?;
-        Ok(BabyAi { mode: options.mode, max_turns: options.max_turns, instructions, episode: None })
+        Ok(BabyAi { mode: options.mode, max_turns: options.max_turns, instructions, episode: Begun::none(NAME) })
     }
-
-    fn episode(&self) -> Result<&Episode> {
-        self.episode.as_ref().ok_or_else(not_begun)
-    }
-}
-
-fn not_begun() -> Error {
-    Error::environment(NAME, "no episode has begun; call reset first")
 }
 
 /// What the agent is told of the mission: AgentGym hides the order of its parts.
@@ -131,26 +124,26 @@ impl Environment for BabyAi {
         }
     }
 
+    fn identity(&self) -> Identity {
+        Identity {
+            instructions: Some(Kind::BabyAi.which_instructions(&self.instructions)),
+            settings: json!({ "mode": self.mode }),
+            ..Identity::default()
+        }
+    }
+
     fn reset(&mut self, task_id: u64) -> Result<String> {
         let play = Play::new(Game::new(task_id)?);
         let (goal, scene) = (goal(play.game.mission()), &play.scene);
         let observation = format!("Your goal: {goal}\n{}{}", scene.description, scene.list());
         let first_observation = observation.clone();
-        self.episode = Some(Episode { play, first_observation, reward: 0.0, score: 0.0, done: false, plan: None });
+        self.episode.begin(Episode { play, first_observation, reward: 0.0, score: 0.0, done: false, plan: None });
         Ok(observation)
     }
 
     /// AgentGym's opening: the instructions as the first user turn, the model's consent, the first observation.
     fn messages(&self) -> Result<Vec<Message>> {
-        Ok(opening(Kind::BabyAi, &self.instructions, &self.episode()?.first_observation))
-    }
-
-    fn instructions(&self) -> Option<Instructions> {
-        Some(Kind::BabyAi.which_instructions(&self.instructions))
-    }
-
-    fn settings(&self) -> Value {
-        json!({ "mode": self.mode })
+        Ok(opening(Kind::BabyAi, &self.instructions, &self.episode.get()?.first_observation))
     }
 
     fn parse(&self, reply: &str) -> Result<Parsed> {
@@ -163,17 +156,28 @@ impl Environment for BabyAi {
 
     fn step(&mut self, action: &str) -> Result<Step> {
         let mode = self.mode;
-        let episode = self.episode.as_mut().ok_or_else(not_begun)?;
-        if episode.done {
-            return Err(Error::environment(NAME, "the episode is over; call reset first"));
-        }
-        Ok(episode.step(action, mode))
+        self.episode.going(|episode| episode.done)?;
+        Ok(self.episode.get_mut()?.step(action, mode))
     }
 
+    fn fresh(&self) -> Result<Box<dyn Environment>> {
+        Ok(Box::new(BabyAi { episode: Begun::none(NAME), ..self.clone() }))
+    }
+
+    fn demonstrator(&mut self) -> Option<&mut dyn Demonstrator> {
+        Some(self)
+    }
+
+    fn baselines(&self) -> Option<&dyn Baselines> {
+        Some(self)
+    }
+}
+
+impl Demonstrator for BabyAi {
     /// `None` as soon as no way to success is known, so from the first turn on for a task without a solution.
     fn expert(&mut self) -> Result<Option<String>> {
         let mode = self.mode;
-        let episode = self.episode.as_mut().ok_or_else(not_begun)?;
+        let episode = self.episode.get_mut()?;
         if episode.done {
             return Ok(None);
         }
@@ -182,23 +186,21 @@ impl Environment for BabyAi {
 
     fn explain(&mut self) -> Result<Option<Explained>> {
         let Some(action) = self.expert()? else { return Ok(None) };
-        let goal = goal(self.episode()?.play.game.mission());
+        let goal = goal(self.episode.get()?.play.game.mission());
         let thought = Some(text::reason(&goal, &action));
         Ok(Some(Explained { action, thought }))
     }
+}
 
-    fn random_action(&mut self, random: &mut dyn FnMut(u64) -> u64) -> Result<Option<String>> {
-        let actions = &self.episode()?.play.scene.actions;
+impl Baselines for BabyAi {
+    fn random_action(&self, random: &mut dyn FnMut(u64) -> u64) -> Result<Option<String>> {
+        let actions = &self.episode.get()?.play.scene.actions;
         let index = random(actions.len() as u64) as usize;
         Ok(actions.get(index).map(|(name, _)| name.clone()))
     }
 
     fn constant_actions(&self) -> Vec<String> {
         ["move forward", "turn left", "turn right", "toggle"].map(|action| format!("Action:\n{action}")).to_vec()
-    }
-
-    fn fresh(&self) -> Result<Box<dyn Environment>> {
-        Ok(Box::new(BabyAi { episode: None, ..self.clone() }))
     }
 }
 

@@ -6,6 +6,7 @@
 pub mod extract;
 pub mod generator;
 pub mod options;
+pub mod quote;
 pub mod row;
 pub mod rows;
 pub mod runner;

@@ -36,7 +36,10 @@ use self::options::check_simplifications;
 use self::pool::{Instance, Lent};
 use self::tasks::Named;
 use super::agentgym::{Kind, opening};
-use super::{Description, Environment, Instructions, Parsed, Step, TurnLimit, settings_but};
+use super::begun::{Begun, not_begun};
+use super::{
+    Baselines, Demonstrator, Description, Environment, Facts, Identity, Parsed, Step, TurnLimit, settings_but,
+};
 use crate::engine::text::Message;
 use crate::engine::{Error, Result};
 
@@ -50,7 +53,7 @@ pub struct SciWorld {
     launch: Launch,
     /// Kept from one episode to the next. In a cell because telling the state asks it as well.
     simulator: RefCell<Option<Lent>>,
-    episode: Option<Episode>,
+    episode: Begun<Episode>,
     _instance: Instance,
 }
 
@@ -80,7 +83,7 @@ impl SciWorld {
 
     fn with_instance(options: SciWorldOptions, instructions: String, launch: Launch, instance: Instance) -> Self {
         let simulator = RefCell::new(None);
-        SciWorld { options, instructions, launch, simulator, episode: None, _instance: instance }
+        SciWorld { options, instructions, launch, simulator, episode: Begun::none(NAME), _instance: instance }
     }
 
     fn num_tasks(&self) -> u64 {
@@ -102,15 +105,11 @@ impl SciWorld {
         variation.ok_or_else(|| Error::environment(NAME, format!("the tasks are from 0 to {last}, not {task_id}")))
     }
 
-    fn episode(&self) -> Result<&Episode> {
-        self.episode.as_ref().ok_or_else(not_begun)
-    }
-
     /// Does something with this instance's simulator. A process that broke is given up, and its world with it; the next
     /// reset gets another.
     fn with<T>(&self, ask: impl FnOnce(&mut Simulator) -> Result<T>) -> Result<T> {
         let mut slot = self.simulator.borrow_mut();
-        let lent = slot.as_mut().ok_or_else(not_begun)?;
+        let lent = slot.as_mut().ok_or_else(|| not_begun(NAME))?;
         let answer = ask(lent.simulator()?);
         if !lent.is_usable() {
             *slot = None;
@@ -128,7 +127,7 @@ impl SciWorld {
     }
 
     fn begin(&mut self, variation: Variation, simplifications: &str) -> Result<String> {
-        self.episode = None;
+        self.episode.leave();
         check_simplifications(simplifications, Some(variation.task))?;
         if self.simulator.borrow().is_none() {
             *self.simulator.borrow_mut() = Some(Lent::get(&self.launch)?);
@@ -139,7 +138,7 @@ impl SciWorld {
         })?;
         let (turn, _) = self.act(FIRST_ACTION)?;
         let observation = format!("{task_description}\n{}", turn.observation);
-        self.episode = Some(Episode {
+        self.episode.begin(Episode {
             variation,
             simplifications: simplifications.to_string(),
             task_description,
@@ -152,10 +151,6 @@ impl SciWorld {
         });
         Ok(observation)
     }
-}
-
-fn not_begun() -> Error {
-    Error::environment(NAME, "no episode has begun; call reset first")
 }
 
 /// From the simulator's scale to ScienceWorld's, with Python's rounding of halves to even.
@@ -177,8 +172,16 @@ impl Environment for SciWorld {
         }
     }
 
+    fn identity(&self) -> Identity {
+        Identity {
+            instructions: Some(Kind::SciWorld.which_instructions(&self.instructions)),
+            settings: settings_but(&self.options, &["max_turns", "instructions"]),
+            ..Identity::default()
+        }
+    }
+
     fn reset(&mut self, task_id: u64) -> Result<String> {
-        self.episode = None;
+        self.episode.leave();
         let variation = self.variation(task_id)?;
         let simplifications = self.options.simplifications.clone();
         self.begin(variation, &simplifications)
@@ -187,7 +190,7 @@ impl Environment for SciWorld {
     /// A task by its name: `{ task =, variation = }`, also of those that AgentGym does not number, and with
     /// `simplifications` in place of those of the options.
     fn reset_to(&mut self, task: &Map<String, Value>) -> Result<String> {
-        self.episode = None;
+        self.episode.leave();
         let named =
             Named::read(task).map_err(|e| Error::Environment { name: NAME.to_string(), source: Box::new(e) })?;
         let simplifications = named.simplifications.unwrap_or_else(|| self.options.simplifications.clone());
@@ -195,15 +198,7 @@ impl Environment for SciWorld {
     }
 
     fn messages(&self) -> Result<Vec<Message>> {
-        Ok(opening(Kind::SciWorld, &self.instructions, &self.episode()?.observation))
-    }
-
-    fn instructions(&self) -> Option<Instructions> {
-        Some(Kind::SciWorld.which_instructions(&self.instructions))
-    }
-
-    fn settings(&self) -> Value {
-        settings_but(&self.options, &["max_turns", "instructions"])
+        Ok(opening(Kind::SciWorld, &self.instructions, &self.episode.get()?.observation))
     }
 
     fn parse(&self, reply: &str) -> Result<Parsed> {
@@ -216,16 +211,14 @@ impl Environment for SciWorld {
 
     /// The reward is what the score gained. A Java process that breaks ends the episode with an error.
     fn step(&mut self, action: &str) -> Result<Step> {
-        if self.episode()?.done {
-            return Err(Error::environment(NAME, "the episode is over; call reset first"));
-        }
+        self.episode.going(|episode| episode.done)?;
         let acted = self.act(action);
         // A process that broke took the world with it.
         if self.simulator.borrow().is_none() {
-            self.episode = None;
+            self.episode.leave();
         }
         let (turn, admissible) = acted?;
-        let episode = self.episode.as_mut().ok_or_else(not_begun)?;
+        let episode = self.episode.get_mut()?;
         let score = percent(turn.score);
         let failed = score < 0;
         let over_limit = turn.moves > i64::from(self.options.step_limit);
@@ -252,11 +245,33 @@ impl Environment for SciWorld {
         })
     }
 
+    /// Unlike [`SciWorld::new`] this is never refused for want of memory: the engine makes many instances and plays few
+    /// of them at a time, each with a process only while it plays.
+    fn fresh(&self) -> Result<Box<dyn Environment>> {
+        let instance = Instance::spare(self.options.heap_mb);
+        let (options, instructions, launch) = (self.options.clone(), self.instructions.clone(), self.launch.clone());
+        Ok(Box::new(SciWorld::with_instance(options, instructions, launch, instance)))
+    }
+
+    fn demonstrator(&mut self) -> Option<&mut dyn Demonstrator> {
+        Some(self)
+    }
+
+    fn baselines(&self) -> Option<&dyn Baselines> {
+        Some(self)
+    }
+
+    fn facts(&self) -> Option<&dyn Facts> {
+        Some(self)
+    }
+}
+
+impl Demonstrator for SciWorld {
     /// The simulator's own path to the goal, as long as the episode keeps to it. Not every variation has one, and it
     /// need not be the shortest. Steps that take no move, such as looking around, do not count as leaving it.
     fn expert(&mut self) -> Result<Option<String>> {
         let launch = &self.launch;
-        let episode = self.episode.as_mut().ok_or_else(not_begun)?;
+        let episode = self.episode.get_mut()?;
         let path = match &mut episode.path {
             Some(path) => path,
             none => {
@@ -267,10 +282,12 @@ impl Environment for SciWorld {
         };
         Ok(path.next().map(str::to_string))
     }
+}
 
+impl Baselines for SciWorld {
     /// One of the actions that the simulator calls valid; there are hundreds.
-    fn random_action(&mut self, random: &mut dyn FnMut(u64) -> u64) -> Result<Option<String>> {
-        self.episode()?;
+    fn random_action(&self, random: &mut dyn FnMut(u64) -> u64) -> Result<Option<String>> {
+        self.episode.get()?;
         let mut valid = self.with(Simulator::valid_actions)?;
         if valid.is_empty() {
             return Ok(None);
@@ -282,9 +299,11 @@ impl Environment for SciWorld {
     fn constant_actions(&self) -> Vec<String> {
         vec![format!("Action:\n{FIRST_ACTION}")]
     }
+}
 
+impl Facts for SciWorld {
     fn state(&self) -> Map<String, Value> {
-        let Some(episode) = &self.episode else { return Map::new() };
+        let Ok(episode) = self.episode.get() else { return Map::new() };
         let mut state = Map::new();
         state.insert("task_name".to_string(), json!(episode.variation.task));
         state.insert("var_num".to_string(), json!(episode.variation.number));
@@ -296,7 +315,7 @@ impl Environment for SciWorld {
 
     /// What the simulator is asked for only when somebody wants to know: even asking changes the course of a few tasks.
     fn fact(&self, name: &str) -> Result<Option<Value>> {
-        if self.episode.is_none() {
+        if self.episode.get().is_err() {
             return Ok(None);
         }
         let told = match name {
@@ -310,13 +329,5 @@ impl Environment for SciWorld {
             _ => return Ok(self.state().remove(name)),
         };
         Ok(Some(told))
-    }
-
-    /// Unlike [`SciWorld::new`] this is never refused for want of memory: the engine makes many instances and plays few
-    /// of them at a time, each with a process only while it plays.
-    fn fresh(&self) -> Result<Box<dyn Environment>> {
-        let instance = Instance::spare(self.options.heap_mb);
-        let (options, instructions, launch) = (self.options.clone(), self.instructions.clone(), self.launch.clone());
-        Ok(Box::new(SciWorld::with_instance(options, instructions, launch, instance)))
     }
 }

@@ -25,9 +25,12 @@ pub use self::options::{SciWorldMiniOptions, Topic};
 use self::task::{Progress, Task};
 use self::world::World;
 use super::agentgym::{Kind, opening};
-use super::{Description, Environment, Parsed, Step, TurnLimit, settings_but};
+use super::begun::Begun;
+use super::{
+    Baselines, Demonstrator, Description, Environment, Facts, Identity, Parsed, Step, TurnLimit, settings_but,
+};
+use crate::engine::Result;
 use crate::engine::text::Message;
-use crate::engine::{Error, Result};
 
 const NAME: &str = "sciworld-mini";
 
@@ -36,7 +39,7 @@ const NAME: &str = "sciworld-mini";
 pub struct SciWorldMini {
     options: SciWorldMiniOptions,
     instructions: String,
-    episode: Option<Episode>,
+    episode: Begun<Episode>,
 }
 
 #[derive(Debug, Clone)]
@@ -58,16 +61,8 @@ impl SciWorldMini {
             None => include_str!("instructions.txt").trim_end().to_string(),
             given => Kind::SciWorld.instructions(given)?,
         };
-        Ok(SciWorldMini { options: options.clone(), instructions, episode: None })
+        Ok(SciWorldMini { options: options.clone(), instructions, episode: Begun::none(NAME) })
     }
-
-    fn episode(&self) -> Result<&Episode> {
-        self.episode.as_ref().ok_or_else(not_begun)
-    }
-}
-
-fn not_begun() -> Error {
-    Error::environment(NAME, "no episode has begun; call reset first")
 }
 
 impl Episode {
@@ -108,17 +103,17 @@ impl Environment for SciWorldMini {
         }
     }
 
+    fn identity(&self) -> Identity {
+        Identity { settings: settings_but(&self.options, &["max_turns", "instructions"]), ..Identity::default() }
+    }
+
     fn reset(&mut self, task_id: u64) -> Result<String> {
-        let episode = self.episode.insert(Episode::begin(task_id, self.options.topic));
+        let episode = self.episode.begin(Episode::begin(task_id, self.options.topic));
         Ok(episode.observation.clone())
     }
 
     fn messages(&self) -> Result<Vec<Message>> {
-        Ok(opening(Kind::SciWorld, &self.instructions, &self.episode()?.observation))
-    }
-
-    fn settings(&self) -> Value {
-        settings_but(&self.options, &["max_turns", "instructions"])
+        Ok(opening(Kind::SciWorld, &self.instructions, &self.episode.get()?.observation))
     }
 
     fn parse(&self, reply: &str) -> Result<Parsed> {
@@ -131,10 +126,8 @@ impl Environment for SciWorldMini {
 
     /// The reward is what the score gained.
     fn step(&mut self, action: &str) -> Result<Step> {
-        let episode = self.episode.as_mut().ok_or_else(not_begun)?;
-        if episode.done {
-            return Err(Error::environment(NAME, "the episode is over; call reset first"));
-        }
+        self.episode.going(|episode| episode.done)?;
+        let episode = self.episode.get_mut()?;
         let observation = episode.act(action);
         let score = episode.task.score(&episode.world, &episode.progress);
         let reward = score - std::mem::replace(&mut episode.score, score);
@@ -145,14 +138,34 @@ impl Environment for SciWorldMini {
         Ok(Step { observation, reward: reward as f64, done: episode.done, score: score as f64, truncated: false, info })
     }
 
-    fn expert(&mut self) -> Result<Option<String>> {
-        let episode = self.episode()?;
-        Ok(expert::next(&episode.world, &episode.task, &episode.progress))
+    fn fresh(&self) -> Result<Box<dyn Environment>> {
+        Ok(Box::new(SciWorldMini { episode: Begun::none(NAME), ..self.clone() }))
     }
 
+    fn demonstrator(&mut self) -> Option<&mut dyn Demonstrator> {
+        Some(self)
+    }
+
+    fn baselines(&self) -> Option<&dyn Baselines> {
+        Some(self)
+    }
+
+    fn facts(&self) -> Option<&dyn Facts> {
+        Some(self)
+    }
+}
+
+impl Demonstrator for SciWorldMini {
+    fn expert(&mut self) -> Result<Option<String>> {
+        let episode = self.episode.get()?;
+        Ok(expert::next(&episode.world, &episode.task, &episode.progress))
+    }
+}
+
+impl Baselines for SciWorldMini {
     /// One of the actions that do something here.
-    fn random_action(&mut self, random: &mut dyn FnMut(u64) -> u64) -> Result<Option<String>> {
-        let mut possible = actions::admissible(&self.episode()?.world);
+    fn random_action(&self, random: &mut dyn FnMut(u64) -> u64) -> Result<Option<String>> {
+        let mut possible = actions::admissible(&self.episode.get()?.world);
         let drawn = random(possible.len() as u64) as usize;
         let last = possible.len() - 1;
         Ok(Some(possible.swap_remove(drawn.min(last))))
@@ -161,9 +174,11 @@ impl Environment for SciWorldMini {
     fn constant_actions(&self) -> Vec<String> {
         vec!["Action:\nlook around".to_string()]
     }
+}
 
+impl Facts for SciWorldMini {
     fn state(&self) -> Map<String, Value> {
-        let Some(episode) = &self.episode else { return Map::new() };
+        let Ok(episode) = self.episode.get() else { return Map::new() };
         let facts = [
             ("task_description", json!(episode.task_text)),
             ("score", json!(episode.score)),
@@ -171,9 +186,5 @@ impl Environment for SciWorldMini {
             ("admissible", json!(actions::admissible(&episode.world))),
         ];
         facts.into_iter().map(|(name, fact)| (name.to_string(), fact)).collect()
-    }
-
-    fn fresh(&self) -> Result<Box<dyn Environment>> {
-        Ok(Box::new(SciWorldMini { episode: None, ..self.clone() }))
     }
 }

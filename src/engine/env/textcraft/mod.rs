@@ -12,15 +12,18 @@ mod expert;
 mod shown;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use self::book::{book, spoken};
 use self::crafting::{Inventory, Refusal};
 use self::expert::Choices;
 use self::shown::Draw;
 use super::agentgym::{Kind, opening};
+use super::begun::Begun;
 use super::python::HashSecret;
-use super::{Description, Environment, Explained, Instructions, Parsed, Step, TurnLimit, settings_but};
+use super::{
+    Baselines, Demonstrator, Description, Environment, Explained, Identity, Parsed, Step, TurnLimit, settings_but,
+};
 use crate::engine::text::Message;
 use crate::engine::{Error, Result};
 
@@ -69,7 +72,7 @@ impl TextCraftOptions {
 pub struct TextCraft {
     options: TextCraftOptions,
     instructions: String,
-    episode: Option<Episode>,
+    episode: Begun<Episode>,
 }
 
 #[derive(Debug, Clone)]
@@ -85,7 +88,7 @@ impl TextCraft {
     pub fn new(options: &TextCraftOptions) -> Result<Self> {
         options.validate()?;
         let instructions = Kind::TextCraft.instructions(options.instructions.as_deref())?;
-        Ok(TextCraft { options: options.clone(), instructions, episode: None })
+        Ok(TextCraft { options: options.clone(), instructions, episode: Begun::none(NAME) })
     }
 
     fn draw(&self) -> Draw {
@@ -95,14 +98,6 @@ impl TextCraft {
             max_distractors: self.options.max_distractors,
         }
     }
-
-    fn episode(&self) -> Result<&Episode> {
-        self.episode.as_ref().ok_or_else(not_begun)
-    }
-}
-
-fn not_begun() -> Error {
-    Error::environment(NAME, "no episode has begun; call reset first")
 }
 
 impl Episode {
@@ -139,26 +134,24 @@ impl Environment for TextCraft {
         }
     }
 
+    fn identity(&self) -> Identity {
+        Identity {
+            instructions: Some(Kind::TextCraft.which_instructions(&self.instructions)),
+            settings: settings_but(&self.options, &["max_turns", "instructions"]),
+            ..Identity::default()
+        }
+    }
+
     fn reset(&mut self, task_id: u64) -> Result<String> {
         let goals = book().goals();
         let (goal, _) = goals[(task_id % goals.len() as u64) as usize];
         let commands = shown::commands(book(), goal, self.draw());
         let episode = Episode { goal, commands, choices: None, inventory: Inventory::default() };
-        let observation = episode.observation();
-        self.episode = Some(episode);
-        Ok(observation)
+        Ok(self.episode.begin(episode).observation())
     }
 
     fn messages(&self) -> Result<Vec<Message>> {
-        Ok(opening(Kind::TextCraft, &self.instructions, &self.episode()?.observation()))
-    }
-
-    fn instructions(&self) -> Option<Instructions> {
-        Some(Kind::TextCraft.which_instructions(&self.instructions))
-    }
-
-    fn settings(&self) -> Value {
-        settings_but(&self.options, &["max_turns", "instructions"])
+        Ok(opening(Kind::TextCraft, &self.instructions, &self.episode.get()?.observation()))
     }
 
     fn parse(&self, reply: &str) -> Result<Parsed> {
@@ -171,7 +164,7 @@ impl Environment for TextCraft {
 
     /// The end is not sticky: upstream plays on after the goal was made, and says `done` again when it is made again.
     fn step(&mut self, action: &str) -> Result<Step> {
-        let episode = self.episode.as_mut().ok_or_else(not_begun)?;
+        let episode = self.episode.get_mut()?;
         let mut info = serde_json::Map::new();
         let (observation, made) = match crafting::act(book(), &mut episode.inventory, action) {
             Ok(done) => (done.observation, done.made),
@@ -186,33 +179,45 @@ impl Environment for TextCraft {
         Ok(Step { observation, reward, done, score: reward, truncated: false, info })
     }
 
+    fn fresh(&self) -> Result<Box<dyn Environment>> {
+        Ok(Box::new(TextCraft { episode: Begun::none(NAME), ..self.clone() }))
+    }
+
+    fn demonstrator(&mut self) -> Option<&mut dyn Demonstrator> {
+        Some(self)
+    }
+
+    fn baselines(&self) -> Option<&dyn Baselines> {
+        Some(self)
+    }
+}
+
+impl Demonstrator for TextCraft {
     /// Solves every task: 6 actions on average, 48 at most, 13 tasks in more than 20.
     fn expert(&mut self) -> Result<Option<String>> {
-        let Episode { goal, choices, inventory, .. } = self.episode.as_mut().ok_or_else(not_begun)?;
+        let Episode { goal, choices, inventory, .. } = self.episode.get_mut()?;
         let choices = choices.get_or_insert_with(|| Choices::for_goal(goal));
         Ok(expert::advise(choices, goal, inventory))
     }
 
     fn explain(&mut self) -> Result<Option<Explained>> {
         let Some(action) = self.expert()? else { return Ok(None) };
-        let Episode { goal, choices, inventory, .. } = self.episode()?;
+        let Episode { goal, choices, inventory, .. } = self.episode.get()?;
         let thought = choices.as_ref().map(|choices| expert::reason(choices, goal, inventory));
         Ok(Some(Explained { action, thought }))
     }
+}
 
+impl Baselines for TextCraft {
     /// One of the shown crafts, of the `get`s of their ingredients, or `inventory`.
-    fn random_action(&mut self, random: &mut dyn FnMut(u64) -> u64) -> Result<Option<String>> {
-        let mut actions = self.episode()?.suggested();
+    fn random_action(&self, random: &mut dyn FnMut(u64) -> u64) -> Result<Option<String>> {
+        let mut actions = self.episode.get()?.suggested();
         let drawn = random(actions.len() as u64) as usize;
         Ok(Some(actions.swap_remove(drawn.min(actions.len() - 1))))
     }
 
     fn constant_actions(&self) -> Vec<String> {
         vec!["Action:\ninventory".to_string()]
-    }
-
-    fn fresh(&self) -> Result<Box<dyn Environment>> {
-        Ok(Box::new(TextCraft { episode: None, ..self.clone() }))
     }
 }
 

@@ -49,7 +49,11 @@ pub use self::page::ObservationMode;
 use self::session::Session;
 use self::shop::Shop;
 use super::agentgym::{self, Kind};
-use super::{Description, Environment, Explained, Instructions, Parsed, Step, TurnLimit, settings_but};
+use super::begun::Begun;
+use super::{
+    Baselines, Demonstrator, Description, Environment, Explained, Facts, Identity, Parsed, Step, TurnLimit,
+    settings_but,
+};
 use crate::engine::text::Message;
 use crate::engine::{Error, Result};
 
@@ -60,7 +64,7 @@ pub struct WebShop {
     shop: Arc<Shop>,
     options: Arc<WebShopOptions>,
     instructions: Arc<str>,
-    episode: Option<Episode>,
+    episode: Begun<Episode>,
 }
 
 #[derive(Clone)]
@@ -84,7 +88,7 @@ impl WebShop {
         options.validate()?;
         let instructions = Kind::WebShop.instructions(options.instructions.as_deref())?.into();
         let shop = Arc::new(Shop::open(options)?);
-        Ok(WebShop { shop, options: Arc::new(options.clone()), instructions, episode: None })
+        Ok(WebShop { shop, options: Arc::new(options.clone()), instructions, episode: Begun::none(NAME) })
     }
 
     /// Products on sale.
@@ -119,17 +123,9 @@ impl WebShop {
         Ok(&self.session()?.url)
     }
 
-    fn episode(&self) -> Result<&Episode> {
-        self.episode.as_ref().ok_or_else(not_begun)
-    }
-
     fn session(&self) -> Result<&Session> {
-        Ok(&self.episode()?.session)
+        Ok(&self.episode.get()?.session)
     }
-}
-
-fn not_begun() -> Error {
-    Error::environment(NAME, "no episode has begun; call reset first")
 }
 
 impl Environment for WebShop {
@@ -145,24 +141,24 @@ impl Environment for WebShop {
         }
     }
 
+    fn identity(&self) -> Identity {
+        Identity {
+            instructions: Some(Kind::WebShop.which_instructions(&self.instructions)),
+            settings: settings_but(&*self.options, &["max_turns", "instructions", "cache_dir", "cache"]),
+            ..Identity::default()
+        }
+    }
+
     fn reset(&mut self, task_id: u64) -> Result<String> {
         let goal = self.shop.goal(task_id)?;
         let session = Session::begin(self.shop.clone(), task_id, goal, self.options.show_attrs);
         let opening = session.observation(self.options.observation_mode);
-        self.episode = Some(Episode { session, opening: opening.clone(), turns: 0 });
+        self.episode.begin(Episode { session, opening: opening.clone(), turns: 0 });
         Ok(opening)
     }
 
     fn messages(&self) -> Result<Vec<Message>> {
-        Ok(agentgym::opening(Kind::WebShop, &self.instructions, &self.episode()?.opening))
-    }
-
-    fn instructions(&self) -> Option<Instructions> {
-        Some(Kind::WebShop.which_instructions(&self.instructions))
-    }
-
-    fn settings(&self) -> Value {
-        settings_but(&*self.options, &["max_turns", "instructions", "cache_dir", "cache"])
+        Ok(agentgym::opening(Kind::WebShop, &self.instructions, &self.episode.get()?.opening))
     }
 
     fn parse(&self, reply: &str) -> Result<Parsed> {
@@ -175,7 +171,7 @@ impl Environment for WebShop {
 
     fn step(&mut self, action: &str) -> Result<Step> {
         let mode = self.options.observation_mode;
-        let episode = self.episode.as_mut().ok_or_else(not_begun)?;
+        let episode = self.episode.get_mut()?;
         episode.turns += 1;
         let done = episode.session.act(action)?;
         let session = &episode.session;
@@ -190,8 +186,26 @@ impl Environment for WebShop {
         })
     }
 
+    fn fresh(&self) -> Result<Box<dyn Environment>> {
+        Ok(Box::new(WebShop { episode: Begun::none(NAME), ..self.clone() }))
+    }
+
+    fn demonstrator(&mut self) -> Option<&mut dyn Demonstrator> {
+        Some(self)
+    }
+
+    fn baselines(&self) -> Option<&dyn Baselines> {
+        Some(self)
+    }
+
+    fn facts(&self) -> Option<&dyn Facts> {
+        Some(self)
+    }
+}
+
+impl Demonstrator for WebShop {
     fn expert(&mut self) -> Result<Option<String>> {
-        let episode = self.episode()?;
+        let episode = self.episode.get()?;
         let turns = self.options.max_turns.saturating_sub(episode.turns);
         expert::next_action(&episode.session, &self.shop, turns)
     }
@@ -201,9 +215,11 @@ impl Environment for WebShop {
         let thought = Some(expert::reason(self.session()?, &action));
         Ok(Some(Explained { action, thought }))
     }
+}
 
+impl Baselines for WebShop {
     /// A click on anything, or where there is a search bar a search for what some product was found by.
-    fn random_action(&mut self, random: &mut dyn FnMut(u64) -> u64) -> Result<Option<String>> {
+    fn random_action(&self, random: &mut dyn FnMut(u64) -> u64) -> Result<Option<String>> {
         let page = &self.session()?.page;
         if page.has_search_bar {
             let product = self.shop.store.product(random(self.shop.store.len() as u64) as usize)?;
@@ -222,7 +238,7 @@ impl Environment for WebShop {
     }
 
     /// Searches with the instruction and buys the first product as it is.
-    fn rule(&mut self) -> Result<Option<String>> {
+    fn rule(&self) -> Result<Option<String>> {
         let session = self.session()?;
         let asked = session.goal.instruction_text.split(PRICE_WISH).next().unwrap_or_default();
         Ok(Some(match session.page.products().next() {
@@ -231,16 +247,14 @@ impl Environment for WebShop {
             None => format!("search[{asked}]"),
         }))
     }
+}
 
+impl Facts for WebShop {
     fn state(&self) -> Map<String, Value> {
         let Ok(session) = self.session() else { return Map::new() };
         let mut state = info(session, false, 0.0);
         state.insert("html".to_string(), json!(session.page.html()));
         state
-    }
-
-    fn fresh(&self) -> Result<Box<dyn Environment>> {
-        Ok(Box::new(WebShop { episode: None, ..self.clone() }))
     }
 }
 

@@ -7,6 +7,7 @@ use mlua::{Lua, MultiValue, UserData, UserDataMethods, UserDataRef, Value, Varia
 
 use crate::engine::env::label::{self, Labelled, Origin};
 use crate::engine::env::{Environment, Parsed};
+use crate::engine::random::WHOLE_WORD;
 use crate::engine::rollout::prompt_hash;
 use crate::engine::{self, Error};
 use crate::lua::call::Call;
@@ -168,18 +169,14 @@ impl UserData for EnvironmentHandle {
             }
             Ok((step.observation, step.reward, step.done, convert::to_lua(lua, &info.into())?))
         });
-        for (name, ask) in [
-            ("expert", (|environment| environment.expert()) as fn(&mut dyn Environment) -> engine::Result<_>),
-            ("rule", |environment| environment.rule()),
-        ] {
-            methods.add_method(name, move |_, this, values: MultiValue| -> mlua::Result<Option<String>> {
-                Call::new(format!("env:{name}"), values).finish()?;
-                this.play(ask)
-            });
-        }
+        methods.add_method("expert", |_, this, values: MultiValue| {
+            Call::new("env:expert", values).finish()?;
+            this.play(|environment| environment.demonstrator().map_or(Ok(None), |player| player.expert()))
+        });
         methods.add_method("explain", |_, this, values: MultiValue| {
             Call::new("env:explain", values).finish()?;
-            let explained = this.play(|environment| environment.explain())?;
+            let explained =
+                this.play(|environment| environment.demonstrator().map_or(Ok(None), |player| player.explain()))?;
             Ok(explained.map_or((None, None), |explained| (Some(explained.action), explained.thought)))
         });
         methods.add_method("reply", |_, this, values: MultiValue| {
@@ -189,18 +186,23 @@ impl UserData for EnvironmentHandle {
             call.finish()?;
             this.play(|environment| environment.reply(&action, thought.as_deref()))
         });
+        methods.add_method("rule", |_, this, values: MultiValue| {
+            Call::new("env:rule", values).finish()?;
+            this.play(|environment| environment.baselines().map_or(Ok(None), |players| players.rule()))
+        });
         methods.add_method("random_action", |_, this, values: MultiValue| {
             let mut call = Call::new("env:random_action", values);
             let rng = call.any_userdata("rng")?;
             call.finish()?;
-            // A whole word is asked for as 0; Lua's integers hold 63 bits of it.
+            // Of a whole word Lua's integers hold 63 bits.
             let draw = |n: u64| {
-                let high = if n == 0 { i64::MAX } else { n as i64 - 1 };
+                let high = if n == WHOLE_WORD { i64::MAX } else { n as i64 - 1 };
                 mlua::ObjectLike::call_method::<i64>(&rng, "int", Variadic::from_iter([0, high]))
             };
             let mut failed = None;
             let action = this.play(|environment| {
-                environment.random_action(&mut |n| {
+                let Some(players) = environment.baselines() else { return Ok(None) };
+                players.random_action(&mut |n| {
                     draw(n).map(|value| value as u64).unwrap_or_else(|error| {
                         failed = Some(error);
                         0
@@ -211,7 +213,9 @@ impl UserData for EnvironmentHandle {
         });
         methods.add_method("constant_actions", |_, this, values: MultiValue| {
             Call::new("env:constant_actions", values).finish()?;
-            this.play(|environment| Ok(environment.constant_actions()))
+            this.play(|environment| {
+                Ok(environment.baselines().map_or_else(Vec::new, |players| players.constant_actions()))
+            })
         });
         methods.add_method("prompt_hash", |_, this, values: MultiValue| {
             let mut call = Call::new("env:prompt_hash", values);
@@ -224,9 +228,7 @@ impl UserData for EnvironmentHandle {
         });
         methods.add_method("describe", |lua, this, values: MultiValue| {
             Call::new("env:describe", values).finish()?;
-            let (about, instructions, generator) = this.play(|environment| {
-                Ok((environment.describe(), environment.instructions(), environment.generator()))
-            })?;
+            let (about, identity) = this.play(|environment| Ok((environment.describe(), environment.identity())))?;
             let table = lua.create_table()?;
             table.set("label", this.origin().label)?;
             table.set("name", about.name)?;
@@ -239,8 +241,8 @@ impl UserData for EnvironmentHandle {
             if about.move_limit != about.turn_limit {
                 table.set("move_limit", about.move_limit.name())?;
             }
-            table.set("generator", generator)?;
-            if let Some(instructions) = instructions {
+            table.set("generator", identity.generator)?;
+            if let Some(instructions) = identity.instructions {
                 let fields = [("source", instructions.source), ("sha256", &instructions.sha256)];
                 table.set("instructions", lua.create_table_from(fields)?)?;
             }

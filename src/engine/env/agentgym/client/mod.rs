@@ -17,7 +17,8 @@ use serde_json::{Value, json};
 
 use self::connection::{Connection, Repeat};
 use super::{ApiKey, Kind, opening};
-use crate::engine::env::{Description, Environment, Instructions, Parsed, Step};
+use crate::engine::env::begun::Begun;
+use crate::engine::env::{Description, Environment, Identity, Parsed, Step};
 use crate::engine::text::Message;
 use crate::engine::{Error, Result};
 
@@ -92,8 +93,13 @@ struct Shared {
 pub struct AgentGymClient {
     shared: Arc<Shared>,
     seat: Option<Seat>,
-    /// The opening turns of the running episode.
-    opening: Option<Vec<Message>>,
+    episode: Begun<Episode>,
+}
+
+struct Episode {
+    /// Where it is played.
+    seat: Seat,
+    opening: Vec<Message>,
 }
 
 /// The environment's number on the server, and how often the server had been lost when it was made.
@@ -129,7 +135,8 @@ impl AgentGymClient {
     }
 
     fn sharing(shared: Arc<Shared>) -> Self {
-        AgentGymClient { shared, seat: None, opening: None }
+        let episode = Begun::none(&shared.description.name);
+        AgentGymClient { shared, seat: None, episode }
     }
 
     /// The environment on the server, made anew where there is none or it is lost.
@@ -146,24 +153,24 @@ impl AgentGymClient {
         Ok(seat)
     }
 
-    /// Begins the episode on the server; the first observation as the model sees it, and the opening turns.
-    fn begin(&mut self, task_id: u64) -> Result<(String, Vec<Message>)> {
-        let observation = self.begin_with(task_id)?;
+    /// Begins the episode on the server and gives the first observation as the model sees it.
+    fn begin(&mut self, task_id: u64) -> Result<String> {
+        let seat = self.seat()?;
+        let observation = self.begin_with(seat, task_id)?;
         let Shared { connection, kind, instructions, .. } = &*self.shared;
-        let turns = match (kind, self.seat) {
-            (Some(kind), _) => opening(*kind, instructions, &observation),
-            (None, Some(seat)) => {
+        let opening = match kind {
+            Some(kind) => opening(*kind, instructions, &observation),
+            None => {
                 let told = connection.get(&format!("/messages?id={}", seat.id))?;
                 serde_json::from_value(told.clone())
                     .map_err(|_| self.odd("GET /messages", "the opening turns", &told))?
             }
-            (None, None) => return Err(self.not_begun()),
         };
-        Ok((observation, turns))
+        self.episode.begin(Episode { seat, opening });
+        Ok(observation)
     }
 
-    fn begin_with(&mut self, task_id: u64) -> Result<String> {
-        let seat = self.seat()?;
+    fn begin_with(&self, seat: Seat, task_id: u64) -> Result<String> {
         let Shared { connection, kind, .. } = &*self.shared;
         let body = match kind {
             Some(Kind::WebShop) => json!({ "env_idx": seat.id, "session_id": task_id }),
@@ -225,7 +232,7 @@ impl AgentGymClient {
 
     /// Gives the environment up: after an error nobody knows what state it is in.
     fn release(&mut self) {
-        self.opening = None;
+        self.episode.leave();
         if let Some(seat) = self.seat.take().filter(|seat| !self.is_lost(*seat)) {
             let body = json!({ id_key(self.shared.kind): seat.id });
             self.shared.connection.post_in_passing("/close", &body);
@@ -235,10 +242,6 @@ impl AgentGymClient {
     fn is_lost(&self, seat: Seat) -> bool {
         seat.losses != self.shared.connection.losses()
     }
-
-    fn not_begun(&self) -> Error {
-        Error::environment(&self.shared.description.name, "no episode has begun; call reset first")
-    }
 }
 
 impl Environment for AgentGymClient {
@@ -246,9 +249,16 @@ impl Environment for AgentGymClient {
         self.shared.description.clone()
     }
 
+    fn identity(&self) -> Identity {
+        Identity {
+            instructions: self.shared.kind.map(|kind| kind.which_instructions(&self.shared.instructions)),
+            ..Identity::default()
+        }
+    }
+
     /// An environment from an earlier episode may have been lost with its server: then a new one is tried.
     fn reset(&mut self, task_id: u64) -> Result<String> {
-        self.opening = None;
+        self.episode.leave();
         let is_old = self.seat.is_some();
         let begun = match self.begin(task_id) {
             Err(error) if is_old && !error.is_interrupted() => {
@@ -258,28 +268,18 @@ impl Environment for AgentGymClient {
             }
             begun => begun,
         };
-        match begun {
-            Ok((observation, turns)) => {
-                self.opening = Some(turns);
-                Ok(observation)
-            }
-            Err(error) => {
-                self.release();
-                Err(error)
-            }
+        if begun.is_err() {
+            self.release();
         }
+        begun
     }
 
     fn messages(&self) -> Result<Vec<Message>> {
-        self.opening.clone().ok_or_else(|| self.not_begun())
+        Ok(self.episode.get()?.opening.clone())
     }
 
     fn reply(&self, action: &str, thought: Option<&str>) -> Result<String> {
         Ok(self.shared.kind.map_or_else(|| action.to_string(), |kind| kind.reply(action, thought)))
-    }
-
-    fn instructions(&self) -> Option<Instructions> {
-        self.shared.kind.map(|kind| kind.which_instructions(&self.shared.instructions))
     }
 
     fn parse(&self, reply: &str) -> Result<Parsed> {
@@ -289,9 +289,7 @@ impl Environment for AgentGymClient {
 
     fn step(&mut self, action: &str) -> Result<Step> {
         let Shared { connection, kind, .. } = &*self.shared;
-        let (Some(seat), Some(_)) = (self.seat, &self.opening) else {
-            return Err(self.not_begun());
-        };
+        let seat = self.episode.get()?.seat;
         let stepped = if self.is_lost(seat) {
             Err(connection.error("it was lost during this episode, and the episode with it"))
         } else {

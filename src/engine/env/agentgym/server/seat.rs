@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::arguments::Arguments;
 use crate::engine::env::agentgym::Kind;
-use crate::engine::env::{Environment, Parsed, Step};
+use crate::engine::env::{Environment, Facts, Parsed, Step};
 
 /// An environment of a client's.
 pub struct Seat {
@@ -177,13 +177,17 @@ impl Seat {
         Ok(said)
     }
 
+    fn facts(&self) -> Option<&dyn Facts> {
+        self.environment.as_ref()?.facts()
+    }
+
     pub fn state(&self) -> Map<String, Value> {
-        self.environment.as_ref().map(|environment| environment.state()).unwrap_or_default()
+        self.facts().map(Facts::state).unwrap_or_default()
     }
 
     /// One fact of the environment's; missing, the text of Python's KeyError.
     pub fn fact(&self, name: &str, original: &str) -> Answer {
-        let told = self.environment.as_ref().map(|environment| environment.fact(name)).transpose()?.flatten();
+        let told = self.facts().map(|facts| facts.fact(name)).transpose()?.flatten();
         told.map_or_else(|| said(format!("'{original}'")), Ok)
     }
 
