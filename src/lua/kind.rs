@@ -1,4 +1,4 @@
-//! What kind of value a script passed, in its own words.
+//! What a value is: its kind in a script's own words, and the integer that a number stands for.
 
 use mlua::Value;
 

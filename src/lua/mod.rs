@@ -2,8 +2,9 @@
 //!
 //! Read in this order: this file builds a state step by step and runs a script in it; [`chunk`] makes code of bytes;
 //! [`require`] says what a script can require; [`call`] and [`options`] take what a script passes; [`strict`] answers a
-//! wrong name; [`report`] says what went wrong, [`caught`] what a script finds that catches it; [`interrupt`] is Ctrl-C, at which [`unsaved`] work is saved;
-//! [`heap`] counts what handles hold; [`worker`] runs states on other threads; [`bind`] has one file per native module.
+//! wrong name; [`report`] says what went wrong, [`caught`] what a script finds that catches it; [`interrupt`] is Ctrl-C,
+//! at which [`unsaved`] work is saved; [`heap`] counts what handles hold; [`worker`] runs states on other threads;
+//! [`bind`] has one file per native module.
 
 mod allocator;
 pub mod bind;
@@ -15,7 +16,7 @@ pub mod convert;
 pub mod environment;
 pub mod heap;
 pub mod interrupt;
-pub mod kind;
+mod kind;
 pub mod options;
 pub mod output;
 pub mod plain;

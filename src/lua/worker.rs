@@ -27,6 +27,7 @@ pub struct Origin {
 /// What every worker of a pool runs: a chunk that returns a function.
 #[derive(Clone)]
 pub struct Program {
+    /// How each worker's state is made.
     pub make: MakeState,
     pub code: Vec<u8>,
     /// A Lua chunk name, `@score.lua`.

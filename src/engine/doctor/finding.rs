@@ -25,15 +25,15 @@ pub struct Finding {
 }
 
 impl Finding {
-    pub fn ok(subject: &str, message: impl Into<String>) -> Self {
+    pub(super) fn ok(subject: &str, message: impl Into<String>) -> Self {
         Finding { level: Level::Ok, subject: subject.to_string(), message: message.into(), advice: None }
     }
 
-    pub fn warn(subject: &str, message: impl Into<String>, advice: impl Into<String>) -> Self {
+    pub(super) fn warn(subject: &str, message: impl Into<String>, advice: impl Into<String>) -> Self {
         Finding { level: Level::Warn, advice: Some(advice.into()), ..Finding::ok(subject, message) }
     }
 
-    pub fn fail(subject: &str, message: impl Into<String>, advice: impl Into<String>) -> Self {
+    pub(super) fn fail(subject: &str, message: impl Into<String>, advice: impl Into<String>) -> Self {
         Finding { level: Level::Fail, advice: Some(advice.into()), ..Finding::ok(subject, message) }
     }
 }
