@@ -411,11 +411,12 @@ fn another_environment_reads_its_action_out_of_the_reply_and_one_of_agentgyms_is
     let server = Running::start(careful);
     ask(&server, "POST", "/create", Value::Null);
     assert_eq!(ask(&server, "GET", "/messages?id=0", Value::Null).1, json!({ "error": "no episode has begun" }));
-    ask(&server, "POST", "/reset", json!({ "id": 0, "data_idx": 2 }));
+    // Until a step says otherwise the score is the lowest, as where the environment is played without a server.
+    assert_eq!(ask(&server, "POST", "/reset", json!({ "id": 0, "data_idx": 2 })).1["score"], -1);
     let step = |reply: &str| ask(&server, "POST", "/step", json!({ "id": 0, "action": reply })).1;
     let complaint =
         |score: i64| json!({ "observation": "Say `Do: ` first.", "reward": 0, "score": score, "done": false });
-    assert_eq!(step("jump"), complaint(0));
+    assert_eq!(step("jump"), complaint(-1));
     let jumped =
         json!({ "observation": "jump!", "reward": 0.5, "score": 1, "done": false, "info": { "heard": "jump" } });
     assert_eq!(step("Do: jump"), jumped);

@@ -148,49 +148,31 @@ function env.merge_options(definition, changes)
   return merged
 end
 
---- How an episode ended: by itself or by a limit, which is part of its task or cut it from outside.
-local function ending(about, done, info)
-  local limit = "task"
-  if not done then
-    limit = about.turn_limit
-  elseif info and info.truncated then
-    limit = about.move_limit or about.turn_limit
-  end
-  return limit == "outside" and "truncated" or "terminated"
-end
-
 --- Plays the episode of `task_id`; `choose(e, messages)` gives each reply, nil gives up. Returns
 --- { messages, turns, score, success, finished, ending }, the messages ending with the last reply.
 function env.play(e, task_id, choose)
-  local about = e:describe()
   e:reset(task_id)
-  local messages = e:messages()
-  local score, done, turns = about.score_low, false, 0
-  local last ---@type affine.env.Info?
-  while not done and turns < about.max_turns do
+  local messages, episode = e:messages(), e:episode()
+  while not episode.ending do
     local reply = choose(e, messages)
     if not reply then
-      messages[turns > 0 and #messages or #messages + 1] = nil -- an observation that nobody answered
+      messages[episode.turns > 0 and #messages or #messages + 1] = nil -- an observation that nobody answered
       break
     end
-    turns = turns + 1
     messages[#messages + 1] = { role = "assistant", content = reply }
-    local action, observation = e:parse(reply)
-    if action then
-      local seen, _, over, info = e:step(action)
-      observation, done, score, last = seen, over, info.score, info
-    end
-    if not done and turns < about.max_turns then
+    local observation = e:hear(reply)
+    episode = e:episode()
+    if not episode.ending then
       messages[#messages + 1] = { role = "user", content = observation }
     end
   end
   return {
     messages = messages,
-    turns = turns,
-    score = score,
-    success = score >= about.success_threshold,
-    finished = done,
-    ending = (done or turns >= about.max_turns) and ending(about, done, last) or nil,
+    turns = episode.turns,
+    score = episode.score,
+    success = episode.success,
+    finished = episode.finished,
+    ending = episode.ending,
   }
 end
 

@@ -234,13 +234,17 @@ function env.generated(count, options) end
 ---@param options? affine.env.ServeOptions
 function env.serve(environment, options) end
 
----@class affine.env.Episode
----@field messages affine.model.Message[] Ends with the last reply.
----@field turns integer
----@field score number On the environment's own scale.
+--- How an episode stands.
+---@class affine.env.EpisodeState
+---@field turns integer Those with a complaint included.
+---@field score number On the environment's own scale; the lowest until a step says otherwise.
 ---@field success boolean
----@field finished boolean The environment ended it; false when the player gave up or the turns ran out.
----@field ending? "terminated"|"truncated" By itself or a limit of its task, or cut from outside; nil when the player gave up.
+---@field finished boolean The environment ended it; false where the turns ran out.
+---@field ending? "terminated"|"truncated" By itself or a limit of its task, or cut from outside; nil while it goes on.
+
+--- An episode as it was played; without an ending where the player gave up.
+---@class affine.env.Episode: affine.env.EpisodeState
+---@field messages affine.model.Message[] Ends with the last reply.
 
 --- Plays one episode with a Lua function as the player: `choose(e, messages)` gives each reply, nil gives up.
 ---@param e affine.env.Environment
@@ -292,6 +296,18 @@ function Environment:parse(reply) end
 ---@return boolean done
 ---@return affine.env.StepInfo info
 function Environment:step(action) end
+
+--- Takes a turn by a whole reply: steps with the action in it, or gives the complaint, which earns nothing.
+---@param reply string
+---@return string observation
+---@return number reward
+---@return boolean done
+---@return affine.env.StepInfo info
+function Environment:hear(reply) end
+
+--- How the episode stands that `reset` began, after the turns of `step` and `hear`.
+---@return affine.env.EpisodeState
+function Environment:episode() end
 
 --- A demonstrator's next action, or nil where there is no expert or it is stuck.
 ---@return string?

@@ -26,22 +26,23 @@ local function text(messages)
   return table.concat(parts, "\n")
 end
 
---- Takes steps until the episode or the turns end; the last score and whether it ended. `choose` gives actions.
+--- Plays the episode that has begun, with actions that `choose` gives; how it stands in the end.
 local function play(e, about, choose)
-  local score, done, turns = about.score_low, false, 0
-  while not done and turns < about.max_turns do
+  local episode = e:episode()
+  while not episode.ending do
     local action = choose()
     if action == nil then
       break
     end
-    local _, _, over, info = e:step(action)
-    score, turns, done = info.score, turns + 1, over
+    e:step(action)
+    episode = e:episode()
     -- A penalty below the range is allowed, and counts as the lowest score.
-    if not (score <= about.score_high) then
-      error(("action %q: the score %g is above %g"):format(action:sub(1, 80), score, about.score_high), 0)
+    if not (episode.score <= about.score_high) then
+      local problem = "action %q: the score %g is above %g"
+      error(problem:format(action:sub(1, 80), episode.score, about.score_high), 0)
     end
   end
-  return score, done
+  return episode
 end
 
 local CHECKS = {
@@ -76,16 +77,16 @@ local CHECKS = {
       elseif first == nil then
         return nil, ("it gives up on task %d"):format(task)
       end
-      local score, done = play(e, about, function()
+      local episode = play(e, about, function()
         local action = first or e:expert()
         first = nil
         return action
       end)
-      if not done and score < about.success_threshold then
+      if not episode.finished and not episode.success then
         -- Some tasks take longer than the turns that there are, as in AgentGym's BabyAI.
         return nil, ("it does not finish task %d in %d turns"):format(task, about.max_turns)
-      elseif score < about.success_threshold then
-        error(("its score is %g, a success is %g"):format(score, about.success_threshold), 0)
+      elseif not episode.success then
+        error(("its score is %g, a success is %g"):format(episode.score, about.success_threshold), 0)
       end
     end,
   },
@@ -107,12 +108,7 @@ local CHECKS = {
     function(e, _, _, task)
       for _, reply in ipairs(ODD) do
         e:reset(task)
-        local action, complaint = e:parse(reply)
-        if action then
-          e:step(action)
-        elseif type(complaint) ~= "string" then
-          error(("neither action nor complaint for %q"):format(reply:sub(1, 80)), 0)
-        end
+        e:hear(reply)
       end
     end,
   },

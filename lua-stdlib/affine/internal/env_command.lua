@@ -31,15 +31,10 @@ end
 
 local HELP = "Type an action; `:expert` shows the expert's, `:quit` ends."
 
---- What the environment reads out of a typed line, which is a whole reply or an action alone: an action, or nil and a
---- complaint.
-local function read(e, line)
-  local action, complaint = e:parse(line)
-  if action and action ~= "" then
-    return action
-  end
-  local of_reply, of_complaint = e:parse(e:reply(line))
-  return of_reply, of_complaint or complaint
+--- The reply that a typed line is: as it stands where the environment finds an action in it, else it is an action alone.
+local function reply_of(e, line)
+  local action = e:parse(line)
+  return action and action ~= "" and line or e:reply(line)
 end
 
 --- Plays a task with whoever types.
@@ -51,8 +46,8 @@ function command.play(name, task, options)
     print(("[%s]\n%s\n"):format(message.role, message.content))
   end
   print(("%s, task %d, at most %s. %s"):format(about.name, task, count(about.max_turns, "turn"), HELP))
-  local turns, score, done = 0, about.score_low, false
-  while not done and turns < about.max_turns do
+  local episode = e:episode()
+  while not episode.ending do
     io.write("> ")
     io.flush()
     local line = io.read("l")
@@ -63,22 +58,17 @@ function command.play(name, task, options)
     elseif line:sub(1, 1) == ":" then
       print(HELP)
     else
-      turns = turns + 1
-      local action, observation = read(e, line)
-      local reward = 0
-      if action then
-        local seen, earned, over, info = e:step(action)
-        observation, reward, done, score = seen, earned, over, info.score
-      end
+      local observation, reward = e:hear(reply_of(e, line))
+      episode = e:episode()
       print(observation)
-      print(("(reward %g, score %g)"):format(reward, score))
+      print(("(reward %g, score %g)"):format(reward, episode.score))
     end
   end
-  local ending = done and "The episode is over"
-    or turns >= about.max_turns and "The turns are used up"
+  local ending = episode.finished and "The episode is over"
+    or episode.ending and "The turns are used up"
     or "Stopped"
-  local verdict = score >= about.success_threshold and "a success" or "no success"
-  print(("%s after %s: score %g, %s."):format(ending, count(turns, "turn"), score, verdict))
+  local verdict = episode.success and "a success" or "no success"
+  print(("%s after %s: score %g, %s."):format(ending, count(episode.turns, "turn"), episode.score, verdict))
 end
 
 --- Checks an environment; an error when something is wrong with it.

@@ -1,48 +1,10 @@
-//! An episode as it was played, and how it ended.
+//! An episode as it was played.
 
 use std::ops::Range;
 
-use crate::engine::env::{Description, Step, TurnLimit};
+use crate::engine::env::Ending;
 use crate::engine::text::Message;
 use crate::engine::{Error, Result};
-
-/// How an episode ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ending {
-    /// The task came to its own end, which may be a deadline.
-    Terminated,
-    /// It was cut from outside, by the context or by a limit that is no part of the task.
-    Truncated,
-    /// The environment broke, for this reason: the episode is neither trained on nor judged.
-    Failed(String),
-}
-
-impl Ending {
-    fn by_limit(limit: TurnLimit) -> Self {
-        match limit {
-            TurnLimit::Task => Ending::Terminated,
-            TurnLimit::Outside => Ending::Truncated,
-        }
-    }
-
-    /// How an episode ends with a step after so many turns, if it does.
-    pub(super) fn after(step: &Step, turns: usize, description: &Description) -> Option<Self> {
-        match step {
-            Step { done: true, truncated: true, .. } => Some(Ending::by_limit(description.move_limit)),
-            Step { done: true, .. } => Some(Ending::Terminated),
-            _ if turns >= description.max_turns => Some(Ending::by_limit(description.turn_limit)),
-            _ => None,
-        }
-    }
-
-    pub fn name(&self) -> &'static str {
-        match self {
-            Ending::Terminated => "terminated",
-            Ending::Truncated => "truncated",
-            Ending::Failed(_) => "failed",
-        }
-    }
-}
 
 /// One reply of the model and what it earned.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,7 +32,7 @@ pub struct Episode {
     pub score: f64,
     /// On 0..1.
     pub normalised_score: f64,
-    /// [`Description::reward_unit`].
+    /// [`Description::reward_unit`](crate::engine::env::Description::reward_unit).
     pub reward_unit: f64,
     pub success: bool,
     pub ending: Ending,
@@ -87,15 +49,6 @@ impl Episode {
     pub fn total_reward(&self) -> f64 {
         self.turns.iter().map(|turn| turn.reward).sum()
     }
-}
-
-/// The ending of an episode whose environment broke; Ctrl-C stays an error.
-pub(super) fn failure(name: &str, task_id: u64, error: &Error) -> Result<Ending> {
-    if error.is_interrupted() {
-        return Err(Error::Interrupted);
-    }
-    tracing::warn!("environment {name}, task {task_id}: the episode failed: {error}");
-    Ok(Ending::Failed(error.to_string()))
 }
 
 /// Refuses to go on when more than 5 % of the episodes failed: the environment is broken, not unlucky. One failure among

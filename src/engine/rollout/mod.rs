@@ -1,6 +1,6 @@
 //! Rollouts: a model, or another player, plays episodes of environments.
 //!
-//! [`episode`] is an episode as it was played and how it ended, [`play`] has a model play many side by side, [`players`] are
+//! [`episode`] is an episode as it was played, [`play`] has a model play many side by side, [`players`] are
 //! those that are no model. Token ids are the truth: an [`Episode`] only ever extends its ids and is never rendered again from
 //! text, so what the trainer reads is what the model read and said while playing.
 
@@ -8,9 +8,10 @@ pub mod episode;
 pub mod play;
 pub mod players;
 
+pub use super::env::Ending;
 use super::file;
 use super::text::Message;
-pub use episode::{Ending, Episode, Turn, check_failures};
+pub use episode::{Episode, Turn, check_failures};
 pub use play::{PlayOptions, Seat, play};
 
 /// SHA-256 (hex) of an episode's opening messages as JSON: two tasks with equal hashes show the model the same prompt.

@@ -3,8 +3,8 @@
 use rand_chacha::ChaCha8Rng;
 use serde_json::Map;
 
-use super::episode::{Ending, Episode, Turn, failure};
-use crate::engine::env::{Description, Environment, Parsed, Step};
+use super::episode::{Episode, Turn};
+use crate::engine::env::{Ending, Environment, EpisodeState};
 use crate::engine::generate::{Reply, Sampling, Session};
 use crate::engine::model::Model;
 use crate::engine::text::Message;
@@ -76,12 +76,13 @@ fn play_batch(
     options: &PlayOptions,
     on_ended: &mut dyn FnMut(usize),
 ) -> Result<Vec<(Episode, Seat)>> {
-    let mut episodes: Vec<Running> = seats.into_iter().map(|seat| Running::open(model, seat)).collect::<Result<_>>()?;
+    let mut episodes: Vec<Conversing> =
+        seats.into_iter().map(|seat| Conversing::open(model, seat)).collect::<Result<_>>()?;
     let mut session = Session::new(model, episodes.len());
     // The episodes in the session's rows.
     let mut rows: Vec<usize> = (0..episodes.len()).collect();
     loop {
-        let playing: Vec<usize> = (0..rows.len()).filter(|&row| episodes[rows[row]].ending.is_none()).collect();
+        let playing: Vec<usize> = (0..rows.len()).filter(|&row| episodes[rows[row]].state.ending().is_none()).collect();
         on_ended(rows.len() - playing.len());
         if playing.is_empty() {
             break;
@@ -100,16 +101,16 @@ fn play_batch(
             episodes[place].hear(model, reply)?;
         }
     }
-    Ok(episodes.into_iter().map(Running::close).collect())
+    Ok(episodes.into_iter().map(Conversing::close).collect())
 }
 
-/// An episode being played. What the environment gets wrong ends this episode only; what the model or tokenizer gets
-/// wrong is an error of the run.
-struct Running {
+/// An episode that a model plays, with all that was said. What the environment gets wrong ends this episode only; what the
+/// model or tokenizer gets wrong is an error of the run.
+struct Conversing {
     /// With the stream as it was in the beginning.
     seat: Seat,
     label: String,
-    description: Description,
+    state: EpisodeState,
     stream: ChaCha8Rng,
     conversation: Conversation,
     /// How many of the conversation's ids the session knows.
@@ -118,49 +119,44 @@ struct Running {
     turns: Vec<Turn>,
     unanswered: Vec<i64>,
     messages: Vec<Message>,
-    score: f64,
-    ending: Option<Ending>,
 }
 
-impl Running {
-    fn open(model: &Model, mut seat: Seat) -> Result<Self> {
-        let Seat { environment, task_id, stream } = &mut seat;
-        let (task_id, stream) = (*task_id, stream.clone());
-        let (description, label) = (environment.describe(), environment.label());
-        // Until a step says otherwise nothing is achieved, whatever number the environment has for that.
-        let score = description.score_range.0;
-        let opened = environment.reset(task_id).and_then(|_| environment.messages());
-        let (messages, ending) = match opened {
-            Ok(messages) => (messages, None),
-            Err(error) => (Vec::new(), Some(failure(&label, task_id, &error)?)),
-        };
-        let conversation = match ending {
-            None => Conversation::open(model.tokenizer()?, &messages)?,
-            Some(_) => Conversation::default(),
-        };
-        let ending = match ending {
-            None if !has_room(model, &conversation) => {
-                let (tokens, context) = (conversation.len(), model.net.config.max_position_embeddings);
-                let problem =
-                    format!("its opening of {tokens} tokens leaves no room in this model's context of {context}");
-                Some(failure(&label, task_id, &Error::environment(&label, problem))?)
-            }
-            ending => ending,
-        };
-        Ok(Running {
+impl Conversing {
+    fn open(model: &Model, seat: Seat) -> Result<Self> {
+        let mut playing = Conversing {
+            label: seat.environment.label(),
+            state: EpisodeState::new(seat.environment.describe()),
+            stream: seat.stream.clone(),
             seat,
-            label,
-            description,
-            stream,
-            logprobs: vec![0.0; conversation.ids().len()],
-            conversation,
+            conversation: Conversation::default(),
             known: 0,
+            logprobs: Vec::new(),
             turns: Vec::new(),
             unanswered: Vec::new(),
-            messages,
-            score,
-            ending,
-        })
+            messages: Vec::new(),
+        };
+        let Seat { environment, task_id, .. } = &mut playing.seat;
+        match environment.reset(*task_id).and_then(|_| environment.messages()) {
+            Ok(messages) => playing.begin(model, messages)?,
+            Err(error) => playing.fail(&error)?,
+        }
+        Ok(playing)
+    }
+
+    fn begin(&mut self, model: &Model, messages: Vec<Message>) -> Result<()> {
+        self.conversation = Conversation::open(model.tokenizer()?, &messages)?;
+        self.logprobs = vec![0.0; self.conversation.ids().len()];
+        self.messages = messages;
+        if !has_room(model, &self.conversation) {
+            let (tokens, context) = (self.conversation.len(), model.net.config.max_position_embeddings);
+            let problem = format!("its opening of {tokens} tokens leaves no room in this model's context of {context}");
+            self.fail(&Error::environment(&self.label, problem))?;
+        }
+        Ok(())
+    }
+
+    fn fail(&mut self, error: &Error) -> Result<()> {
+        self.state.fail(&self.label, self.seat.task_id, error)
     }
 
     /// The ids that the session has not been fed. They leave as known.
@@ -180,44 +176,30 @@ impl Running {
         let text = tokenizer.whole_reply(tokenizer.decode(reply.content(), true)?, &Map::new());
         self.messages.push(Message::assistant(text.clone()));
 
-        let step = match self.answer(&text) {
+        let step = match self.state.hear(self.seat.environment.as_mut(), &text) {
             Ok(step) => step,
-            Err(error) => {
-                self.ending = Some(failure(&self.label, self.seat.task_id, &error)?);
-                return Ok(());
-            }
+            Err(error) => return self.fail(&error),
         };
         self.turns.push(Turn { tokens: start..self.known, reward: step.reward });
-        self.score = step.score;
-        self.ending = Ending::after(&step, self.turns.len(), &self.description);
-        if self.ending == Some(Ending::Terminated) {
+        if self.state.ending() == Some(&Ending::Terminated) {
             return Ok(());
         }
         let mut longer = self.conversation.clone();
         longer.push_observation(tokenizer, &step.observation)?;
         // What does not fit is left out: the trainer could not read it either.
-        if self.ending.is_none() && has_room(model, &longer) {
+        if self.state.ending().is_none() && has_room(model, &longer) {
             self.conversation = longer;
             self.logprobs.resize(self.conversation.ids().len(), 0.0);
             self.messages.push(Message::user(step.observation));
         } else {
             self.unanswered = longer.ids()[self.known..].to_vec();
-            self.ending = Some(Ending::Truncated);
+            self.state.cut();
         }
         Ok(())
     }
 
-    fn answer(&mut self, reply: &str) -> Result<Step> {
-        let environment = &mut self.seat.environment;
-        match environment.parse(reply)? {
-            Parsed::Action(action) => environment.step(&action),
-            Parsed::Complaint(observation) => Ok(Step::complaint(observation, self.score)),
-        }
-    }
-
     fn close(self) -> (Episode, Seat) {
-        let normalised_score = self.description.normalise(self.score);
-        let reward_unit = self.description.reward_unit();
+        let state = self.state;
         let (ids, mask) = self.conversation.into_parts();
         let episode = Episode {
             environment: self.label,
@@ -227,11 +209,11 @@ impl Running {
             logprobs: self.logprobs,
             turns: self.turns,
             unanswered: self.unanswered,
-            score: self.score,
-            normalised_score,
-            reward_unit,
-            success: self.score >= self.description.success_threshold,
-            ending: self.ending.expect("every episode is played to its end"),
+            score: state.score(),
+            normalised_score: state.normalised_score(),
+            reward_unit: state.description().reward_unit(),
+            success: state.is_success(),
+            ending: state.ending().cloned().expect("every episode is played to its end"),
             messages: self.messages,
         };
         (episode, self.seat)

@@ -3,9 +3,8 @@
 
 use rand_chacha::ChaCha8Rng;
 
-use super::episode::{Ending, failure};
 use super::play::Seat;
-use crate::engine::env::{Environment, Parsed};
+use crate::engine::env::{Ending, Environment, EpisodeState, Parsed};
 use crate::engine::{Result, cancel, random};
 
 /// Who plays.
@@ -38,43 +37,31 @@ pub fn play(mut seat: Seat, player: &Player) -> Result<Option<Outcome>> {
 
 fn play_once(seat: &mut Seat, player: &Player) -> Result<Option<Outcome>> {
     let Seat { environment, task_id, stream } = seat;
-    let (task_id, mut stream) = (*task_id, stream.clone());
-    let (description, label) = (environment.describe(), environment.label());
-    let broken = |error| -> Result<Option<Outcome>> {
-        let ending = failure(&label, task_id, &error)?;
-        Ok(Some(Outcome { normalised_score: 0.0, success: false, ending }))
-    };
-    if let Err(error) = environment.reset(task_id) {
-        return broken(error);
+    let (label, mut stream) = (environment.label(), stream.clone());
+    let mut state = EpisodeState::new(environment.describe());
+    if let Err(error) = environment.reset(*task_id) {
+        state.fail(&label, *task_id, &error)?;
     }
-    // A player who gives up ends the episode from outside.
-    let (mut score, mut ending) = (description.score_range.0, Ending::Truncated);
-    for turn in 0..description.max_turns {
+    while state.ending().is_none() {
         cancel::check()?;
-        let step = match act(environment.as_mut(), player, &mut stream) {
-            Ok(Some(action)) => environment.step(&action),
-            Ok(None) if turn == 0 => return Ok(None),
-            Ok(None) => break,
-            Err(error) => Err(error),
-        };
-        let step = match step {
-            Ok(step) => step,
-            Err(error) => return broken(error),
-        };
-        score = step.score;
-        if let Some(end) = Ending::after(&step, turn + 1, &description) {
-            ending = end;
-            break;
+        let environment = environment.as_mut();
+        let action = choose(environment, player, &mut stream);
+        match action.and_then(|action| action.map(|action| state.act(environment, &action)).transpose()) {
+            Ok(Some(_)) => {}
+            Ok(None) if state.turns() == 0 => return Ok(None),
+            // Who gives up ends the episode from outside.
+            Ok(None) => state.cut(),
+            Err(error) => state.fail(&label, *task_id, &error)?,
         }
     }
     Ok(Some(Outcome {
-        normalised_score: description.normalise(score),
-        success: score >= description.success_threshold,
-        ending,
+        normalised_score: state.normalised_score(),
+        success: state.is_success(),
+        ending: state.ending().cloned().expect("the episode was played to its end"),
     }))
 }
 
-fn act(environment: &mut dyn Environment, player: &Player, stream: &mut ChaCha8Rng) -> Result<Option<String>> {
+fn choose(environment: &mut dyn Environment, player: &Player, stream: &mut ChaCha8Rng) -> Result<Option<String>> {
     match player {
         Player::Expert => environment.demonstrator().map_or(Ok(None), |player| player.expert()),
         Player::Random => {

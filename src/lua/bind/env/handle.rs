@@ -6,7 +6,7 @@ use std::rc::Rc;
 use mlua::{Lua, MultiValue, UserData, UserDataMethods, UserDataRef, Value, Variadic};
 
 use crate::engine::env::label::{self, Labelled, Origin};
-use crate::engine::env::{Environment, Parsed};
+use crate::engine::env::{Ending, Environment, EpisodeState, Parsed, Step};
 use crate::engine::random::WHOLE_WORD;
 use crate::engine::rollout::prompt_hash;
 use crate::engine::{self, Error};
@@ -18,6 +18,8 @@ use crate::lua::{convert, options, report};
 /// An environment in Lua's hands; empty once it is closed.
 pub struct EnvironmentHandle {
     played: RefCell<Option<Played>>,
+    /// How its episode stands, once one has begun.
+    episode: RefCell<Option<EpisodeState>>,
     origin: RefCell<Origin>,
 }
 
@@ -41,7 +43,11 @@ impl EnvironmentHandle {
     }
 
     fn new(played: Played, origin: Origin) -> Self {
-        EnvironmentHandle { played: RefCell::new(Some(played)), origin: RefCell::new(origin) }
+        EnvironmentHandle {
+            played: RefCell::new(Some(played)),
+            episode: RefCell::default(),
+            origin: RefCell::new(origin),
+        }
     }
 
     /// Calls the environment. The handle itself is free again before the call.
@@ -58,6 +64,37 @@ impl EnvironmentHandle {
                 Err(_) => Err(Error::message("this environment is in use by the call that led here")),
             },
         })
+    }
+
+    /// Begins an episode.
+    fn begin<T>(&self, reset: impl FnOnce(&mut dyn Environment) -> engine::Result<T>) -> mlua::Result<T> {
+        self.play(|environment| {
+            self.episode.take();
+            let begun = reset(environment)?;
+            self.episode.replace(Some(EpisodeState::new(environment.describe())));
+            Ok(begun)
+        })
+    }
+
+    /// Plays a turn. Nothing is borrowed meanwhile: the environment may be a script that holds this very handle.
+    fn turn(
+        &self,
+        lua: &Lua,
+        take: impl FnOnce(&mut EpisodeState, &mut dyn Environment) -> engine::Result<Step>,
+    ) -> mlua::Result<(String, f64, bool, Value)> {
+        let episode = self.episode.borrow().clone();
+        let step = self.play(|environment| {
+            let mut episode = episode.unwrap_or_else(|| EpisodeState::new(environment.describe()));
+            let step = take(&mut episode, environment)?;
+            self.episode.replace(Some(episode));
+            Ok(step)
+        })?;
+        let mut info = step.info;
+        info.insert("score".into(), step.score.into());
+        if step.truncated {
+            info.insert("truncated".into(), true.into());
+        }
+        Ok((step.observation, step.reward, step.done, convert::to_lua(lua, &info.into())?))
     }
 
     /// Another instance, for the engine to play with.
@@ -137,11 +174,11 @@ impl UserData for EnvironmentHandle {
             if is_named {
                 let task = options::read("env:reset", call.optional_table("task_id")?)?;
                 call.finish()?;
-                return this.play(|environment| environment.reset_to(&task));
+                return this.begin(|environment| environment.reset_to(&task));
             }
             let task_id = task_id("env:reset", call.integer("task_id")?)?;
             call.finish()?;
-            this.play(|environment| environment.reset(task_id))
+            this.begin(|environment| environment.reset(task_id))
         });
         methods.add_method("messages", |lua, this, values: MultiValue| {
             Call::new("env:messages", values).finish()?;
@@ -161,13 +198,27 @@ impl UserData for EnvironmentHandle {
             let mut call = Call::new("env:step", values);
             let action = call.string("action")?;
             call.finish()?;
-            let step = this.play(|environment| environment.step(&action))?;
-            let mut info = step.info;
-            info.insert("score".into(), step.score.into());
-            if step.truncated {
-                info.insert("truncated".into(), true.into());
-            }
-            Ok((step.observation, step.reward, step.done, convert::to_lua(lua, &info.into())?))
+            this.turn(lua, |episode, environment| episode.act(environment, &action))
+        });
+        methods.add_method("hear", |lua, this, values: MultiValue| {
+            let mut call = Call::new("env:hear", values);
+            let reply = call.string("reply")?;
+            call.finish()?;
+            this.turn(lua, |episode, environment| episode.hear(environment, &reply))
+        });
+        methods.add_method("episode", |lua, this, values: MultiValue| {
+            Call::new("env:episode", values).finish()?;
+            let episode = this.episode.borrow();
+            let Some(episode) = &*episode else {
+                return Err(report::raise(Error::message("env:episode: no episode has begun; call reset first")));
+            };
+            let table = lua.create_table()?;
+            table.set("turns", episode.turns())?;
+            table.set("score", episode.score())?;
+            table.set("success", episode.is_success())?;
+            table.set("finished", episode.is_done())?;
+            table.set("ending", episode.ending().map(Ending::name))?;
+            Ok(table)
         });
         methods.add_method("expert", |_, this, values: MultiValue| {
             Call::new("env:expert", values).finish()?;
@@ -221,7 +272,7 @@ impl UserData for EnvironmentHandle {
             let mut call = Call::new("env:prompt_hash", values);
             let task_id = task_id("env:prompt_hash", call.integer("task_id")?)?;
             call.finish()?;
-            this.play(|environment| {
+            this.begin(|environment| {
                 environment.reset(task_id)?;
                 Ok(prompt_hash(&environment.messages()?))
             })

@@ -139,7 +139,8 @@ impl<'a> App<'a> {
             std::iter::repeat_with(|| i128::from(any_number(LARGEST_SHOP + 1))).find(|id| !seats.contains_key(id))
         };
         let id = fresh(&self.seats).ok_or(Failure::Crash)?;
-        let mut seat = Seat { environment: Some((self.make)()?), ..Seat::default() };
+        let mut seat = Seat::default();
+        seat.environment = Some((self.make)()?);
         let observation = seat.begin(any_number(self.description.num_tasks.unwrap_or(u64::from(u32::MAX))))?;
         seat.update(&json!({ "observation": observation }));
         self.admit(id, seat);
@@ -242,14 +243,11 @@ impl<'a> App<'a> {
     fn step(&mut self, id: i128, action: &str) -> Answer {
         let kind = self.kind;
         let seat = self.playing(id)?;
-        let Some(environment) = &mut seat.environment else {
+        if seat.environment.is_none() {
             // The text of a Python KeyError.
             return said(id.to_string());
-        };
-        let step = match kind {
-            Some(_) => environment.step(action)?,
-            None => seat.hear(action)?,
-        };
+        }
+        let step = seat.play(kind, action)?;
         if let Some(text) = step.info.get("error").and_then(Value::as_str) {
             return said(text);
         }

@@ -6,11 +6,13 @@ use serde_json::{Map, Value, json};
 
 use super::arguments::Arguments;
 use crate::engine::env::agentgym::Kind;
-use crate::engine::env::{Environment, Facts, Parsed, Step};
+use crate::engine::env::{Environment, EpisodeState, Facts, Step};
 
 /// An environment of a client's.
 pub struct Seat {
     pub environment: Option<Box<dyn Environment>>,
+    /// How its episode stands, once one has begun.
+    episode: Option<EpisodeState>,
     /// What was last said, in upstream's order of keys.
     pub info: Map<String, Value>,
     /// The task that was last begun.
@@ -27,6 +29,7 @@ impl Default for Seat {
     fn default() -> Self {
         Seat {
             environment: None,
+            episode: None,
             info: Map::new(),
             task: 0,
             goal: String::new(),
@@ -62,6 +65,7 @@ impl Seat {
     pub fn begin(&mut self, task: u64) -> Result<String, Failure> {
         let environment = self.environment.as_mut().ok_or(Failure::Crash)?;
         let observation = environment.reset(task)?;
+        self.episode = Some(EpisodeState::new(environment.describe()));
         self.task = task;
         Ok(observation)
     }
@@ -120,8 +124,9 @@ impl Seat {
                 if kind.is_some() {
                     self.goal = observation.split_inclusive('\n').next().unwrap_or_default().to_string();
                 }
+                let score = short(self.episode.as_ref().map_or(0.0, EpisodeState::score));
                 let begun = json!({
-                    "observation": observation, "reward": 0, "score": 0, "deleted": false, "done": false
+                    "observation": observation, "reward": 0, "score": score, "deleted": false, "done": false
                 });
                 self.update(&begun);
                 Ok(begun)
@@ -129,13 +134,13 @@ impl Seat {
         }
     }
 
-    /// Plays a whole reply, in which the environment finds its action or something to complain of.
-    pub fn hear(&mut self, reply: &str) -> Result<Step, Failure> {
-        let score = self.info.get("score").and_then(Value::as_f64);
-        let environment = self.environment.as_mut().ok_or(Failure::Crash)?;
-        Ok(match environment.parse(reply)? {
-            Parsed::Action(action) => environment.step(&action)?,
-            Parsed::Complaint(observation) => Step::complaint(observation, score.unwrap_or(0.0)),
+    /// Plays a turn: AgentGym's clients send an action, those of other environments the whole reply.
+    pub fn play(&mut self, kind: Option<Kind>, said: &str) -> Result<Step, Failure> {
+        let environment = self.environment.as_mut().ok_or(Failure::Crash)?.as_mut();
+        let episode = self.episode.get_or_insert_with(|| EpisodeState::new(environment.describe()));
+        Ok(match kind {
+            Some(_) => episode.act(environment, said)?,
+            None => episode.hear(environment, said)?,
         })
     }
 
