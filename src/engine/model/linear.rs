@@ -4,8 +4,8 @@ use std::cell::RefCell;
 
 use tch::{Kind, Tensor};
 
+use super::compute::{KernelChoice, Pass};
 use super::quant::Quantized;
-use crate::engine::native::kernels::{self, Kernels};
 use crate::engine::native::linear::{self as native, Factors, Prepacked};
 
 /// `y = x Wᵀ + s · dropout(x) Aᵀ Bᵀ` (Hu et al. 2021, as PEFT's `lora/layer.py` computes it).
@@ -32,9 +32,9 @@ impl From<Tensor> for Weight {
 
 impl Weight {
     /// `x Wᵀ` in the dtype of `x`.
-    fn linear(&self, x: &Tensor) -> Tensor {
+    fn linear(&self, x: &Tensor, kernels: KernelChoice) -> Tensor {
         match self {
-            Weight::Plain(weight) => native::linear(x, weight, None),
+            Weight::Plain(weight) => native::linear(x, weight, None, kernels.use_onednn()),
             Weight::Quantized(weight) => weight.linear(x),
         }
     }
@@ -92,36 +92,37 @@ impl Linear {
     }
 
     /// `x`: `[.., in]` → `[.., out]` in the base's dtype.
-    pub fn forward(&self, x: &Tensor, training: bool) -> Tensor {
+    pub fn forward(&self, x: &Tensor, pass: Pass) -> Tensor {
+        let kernels = pass.compute.kernels;
         match (&self.adapter, &self.weight) {
-            (None, Weight::Plain(weight)) => self.product(x, weight, None),
+            (None, Weight::Plain(weight)) => self.product(x, weight, None, kernels),
             (None, Weight::Quantized(weight)) => weight.linear(x),
-            (Some(adapter), Weight::Plain(weight)) if adapter.is_one_operation(training) => {
-                self.product(x, weight, Some((&adapter.a, &adapter.b, adapter.scale)))
+            (Some(adapter), Weight::Plain(weight)) if adapter.is_one_operation(pass) => {
+                self.product(x, weight, Some((&adapter.a, &adapter.b, adapter.scale)), kernels)
             }
-            (Some(adapter), weight) => adapter.add_to(&weight.linear(x), x, weight, training),
+            (Some(adapter), weight) => adapter.add_to(&weight.linear(x, kernels), x, weight, pass),
         }
     }
 
-    fn product(&self, x: &Tensor, weight: &Tensor, adapter: Option<Factors>) -> Tensor {
-        match self.prepacked.borrow().as_ref().filter(|prepacked| is_decoding(x) && prepacked.is_of(weight)) {
+    fn product(&self, x: &Tensor, weight: &Tensor, adapter: Option<Factors>, kernels: KernelChoice) -> Tensor {
+        match self.prepacked.borrow().as_ref().filter(|prepacked| is_decoding(x, kernels) && prepacked.is_of(weight)) {
             Some(prepacked) => prepacked.linear(x, adapter),
-            None => native::linear(x, weight, adapter),
+            None => native::linear(x, weight, adapter, kernels.use_onednn()),
         }
     }
 
     /// The weight, where it gains from being prepacked for decoding and is not.
-    pub fn to_prepack(&self) -> Option<&Tensor> {
+    pub fn to_prepack(&self, kernels: KernelChoice) -> Option<&Tensor> {
         let is_prepacked =
             |weight: &Tensor| self.prepacked.borrow().as_ref().is_some_and(|prepacked| prepacked.is_of(weight));
         match &self.weight {
-            Weight::Plain(weight) if can_prepack(weight) && !is_prepacked(weight) => Some(weight),
+            Weight::Plain(weight) if can_prepack(weight, kernels) && !is_prepacked(weight) => Some(weight),
             _ => None,
         }
     }
 
-    pub fn prepack(&self) {
-        if let Some(weight) = self.to_prepack() {
+    pub fn prepack(&self, kernels: KernelChoice) {
+        if let Some(weight) = self.to_prepack(kernels) {
             *self.prepacked.borrow_mut() = Some(Prepacked::new(weight));
         }
     }
@@ -162,9 +163,9 @@ impl Linear {
 }
 
 /// Whether a weight gains from being prepacked for decoding: frozen bfloat16 on the CPU, and too large for a cache.
-pub fn can_prepack(weight: &Tensor) -> bool {
+pub fn can_prepack(weight: &Tensor, kernels: KernelChoice) -> bool {
     const LARGE: usize = 1 << 18;
-    kernels::takes(weight) && weight.kind() == Kind::BFloat16 && !weight.requires_grad() && weight.numel() >= LARGE
+    kernels.take(weight) && weight.kind() == Kind::BFloat16 && !weight.requires_grad() && weight.numel() >= LARGE
 }
 
 /// Above so many rows a product waits for arithmetic, not for memory.
@@ -172,21 +173,21 @@ const MOST_ROWS: i64 = 64;
 
 /// One new token of a few rows: what a prepacked weight is for. Longer inputs never go through it, so that no number depends
 /// on what was decoded before.
-pub fn is_decoding(x: &Tensor) -> bool {
+pub fn is_decoding(x: &Tensor, kernels: KernelChoice) -> bool {
     let size = x.size();
-    size.len() == 3 && size[1] == 1 && size[0] <= MOST_ROWS && kernels::takes(x) && !native::records_gradients()
+    size.len() == 3 && size[1] == 1 && size[0] <= MOST_ROWS && kernels.take(x) && !native::records_gradients()
 }
 
 impl Adapter {
     /// Whether our own operation computes it: it adds `s · x Aᵀ Bᵀ` and nothing else.
-    fn is_one_operation(&self, training: bool) -> bool {
-        self.magnitude.is_none() && !(training && self.dropout > 0.0) && kernels::chosen() != Kernels::Libtorch
+    fn is_one_operation(&self, pass: Pass) -> bool {
+        self.magnitude.is_none() && !(pass.training && self.dropout > 0.0) && pass.compute.kernels.are_own()
     }
 
     /// `base + s · dropout(x) Aᵀ Bᵀ`, in float32 and then in the base's dtype. The scale goes onto the `[.., r]` product
     /// and the sum into the second matrix product: two passes over `[.., out]` fewer.
-    fn add_to(&self, base: &Tensor, x: &Tensor, weight: &Weight, training: bool) -> Tensor {
-        let drops = training && self.dropout > 0.0;
+    fn add_to(&self, base: &Tensor, x: &Tensor, weight: &Weight, pass: Pass) -> Tensor {
+        let drops = pass.training && self.dropout > 0.0;
         let wide = x.to_kind(Kind::Float);
         let wide = if drops { wide.dropout(self.dropout, true) } else { wide };
         let low = wide.linear::<Tensor>(&self.a, None) * self.scale;
@@ -195,7 +196,10 @@ impl Adapter {
             None => rows(&base.to_kind(Kind::Float)).addmm(&rows(&low), &self.b.tr()),
             Some(stretch) => {
                 // As PEFT: what the stretch adds to the base's part sees the dropped input, the base's part itself does not.
-                let seen = if drops { weight.linear(&wide.to_kind(x.kind())) } else { base.shallow_clone() };
+                let seen = match drops {
+                    true => weight.linear(&wide.to_kind(x.kind()), pass.compute.kernels),
+                    false => base.shallow_clone(),
+                };
                 let update = rows(&low).matmul(&self.b.tr());
                 let seen = rows(&seen.to_kind(Kind::Float));
                 rows(&base.to_kind(Kind::Float)) + (&stretch - 1.0) * seen + &stretch * update

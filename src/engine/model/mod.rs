@@ -3,8 +3,8 @@
 pub mod adapters;
 pub mod attention;
 pub mod cache;
+pub mod compute;
 pub mod config;
-pub mod cuda_graph;
 pub mod head;
 pub mod linear;
 pub mod lora;
@@ -24,8 +24,8 @@ use super::system::machine;
 use super::text::Tokenizer;
 use super::{Error, Result, file, random};
 use adapters::Adapters;
+pub use compute::{Compute, CudaGraph, KernelChoice};
 pub use config::{ModelConfig, ModelShape};
-pub use cuda_graph::CudaGraph;
 use linear::Weight;
 pub use lora::{LoraConfig, LoraOptions};
 pub use quant::{Quantization, Scheme};
@@ -37,7 +37,6 @@ pub use weights::SaveOptions;
 pub struct Model {
     pub net: Qwen3,
     pub tokenizer: Option<Rc<Tokenizer>>,
-    pub cuda_graph: CudaGraph,
     adapters: Adapters,
     quantization: Option<Quantization>,
     /// What it came from, which a saved adapter names as its base.
@@ -169,8 +168,8 @@ impl Model {
             None => net.config.eos_ids(),
         };
         let never_said = tokenizer.as_ref().and_then(|tokenizer| without_token(tokenizer, &net));
-        let (cuda_graph, adapters) = (CudaGraph::default(), Adapters::default());
-        Ok(Model { net, tokenizer, cuda_graph, adapters, quantization: None, source, eos_ids, never_said })
+        let adapters = Adapters::default();
+        Ok(Model { net, tokenizer, adapters, quantization: None, source, eos_ids, never_said })
     }
 
     /// The token ids that end a reply.

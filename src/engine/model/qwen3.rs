@@ -4,19 +4,20 @@
 
 mod checkpointed;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use tch::{Device, Kind, Tensor};
 
-use super::attention::Kernel;
+use super::attention;
 use super::cache::{Cache, Span};
+use super::compute::{AttentionChoice, Compute, KernelChoice, Pass};
 use super::config::ModelConfig;
 use super::linear::{Linear, can_prepack, is_decoding, snapshot};
 use super::rope::{Rope, Rotation};
 use super::weights::Weights;
 use crate::engine::Result;
 use crate::engine::native::linear::{self as native, Prepacked};
-use crate::engine::native::{blocks, kernels};
+use crate::engine::native::blocks;
 use crate::engine::system::machine;
 
 pub use checkpointed::{Checkpointed, pull_back};
@@ -66,8 +67,8 @@ pub struct RmsNorm {
 }
 
 impl RmsNorm {
-    fn forward(&self, x: &Tensor) -> Tensor {
-        if kernels::takes(x) {
+    fn forward(&self, x: &Tensor, kernels: KernelChoice) -> Tensor {
+        if kernels.take(x) {
             return blocks::rms_norm(x, &self.weight, self.eps);
         }
         let wide = x.to_kind(Kind::Float);
@@ -86,39 +87,43 @@ pub struct Attention {
     pub q_norm: RmsNorm,
     pub k_norm: RmsNorm,
     head_dim: i64,
-    kernel: Kernel,
 }
 
 impl Attention {
     /// `x`: `[B, T, C]` → `[B, T, C]`
-    fn forward(&self, x: &Tensor, rotation: &Rotation, attend: &mut Attend, layer: usize, training: bool) -> Tensor {
+    fn forward(&self, x: &Tensor, rotation: &Rotation, attend: &mut Attend, layer: usize, pass: Pass) -> Tensor {
+        let Pass { compute, .. } = pass;
         let (rows, length, _) = x.size3().expect("hidden states have three dimensions");
         let heads = |projected: Tensor| projected.view([rows, length, -1, self.head_dim]);
-        let q = rotation.apply(&self.q_norm.forward(&heads(self.q_proj.forward(x, training)))).transpose(1, 2);
-        let k = rotation.apply(&self.k_norm.forward(&heads(self.k_proj.forward(x, training)))).transpose(1, 2);
-        let v = heads(self.v_proj.forward(x, training)).transpose(1, 2);
+        let turned = |projected: Tensor, norm: &RmsNorm| {
+            let normed = norm.forward(&heads(projected), compute.kernels);
+            rotation.apply(&normed, compute.kernels).transpose(1, 2)
+        };
+        let q = turned(self.q_proj.forward(x, pass), &self.q_norm);
+        let k = turned(self.k_proj.forward(x, pass), &self.k_norm);
+        let v = heads(self.v_proj.forward(x, pass)).transpose(1, 2);
 
         let attended = match attend {
-            Attend::Causal => self.kernel.causal(&q, &k, &v),
+            Attend::Causal => attention::causal(compute, &q, &k, &v),
             Attend::Packed(lengths) => {
                 // A sequence at a time: no mask of T × T, and no work on pairs that never attend.
                 let mut start = 0;
                 let sequence = |&length: &i64| {
                     let [q, k, v] = [&q, &k, &v].map(|heads| heads.narrow(2, start, length));
                     start += length;
-                    self.kernel.causal(&q, &k, &v)
+                    attention::causal(compute, &q, &k, &v)
                 };
                 Tensor::cat(&lengths.iter().map(sequence).collect::<Vec<_>>(), 2)
             }
-            Attend::Cached(cache, span) if length == 1 && self.kernel.decodes(&q) => {
+            Attend::Cached(cache, span) if length == 1 && attention::decodes(compute, &q) => {
                 cache.decode(layer, &q, &k, &v, span)
             }
             Attend::Cached(cache, span) => {
                 let (k, v) = cache.extend(layer, &k, &v, span);
-                self.kernel.masked(&q, &k, &v, &span.mask)
+                attention::masked(compute, &q, &k, &v, &span.mask)
             }
         };
-        self.o_proj.forward(&attended.transpose(1, 2).reshape([rows, length, -1]), training)
+        self.o_proj.forward(&attended.transpose(1, 2).reshape([rows, length, -1]), pass)
     }
 }
 
@@ -131,10 +136,10 @@ pub struct Mlp {
 }
 
 impl Mlp {
-    fn forward(&self, x: &Tensor, training: bool) -> Tensor {
-        let (gate, up) = (self.gate_proj.forward(x, training), self.up_proj.forward(x, training));
-        let gated = if kernels::takes(&gate) { blocks::swiglu(&gate, &up) } else { gate.silu() * up };
-        self.down_proj.forward(&gated, training)
+    fn forward(&self, x: &Tensor, pass: Pass) -> Tensor {
+        let (gate, up) = (self.gate_proj.forward(x, pass), self.up_proj.forward(x, pass));
+        let gated = if pass.compute.kernels.take(&gate) { blocks::swiglu(&gate, &up) } else { gate.silu() * up };
+        self.down_proj.forward(&gated, pass)
     }
 }
 
@@ -147,7 +152,15 @@ pub struct Layer {
 }
 
 impl Layer {
-    fn forward(&self, x: &Tensor, rotation: &Rotation, attend: &mut Attend, index: usize, mode: Mode) -> Tensor {
+    fn forward(
+        &self,
+        x: &Tensor,
+        rotation: &Rotation,
+        attend: &mut Attend,
+        index: usize,
+        mode: Mode,
+        compute: Compute,
+    ) -> Tensor {
         let training = match mode {
             Mode::Inference => false,
             Mode::Training { seed } => {
@@ -157,8 +170,10 @@ impl Layer {
                 true
             }
         };
-        let x = x + self.attention.forward(&self.input_norm.forward(x), rotation, attend, index, training);
-        &x + self.mlp.forward(&self.post_norm.forward(&x), training)
+        let pass = Pass { compute, training };
+        let normed = |norm: &RmsNorm, x: &Tensor| norm.forward(x, compute.kernels);
+        let x = x + self.attention.forward(&normed(&self.input_norm, x), rotation, attend, index, pass);
+        &x + self.mlp.forward(&normed(&self.post_norm, &x), pass)
     }
 
     fn drops(&self) -> bool {
@@ -214,6 +229,8 @@ pub struct Qwen3 {
     /// The head's weight once more, as decoding reads it fastest.
     prepacked_head: RefCell<Option<Prepacked>>,
     rope: Rope,
+    /// What it computes with. Whoever takes up a run sets it, as weights are set, whoever else holds the network.
+    compute: Cell<Compute>,
 }
 
 impl Qwen3 {
@@ -253,7 +270,6 @@ impl Qwen3 {
                     q_norm: norm("self_attn.q_norm", c.head_dim)?,
                     k_norm: norm("self_attn.k_norm", c.head_dim)?,
                     head_dim: c.head_dim,
-                    kernel: Kernel::default(),
                 },
                 post_norm: norm("post_attention_layernorm", hidden)?,
                 mlp,
@@ -265,7 +281,16 @@ impl Qwen3 {
             false => Some(weights.take("lm_head.weight", &[c.vocab_size, hidden])?),
         };
         let rope = Rope::new(c.max_position_embeddings, c.head_dim, c.rope_theta, embedding.kind(), embedding.device());
-        Ok(Qwen3 { config, embedding, layers, norm, head, prepacked_head: RefCell::new(None), rope })
+        Ok(Qwen3 {
+            config,
+            embedding,
+            layers,
+            norm,
+            head,
+            prepacked_head: RefCell::new(None),
+            rope,
+            compute: Cell::default(),
+        })
     }
 
     pub fn device(&self) -> Device {
@@ -276,20 +301,28 @@ impl Qwen3 {
         self.embedding.kind()
     }
 
-    /// Computes attention as asked from here on; an error where this device, dtype or shape has no such kernel.
-    pub fn use_flash_attention(&mut self, asked: Option<bool>) -> Result<()> {
-        let c = &self.config;
-        let kernel =
-            Kernel::choose(asked, (c.num_attention_heads, c.num_key_value_heads, c.head_dim), &self.embedding)?;
-        self.layers.iter_mut().for_each(|layer| layer.attention.kernel = kernel);
-        Ok(())
+    pub fn compute(&self) -> Compute {
+        self.compute.get()
+    }
+
+    /// Computes with this from here on.
+    pub fn set_compute(&self, compute: Compute) {
+        self.compute.set(compute);
+    }
+
+    /// Attention as asked; an error where this device, dtype or shape has no such kernel.
+    pub fn choose_attention(&self, asked: Option<bool>) -> Result<AttentionChoice> {
+        attention::choose(asked, self.heads(), &self.embedding)
     }
 
     /// Which kind of kernel computes the attention of whole sequences here: `flash`, `efficient` or `math`.
     pub fn attention_kernel(&self) -> &'static str {
+        attention::kernel(self.compute().attention, self.heads(), &self.embedding)
+    }
+
+    fn heads(&self) -> attention::Heads {
         let c = &self.config;
-        let kernel = self.layers.first().map_or_else(Kernel::default, |layer| layer.attention.kernel);
-        kernel.name((c.num_attention_heads, c.num_key_value_heads, c.head_dim), &self.embedding)
+        (c.num_attention_heads, c.num_key_value_heads, c.head_dim)
     }
 
     /// Every weight of the base by transformers' name, a quantised one in parts; adapters are not among them.
@@ -319,9 +352,9 @@ impl Qwen3 {
         let rotation = self.rotation(ids, &layout);
         let mut x = self.embed_with(ids, &layout);
         for (i, layer) in self.layers.iter().enumerate() {
-            x = layer.forward(&x, &rotation, &mut layout.attend(), i, mode);
+            x = layer.forward(&x, &rotation, &mut layout.attend(), i, mode, self.compute());
         }
-        self.norm.forward(&x)
+        self.norm.forward(&x, self.compute().kernels)
     }
 
     fn rotation(&self, ids: &Tensor, layout: &Layout) -> Rotation {
@@ -349,20 +382,21 @@ impl Qwen3 {
         let mut attend = Attend::Cached(cache, Span::new(positions, length));
         let mut x = self.embed(ids);
         for (i, layer) in self.layers.iter().enumerate() {
-            x = layer.forward(&x, &rotation, &mut attend, i, Mode::Inference);
+            x = layer.forward(&x, &rotation, &mut attend, i, Mode::Inference, self.compute());
         }
-        self.norm.forward(&x)
+        self.norm.forward(&x, self.compute().kernels)
     }
 
     /// `[.., C]` → `[.., V]` in the model's dtype. Give it two dimensions: libtorch is slow on a sliced batch.
     pub fn logits(&self, hidden: &Tensor) -> Tensor {
-        native::linear(hidden, self.head_weight(), None)
+        native::linear(hidden, self.head_weight(), None, self.compute().kernels.use_onednn())
     }
 
     /// The logits of decoded tokens, `[B, 1, C]` → `[B, V]`.
     pub fn next_logits(&self, hidden: &Tensor) -> Tensor {
         let weight = self.head_weight();
-        match self.prepacked_head.borrow().as_ref().filter(|prepacked| is_decoding(hidden) && prepacked.is_of(weight)) {
+        let decodes = |prepacked: &&Prepacked| is_decoding(hidden, self.compute().kernels) && prepacked.is_of(weight);
+        match self.prepacked_head.borrow().as_ref().filter(decodes) {
             Some(prepacked) => prepacked.linear(hidden, None).squeeze_dim(1),
             None => self.logits(&hidden.squeeze_dim(1)),
         }
@@ -375,19 +409,20 @@ impl Qwen3 {
     /// Packs the weights that gain from it for decoding, which takes their memory once more. Does nothing where they are
     /// packed, or where memory is short.
     pub fn prepack(&self) {
+        let kernels = self.compute().kernels;
         let linears: Vec<&Linear> = self.layers.iter().flat_map(Layer::linears).map(|(_, linear)| linear).collect();
-        let head = Some(self.head_weight()).filter(|weight| can_prepack(weight));
+        let head = Some(self.head_weight()).filter(|weight| can_prepack(weight, kernels));
         let is_prepacked =
             self.prepacked_head.borrow().as_ref().zip(head).is_some_and(|(prepacked, w)| prepacked.is_of(w));
         let head = head.filter(|_| !is_prepacked);
         let bytes = |weight: &Tensor| (weight.numel() * weight.kind().elt_size_in_bytes()) as u64;
         let needed =
-            linears.iter().filter_map(|linear| linear.to_prepack()).map(bytes).sum::<u64>() + head.map_or(0, bytes);
+            linears.iter().filter_map(|linear| linear.to_prepack(kernels)).map(bytes).sum::<u64>() + head.map_or(0, bytes);
         // Half of what is free stays free.
         if needed == 0 || machine::memory().is_some_and(|memory| needed > memory.available / 2) {
             return;
         }
-        linears.iter().for_each(|linear| linear.prepack());
+        linears.iter().for_each(|linear| linear.prepack(kernels));
         if let Some(weight) = head {
             *self.prepacked_head.borrow_mut() = Some(Prepacked::new(weight));
         }
@@ -411,7 +446,6 @@ impl Qwen3 {
                 q_norm: norm(&layer.attention.q_norm),
                 k_norm: norm(&layer.attention.k_norm),
                 head_dim: layer.attention.head_dim,
-                kernel: layer.attention.kernel,
             },
             post_norm: norm(&layer.post_norm),
             mlp: Mlp {
@@ -429,6 +463,7 @@ impl Qwen3 {
             head: self.head.as_ref().map(snapshot),
             prepacked_head: RefCell::new(None),
             rope: Rope::new(c.max_position_embeddings, c.head_dim, c.rope_theta, self.kind(), self.device()),
+            compute: self.compute.clone(),
         }
     }
 
