@@ -21,6 +21,7 @@ use std::rc::Rc;
 use tch::{Device, Kind, Tensor};
 
 use super::system::machine;
+use super::tensor::random::seeded;
 use super::text::Tokenizer;
 use super::{Error, Result, file, random};
 use adapters::Adapters;
@@ -147,8 +148,8 @@ impl Model {
         device: Device,
     ) -> Result<Self> {
         check_room(&config, device)?;
-        tch::manual_seed(random::torch_seed(seed, "model", 0));
-        let net = Qwen3::build(config, &mut weights::Random { kind, device })?;
+        let seed = random::torch_seed(seed, "model", 0);
+        let net = seeded(seed, || Qwen3::build(config, &mut weights::Random { kind, device }))?;
         Self::new(net, tokenizer, Source::named("a new random model"))
     }
 

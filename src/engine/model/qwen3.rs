@@ -19,6 +19,7 @@ use crate::engine::Result;
 use crate::engine::native::linear::{self as native, Prepacked};
 use crate::engine::native::blocks;
 use crate::engine::system::machine;
+use crate::engine::tensor::random::seeded;
 
 pub use checkpointed::{Checkpointed, pull_back};
 
@@ -161,19 +162,16 @@ impl Layer {
         mode: Mode,
         compute: Compute,
     ) -> Tensor {
-        let training = match mode {
-            Mode::Inference => false,
-            Mode::Training { seed } => {
-                if self.drops() {
-                    tch::manual_seed(seed.wrapping_add(index as i64));
-                }
-                true
-            }
+        let pass = Pass { compute, training: mode != Mode::Inference };
+        let mut forward = || {
+            let normed = |norm: &RmsNorm, x: &Tensor| norm.forward(x, compute.kernels);
+            let x = x + self.attention.forward(&normed(&self.input_norm, x), rotation, attend, index, pass);
+            &x + self.mlp.forward(&normed(&self.post_norm, &x), pass)
         };
-        let pass = Pass { compute, training };
-        let normed = |norm: &RmsNorm, x: &Tensor| norm.forward(x, compute.kernels);
-        let x = x + self.attention.forward(&normed(&self.input_norm, x), rotation, attend, index, pass);
-        &x + self.mlp.forward(&normed(&self.post_norm, &x), pass)
+        match mode {
+            Mode::Training { seed } if self.drops() => seeded(seed.wrapping_add(index as i64), forward),
+            _ => forward(),
+        }
     }
 
     fn drops(&self) -> bool {
