@@ -6,8 +6,8 @@
 
 use tch::{Kind, Tensor};
 
-use super::Qwen3;
 use super::compute::KernelChoice;
+use super::qwen3::Qwen3;
 use crate::engine::native::logprob;
 
 /// The logits that exist at once, as many as make 256 MiB of float32.

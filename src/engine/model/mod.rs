@@ -3,6 +3,7 @@
 pub mod adapters;
 pub mod attention;
 pub mod cache;
+pub mod checkpointed;
 pub mod compute;
 pub mod config;
 pub mod head;
@@ -13,6 +14,7 @@ pub mod qwen3;
 pub mod rope;
 mod source;
 pub mod value_head;
+pub mod weight;
 pub mod weights;
 
 use std::path::{Path, PathBuf};
@@ -27,12 +29,13 @@ use super::{Error, Result, file, random};
 use adapters::Adapters;
 pub use compute::{Compute, CudaGraph, KernelChoice};
 pub use config::{ModelConfig, ModelShape};
-use linear::Weight;
 pub use lora::{LoraConfig, LoraOptions};
+use quant::Quantized;
 pub use quant::{Quantization, Scheme};
-use quant::{Quantized, Quantizing};
 pub use qwen3::{Layout, Mode, Qwen3};
 pub use source::Source;
+use weight::Weight;
+use weights::Quantizing;
 pub use weights::SaveOptions;
 
 pub struct Model {
@@ -247,7 +250,7 @@ impl Model {
     pub fn dequantize(&mut self) {
         if let Some(quantization) = self.quantization.take() {
             for (_, linear) in self.net.layers.iter_mut().flat_map(|layer| layer.linears_mut()) {
-                linear.weight = Weight::Plain(linear.weight.plain());
+                linear.weight = linear.weight.plain().into();
             }
             self.source = Source::named(format!("{} rounded to {}", self.source.name, quantization.name()));
         }

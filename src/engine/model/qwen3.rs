@@ -2,9 +2,7 @@
 //!
 //! Shapes: B rows, T positions, H heads, K key/value heads, D head_dim, C hidden_size, V vocab_size.
 
-mod checkpointed;
-
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 
 use tch::{Device, Kind, Tensor};
 
@@ -12,16 +10,15 @@ use super::attention;
 use super::cache::{Cache, Span};
 use super::compute::{AttentionChoice, Compute, KernelChoice, Pass};
 use super::config::ModelConfig;
-use super::linear::{Linear, can_prepack, is_decoding, snapshot};
+use super::linear::Linear;
 use super::rope::{Rope, Rotation};
+use super::weight::{Plain, Weight, snapshot};
 use super::weights::Weights;
 use crate::engine::Result;
-use crate::engine::native::linear::{self as native, Prepacked};
 use crate::engine::native::blocks;
+use crate::engine::native::linear as native;
 use crate::engine::system::machine;
 use crate::engine::tensor::random::seeded;
-
-pub use checkpointed::{Checkpointed, pull_back};
 
 /// Whether a forward pass drops inputs of adapters, and from which random stream.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -44,13 +41,13 @@ pub struct Layout<'a> {
 }
 
 impl Layout<'_> {
-    fn attend(&self) -> Attend<'_> {
+    pub(super) fn attend(&self) -> Attend<'_> {
         self.packed.map_or(Attend::Causal, Attend::Packed)
     }
 }
 
 /// What the queries of a pass attend to.
-enum Attend<'a> {
+pub(super) enum Attend<'a> {
     /// Whole sequences from position 0, each position to itself and those before it. Padding belongs at the end.
     Causal,
     /// One row of sequences of these lengths, end to end: each position to itself and those before it in its sequence.
@@ -68,7 +65,7 @@ pub struct RmsNorm {
 }
 
 impl RmsNorm {
-    fn forward(&self, x: &Tensor, kernels: KernelChoice) -> Tensor {
+    pub(super) fn forward(&self, x: &Tensor, kernels: KernelChoice) -> Tensor {
         if kernels.take(x) {
             return blocks::rms_norm(x, &self.weight, self.eps);
         }
@@ -153,7 +150,7 @@ pub struct Layer {
 }
 
 impl Layer {
-    fn forward(
+    pub(super) fn forward(
         &self,
         x: &Tensor,
         rotation: &Rotation,
@@ -219,13 +216,11 @@ impl Layer {
 pub struct Qwen3 {
     pub config: ModelConfig,
     /// `[V, C]`
-    pub embedding: Tensor,
+    pub embedding: Plain,
     pub layers: Vec<Layer>,
     pub norm: RmsNorm,
     /// `[V, C]`; `None` when the embedding is the head.
-    pub head: Option<Tensor>,
-    /// The head's weight once more, as decoding reads it fastest.
-    prepacked_head: RefCell<Option<Prepacked>>,
+    pub head: Option<Plain>,
     rope: Rope,
     /// What it computes with. Whoever takes up a run sets it, as weights are set, whoever else holds the network.
     compute: Cell<Compute>,
@@ -276,27 +271,18 @@ impl Qwen3 {
         let norm = RmsNorm { weight: weights.take("model.norm.weight", &[hidden])?, eps };
         let head = match c.tie_word_embeddings {
             true => None,
-            false => Some(weights.take("lm_head.weight", &[c.vocab_size, hidden])?),
+            false => Some(weights.take("lm_head.weight", &[c.vocab_size, hidden])?.into()),
         };
         let rope = Rope::new(c.max_position_embeddings, c.head_dim, c.rope_theta, embedding.kind(), embedding.device());
-        Ok(Qwen3 {
-            config,
-            embedding,
-            layers,
-            norm,
-            head,
-            prepacked_head: RefCell::new(None),
-            rope,
-            compute: Cell::default(),
-        })
+        Ok(Qwen3 { config, embedding: embedding.into(), layers, norm, head, rope, compute: Cell::default() })
     }
 
     pub fn device(&self) -> Device {
-        self.embedding.device()
+        self.embedding.tensor.device()
     }
 
     pub fn kind(&self) -> Kind {
-        self.embedding.kind()
+        self.embedding.tensor.kind()
     }
 
     pub fn compute(&self) -> Compute {
@@ -310,12 +296,12 @@ impl Qwen3 {
 
     /// Attention as asked; an error where this device, dtype or shape has no such kernel.
     pub fn choose_attention(&self, asked: Option<bool>) -> Result<AttentionChoice> {
-        attention::choose(asked, self.heads(), &self.embedding)
+        attention::choose(asked, self.heads(), &self.embedding.tensor)
     }
 
     /// Which kind of kernel computes the attention of whole sequences here: `flash`, `efficient` or `math`.
     pub fn attention_kernel(&self) -> &'static str {
-        attention::kernel(self.compute().attention, self.heads(), &self.embedding)
+        attention::kernel(self.compute().attention, self.heads(), &self.embedding.tensor)
     }
 
     fn heads(&self) -> attention::Heads {
@@ -325,7 +311,7 @@ impl Qwen3 {
 
     /// Every weight of the base by transformers' name, a quantised one in parts; adapters are not among them.
     pub fn weights(&self) -> Vec<(String, &Tensor)> {
-        let mut all = vec![("model.embed_tokens.weight".to_string(), &self.embedding)];
+        let mut all = vec![("model.embed_tokens.weight".to_string(), &self.embedding.tensor)];
         for (i, layer) in self.layers.iter().enumerate() {
             let mut push = |name: &str, tensor| all.push((format!("model.layers.{i}.{name}"), tensor));
             for (name, linear) in layer.linears() {
@@ -335,7 +321,7 @@ impl Qwen3 {
         }
         all.push(("model.norm.weight".to_string(), &self.norm.weight));
         if let Some(head) = &self.head {
-            all.push(("lm_head.weight".to_string(), head));
+            all.push(("lm_head.weight".to_string(), &head.tensor));
         }
         all
     }
@@ -355,7 +341,7 @@ impl Qwen3 {
         self.norm.forward(&x, self.compute().kernels)
     }
 
-    fn rotation(&self, ids: &Tensor, layout: &Layout) -> Rotation {
+    pub(super) fn rotation(&self, ids: &Tensor, layout: &Layout) -> Rotation {
         match layout.packed {
             None => self.rope.from_start(ids.size()[1]),
             Some(lengths) => {
@@ -365,7 +351,7 @@ impl Qwen3 {
         }
     }
 
-    fn embed_with(&self, ids: &Tensor, layout: &Layout) -> Tensor {
+    pub(super) fn embed_with(&self, ids: &Tensor, layout: &Layout) -> Tensor {
         match layout.noise {
             None => self.embed(ids),
             Some(noise) => self.embed(ids) + noise,
@@ -387,20 +373,18 @@ impl Qwen3 {
 
     /// `[.., C]` → `[.., V]` in the model's dtype. Give it two dimensions: libtorch is slow on a sliced batch.
     pub fn logits(&self, hidden: &Tensor) -> Tensor {
-        native::linear(hidden, self.head_weight(), None, self.compute().kernels.use_onednn())
+        native::linear(hidden, &self.head_weight().tensor, None, self.compute().kernels.use_onednn())
     }
 
     /// The logits of decoded tokens, `[B, 1, C]` → `[B, V]`.
     pub fn next_logits(&self, hidden: &Tensor) -> Tensor {
-        let weight = self.head_weight();
-        let decodes = |prepacked: &&Prepacked| is_decoding(hidden, self.compute().kernels) && prepacked.is_of(weight);
-        match self.prepacked_head.borrow().as_ref().filter(decodes) {
-            Some(prepacked) => prepacked.linear(hidden, None).squeeze_dim(1),
+        match self.head_weight().decode(hidden, None, self.compute().kernels) {
+            Some(logits) => logits.squeeze_dim(1),
             None => self.logits(&hidden.squeeze_dim(1)),
         }
     }
 
-    fn head_weight(&self) -> &Tensor {
+    fn head_weight(&self) -> &Plain {
         self.head.as_ref().unwrap_or(&self.embedding)
     }
 
@@ -408,21 +392,18 @@ impl Qwen3 {
     /// packed, or where memory is short.
     pub fn prepack(&self) {
         let kernels = self.compute().kernels;
-        let linears: Vec<&Linear> = self.layers.iter().flat_map(Layer::linears).map(|(_, linear)| linear).collect();
-        let head = Some(self.head_weight()).filter(|weight| can_prepack(weight, kernels));
-        let is_prepacked =
-            self.prepacked_head.borrow().as_ref().zip(head).is_some_and(|(prepacked, w)| prepacked.is_of(w));
-        let head = head.filter(|_| !is_prepacked);
-        let bytes = |weight: &Tensor| (weight.numel() * weight.kind().elt_size_in_bytes()) as u64;
-        let needed =
-            linears.iter().filter_map(|linear| linear.to_prepack(kernels)).map(bytes).sum::<u64>() + head.map_or(0, bytes);
+        let linears = self.layers.iter().flat_map(Layer::linears);
+        let plain = linears.filter_map(|(_, linear)| match &linear.weight {
+            Weight::Plain(weight) => Some(weight),
+            Weight::Quantized(_) => None,
+        });
+        let all = plain.chain([self.head_weight()]);
+        let wanting: Vec<&Plain> = all.filter(|weight| weight.wants_prepacking(kernels)).collect();
+        let bytes = |weight: &Plain| (weight.tensor.numel() * weight.tensor.kind().elt_size_in_bytes()) as u64;
+        let needed: u64 = wanting.iter().map(|weight| bytes(weight)).sum();
         // Half of what is free stays free.
-        if needed == 0 || machine::memory().is_some_and(|memory| needed > memory.available / 2) {
-            return;
-        }
-        linears.iter().for_each(|linear| linear.prepack(kernels));
-        if let Some(weight) = head {
-            *self.prepacked_head.borrow_mut() = Some(Prepacked::new(weight));
+        if machine::memory().is_none_or(|memory| needed <= memory.available / 2) {
+            wanting.iter().for_each(|weight| weight.prepack());
         }
     }
 
@@ -455,17 +436,16 @@ impl Qwen3 {
         let c = &self.config;
         Qwen3 {
             config: c.clone(),
-            embedding: snapshot(&self.embedding),
+            embedding: self.embedding.snapshot(),
             layers: self.layers.iter().map(layer).collect(),
             norm: norm(&self.norm),
-            head: self.head.as_ref().map(snapshot),
-            prepacked_head: RefCell::new(None),
+            head: self.head.as_ref().map(Plain::snapshot),
             rope: Rope::new(c.max_position_embeddings, c.head_dim, c.rope_theta, self.kind(), self.device()),
             compute: self.compute.clone(),
         }
     }
 
     fn embed(&self, ids: &Tensor) -> Tensor {
-        Tensor::embedding(&self.embedding, ids, -1, false, false)
+        Tensor::embedding(&self.embedding.tensor, ids, -1, false, false)
     }
 }

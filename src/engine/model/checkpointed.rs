@@ -2,7 +2,9 @@
 
 use tch::Tensor;
 
-use super::{Compute, Layout, Mode, Qwen3, Rotation};
+use super::compute::Compute;
+use super::qwen3::{Layout, Mode, Qwen3};
+use super::rope::Rotation;
 
 impl Qwen3 {
     /// As [`Qwen3::hidden`], keeping only the layers' inputs: [`Checkpointed::backward`] computes each layer again
