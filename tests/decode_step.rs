@@ -2,9 +2,8 @@
 //! cache's room, as a replay would. What it says must be what the ordinary step says.
 
 use affine::engine::generate::{GenerateOptions, Generation, Session, generate};
-use affine::engine::model::{CudaGraph, Model};
+use affine::engine::model::{Compute, CudaGraph, KernelChoice, Model};
 use affine::engine::native::graph::Graph;
-use affine::engine::native::kernels::{self, Kernels};
 use affine::engine::random;
 use tch::{Device, Kind, Tensor};
 
@@ -15,8 +14,8 @@ fn prompts() -> Vec<Vec<i64>> {
     [3, 90, 41].iter().map(|&length| (0..length).map(|i| (7 * i + length) % 250).collect()).collect()
 }
 
-fn replies(model: &mut Model, graph: CudaGraph, temperature: f64) -> Vec<Generation> {
-    model.cuda_graph = graph;
+fn replies(model: &Model, graphs: CudaGraph, temperature: f64) -> Vec<Generation> {
+    model.net.set_compute(Compute { graphs, ..model.net.compute() });
     // Beyond 256 positions the cache grows under the reply.
     let options = GenerateOptions { max_new_tokens: 360, temperature, seed: 5, ..GenerateOptions::default() };
     generate(model, &prompts(), &options).unwrap()
@@ -34,25 +33,24 @@ fn assert_same(a: &[Generation], b: &[Generation]) {
 #[test]
 fn a_step_of_fixed_shape_says_what_the_ordinary_one_says() {
     let mut grew = false;
-    for kernels in [Kernels::Auto, Kernels::Libtorch] {
-        kernels::with(kernels, || {
-            for mut model in [model_with(1, 512), with_lora(model_with(2, 512))] {
-                for temperature in [0.0, 1.0] {
-                    let ordinary = replies(&mut model, CudaGraph::Never, temperature);
-                    grew |= ordinary[1].tokens.len() > 180;
-                    assert_same(&replies(&mut model, CudaGraph::Rehearsed, temperature), &ordinary);
-                }
+    for kernels in [KernelChoice::Auto, KernelChoice::Libtorch] {
+        for model in [model_with(1, 512), with_lora(model_with(2, 512))] {
+            model.net.set_compute(Compute { kernels, ..Compute::default() });
+            for temperature in [0.0, 1.0] {
+                let ordinary = replies(&model, CudaGraph::Never, temperature);
+                grew |= ordinary[1].tokens.len() > 180;
+                assert_same(&replies(&model, CudaGraph::Rehearsed, temperature), &ordinary);
             }
-        });
+        }
     }
     assert!(grew, "no reply was long enough for the cache to grow under it");
 }
 
 #[test]
 fn rows_that_wait_leave_and_are_fed_again_find_their_place() {
-    let talk = |graph: CudaGraph| {
-        let mut model = model_with(3, 512);
-        model.cuda_graph = graph;
+    let talk = |graphs: CudaGraph| {
+        let model = model_with(3, 512);
+        model.net.set_compute(Compute { graphs, ..Compute::default() });
         let mut session = Session::new(&model, 3);
         let mut streams: Vec<_> = (0..3).map(|row| random::stream(1, "talk", row)).collect();
         let sampling = GenerateOptions::default().sampling();
@@ -75,10 +73,10 @@ fn rows_that_wait_leave_and_are_fed_again_find_their_place() {
 
 #[test]
 fn where_no_graph_can_be_captured_the_ordinary_step_is_taken() {
-    let mut model = model_with(1, 512);
-    let ordinary = replies(&mut model, CudaGraph::Never, 1.0);
+    let model = model_with(1, 512);
+    let ordinary = replies(&model, CudaGraph::Never, 1.0);
     // No GPU: every capture fails.
-    assert_same(&replies(&mut model, CudaGraph::Always, 1.0), &ordinary);
+    assert_same(&replies(&model, CudaGraph::Always, 1.0), &ordinary);
     let refusal = |device| match Graph::capture(device, || Tensor::zeros([1], (Kind::Float, Device::Cpu))) {
         Ok(_) => panic!("captured on {device:?}"),
         Err(error) => error.to_string(),

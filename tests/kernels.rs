@@ -5,7 +5,6 @@
 //! attention, whose scores are rounded).
 
 use affine::engine::model::attention::grouped;
-use affine::engine::native::kernels::{self, Kernels};
 use affine::engine::native::{attention, blocks, linear, logprob};
 use tch::{Device, Kind, Tensor};
 
@@ -161,18 +160,18 @@ fn an_adapted_linear_is_the_sum_of_its_parts() {
             random(&[rank, input], 10) / 8.0,
             random(&[out, rank], 11),
         ];
-        for onednn in [Kernels::OneDnn, Kernels::Mkl] {
+        for onednn in [true, false] {
             // The factors are float32 whatever the base is.
             let ours = |t: &[Tensor]| {
                 let (a, b) = (t[2].to_kind(Kind::Float), t[3].to_kind(Kind::Float));
-                kernels::with(onednn, || linear::linear(&t[0], &t[1], Some((&a, &b, 0.5))))
+                linear::linear(&t[0], &t[1], Some((&a, &b, 0.5)), onednn)
             };
             let plain = |t: &[Tensor]| {
                 let low = t[0].linear::<Tensor>(&t[2], None) * 0.5;
                 t[0].linear::<Tensor>(&t[1], None) + low.linear::<Tensor>(&t[3], None)
             };
-            agree(&format!("{onednn:?}, {rows} rows"), &inputs, &ours, &plain);
-            let bare = |t: &[Tensor]| kernels::with(onednn, || linear::linear(&t[0], &t[1], None));
+            agree(&format!("oneDNN: {onednn}, {rows} rows"), &inputs, &ours, &plain);
+            let bare = |t: &[Tensor]| linear::linear(&t[0], &t[1], None, onednn);
             agree("no adapter", &inputs[..2], &bare, &|t| t[0].linear::<Tensor>(&t[1], None));
         }
     }
@@ -181,7 +180,7 @@ fn an_adapted_linear_is_the_sum_of_its_parts() {
 #[test]
 fn a_refusal_of_libtorch_is_the_panic_that_tch_makes() {
     let (x, weight) = (random(&[2, 3], 1), random(&[4, 5], 2));
-    let error = affine::engine::refusal::attempt(|| Ok(linear::linear(&x, &weight, None))).unwrap_err();
+    let error = affine::engine::refusal::attempt(|| Ok(linear::linear(&x, &weight, None, false))).unwrap_err();
     assert!(error.to_string().contains("mat1 and mat2"), "{error}");
 }
 
@@ -247,7 +246,7 @@ fn a_prepacked_weight_computes_what_the_weight_does_until_that_is_written_to() {
     let x = random(&[5, 1, 64], 4).to_kind(Kind::BFloat16);
     let prepacked = linear::Prepacked::new(&weight);
     for adapter in [None, Some((&a, &b, 0.25))] {
-        let (got, wanted) = (prepacked.linear(&x, adapter), linear::linear(&x, &weight, adapter));
+        let (got, wanted) = (prepacked.linear(&x, adapter), linear::linear(&x, &weight, adapter, false));
         let size = wanted.abs().max().to_kind(Kind::Float).double_value(&[]);
         assert!(apart(&got.to_kind(Kind::Float), &wanted.to_kind(Kind::Float)) <= size / 128.0);
     }

@@ -400,8 +400,8 @@ fn a_tied_head_may_be_under_either_name_or_both_if_they_agree() {
     let own = |config: &mut Value| config["tie_word_embeddings"] = json!(false);
     edit(different.path().join("config.json"), own);
     let loaded = load(different.path()).unwrap();
-    let doubled = &loaded.net.embedding * 2.0;
-    assert!(loaded.net.head.as_ref().is_some_and(|head| head.equal(&doubled)));
+    let doubled = &loaded.net.embedding.tensor * 2.0;
+    assert!(loaded.net.head.as_ref().is_some_and(|head| head.tensor.equal(&doubled)));
     let without = with(&|_| {});
     edit(without.path().join("config.json"), own);
     let error = Model::load(without.path(), None, Device::Cpu).err().unwrap();

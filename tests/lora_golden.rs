@@ -1,6 +1,7 @@
 //! Adapters against numbers that PEFT gave in float64; `tests/golden/rl/lora.json` names in `source` and `net` what was
 //! run: `lm_head(o_proj(tanh(q_proj(x))) + sum(k_proj(x), last dim, keepdim))`. Ours computes in float32.
 
+use affine::engine::model::compute::Pass;
 use affine::engine::model::linear::{Adapter, Linear};
 use affine::engine::model::{LoraConfig, LoraOptions};
 use serde_json::Value;
@@ -44,9 +45,10 @@ fn linear(case: &Value, config: &LoraConfig, name: &str) -> Linear {
 
 fn output(case: &Value, linears: &[Linear], x: &Tensor) -> Tensor {
     let [q, k, o, head] = linears else { panic!("four modules") };
-    let biased = q.forward(x, true) + tensor(&case["base_bias"]["layers.0.q_proj"]);
-    let low = o.forward(&biased.tanh(), true);
-    head.forward(&(low + k.forward(x, true).sum_dim_intlist(-1, true, Kind::Float)), true)
+    let pass = Pass { training: true, ..Pass::default() };
+    let biased = q.forward(x, pass) + tensor(&case["base_bias"]["layers.0.q_proj"]);
+    let low = o.forward(&biased.tanh(), pass);
+    head.forward(&(low + k.forward(x, pass).sum_dim_intlist(-1, true, Kind::Float)), pass)
 }
 
 fn near(got: &Tensor, wanted: &Value, what: &str) {

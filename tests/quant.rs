@@ -5,8 +5,10 @@ use std::path::Path;
 
 use affine::engine::env::Environment;
 use affine::engine::generate::{GenerateOptions, generate};
-use affine::engine::model::linear::{Linear, Weight};
+use affine::engine::model::compute::Pass;
+use affine::engine::model::linear::Linear;
 use affine::engine::model::quant::Quantized;
+use affine::engine::model::weight::Weight;
 use affine::engine::model::{LoraOptions, Model, Quantization, Scheme};
 use affine::engine::rl::options::{NumRollouts, PpoOptions};
 use affine::engine::rl::ppo::Ppo;
@@ -96,7 +98,7 @@ fn a_quantised_linear_computes_and_differentiates_as_its_dequantised_weight() {
         let linear = Linear::new(Weight::Quantized(quantized));
         let run = |linear: &Linear| {
             let x = weights(5, 70).set_requires_grad(true);
-            let y = linear.forward(&x, true);
+            let y = linear.forward(&x, Pass { training: true, ..Pass::default() });
             y.square().sum(Kind::Float).backward();
             (y.detach(), x.grad())
         };

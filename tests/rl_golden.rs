@@ -8,8 +8,8 @@
 //! weights of the sampler; KL as a loss term, its absolute value and the adaptive coefficient; OpenRLHF's GAE, clamps
 //! and reward clip; sampling filters.
 
+use affine::engine::model::KernelChoice;
 use affine::engine::model::head::logprobs_of;
-use affine::engine::native::kernels::{self, Kernels};
 use affine::engine::rl::advantage::{gae_tokens, whiten};
 use affine::engine::rl::kl::rewards_with_kl;
 use affine::engine::rl::loss::{policy_loss, value_loss};
@@ -295,19 +295,16 @@ fn log_probability_and_entropy_agree_with_verl_trl_and_openrlhf() {
     let cases = cases("entropy_logprob");
     assert_eq!(cases.len(), 3);
     // By our own kernel and by libtorch's operations: what trains goes through the one or the other.
-    for (case, kernels) in cases.iter().flat_map(|case| [(case, Kernels::Auto), (case, Kernels::Libtorch)]) {
+    for (case, kernels) in cases.iter().flat_map(|case| [(case, KernelChoice::Auto), (case, KernelChoice::Libtorch)]) {
         let tensor = |value: &Value| Tensor::from_slice(&flat(value)).to_kind(Kind::Float);
         let vocabulary = case["logits"][0][0].as_array().unwrap().len() as i64;
         let logits = tensor(&case["logits"]).reshape([-1, vocabulary]).set_requires_grad(true);
         let targets = tensor(&case["ids"]).to_kind(Kind::Int64);
         let temperature = case["temperature"].as_f64().unwrap();
-        let (logprob, entropy) = kernels::with(kernels, || {
-            let said = logprobs_of(&logits, &targets, temperature, Some(true));
-            let entropy = said.entropy.unwrap();
-            let weighted = &said.logprobs * tensor(&case["logp_weights"]) + &entropy * tensor(&case["entropy_weights"]);
-            weighted.sum(None).backward();
-            (said.logprobs, entropy)
-        });
+        let said = logprobs_of(&logits, &targets, temperature, Some(true), kernels);
+        let (logprob, entropy) = (said.logprobs, said.entropy.unwrap());
+        let weighted = &logprob * tensor(&case["logp_weights"]) + &entropy * tensor(&case["entropy_weights"]);
+        weighted.sum(None).backward();
         assert_close(name(case), &entries(&logprob), &flat(&case["out"]["logp"]), 1e-6);
         assert_close(name(case), &entries(&entropy), &flat(&case["out"]["entropy"]), 1e-5);
         let gradient = flat(&case["out"]["grad_logits_of_weighted_sum"]);
@@ -318,7 +315,7 @@ fn log_probability_and_entropy_agree_with_verl_trl_and_openrlhf() {
 #[test]
 fn bfloat16_logits_give_float32_results() {
     let logits = Tensor::from_slice(&[100.0, -100.0, 0.0, 0.0]).reshape([2, 2]).to_kind(Kind::BFloat16);
-    let said = logprobs_of(&logits, &Tensor::from_slice(&[0i64, 1]), 1.0, Some(true));
+    let said = logprobs_of(&logits, &Tensor::from_slice(&[0i64, 1]), 1.0, Some(true), KernelChoice::Auto);
     let (logprob, entropy) = (said.logprobs, said.entropy.unwrap());
     assert_eq!((logprob.kind(), entropy.kind()), (Kind::Float, Kind::Float));
     assert_close("log-probability", &entries(&logprob), &[0.0, 0.5f64.ln()], 1e-6);

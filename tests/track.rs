@@ -18,7 +18,7 @@ fn a_run_folder_keeps_config_versions_metrics_and_summary() {
     let root = tempfile::tempdir().unwrap();
     let runs = root.path().join("deep").join("runs");
     let config = json!({"training": {"seed": 7, "learning_rate": 2e-5}, "rl": {"seed": 8}, "seed": 0});
-    let run = Run::create(&runs, "demo", &config).unwrap();
+    let run = Run::create(&runs, "demo", &config, "mkl").unwrap();
 
     let name = run.path().file_name().unwrap().to_string_lossy().into_owned();
     let (time, label) = name.split_at(16);
@@ -30,6 +30,7 @@ fn a_run_folder_keeps_config_versions_metrics_and_summary() {
     assert_eq!(versions["affine"], env!("CARGO_PKG_VERSION"));
     assert_eq!(versions["seed"], json!({"training.seed": 7, "rl.seed": 8, "seed": 0}));
     assert!(versions["libtorch"].as_str().unwrap().starts_with("2."), "{versions}");
+    assert_eq!(versions["kernels"], "mkl");
     assert!(versions["cpu_count"].as_u64().unwrap() > 0);
     for key in ["git_revision", "lua", "target", "cpu_model"] {
         assert!(versions.get(key).is_some(), "{key} in {versions}");
@@ -60,7 +61,7 @@ fn a_run_folder_keeps_config_versions_metrics_and_summary() {
 #[test]
 fn runs_of_one_second_are_apart_and_latest_is_a_relative_link_to_the_last() {
     let root = tempfile::tempdir().unwrap();
-    let runs: Vec<Run> = (0..3).map(|_| Run::create(root.path(), "demo", &json!({})).unwrap()).collect();
+    let runs: Vec<Run> = (0..3).map(|_| Run::create(root.path(), "demo", &json!({}), "mkl").unwrap()).collect();
     assert!(runs[0].path() != runs[1].path() && runs[1].path() != runs[2].path());
     let target = std::fs::read_link(root.path().join("latest")).unwrap();
     assert_eq!(target, PathBuf::from(runs[2].path().file_name().unwrap()));
@@ -74,13 +75,13 @@ fn a_folder_that_cannot_be_written_is_named_in_one_sentence() {
     let root = tempfile::tempdir().unwrap();
     let file = root.path().join("file");
     std::fs::write(&file, "").unwrap();
-    let error = Run::create(file.join("runs"), "demo", &json!({})).unwrap_err().to_string();
+    let error = Run::create(file.join("runs"), "demo", &json!({}), "mkl").unwrap_err().to_string();
     let expected =
         format!("{}: cannot be created: a part of its path is a file, not a folder", file.join("runs").display());
     assert_eq!(error, expected);
 
     std::fs::create_dir(root.path().join("latest")).unwrap();
-    let error = Run::create(root.path(), "demo", &json!({})).unwrap_err().to_string();
+    let error = Run::create(root.path(), "demo", &json!({}), "mkl").unwrap_err().to_string();
     let latest = root.path().join("latest");
     assert_eq!(error, format!("{}: cannot be made a link to the new run: it is a folder", latest.display()));
 }
@@ -89,7 +90,7 @@ fn a_folder_that_cannot_be_written_is_named_in_one_sentence() {
 fn a_run_name_is_one_path_component() {
     let root = tempfile::tempdir().unwrap();
     for name in ["", "a/b", "..", ".hidden"] {
-        let error = Run::create(root.path(), name, &json!({})).unwrap_err().to_string();
+        let error = Run::create(root.path(), name, &json!({}), "mkl").unwrap_err().to_string();
         assert!(error.starts_with("name: expected a folder name without /"), "{error}");
     }
     assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 0);
@@ -112,14 +113,14 @@ fn a_run_that_was_left_goes_on_and_each_step_of_a_stage_is_there_once() {
     let log = |run: &Run, stage: &str, key: &str, step: u64, loss: f64| {
         run.log(&record(json!({"stage": stage, key: step, "loss": loss}))).unwrap();
     };
-    let first = Run::resume(root.path(), "demo", &config).unwrap();
+    let first = Run::resume(root.path(), "demo", &config, "mkl").unwrap();
     (1..=3).for_each(|step| log(&first, "base", "step", step, 0.5));
     (1..=4).for_each(|step| log(&first, "sft", "step", step, 0.25));
     first.log(&record(json!({"stage": "sft", "note": "kept"}))).unwrap();
     let path = first.path().to_path_buf();
 
     // As long as somebody is at work on it, another one begins.
-    let other = Run::resume(root.path(), "demo", &config).unwrap();
+    let other = Run::resume(root.path(), "demo", &config, "mkl").unwrap();
     assert_ne!(other.path(), path);
     other.finish().unwrap();
     drop((first, other));
@@ -128,7 +129,7 @@ fn a_run_that_was_left_goes_on_and_each_step_of_a_stage_is_there_once() {
     // The end of a process may leave a part of a line.
     let file = path.join("metrics.jsonl");
     std::fs::write(&file, std::fs::read_to_string(&file).unwrap() + "{\"stage\":\"sf").unwrap();
-    let second = Run::resume(root.path(), "demo", &config).unwrap();
+    let second = Run::resume(root.path(), "demo", &config, "mkl").unwrap();
     assert_eq!(second.path(), path);
     (3..=5).for_each(|step| log(&second, "sft", "step", step, 0.25));
     log(&second, "rl", "iteration", 1, 2.0);
@@ -142,11 +143,11 @@ fn a_run_that_was_left_goes_on_and_each_step_of_a_stage_is_there_once() {
     // What came to its end, or has other settings, does not go on.
     second.finish().unwrap();
     drop(second);
-    let third = Run::resume(root.path(), "demo", &config).unwrap();
+    let third = Run::resume(root.path(), "demo", &config, "mkl").unwrap();
     assert_ne!(third.path(), path);
     assert_eq!(metrics(&third), "");
     let last = third.path().to_path_buf();
     drop(third);
-    assert_ne!(Run::resume(root.path(), "demo", &json!({"seed": 2})).unwrap().path(), last);
-    assert_ne!(Run::create(root.path(), "demo", &config).unwrap().path(), last);
+    assert_ne!(Run::resume(root.path(), "demo", &json!({"seed": 2}), "mkl").unwrap().path(), last);
+    assert_ne!(Run::create(root.path(), "demo", &config, "mkl").unwrap().path(), last);
 }

@@ -202,8 +202,7 @@ local function check_environments(settings)
   end
 end
 
---- Opens the run folder of a script, whose models all use the configured kernels: a new one, or that of the same
---- settings which was left before its end. Impossible settings are refused here, before a plan makes them small.
+--- Opens the run folder of a script: a new one, or that of the same settings which was left before its end. Impossible settings are refused here, before a plan makes them small.
 function pipeline.open(settings, script, how)
   local plays, force = not how or how.plays ~= false, how and how.force
   check.settings(settings)
@@ -211,10 +210,9 @@ function pipeline.open(settings, script, how)
     check_environments(settings)
   end
   plan.cut(settings, config.literal)
-  model.kernels(settings.model.kernels)
   local name = settings.tracking.run_name
   name = name ~= "" and name or ("%s-%s"):format(script, settings.preset)
-  local run = track.run(name, settings, { resume = not force })
+  local run = track.run(name, settings, { resume = not force, kernels = settings.model.kernels })
   log.info(("preset %s, seed %d, run folder %s"):format(settings.preset, settings.seed, run:path()))
   return run
 end

@@ -181,8 +181,7 @@ local function new_model(seed, play)
     local prompt, reply = record.messages[1].content, record.messages[2].content
     texts[index] = ("user\n%s\nassistant\n%s"):format(prompt, reply)
   end
-  local shape = pipeline.pick(settings.model.create)
-  shape.vocab_size = nil
+  local shape = pipeline.create_options(settings)
   shape.tokenizer = tokenizer.train(texts, { vocab_size = settings.model.create.vocab_size })
   shape.seed = seed
   local m = model.create(shape)

@@ -9,12 +9,18 @@ local model = {}
 ---@field content string
 ---@field loss? boolean|0|1 Whether an assistant's turn is trained; true without it. Also spelled weight, train, training, trainable or loss_mask.
 
+--- What computes on the CPU: affine's own kernels with oneDNN or MKL for float32 products (`auto`, the default: MKL on Intel's
+--- processors, oneDNN on others), or `libtorch`'s operations alone. They differ in rounding and speed. A run that is resumed with
+--- `auto` takes what it began with.
+---@alias affine.model.Kernels "auto"|"onednn"|"mkl"|"libtorch"
+
 ---@class affine.model.LoadOptions
 ---@field dtype? "float32"|"bfloat16"|"float16"|"float64" Without it the one that config.json names, else the stored one.
 ---@field torch_dtype? "float32"|"bfloat16"|"float16"|"float64" transformers 4's name for `dtype`.
 ---@field device? string `auto` (CUDA where there is one), `cpu`, `cuda` or `cuda:N`.
 ---@field quantize? "int8"|"nf4" Store the projections in few bits, frozen; embeddings, norms and head keep the dtype. Train an adapter on top.
 ---@field double_quantize? boolean With "nf4": quantise the scales too.
+---@field kernels? affine.model.Kernels What computes on the CPU.
 ---@field use_flash_attention? "auto"|boolean true: an error where device, dtype and head size have no flash kernel; false: matrix products and a softmax; `auto`, the default: the fastest that there is. The numbers agree but for rounding.
 ---@field use_cuda_graph? "auto"|boolean Whether decoding on a GPU is captured as a CUDA graph, one launch a step: `auto`, the default: after the first steps of a reply; true: from the first step, and an error on a CPU; false: never. The numbers agree but for rounding.
 
@@ -29,6 +35,7 @@ function model.load(path, options) end
 ---@field preset? "tiny"|"qwen3-0.6b"|"qwen3-4b" The shape that the other keys change.
 ---@field seed? integer
 ---@field device? string
+---@field kernels? affine.model.Kernels What computes on the CPU.
 ---@field hidden_size? integer
 ---@field intermediate_size? integer
 ---@field num_hidden_layers? integer
@@ -43,14 +50,6 @@ function model.load(path, options) end
 ---@param options affine.model.CreateOptions
 ---@return affine.model.Model
 function model.create(options) end
-
----@alias affine.model.Kernels "auto"|"onednn"|"mkl"|"libtorch"
-
---- What computes on the CPU, in the whole process: affine's own kernels with oneDNN or MKL for float32 products (`auto`: MKL
---- on Intel's processors, oneDNN on others), or `libtorch`'s operations alone. They differ in rounding and speed.
----@param name? affine.model.Kernels
----@return "onednn"|"mkl"|"libtorch" used
-function model.kernels(name) end
 
 ---@class affine.model.Model
 local Model = {}
@@ -165,6 +164,7 @@ function Model:tokenizer() end
 ---@field torch_dtype string
 ---@field device string
 ---@field attention "flash"|"efficient"|"math" The kind of kernel that computes the attention of whole sequences.
+---@field kernels "onednn"|"mkl"|"libtorch" What computes on the CPU.
 ---@field adapters string[] By name.
 ---@field active_adapter? string
 ---@field quantization? affine.model.Quantization

@@ -13,6 +13,7 @@ function track.run(name, config, options) end
 
 ---@class affine.track.Options
 ---@field resume? boolean Go on with the newest run of that name and configuration, where it was left before `run:finish()` and no other process is at work on it (false).
+---@field kernels? affine.model.Kernels What the run's models are made with: versions.json names what it comes to ("auto").
 
 ---@class affine.track.Run
 local Run = {}

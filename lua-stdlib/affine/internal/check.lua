@@ -155,7 +155,6 @@ function check.settings(settings)
   check_choices(settings)
   check_quantized(settings)
   judge("load", "model", options.load(settings))
-  judge("kernels", "model", options.pick(settings.model, "kernels"))
   if training.max_steps == 0 or training.max_steps < -1 then
     fail("training.max_steps: expected an integer of at least 1, or -1, got %d", training.max_steps)
   end

@@ -9,7 +9,7 @@ local options = {}
 local ADAPTER = "lora_r lora_alpha lora_dropout target_modules use_rslora"
 local NOT_OF_SFT = ADAPTER .. " use_lora max_steps resume_from_checkpoint base"
 local NOT_OF_PPO = "resume_from_checkpoint"
-local NOT_OF_LOAD = "base_model_path kernels quantize double_quantize create"
+local NOT_OF_LOAD = "base_model_path quantize double_quantize create"
 local NOT_OF_CREATE = "vocab_size"
 local NOT_OF_JUDGING = "choose_first_task_id min_score_threshold"
 local SHARED_WITH_BASE = "max_length max_grad_norm save_steps save_total_limit logging_steps"
@@ -44,7 +44,7 @@ end
 --- Of model.create, without its tokenizer.
 function options.create(settings)
   local create = all_but(settings.model.create, NOT_OF_CREATE)
-  create.seed = settings.seed
+  create.seed, create.kernels = settings.seed, settings.model.kernels
   return create
 end
 

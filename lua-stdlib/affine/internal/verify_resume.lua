@@ -105,7 +105,6 @@ function verify.run(text, ...)
   ---@type affine.internal.VerifyJob
   local job = json.decode(text)
   local settings = config.load { [0] = "affine verify resume", ... }
-  model.kernels(settings.model.kernels)
   local path = job.model or settings.model.base_model_path ---@type string
   if path == "" then
     path = small_model(settings, job.folder)

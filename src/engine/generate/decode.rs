@@ -61,7 +61,7 @@ impl<'m> Decoder<'m> {
     }
 
     fn wants_graph(&self) -> bool {
-        match self.model.cuda_graph {
+        match self.model.net.compute().graphs {
             CudaGraph::Never => false,
             CudaGraph::Rehearsed => true,
             CudaGraph::Always => !GAVE_UP.load(Ordering::Relaxed),
@@ -78,7 +78,7 @@ impl<'m> Decoder<'m> {
             fixed.inputs.copy_(inputs);
         } else {
             let inputs = inputs.to_device(net.device()).copy();
-            let graph = match self.model.cuda_graph {
+            let graph = match self.model.net.compute().graphs {
                 CudaGraph::Rehearsed => None,
                 // The run that is recorded writes what the one before it wrote, at the same slots.
                 _ => Some(Graph::capture(net.device(), || logits(net, &inputs, capacity, cache))?),

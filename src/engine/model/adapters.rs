@@ -5,13 +5,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Once;
 
+use super::Model;
 use super::linear::Adapter;
 use super::lora::{self, LoraConfig, LoraOptions};
-use super::{Model, Qwen3, Source};
+use super::qwen3::Qwen3;
+use super::source::Source;
 use crate::engine::{Error, Result};
-
-/// The name of an adapter that was given none; PEFT's.
-pub const DEFAULT: &str = "default";
 
 #[derive(Default)]
 pub struct Adapters {
@@ -91,7 +90,7 @@ impl Model {
 
     /// [`Model::load_adapter_as`] in place of the adapter that is on.
     pub fn load_adapter(&mut self, folder: impl AsRef<Path>) -> Result<()> {
-        let name = self.active_adapter().unwrap_or(DEFAULT).to_string();
+        let name = self.active_adapter().unwrap_or(lora::DEFAULT).to_string();
         self.load_adapter_as(&name, folder)
     }
 

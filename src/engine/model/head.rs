@@ -6,8 +6,9 @@
 
 use tch::{Kind, Tensor};
 
-use super::Qwen3;
-use crate::engine::native::{kernels, logprob};
+use super::compute::KernelChoice;
+use super::qwen3::Qwen3;
+use crate::engine::native::logprob;
 
 /// The logits that exist at once, as many as make 256 MiB of float32.
 pub const LOGITS_AT_ONCE: i64 = 1 << 26;
@@ -32,8 +33,14 @@ pub struct Logprobs {
 
 /// What logits say of their targets, in float32 and differentiable. `logits`: `[N, V]` of any floating dtype; `targets`: `[N]`
 /// int64 ids in 0..V. `entropy`: `None` computes none, `Some(false)` one through which nothing flows back.
-pub fn logprobs_of(logits: &Tensor, targets: &Tensor, temperature: f64, entropy: Option<bool>) -> Logprobs {
-    if kernels::takes(logits) {
+pub fn logprobs_of(
+    logits: &Tensor,
+    targets: &Tensor,
+    temperature: f64,
+    entropy: Option<bool>,
+    kernels: KernelChoice,
+) -> Logprobs {
+    if kernels.take(logits) {
         let (logprobs, entropies) = logprob::logprobs(logits, targets, temperature);
         let entropy = entropy.map(|differentiable| if differentiable { entropies } else { entropies.detach() });
         return Logprobs { logprobs, entropy };
@@ -72,7 +79,7 @@ impl<'a> Head<'a> {
 
     /// All positions at once, differentiable. `hidden`: `[N, C]`; `targets` and `entropy` as [`logprobs_of`] takes them.
     pub fn logprobs(&self, hidden: &Tensor, targets: &Tensor, entropy: Option<bool>) -> Logprobs {
-        logprobs_of(&self.net.logits(hidden), targets, self.temperature, entropy)
+        logprobs_of(&self.net.logits(hidden), targets, self.temperature, entropy, self.net.compute().kernels)
     }
 
     /// As [`Head::logprobs`], chunk by chunk and without a graph.

@@ -1,74 +1,15 @@
 //! A bias-free linear map, with a low-rank adapter on top where one was added.
 
-use std::cell::RefCell;
-
 use tch::{Kind, Tensor};
 
-use super::quant::Quantized;
-use crate::engine::native::kernels::{self, Kernels};
-use crate::engine::native::linear::{self as native, Factors, Prepacked};
+use super::compute::Pass;
+use super::weight::{Weight, snapshot};
 
 /// `y = x Wᵀ + s · dropout(x) Aᵀ Bᵀ` (Hu et al. 2021, as PEFT's `lora/layer.py` computes it).
 #[derive(Debug)]
 pub struct Linear {
     pub weight: Weight,
     pub adapter: Option<Adapter>,
-    /// The weight once more, as decoding reads it fastest.
-    prepacked: RefCell<Option<Prepacked>>,
-}
-
-/// `[out, in]`, as it is or in few bits.
-#[derive(Debug)]
-pub enum Weight {
-    Plain(Tensor),
-    Quantized(Quantized),
-}
-
-impl From<Tensor> for Weight {
-    fn from(weight: Tensor) -> Self {
-        Weight::Plain(weight)
-    }
-}
-
-impl Weight {
-    /// `x Wᵀ` in the dtype of `x`.
-    fn linear(&self, x: &Tensor) -> Tensor {
-        match self {
-            Weight::Plain(weight) => native::linear(x, weight, None),
-            Weight::Quantized(weight) => weight.linear(x),
-        }
-    }
-
-    /// The numbers that are computed with, in the base's dtype.
-    pub fn plain(&self) -> Tensor {
-        match self {
-            Weight::Plain(weight) => weight.shallow_clone(),
-            Weight::Quantized(weight) => weight.dequantized(),
-        }
-    }
-
-    /// `(out, in)`
-    pub fn size(&self) -> (i64, i64) {
-        match self {
-            Weight::Plain(weight) => weight.size2().expect("a linear's weight has two dimensions"),
-            Weight::Quantized(weight) => weight.size(),
-        }
-    }
-
-    pub fn quantized(&self) -> Option<&Quantized> {
-        match self {
-            Weight::Plain(_) => None,
-            Weight::Quantized(weight) => Some(weight),
-        }
-    }
-
-    /// The tensors that it is kept as, with what their names add to the weight's.
-    pub fn tensors(&self) -> Vec<(&'static str, &Tensor)> {
-        match self {
-            Weight::Plain(weight) => vec![("", weight)],
-            Weight::Quantized(weight) => weight.tensors(),
-        }
-    }
 }
 
 /// The factors of a low-rank update; float32 whatever the base's dtype, as PEFT keeps them.
@@ -88,41 +29,19 @@ pub struct Adapter {
 
 impl Linear {
     pub fn new(weight: impl Into<Weight>) -> Self {
-        Linear { weight: weight.into(), adapter: None, prepacked: RefCell::new(None) }
+        Linear { weight: weight.into(), adapter: None }
     }
 
     /// `x`: `[.., in]` → `[.., out]` in the base's dtype.
-    pub fn forward(&self, x: &Tensor, training: bool) -> Tensor {
+    pub fn forward(&self, x: &Tensor, pass: Pass) -> Tensor {
+        let kernels = pass.compute.kernels;
         match (&self.adapter, &self.weight) {
-            (None, Weight::Plain(weight)) => self.product(x, weight, None),
+            (None, Weight::Plain(weight)) => weight.linear(x, None, kernels),
             (None, Weight::Quantized(weight)) => weight.linear(x),
-            (Some(adapter), Weight::Plain(weight)) if adapter.is_one_operation(training) => {
-                self.product(x, weight, Some((&adapter.a, &adapter.b, adapter.scale)))
+            (Some(adapter), Weight::Plain(weight)) if adapter.is_one_operation(pass) => {
+                weight.linear(x, Some((&adapter.a, &adapter.b, adapter.scale)), kernels)
             }
-            (Some(adapter), weight) => adapter.add_to(&weight.linear(x), x, weight, training),
-        }
-    }
-
-    fn product(&self, x: &Tensor, weight: &Tensor, adapter: Option<Factors>) -> Tensor {
-        match self.prepacked.borrow().as_ref().filter(|prepacked| is_decoding(x) && prepacked.is_of(weight)) {
-            Some(prepacked) => prepacked.linear(x, adapter),
-            None => native::linear(x, weight, adapter),
-        }
-    }
-
-    /// The weight, where it gains from being prepacked for decoding and is not.
-    pub fn to_prepack(&self) -> Option<&Tensor> {
-        let is_prepacked =
-            |weight: &Tensor| self.prepacked.borrow().as_ref().is_some_and(|prepacked| prepacked.is_of(weight));
-        match &self.weight {
-            Weight::Plain(weight) if can_prepack(weight) && !is_prepacked(weight) => Some(weight),
-            _ => None,
-        }
-    }
-
-    pub fn prepack(&self) {
-        if let Some(weight) = self.to_prepack() {
-            *self.prepacked.borrow_mut() = Some(Prepacked::new(weight));
+            (Some(adapter), weight) => adapter.add_to(&weight.linear(x, kernels), x, weight, pass),
         }
     }
 
@@ -137,18 +56,14 @@ impl Linear {
                 None => merged,
                 Some(stretch) => merged * stretch.unsqueeze(-1),
             };
-            self.weight = Weight::Plain(merged.to_kind(weight.kind()));
-            self.prepacked.take();
+            self.weight = merged.to_kind(weight.kind()).into();
         }
     }
 
     /// The same map with the frozen weight shared and the trained factors copied.
     pub fn snapshot(&self) -> Self {
         Linear {
-            weight: match &self.weight {
-                Weight::Plain(weight) => Weight::Plain(snapshot(weight)),
-                Weight::Quantized(weight) => Weight::Quantized(weight.share()),
-            },
+            weight: self.weight.snapshot(),
             adapter: self.adapter.as_ref().map(|adapter| Adapter {
                 a: snapshot(&adapter.a),
                 b: snapshot(&adapter.b),
@@ -156,37 +71,20 @@ impl Linear {
                 scale: adapter.scale,
                 dropout: adapter.dropout,
             }),
-            prepacked: RefCell::new(None),
         }
     }
 }
 
-/// Whether a weight gains from being prepacked for decoding: frozen bfloat16 on the CPU, and too large for a cache.
-pub fn can_prepack(weight: &Tensor) -> bool {
-    const LARGE: usize = 1 << 18;
-    kernels::takes(weight) && weight.kind() == Kind::BFloat16 && !weight.requires_grad() && weight.numel() >= LARGE
-}
-
-/// Above so many rows a product waits for arithmetic, not for memory.
-const MOST_ROWS: i64 = 64;
-
-/// One new token of a few rows: what a prepacked weight is for. Longer inputs never go through it, so that no number depends
-/// on what was decoded before.
-pub fn is_decoding(x: &Tensor) -> bool {
-    let size = x.size();
-    size.len() == 3 && size[1] == 1 && size[0] <= MOST_ROWS && kernels::takes(x) && !native::records_gradients()
-}
-
 impl Adapter {
     /// Whether our own operation computes it: it adds `s · x Aᵀ Bᵀ` and nothing else.
-    fn is_one_operation(&self, training: bool) -> bool {
-        self.magnitude.is_none() && !(training && self.dropout > 0.0) && kernels::chosen() != Kernels::Libtorch
+    fn is_one_operation(&self, pass: Pass) -> bool {
+        self.magnitude.is_none() && !(pass.training && self.dropout > 0.0) && pass.compute.kernels.are_own()
     }
 
     /// `base + s · dropout(x) Aᵀ Bᵀ`, in float32 and then in the base's dtype. The scale goes onto the `[.., r]` product
     /// and the sum into the second matrix product: two passes over `[.., out]` fewer.
-    fn add_to(&self, base: &Tensor, x: &Tensor, weight: &Weight, training: bool) -> Tensor {
-        let drops = training && self.dropout > 0.0;
+    fn add_to(&self, base: &Tensor, x: &Tensor, weight: &Weight, pass: Pass) -> Tensor {
+        let drops = pass.training && self.dropout > 0.0;
         let wide = x.to_kind(Kind::Float);
         let wide = if drops { wide.dropout(self.dropout, true) } else { wide };
         let low = wide.linear::<Tensor>(&self.a, None) * self.scale;
@@ -195,7 +93,10 @@ impl Adapter {
             None => rows(&base.to_kind(Kind::Float)).addmm(&rows(&low), &self.b.tr()),
             Some(stretch) => {
                 // As PEFT: what the stretch adds to the base's part sees the dropped input, the base's part itself does not.
-                let seen = if drops { weight.linear(&wide.to_kind(x.kind())) } else { base.shallow_clone() };
+                let seen = match drops {
+                    true => weight.linear(&wide.to_kind(x.kind()), pass.compute.kernels),
+                    false => base.shallow_clone(),
+                };
                 let update = rows(&low).matmul(&self.b.tr());
                 let seen = rows(&seen.to_kind(Kind::Float));
                 rows(&base.to_kind(Kind::Float)) + (&stretch - 1.0) * seen + &stretch * update
@@ -220,9 +121,4 @@ impl Adapter {
     pub fn delta(&self) -> Tensor {
         self.b.matmul(&self.a) * self.scale
     }
-}
-
-/// A tensor that will not change: the same storage when it is frozen, a copy when it is being trained.
-pub fn snapshot(tensor: &Tensor) -> Tensor {
-    if tensor.requires_grad() { tensor.detach().copy() } else { tensor.shallow_clone() }
 }

@@ -3,8 +3,9 @@
 pub mod adapters;
 pub mod attention;
 pub mod cache;
+pub mod checkpointed;
+pub mod compute;
 pub mod config;
-pub mod cuda_graph;
 pub mod head;
 pub mod linear;
 pub mod lora;
@@ -13,6 +14,7 @@ pub mod qwen3;
 pub mod rope;
 mod source;
 pub mod value_head;
+pub mod weight;
 pub mod weights;
 
 use std::path::{Path, PathBuf};
@@ -21,23 +23,24 @@ use std::rc::Rc;
 use tch::{Device, Kind, Tensor};
 
 use super::system::machine;
+use super::tensor::random::seeded;
 use super::text::Tokenizer;
 use super::{Error, Result, file, random};
 use adapters::Adapters;
+pub use compute::{Compute, CudaGraph, KernelChoice};
 pub use config::{ModelConfig, ModelShape};
-pub use cuda_graph::CudaGraph;
-use linear::Weight;
 pub use lora::{LoraConfig, LoraOptions};
+use quant::Quantized;
 pub use quant::{Quantization, Scheme};
-use quant::{Quantized, Quantizing};
 pub use qwen3::{Layout, Mode, Qwen3};
 pub use source::Source;
+use weight::Weight;
+use weights::Quantizing;
 pub use weights::SaveOptions;
 
 pub struct Model {
     pub net: Qwen3,
     pub tokenizer: Option<Rc<Tokenizer>>,
-    pub cuda_graph: CudaGraph,
     adapters: Adapters,
     quantization: Option<Quantization>,
     /// What it came from, which a saved adapter names as its base.
@@ -148,8 +151,8 @@ impl Model {
         device: Device,
     ) -> Result<Self> {
         check_room(&config, device)?;
-        tch::manual_seed(random::torch_seed(seed, "model", 0));
-        let net = Qwen3::build(config, &mut weights::Random { kind, device })?;
+        let seed = random::torch_seed(seed, "model", 0);
+        let net = seeded(seed, || Qwen3::build(config, &mut weights::Random { kind, device }))?;
         Self::new(net, tokenizer, Source::named("a new random model"))
     }
 
@@ -169,8 +172,8 @@ impl Model {
             None => net.config.eos_ids(),
         };
         let never_said = tokenizer.as_ref().and_then(|tokenizer| without_token(tokenizer, &net));
-        let (cuda_graph, adapters) = (CudaGraph::default(), Adapters::default());
-        Ok(Model { net, tokenizer, cuda_graph, adapters, quantization: None, source, eos_ids, never_said })
+        let adapters = Adapters::default();
+        Ok(Model { net, tokenizer, adapters, quantization: None, source, eos_ids, never_said })
     }
 
     /// The token ids that end a reply.
@@ -247,7 +250,7 @@ impl Model {
     pub fn dequantize(&mut self) {
         if let Some(quantization) = self.quantization.take() {
             for (_, linear) in self.net.layers.iter_mut().flat_map(|layer| layer.linears_mut()) {
-                linear.weight = Weight::Plain(linear.weight.plain());
+                linear.weight = linear.weight.plain().into();
             }
             self.source = Source::named(format!("{} rounded to {}", self.source.name, quantization.name()));
         }

@@ -7,9 +7,8 @@
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
-use super::linear::{Linear, Weight};
-use super::weights::Weights;
 use crate::engine::native::quant::{BLOCK, NESTED_BLOCK, Nested, Stored};
+use crate::engine::tensor::dynamic_map::dynamic_map;
 use crate::engine::{Error, Result};
 
 /// Numbers that are quantised at a time: whole blocks of scales.
@@ -158,23 +157,6 @@ impl Quantized {
     }
 }
 
-/// Quantises each projection as soon as it is read, so that no more than one of them is whole at a time.
-pub struct Quantizing<'a> {
-    pub from: &'a mut dyn Weights,
-    pub quantization: Quantization,
-}
-
-impl Weights for Quantizing<'_> {
-    fn take(&mut self, name: &str, shape: &[i64]) -> Result<Tensor> {
-        self.from.take(name, shape)
-    }
-
-    fn linear(&mut self, name: &str, shape: &[i64]) -> Result<Linear> {
-        let weight = self.from.take(name, shape)?;
-        Ok(Linear::new(Weight::Quantized(Quantized::new(&weight, self.quantization))))
-    }
-}
-
 /// Makes codes of numbers.
 enum Coder {
     Int8,
@@ -259,25 +241,9 @@ fn nearest(blocks: &Tensor, largest: &Tensor, book: &Tensor) -> Tensor {
 /// bitsandbytes' second quantisation: the scales less their mean, in 8 bits of the dynamic type.
 fn nest(scales: &Tensor) -> (Tensor, Nested) {
     let offset = scales.mean(Kind::Float);
-    let book = Tensor::from_slice(&dynamic_book()).to_device(scales.device());
+    let book = Tensor::from_slice(&dynamic_map(true)).to_device(scales.device());
     let blocks = in_blocks(&(scales - &offset), NESTED_BLOCK);
     let nested = largest(&blocks);
     let codes = nearest(&blocks, &nested, &book).narrow(0, 0, scales.numel() as i64).to_kind(Kind::Uint8);
     (codes, Nested { book, scales: nested, offset })
-}
-
-/// The signed dynamic 8-bit type (Dettmers 2015): for each power of ten from 1e-6 to 1 the middles of 1, 2, 4, .., 64
-/// equal parts of 0.1 to 1, with both signs; beside them 0 and 1.
-fn dynamic_book() -> Vec<f32> {
-    let mut book = vec![0.0, 1.0];
-    for exponent in 0..7 {
-        let parts = 1 << exponent;
-        let power = 10_f64.powi(exponent - 6);
-        for part in 0..parts {
-            let middle = 0.1 + 0.9 * (f64::from(part) + 0.5) / f64::from(parts);
-            book.extend([(power * middle) as f32, (-power * middle) as f32]);
-        }
-    }
-    book.sort_by(f32::total_cmp);
-    book
 }

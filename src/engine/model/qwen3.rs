@@ -2,24 +2,23 @@
 //!
 //! Shapes: B rows, T positions, H heads, K key/value heads, D head_dim, C hidden_size, V vocab_size.
 
-mod checkpointed;
-
-use std::cell::RefCell;
+use std::cell::Cell;
 
 use tch::{Device, Kind, Tensor};
 
-use super::attention::Kernel;
+use super::attention;
 use super::cache::{Cache, Span};
+use super::compute::{AttentionChoice, Compute, KernelChoice, Pass};
 use super::config::ModelConfig;
-use super::linear::{Linear, can_prepack, is_decoding, snapshot};
+use super::linear::Linear;
 use super::rope::{Rope, Rotation};
+use super::weight::{Plain, Weight, snapshot};
 use super::weights::Weights;
 use crate::engine::Result;
-use crate::engine::native::linear::{self as native, Prepacked};
-use crate::engine::native::{blocks, kernels};
+use crate::engine::native::blocks;
+use crate::engine::native::linear as native;
 use crate::engine::system::machine;
-
-pub use checkpointed::{Checkpointed, pull_back};
+use crate::engine::tensor::random::seeded;
 
 /// Whether a forward pass drops inputs of adapters, and from which random stream.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -42,13 +41,13 @@ pub struct Layout<'a> {
 }
 
 impl Layout<'_> {
-    fn attend(&self) -> Attend<'_> {
+    pub(super) fn attend(&self) -> Attend<'_> {
         self.packed.map_or(Attend::Causal, Attend::Packed)
     }
 }
 
 /// What the queries of a pass attend to.
-enum Attend<'a> {
+pub(super) enum Attend<'a> {
     /// Whole sequences from position 0, each position to itself and those before it. Padding belongs at the end.
     Causal,
     /// One row of sequences of these lengths, end to end: each position to itself and those before it in its sequence.
@@ -66,8 +65,8 @@ pub struct RmsNorm {
 }
 
 impl RmsNorm {
-    fn forward(&self, x: &Tensor) -> Tensor {
-        if kernels::takes(x) {
+    pub(super) fn forward(&self, x: &Tensor, kernels: KernelChoice) -> Tensor {
+        if kernels.take(x) {
             return blocks::rms_norm(x, &self.weight, self.eps);
         }
         let wide = x.to_kind(Kind::Float);
@@ -86,39 +85,43 @@ pub struct Attention {
     pub q_norm: RmsNorm,
     pub k_norm: RmsNorm,
     head_dim: i64,
-    kernel: Kernel,
 }
 
 impl Attention {
     /// `x`: `[B, T, C]` → `[B, T, C]`
-    fn forward(&self, x: &Tensor, rotation: &Rotation, attend: &mut Attend, layer: usize, training: bool) -> Tensor {
+    fn forward(&self, x: &Tensor, rotation: &Rotation, attend: &mut Attend, layer: usize, pass: Pass) -> Tensor {
+        let Pass { compute, .. } = pass;
         let (rows, length, _) = x.size3().expect("hidden states have three dimensions");
         let heads = |projected: Tensor| projected.view([rows, length, -1, self.head_dim]);
-        let q = rotation.apply(&self.q_norm.forward(&heads(self.q_proj.forward(x, training)))).transpose(1, 2);
-        let k = rotation.apply(&self.k_norm.forward(&heads(self.k_proj.forward(x, training)))).transpose(1, 2);
-        let v = heads(self.v_proj.forward(x, training)).transpose(1, 2);
+        let turned = |projected: Tensor, norm: &RmsNorm| {
+            let normed = norm.forward(&heads(projected), compute.kernels);
+            rotation.apply(&normed, compute.kernels).transpose(1, 2)
+        };
+        let q = turned(self.q_proj.forward(x, pass), &self.q_norm);
+        let k = turned(self.k_proj.forward(x, pass), &self.k_norm);
+        let v = heads(self.v_proj.forward(x, pass)).transpose(1, 2);
 
         let attended = match attend {
-            Attend::Causal => self.kernel.causal(&q, &k, &v),
+            Attend::Causal => attention::causal(compute, &q, &k, &v),
             Attend::Packed(lengths) => {
                 // A sequence at a time: no mask of T × T, and no work on pairs that never attend.
                 let mut start = 0;
                 let sequence = |&length: &i64| {
                     let [q, k, v] = [&q, &k, &v].map(|heads| heads.narrow(2, start, length));
                     start += length;
-                    self.kernel.causal(&q, &k, &v)
+                    attention::causal(compute, &q, &k, &v)
                 };
                 Tensor::cat(&lengths.iter().map(sequence).collect::<Vec<_>>(), 2)
             }
-            Attend::Cached(cache, span) if length == 1 && self.kernel.decodes(&q) => {
+            Attend::Cached(cache, span) if length == 1 && attention::decodes(compute, &q) => {
                 cache.decode(layer, &q, &k, &v, span)
             }
             Attend::Cached(cache, span) => {
                 let (k, v) = cache.extend(layer, &k, &v, span);
-                self.kernel.masked(&q, &k, &v, &span.mask)
+                attention::masked(compute, &q, &k, &v, &span.mask)
             }
         };
-        self.o_proj.forward(&attended.transpose(1, 2).reshape([rows, length, -1]), training)
+        self.o_proj.forward(&attended.transpose(1, 2).reshape([rows, length, -1]), pass)
     }
 }
 
@@ -131,10 +134,10 @@ pub struct Mlp {
 }
 
 impl Mlp {
-    fn forward(&self, x: &Tensor, training: bool) -> Tensor {
-        let (gate, up) = (self.gate_proj.forward(x, training), self.up_proj.forward(x, training));
-        let gated = if kernels::takes(&gate) { blocks::swiglu(&gate, &up) } else { gate.silu() * up };
-        self.down_proj.forward(&gated, training)
+    fn forward(&self, x: &Tensor, pass: Pass) -> Tensor {
+        let (gate, up) = (self.gate_proj.forward(x, pass), self.up_proj.forward(x, pass));
+        let gated = if pass.compute.kernels.take(&gate) { blocks::swiglu(&gate, &up) } else { gate.silu() * up };
+        self.down_proj.forward(&gated, pass)
     }
 }
 
@@ -147,18 +150,25 @@ pub struct Layer {
 }
 
 impl Layer {
-    fn forward(&self, x: &Tensor, rotation: &Rotation, attend: &mut Attend, index: usize, mode: Mode) -> Tensor {
-        let training = match mode {
-            Mode::Inference => false,
-            Mode::Training { seed } => {
-                if self.drops() {
-                    tch::manual_seed(seed.wrapping_add(index as i64));
-                }
-                true
-            }
+    pub(super) fn forward(
+        &self,
+        x: &Tensor,
+        rotation: &Rotation,
+        attend: &mut Attend,
+        index: usize,
+        mode: Mode,
+        compute: Compute,
+    ) -> Tensor {
+        let pass = Pass { compute, training: mode != Mode::Inference };
+        let mut forward = || {
+            let normed = |norm: &RmsNorm, x: &Tensor| norm.forward(x, compute.kernels);
+            let x = x + self.attention.forward(&normed(&self.input_norm, x), rotation, attend, index, pass);
+            &x + self.mlp.forward(&normed(&self.post_norm, &x), pass)
         };
-        let x = x + self.attention.forward(&self.input_norm.forward(x), rotation, attend, index, training);
-        &x + self.mlp.forward(&self.post_norm.forward(&x), training)
+        match mode {
+            Mode::Training { seed } if self.drops() => seeded(seed.wrapping_add(index as i64), forward),
+            _ => forward(),
+        }
     }
 
     fn drops(&self) -> bool {
@@ -206,14 +216,14 @@ impl Layer {
 pub struct Qwen3 {
     pub config: ModelConfig,
     /// `[V, C]`
-    pub embedding: Tensor,
+    pub embedding: Plain,
     pub layers: Vec<Layer>,
     pub norm: RmsNorm,
     /// `[V, C]`; `None` when the embedding is the head.
-    pub head: Option<Tensor>,
-    /// The head's weight once more, as decoding reads it fastest.
-    prepacked_head: RefCell<Option<Prepacked>>,
+    pub head: Option<Plain>,
     rope: Rope,
+    /// What it computes with. Whoever takes up a run sets it, as weights are set, whoever else holds the network.
+    compute: Cell<Compute>,
 }
 
 impl Qwen3 {
@@ -253,7 +263,6 @@ impl Qwen3 {
                     q_norm: norm("self_attn.q_norm", c.head_dim)?,
                     k_norm: norm("self_attn.k_norm", c.head_dim)?,
                     head_dim: c.head_dim,
-                    kernel: Kernel::default(),
                 },
                 post_norm: norm("post_attention_layernorm", hidden)?,
                 mlp,
@@ -262,39 +271,47 @@ impl Qwen3 {
         let norm = RmsNorm { weight: weights.take("model.norm.weight", &[hidden])?, eps };
         let head = match c.tie_word_embeddings {
             true => None,
-            false => Some(weights.take("lm_head.weight", &[c.vocab_size, hidden])?),
+            false => Some(weights.take("lm_head.weight", &[c.vocab_size, hidden])?.into()),
         };
         let rope = Rope::new(c.max_position_embeddings, c.head_dim, c.rope_theta, embedding.kind(), embedding.device());
-        Ok(Qwen3 { config, embedding, layers, norm, head, prepacked_head: RefCell::new(None), rope })
+        Ok(Qwen3 { config, embedding: embedding.into(), layers, norm, head, rope, compute: Cell::default() })
     }
 
     pub fn device(&self) -> Device {
-        self.embedding.device()
+        self.embedding.tensor.device()
     }
 
     pub fn kind(&self) -> Kind {
-        self.embedding.kind()
+        self.embedding.tensor.kind()
     }
 
-    /// Computes attention as asked from here on; an error where this device, dtype or shape has no such kernel.
-    pub fn use_flash_attention(&mut self, asked: Option<bool>) -> Result<()> {
-        let c = &self.config;
-        let kernel =
-            Kernel::choose(asked, (c.num_attention_heads, c.num_key_value_heads, c.head_dim), &self.embedding)?;
-        self.layers.iter_mut().for_each(|layer| layer.attention.kernel = kernel);
-        Ok(())
+    pub fn compute(&self) -> Compute {
+        self.compute.get()
+    }
+
+    /// Computes with this from here on.
+    pub fn set_compute(&self, compute: Compute) {
+        self.compute.set(compute);
+    }
+
+    /// Attention as asked; an error where this device, dtype or shape has no such kernel.
+    pub fn choose_attention(&self, asked: Option<bool>) -> Result<AttentionChoice> {
+        attention::choose(asked, self.heads(), &self.embedding.tensor)
     }
 
     /// Which kind of kernel computes the attention of whole sequences here: `flash`, `efficient` or `math`.
     pub fn attention_kernel(&self) -> &'static str {
+        attention::kernel(self.compute().attention, self.heads(), &self.embedding.tensor)
+    }
+
+    fn heads(&self) -> attention::Heads {
         let c = &self.config;
-        let kernel = self.layers.first().map_or_else(Kernel::default, |layer| layer.attention.kernel);
-        kernel.name((c.num_attention_heads, c.num_key_value_heads, c.head_dim), &self.embedding)
+        (c.num_attention_heads, c.num_key_value_heads, c.head_dim)
     }
 
     /// Every weight of the base by transformers' name, a quantised one in parts; adapters are not among them.
     pub fn weights(&self) -> Vec<(String, &Tensor)> {
-        let mut all = vec![("model.embed_tokens.weight".to_string(), &self.embedding)];
+        let mut all = vec![("model.embed_tokens.weight".to_string(), &self.embedding.tensor)];
         for (i, layer) in self.layers.iter().enumerate() {
             let mut push = |name: &str, tensor| all.push((format!("model.layers.{i}.{name}"), tensor));
             for (name, linear) in layer.linears() {
@@ -304,7 +321,7 @@ impl Qwen3 {
         }
         all.push(("model.norm.weight".to_string(), &self.norm.weight));
         if let Some(head) = &self.head {
-            all.push(("lm_head.weight".to_string(), head));
+            all.push(("lm_head.weight".to_string(), &head.tensor));
         }
         all
     }
@@ -319,12 +336,12 @@ impl Qwen3 {
         let rotation = self.rotation(ids, &layout);
         let mut x = self.embed_with(ids, &layout);
         for (i, layer) in self.layers.iter().enumerate() {
-            x = layer.forward(&x, &rotation, &mut layout.attend(), i, mode);
+            x = layer.forward(&x, &rotation, &mut layout.attend(), i, mode, self.compute());
         }
-        self.norm.forward(&x)
+        self.norm.forward(&x, self.compute().kernels)
     }
 
-    fn rotation(&self, ids: &Tensor, layout: &Layout) -> Rotation {
+    pub(super) fn rotation(&self, ids: &Tensor, layout: &Layout) -> Rotation {
         match layout.packed {
             None => self.rope.from_start(ids.size()[1]),
             Some(lengths) => {
@@ -334,7 +351,7 @@ impl Qwen3 {
         }
     }
 
-    fn embed_with(&self, ids: &Tensor, layout: &Layout) -> Tensor {
+    pub(super) fn embed_with(&self, ids: &Tensor, layout: &Layout) -> Tensor {
         match layout.noise {
             None => self.embed(ids),
             Some(noise) => self.embed(ids) + noise,
@@ -349,47 +366,44 @@ impl Qwen3 {
         let mut attend = Attend::Cached(cache, Span::new(positions, length));
         let mut x = self.embed(ids);
         for (i, layer) in self.layers.iter().enumerate() {
-            x = layer.forward(&x, &rotation, &mut attend, i, Mode::Inference);
+            x = layer.forward(&x, &rotation, &mut attend, i, Mode::Inference, self.compute());
         }
-        self.norm.forward(&x)
+        self.norm.forward(&x, self.compute().kernels)
     }
 
     /// `[.., C]` → `[.., V]` in the model's dtype. Give it two dimensions: libtorch is slow on a sliced batch.
     pub fn logits(&self, hidden: &Tensor) -> Tensor {
-        native::linear(hidden, self.head_weight(), None)
+        native::linear(hidden, &self.head_weight().tensor, None, self.compute().kernels.use_onednn())
     }
 
     /// The logits of decoded tokens, `[B, 1, C]` → `[B, V]`.
     pub fn next_logits(&self, hidden: &Tensor) -> Tensor {
-        let weight = self.head_weight();
-        match self.prepacked_head.borrow().as_ref().filter(|prepacked| is_decoding(hidden) && prepacked.is_of(weight)) {
-            Some(prepacked) => prepacked.linear(hidden, None).squeeze_dim(1),
+        match self.head_weight().decode(hidden, None, self.compute().kernels) {
+            Some(logits) => logits.squeeze_dim(1),
             None => self.logits(&hidden.squeeze_dim(1)),
         }
     }
 
-    fn head_weight(&self) -> &Tensor {
+    fn head_weight(&self) -> &Plain {
         self.head.as_ref().unwrap_or(&self.embedding)
     }
 
     /// Packs the weights that gain from it for decoding, which takes their memory once more. Does nothing where they are
     /// packed, or where memory is short.
     pub fn prepack(&self) {
-        let linears: Vec<&Linear> = self.layers.iter().flat_map(Layer::linears).map(|(_, linear)| linear).collect();
-        let head = Some(self.head_weight()).filter(|weight| can_prepack(weight));
-        let is_prepacked =
-            self.prepacked_head.borrow().as_ref().zip(head).is_some_and(|(prepacked, w)| prepacked.is_of(w));
-        let head = head.filter(|_| !is_prepacked);
-        let bytes = |weight: &Tensor| (weight.numel() * weight.kind().elt_size_in_bytes()) as u64;
-        let needed =
-            linears.iter().filter_map(|linear| linear.to_prepack()).map(bytes).sum::<u64>() + head.map_or(0, bytes);
+        let kernels = self.compute().kernels;
+        let linears = self.layers.iter().flat_map(Layer::linears);
+        let plain = linears.filter_map(|(_, linear)| match &linear.weight {
+            Weight::Plain(weight) => Some(weight),
+            Weight::Quantized(_) => None,
+        });
+        let all = plain.chain([self.head_weight()]);
+        let wanting: Vec<&Plain> = all.filter(|weight| weight.wants_prepacking(kernels)).collect();
+        let bytes = |weight: &Plain| (weight.tensor.numel() * weight.tensor.kind().elt_size_in_bytes()) as u64;
+        let needed: u64 = wanting.iter().map(|weight| bytes(weight)).sum();
         // Half of what is free stays free.
-        if needed == 0 || machine::memory().is_some_and(|memory| needed > memory.available / 2) {
-            return;
-        }
-        linears.iter().for_each(|linear| linear.prepack());
-        if let Some(weight) = head {
-            *self.prepacked_head.borrow_mut() = Some(Prepacked::new(weight));
+        if machine::memory().is_none_or(|memory| needed <= memory.available / 2) {
+            wanting.iter().for_each(|weight| weight.prepack());
         }
     }
 
@@ -411,7 +425,6 @@ impl Qwen3 {
                 q_norm: norm(&layer.attention.q_norm),
                 k_norm: norm(&layer.attention.k_norm),
                 head_dim: layer.attention.head_dim,
-                kernel: layer.attention.kernel,
             },
             post_norm: norm(&layer.post_norm),
             mlp: Mlp {
@@ -423,16 +436,16 @@ impl Qwen3 {
         let c = &self.config;
         Qwen3 {
             config: c.clone(),
-            embedding: snapshot(&self.embedding),
+            embedding: self.embedding.snapshot(),
             layers: self.layers.iter().map(layer).collect(),
             norm: norm(&self.norm),
-            head: self.head.as_ref().map(snapshot),
-            prepacked_head: RefCell::new(None),
+            head: self.head.as_ref().map(Plain::snapshot),
             rope: Rope::new(c.max_position_embeddings, c.head_dim, c.rope_theta, self.kind(), self.device()),
+            compute: self.compute.clone(),
         }
     }
 
     fn embed(&self, ids: &Tensor) -> Tensor {
-        Tensor::embedding(&self.embedding, ids, -1, false, false)
+        Tensor::embedding(&self.embedding.tensor, ids, -1, false, false)
     }
 }

@@ -2,7 +2,8 @@
 
 use tch::{Device, Kind, Tensor};
 
-use crate::engine::native::{blocks, kernels};
+use super::compute::KernelChoice;
+use crate::engine::native::blocks;
 
 /// cos and sin for every position, `[positions, head_dim]`, computed in float32 and kept in the model's dtype.
 #[derive(Debug)]
@@ -45,8 +46,8 @@ impl Rope {
 
 impl Rotation {
     /// `x`: `[B, T, heads, head_dim]`, turned by its position.
-    pub fn apply(&self, x: &Tensor) -> Tensor {
-        if kernels::takes(x) {
+    pub fn apply(&self, x: &Tensor, kernels: KernelChoice) -> Tensor {
+        if kernels.take(x) {
             return blocks::rotary(x, &self.cos, &self.sin);
         }
         let (cos, sin) = (self.cos.unsqueeze(2), self.sin.unsqueeze(2));

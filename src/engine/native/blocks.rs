@@ -1,5 +1,4 @@
-//! RMS norm, rotary embedding and SwiGLU, each one pass over memory (`blocks.cpp`): for tensors that
-//! [`kernels::takes`](super::kernels::takes) takes.
+//! RMS norm, rotary embedding and SwiGLU on the CPU in float32 and bfloat16, each one pass over memory (`blocks.cpp`).
 
 use std::ffi::{c_char, c_void};
 

@@ -5,7 +5,6 @@ use std::ffi::{c_char, c_void};
 use tch::Tensor;
 
 use super::call::{self, pointer};
-use super::kernels;
 
 unsafe extern "C" {
     fn affine_linear(
@@ -34,14 +33,12 @@ unsafe extern "C" {
 pub type Factors<'a> = (&'a Tensor, &'a Tensor, f64);
 
 /// `x Wᵀ + s · (x Aᵀ) Bᵀ` with an adapter's factors `(A, B, s)`, which are multiplied in the base's dtype; `x Wᵀ` without.
-/// `x`: `[.., in]`, `weight`: `[out, in]`, of one dtype; `a`: `[r, in]`, `b`: `[out, r]`, float32 → `[.., out]`.
-pub fn linear(x: &Tensor, weight: &Tensor, adapter: Option<Factors>) -> Tensor {
-    apply(x, weight, adapter, kernels::onednn())
-}
-
-/// `x Wᵀ` through the named library.
-pub fn product(x: &Tensor, weight: &Tensor, onednn: bool) -> Tensor {
-    apply(x, weight, None, onednn)
+/// `x`: `[.., in]`, `weight`: `[out, in]`, of one dtype; `a`: `[r, in]`, `b`: `[out, r]`, float32 → `[.., out]`. `onednn`: what
+/// multiplies float32 on the CPU, in place of libtorch's own way.
+pub fn linear(x: &Tensor, weight: &Tensor, adapter: Option<Factors>, onednn: bool) -> Tensor {
+    let (a, b, scale) = pointers(adapter);
+    // SAFETY: the pointers are tensors that live through the call, or null where the function allows it.
+    unsafe { call::tensor(|refusal| affine_linear(pointer(x), pointer(weight), a, b, scale, onednn, refusal)) }
 }
 
 /// A frozen bfloat16 weight in the order in which oneDNN reads it: half the time where a product waits for memory. It takes
@@ -88,13 +85,4 @@ fn pointers(adapter: Option<Factors>) -> (*const c_void, *const c_void, f64) {
         Some((a, b, scale)) => (pointer(a), pointer(b), scale),
         None => (std::ptr::null(), std::ptr::null(), 0.0),
     }
-}
-
-fn apply(x: &Tensor, weight: &Tensor, adapter: Option<Factors>, onednn: bool) -> Tensor {
-    let (a, b, scale) = match adapter {
-        Some((a, b, scale)) => (pointer(a), pointer(b), scale),
-        None => (std::ptr::null(), std::ptr::null(), 0.0),
-    };
-    // SAFETY: the pointers are tensors that live through the call, or null where the function allows it.
-    unsafe { call::tensor(|refusal| affine_linear(pointer(x), pointer(weight), a, b, scale, onednn, refusal)) }
 }

@@ -5,7 +5,6 @@ pub mod attention;
 pub mod blocks;
 mod call;
 pub mod graph;
-pub mod kernels;
 pub mod linear;
 pub mod logprob;
 pub mod quant;

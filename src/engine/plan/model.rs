@@ -12,7 +12,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tch::{Device, Kind};
 
 use super::note;
-use crate::engine::model::adapters::DEFAULT;
 use crate::engine::model::{LoraOptions, Model, ModelConfig, ModelShape, lora, weights};
 use crate::engine::text::Tokenizer;
 use crate::engine::{Result, bytes, hub};
@@ -83,7 +82,7 @@ pub fn shape(shape: ModelShape, vocab_size: i64) -> ModelShape {
 /// What `Model::load_adapter` does in a real run. A real model's adapter does not fit a stand-in; one that is whole is
 /// replaced by a new one.
 pub fn load_adapter(model: &mut Model, name: Option<&str>, folder: &Path) -> Result<()> {
-    let name = name.or(model.active_adapter()).unwrap_or(DEFAULT).to_string();
+    let name = name.or(model.active_adapter()).unwrap_or(lora::DEFAULT).to_string();
     match model.load_adapter_as(&name, folder) {
         Err(_) if super::active() && lora::is_whole(folder) => {
             note(format!("adapter: the one in {}; here a new one", folder.display()));

@@ -46,7 +46,7 @@ impl MaxSamplerGap {
 }
 
 fn usual_limit(model: &Model) -> f64 {
-    match model.net.embedding.kind() {
+    match model.net.kind() {
         Kind::BFloat16 => 0.05,
         Kind::Half => 0.02,
         _ => 1e-3,

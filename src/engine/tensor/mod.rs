@@ -1,6 +1,7 @@
-//! Shapes, dtypes and places that fit together, parts of a tensor, losses, values as text, tensors in files.
+//! Shapes, dtypes and places that fit together, numbers of 8 bits, parts of a tensor, losses, values as text, tensors in files.
 
 pub mod dtype;
+pub mod dynamic_map;
 pub mod index;
 pub mod memory;
 pub mod nn;

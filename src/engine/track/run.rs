@@ -23,7 +23,6 @@ use rustix::fs::{FlockOperation, flock};
 use serde_json::{Map, Value, json};
 
 use crate::engine::file::{create_folder, reason, remove, unreadable, write_atomic};
-use crate::engine::native::kernels;
 use crate::engine::system::machine;
 use crate::engine::{Error, Result};
 
@@ -44,8 +43,8 @@ pub struct Run {
 
 impl Run {
     /// Makes the folder below `root` (`runs`), which is created when needed. `name` is one path component. Two runs of
-    /// the same name in the same second get different folders.
-    pub fn create(root: impl AsRef<Path>, name: &str, config: &Value) -> Result<Run> {
+    /// the same name in the same second get different folders. `kernels`: the name of those that compute.
+    pub fn create(root: impl AsRef<Path>, name: &str, config: &Value, kernels: &str) -> Result<Run> {
         if name.is_empty() || name.starts_with('.') || name.contains(['/', '\\', '\0']) {
             return Err(Error::option(
                 "name",
@@ -56,17 +55,17 @@ impl Run {
         let root = root.as_ref();
         let path = folder(root, name)?;
         write_json(&path.join("config.json"), config)?;
-        Run::open(root, path, config)
+        Run::open(root, path, config, kernels)
     }
 
     /// As [`create`](Self::create), but the newest run of that name goes on where it has the same configuration, did not
     /// come to its end and nobody is at work on it. So will this one.
-    pub fn resume(root: impl AsRef<Path>, name: &str, config: &Value) -> Result<Run> {
+    pub fn resume(root: impl AsRef<Path>, name: &str, config: &Value, kernels: &str) -> Result<Run> {
         let root = root.as_ref();
         if let Some(path) = newest(root, name).filter(|path| has_config(path, config))
             && let Some(lock) = lock(&path.join(UNFINISHED), false)
         {
-            let run = Run { unfinished: Some(lock), ..Run::open(root, path, config)? };
+            let run = Run { unfinished: Some(lock), ..Run::open(root, path, config, kernels)? };
             let logged = run.lines()?;
             run.rewrite(&logged.concat())?;
             for (stage, step) in logged.iter().filter_map(|line| place(serde_json::from_str(line).ok()?)) {
@@ -76,13 +75,13 @@ impl Run {
             }
             return Ok(run);
         }
-        let run = Run::create(root, name, config)?;
+        let run = Run::create(root, name, config, kernels)?;
         let unfinished = lock(&run.path.join(UNFINISHED), true);
         Ok(Run { unfinished, ..run })
     }
 
-    fn open(root: &Path, path: PathBuf, config: &Value) -> Result<Run> {
-        write_json(&path.join("versions.json"), &versions(config))?;
+    fn open(root: &Path, path: PathBuf, config: &Value, kernels: &str) -> Result<Run> {
+        write_json(&path.join("versions.json"), &versions(config, kernels))?;
         let metrics = RefCell::new(append_to(&path.join(METRICS))?);
         point_latest_at(root, &path)?;
         Ok(Run { path, metrics, before: RefCell::default(), unfinished: None })
@@ -227,7 +226,7 @@ fn point_latest_at(root: &Path, path: &Path) -> Result<()> {
 }
 
 /// What is needed to run this again, and to judge its times.
-fn versions(config: &Value) -> Value {
+fn versions(config: &Value, kernels: &str) -> Value {
     let mut seeds = Map::new();
     collect_seeds(config, "", &mut seeds);
     json!({
@@ -240,7 +239,7 @@ fn versions(config: &Value) -> Value {
         "cpu_count": machine::cpu_count(),
         "cpu_model": machine::cpu_model(),
         // What decides the last bits of every number computed on the CPU.
-        "kernels": kernels::resolved().name(),
+        "kernels": kernels,
         "seed": seeds,
     })
 }

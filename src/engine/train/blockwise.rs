@@ -3,6 +3,8 @@
 
 use tch::{Kind, Tensor};
 
+use crate::engine::tensor::dynamic_map::dynamic_map;
+
 pub const BLOCK: i64 = 256;
 
 /// Smaller tensors are not worth it and keep float32, as in bitsandbytes (`min_8bit_size`).
@@ -16,7 +18,7 @@ pub struct Blocks {
     pub codes: Tensor,
     /// The largest absolute value of each block, `[blocks]` float32.
     pub absmax: Tensor,
-    /// The levels in order, `[256]` float32 in −1..1 or 0..1.
+    /// The levels in order, `[256]` float32: [`dynamic_map`].
     levels: Tensor,
     /// Half-way between neighbours, `[255]`.
     bounds: Tensor,
@@ -25,7 +27,7 @@ pub struct Blocks {
 impl Blocks {
     /// Zeros of the shape of `like`. `signed`: whether numbers below 0 will come.
     pub fn zeros_like(like: &Tensor, signed: bool) -> Self {
-        let levels = Tensor::from_slice(&levels(signed)).to_device(like.device());
+        let levels = Tensor::from_slice(&dynamic_map(signed)).to_device(like.device());
         let bounds = (levels.narrow(0, 0, 255) + levels.narrow(0, 1, 255)) / 2.0;
         let numel = like.numel() as i64;
         let absmax = Tensor::zeros([(numel + BLOCK - 1) / BLOCK], (Kind::Float, like.device()));
@@ -60,41 +62,11 @@ fn padded(flat: &Tensor) -> Tensor {
     flat.constant_pad_nd([0, missing]).view([-1, BLOCK])
 }
 
-/// The 256 levels: bitsandbytes' dynamic map with 7 exponent bits. Decade by decade from 1e-6 to 1, each with twice as
-/// many levels as the one below, in the middle of equal parts of 0.1..1 of the decade; beside them 0 and 1.
-fn levels(signed: bool) -> Vec<f32> {
-    let mut levels = vec![0.0, 1.0];
-    for decade in 0..7i32 {
-        let parts = 1usize << if signed { decade } else { decade + 1 };
-        let scale = 10f64.powi(decade - 6);
-        // In float32, as there.
-        let edge = |i: usize| (0.1 + 0.9 * i as f64 / parts as f64) as f32;
-        for i in 0..parts {
-            let level = (scale * f64::from((edge(i) + edge(i + 1)) / 2.0)) as f32;
-            levels.push(level);
-            if signed {
-                levels.push(-level);
-            }
-        }
-    }
-    levels.sort_by(f32::total_cmp);
-    levels
-}
-
 #[cfg(test)]
 mod tests {
     use tch::Device;
 
     use super::*;
-
-    #[test]
-    fn there_are_256_levels_of_either_kind() {
-        for signed in [false, true] {
-            let levels = levels(signed);
-            assert_eq!(levels.len(), 256);
-            assert!(levels.windows(2).all(|pair| pair[0] < pair[1]));
-        }
-    }
 
     #[test]
     fn numbers_come_back_within_their_level_and_zeros_exactly() {

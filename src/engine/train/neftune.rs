@@ -7,6 +7,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::batch::{Batch, Sequence};
 use crate::engine::model::Qwen3;
+use crate::engine::tensor::random::seeded;
 
 /// Noise for a batch's embeddings, `[B, T, C]` in the model's dtype, 0 on padding. Drawn on the CPU, so that a seed
 /// means the same on every device.
@@ -14,8 +15,7 @@ pub fn noise(net: &Qwen3, sequences: &[&Sequence], places: &[usize], batch: &Bat
     let lengths: Vec<i64> = places.iter().map(|&place| sequences[place].ids.len() as i64).collect();
     let drawn = |(&place, &length): (&usize, &i64)| {
         // A stream per sequence: how a step is split into batches changes no noise.
-        tch::manual_seed(seed.wrapping_add(place as i64));
-        uniform(length, net.config.hidden_size, alpha)
+        seeded(seed.wrapping_add(place as i64), || uniform(length, net.config.hidden_size, alpha))
     };
     let parts: Vec<Tensor> = places.iter().zip(&lengths).map(drawn).collect();
     let shape = batch.ids.size();

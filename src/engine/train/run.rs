@@ -23,7 +23,7 @@ use super::output;
 use super::schedule::Scheduler;
 use super::step::{Policy, StepReport, StepSettings};
 use crate::engine::lock::Claim;
-use crate::engine::model::Model;
+use crate::engine::model::{Compute, KernelChoice, Model};
 use crate::engine::{Error, Result};
 
 /// What a trainer is called, and what it counts.
@@ -108,7 +108,8 @@ impl Run {
         let mut saved = None;
         if let Some(path) = &resumed {
             let opened = checkpoint::open(path, &state, model, options.resume.forced())?;
-            state = TrainerState { max_steps: total, ..opened };
+            let kernels = take_up_kernels(model, opened.kernels);
+            state = TrainerState { max_steps: total, kernels: Some(kernels), ..opened };
             checkpoint::restore(path, model, &mut optimizer)?;
             let newest = output.folder.join(checkpoint::name(state.global_step));
             saved = (*path == newest).then(|| Saved::of(&state));
@@ -289,6 +290,16 @@ impl Run {
             None => Ok(self.state.script.clone()),
         }
     }
+}
+
+/// A run that goes on computes with the kernels that it began with, unless the model was made with others by name. What the
+/// model computes with from here on.
+fn take_up_kernels(model: &Model, recorded: Option<KernelChoice>) -> KernelChoice {
+    let compute = model.net.compute();
+    if let (KernelChoice::Auto, Some(kernels)) = (compute.kernels, recorded) {
+        model.net.set_compute(Compute { kernels, ..compute });
+    }
+    model.net.compute().kernels.resolved()
 }
 
 impl Saved {

@@ -10,7 +10,6 @@ use super::model::{check_create, check_load};
 use crate::engine::digest::{Digests, digests};
 use crate::engine::eval::run::EvalOptions;
 use crate::engine::model::{LoraOptions, lora};
-use crate::engine::native::kernels::Kernels;
 use crate::engine::rl::options::PpoOptions;
 use crate::engine::text::Tokenizer;
 use crate::engine::train::sft::SftOptions;
@@ -56,7 +55,6 @@ fn check(lua: &Lua, values: MultiValue) -> mlua::Result<()> {
         "ppo" => read(&section, table).and_then(|options: PpoOptions| raised(options.validate())),
         "eval" => read(&section, table).and_then(|options: EvalOptions| raised(options.validate())),
         "lora" => read(&section, table).and_then(|options: LoraOptions| raised(lora::check(&options))),
-        "kernels" => read(&section, table).and_then(|Named { kernels }| raised(Kernels::named(&kernels).map(drop))),
         "tokenizer" => {
             read(&section, table).and_then(|Sized { vocab_size }| raised(Tokenizer::check_vocab_size(vocab_size)))
         }
@@ -67,12 +65,6 @@ fn check(lua: &Lua, values: MultiValue) -> mlua::Result<()> {
         Some(error) => report::raise(error.below(&section)),
         None => error,
     })
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Named {
-    kernels: String,
 }
 
 #[derive(Deserialize)]

@@ -6,6 +6,7 @@ use mlua::{AnyUserData, Lua, MultiValue, Table, UserData, UserDataMethods, Value
 use serde::Deserialize;
 
 use crate::engine::Error;
+use crate::engine::model::KernelChoice;
 use crate::engine::track::Run;
 use crate::lua::call::Call;
 use crate::lua::strict::handle;
@@ -26,6 +27,8 @@ struct RunHandle(Run);
 #[serde(default, deny_unknown_fields)]
 struct RunOptions {
     resume: bool,
+    /// What the run's models compute with.
+    kernels: KernelChoice,
 }
 
 fn run(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
@@ -36,8 +39,8 @@ fn run(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
     call.finish()?;
     let config = convert::to_json(lua, &Value::Table(config)).map_err(report::raise)?;
     let begin = if options.resume { Run::resume } else { Run::create };
-    let run =
-        begin(Path::new(ROOT), &name, &config).map_err(|error| report::raise(report::named("track.run", error)))?;
+    let run = begin(Path::new(ROOT), &name, &config, options.kernels.resolved().name());
+    let run = run.map_err(|error| report::raise(report::named("track.run", error)))?;
     handle(lua, "a run", RunHandle(run))
 }
 

@@ -1,4 +1,4 @@
--- What computes on the CPU: chosen, forced, and kept by a run.
+-- What a model computes with on the CPU: chosen, forced, and kept by a run.
 local fs = require("affine.fs")
 local json = require("affine.json")
 local model = require("affine.model")
@@ -23,27 +23,37 @@ end
 
 describe("kernels", function()
   it("are affine's own with the library that is faster here, or those that are named", function()
-    local found = model.kernels()
+    local found = tiny.model():info().kernels
     expect(found == "onednn" or found == "mkl"):equals(true)
     for _, name in ipairs { "libtorch", "mkl", "onednn" } do
-      expect(model.kernels(name)):equals(name)
-      expect(model.kernels()):equals(name)
+      expect(tiny.model({ kernels = name }):info().kernels):equals(name)
     end
-    expect(model.kernels("auto")):equals(found)
+    expect(tiny.model({ kernels = "auto" }):info().kernels):equals(found)
+  end)
+
+  it("are a model's own, and a loaded one's those that it is loaded with", function()
+    local plain <close> = tiny.model { kernels = "libtorch" }
+    local saved = path.join(folder, "saved")
+    plain:save(saved)
+    local loaded <close> = model.load(saved, { kernels = "mkl" })
+    expect(loaded:info().kernels):equals("mkl")
+    expect(plain:info().kernels):equals("libtorch")
   end)
 
   it("say the same whatever they are", function()
-    local m <close> = tiny.model()
-    m:add_lora { lora_r = 2 }
-    sft(m, 1):run()
+    local trained <close> = tiny.model()
+    trained:add_lora { lora_r = 2 }
+    sft(trained, 1):run()
     fs.remove(path.join(folder, "run"), { recursive = true })
+    local adapter = path.join(folder, "adapter")
+    trained:save_adapter(adapter)
     local ids = tiny.tokenizer:encode("red blue green one two three")
     local said = {}
     for _, name in ipairs { "libtorch", "mkl", "onednn" } do
-      model.kernels(name)
+      local m <close> = tiny.model { kernels = name }
+      m:load_adapter(adapter)
       said[#said + 1] = m:logprobs(ids)
     end
-    model.kernels("auto")
     for i, number in ipairs(said[1]) do
       expect(said[2][i]):near(number, 1e-5)
       expect(said[3][i]):near(number, 1e-5)
@@ -51,19 +61,23 @@ describe("kernels", function()
   end)
 
   it("of a run are those that it began with", function()
-    model.kernels("mkl")
-    local m <close> = tiny.model()
+    local m <close> = tiny.model { kernels = "mkl" }
     sft(m, 1):run()
     local checkpoint = path.join(folder, "run", "checkpoint-1")
     expect(json.decode(fs.read(path.join(checkpoint, "trainer_state.json"))).kernels):equals("mkl")
-    model.kernels("auto")
+    -- The other library, wherever this test runs, and no other model's.
+    local bystander <close> = tiny.model()
+    local found = bystander:info().kernels
+    local state = path.join(checkpoint, "trainer_state.json")
+    local other = found == "mkl" and "onednn" or "mkl"
+    fs.write(state, (fs.read(state):gsub('("kernels": ?)"mkl"', '%1"' .. other .. '"')))
     local again <close> = tiny.model()
     sft(again, 2):run()
-    expect(model.kernels()):equals("mkl")
+    expect(again:info().kernels):equals(other)
+    expect(bystander:info().kernels):equals(found)
     -- Unless others are named.
-    model.kernels("onednn")
-    local third <close> = tiny.model()
+    local third <close> = tiny.model { kernels = "libtorch" }
     sft(third, 3):run()
-    expect(model.kernels()):equals("onednn")
+    expect(third:info().kernels):equals("libtorch")
   end)
 end)

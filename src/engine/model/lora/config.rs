@@ -6,9 +6,11 @@ use serde_json::{Map, Value, json};
 use super::modules::{
     Named, OneOrMore, PROJECTIONS, TargetModules, check_keys, check_layers, layer, pattern_value, validate_patterns,
 };
-use crate::engine::model::Source;
-use crate::engine::model::adapters::DEFAULT;
+use crate::engine::model::source::Source;
 use crate::engine::{Error, Result};
+
+/// The name of an adapter that was given none; PEFT's.
+pub const DEFAULT: &str = "default";
 
 /// Options of a new adapter, named as in the original pipeline and PEFT.
 #[derive(Debug, Clone, PartialEq, Deserialize)]

@@ -17,7 +17,7 @@ use super::source::Source;
 use crate::engine::system::machine;
 use crate::engine::tensor::safetensors;
 use crate::engine::{Error, Result, file, random, utf8};
-pub use config::{LoraConfig, LoraOptions, validate_name};
+pub use config::{DEFAULT, LoraConfig, LoraOptions, validate_name};
 pub use modules::{OneOrMore, PROJECTIONS, TargetModules};
 
 const CONFIG: &str = "adapter_config.json";

@@ -3,8 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::config::{LoraConfig, LoraOptions};
-use crate::engine::model::adapters::DEFAULT;
+use super::config::{DEFAULT, LoraConfig, LoraOptions};
 use crate::engine::{Error, Result};
 
 /// Options that [`config`] reads.

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use tch::{Device, Kind, Tensor};
 
 use super::{INDEX, SINGLE, Weights};
-use crate::engine::model::ModelConfig;
+use crate::engine::model::config::ModelConfig;
 use crate::engine::pairs::Pairs;
 use crate::engine::tensor::safetensors::File;
 use crate::engine::track::Progress;

@@ -1,6 +1,8 @@
-//! Where a model's tensors come from: a folder of safetensors files, or a random stream. And how they are saved.
+//! Where a model's tensors come from: a folder of safetensors files, quantised as they are read, or a random stream. And how
+//! they are saved.
 
 mod folder;
+mod quantizing;
 mod save;
 
 use tch::{Device, Kind, Tensor};
@@ -8,6 +10,7 @@ use tch::{Device, Kind, Tensor};
 use super::linear::Linear;
 use crate::engine::Result;
 pub use folder::Folder;
+pub use quantizing::Quantizing;
 pub use save::{SaveOptions, save};
 
 /// One file with every tensor; where it is there, transformers reads it and no index.

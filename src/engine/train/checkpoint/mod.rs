@@ -13,8 +13,7 @@ use tch::Tensor;
 
 use super::adamw::AdamW;
 use crate::engine::error::Context;
-use crate::engine::model::Model;
-use crate::engine::native::kernels::{self, Kernels};
+use crate::engine::model::{KernelChoice, Model};
 use crate::engine::tensor::safetensors;
 use crate::engine::{Error, Result, cancel, file};
 pub use checksums::{FileSum, verify};
@@ -50,9 +49,9 @@ pub struct TrainerState {
     /// The checkpoint's other files.
     #[serde(default)]
     pub files: BTreeMap<String, FileSum>,
-    /// The kernels that computed it on the CPU, [`kernels::resolved`]: a resumed run takes the same ones.
+    /// The kernels that computed it on the CPU, [`KernelChoice::resolved`]: a resumed run takes the same ones.
     #[serde(default)]
-    pub kernels: Option<String>,
+    pub kernels: Option<KernelChoice>,
     /// The best evaluation so far, and the name of its checkpoint's folder beside this one, where one was kept.
     #[serde(default)]
     pub best_metric: Option<f64>,
@@ -117,7 +116,7 @@ impl TrainerState {
             identity,
             environments: Map::new(),
             files: BTreeMap::new(),
-            kernels: Some(kernels::resolved().name().to_string()),
+            kernels: Some(model.net.compute().kernels.resolved()),
             best_metric: None,
             best_model_checkpoint: None,
             evaluations_without_gain: 0,
@@ -242,16 +241,12 @@ pub fn open(path: &Path, expected: &TrainerState, model: &Model, force: bool) ->
     } else if state.affine != expected.affine {
         tracing::info!("{} was written by affine {}; this is {}", path.display(), state.affine, expected.affine);
     }
-    if let (Kernels::Auto, Some(recorded)) = (kernels::chosen(), &state.kernels) {
-        kernels::choose(Kernels::named(recorded).map_err(|e| Error::file(path.join(STATE), e))?);
-    }
     let expected = expected.clone();
     Ok(TrainerState {
         format: expected.format,
         affine: expected.affine,
         identity: expected.identity,
         model: expected.model,
-        kernels: Some(kernels::resolved().name().to_string()),
         ..state
     })
 }

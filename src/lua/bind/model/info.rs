@@ -14,6 +14,7 @@ pub fn info(model: &Model) -> serde_json::Value {
         "device": device::name(model.net.device()),
         "adapters": model.adapter_names(),
         "attention": model.net.attention_kernel(),
+        "kernels": model.net.compute().kernels.resolved().name(),
         "config": model.net.config.document,
     });
     // What is not there is nil in Lua.

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use tch::Kind;
 
 use super::ModelHandle;
-use crate::engine::model::{CudaGraph, Model, ModelConfig, ModelShape, Quantization, Scheme};
+use crate::engine::model::{Compute, CudaGraph, KernelChoice, Model, ModelConfig, ModelShape, Quantization, Scheme};
 use crate::engine::{Error, Result, device, hub, plan};
 use crate::lua::bind::tokenizer::TokenizerHandle;
 use crate::lua::call::Call;
@@ -23,6 +23,7 @@ struct LoadOptions {
     device: String,
     quantize: Option<Scheme>,
     double_quantize: bool,
+    kernels: KernelChoice,
     use_flash_attention: AutoOr,
     use_cuda_graph: AutoOr,
 }
@@ -35,6 +36,7 @@ impl Default for LoadOptions {
             device: "auto".to_string(),
             quantize: None,
             double_quantize: false,
+            kernels: KernelChoice::default(),
             use_flash_attention: AutoOr::Auto(Auto::Auto),
             use_cuda_graph: AutoOr::Auto(Auto::Auto),
         }
@@ -95,7 +97,7 @@ pub fn load(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
         let kind = options.kind()?;
         let device = device::device(&options.device)?;
         let quantization = options.quantization()?;
-        let mut model = match plan::active() {
+        let model = match plan::active() {
             true => {
                 let mut model = plan::model::load(&path, kind, device)?;
                 quantization.into_iter().for_each(|quantization| model.quantize(quantization));
@@ -105,8 +107,11 @@ pub fn load(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
                 hub::base(&base.name, base.revision.as_deref())
             })?,
         };
-        model.net.use_flash_attention(options.use_flash_attention.asked())?;
-        model.cuda_graph = CudaGraph::choose(options.use_cuda_graph.asked(), model.net.device())?;
+        model.net.set_compute(Compute {
+            kernels: options.kernels,
+            attention: model.net.choose_attention(options.use_flash_attention.asked())?,
+            graphs: CudaGraph::choose(options.use_cuda_graph.asked(), device)?,
+        });
         Ok(model)
     })?;
     ModelHandle::in_lua(lua, loaded)
@@ -126,24 +131,28 @@ pub fn check_load(function: &str, table: Table) -> mlua::Result<()> {
 /// Whether a model could be made with these options, but for its tokenizer.
 pub fn check_create(lua: &Lua, function: &str, table: Table) -> mlua::Result<()> {
     let mut table = Options::new(lua, function.to_string(), Some(table))?;
-    let options: CreateOptions = table.take_struct(&["preset", "seed", "device"])?;
+    let options: CreateOptions = table.take_struct(&OWN)?;
     table.with_defaults(preset(lua, &options.preset)?)?;
     let shape: ModelShape = table.read()?;
     ModelConfig::from_document(ModelConfig::new_document(&shape, 512)).map(drop).map_err(report::raise)
 }
 
 /// How a new model is made; the shape's own keys are [`ModelShape`]'s.
+const OWN: [&str; 4] = ["preset", "seed", "device", "kernels"];
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct CreateOptions {
     preset: String,
     seed: u64,
     device: String,
+    kernels: KernelChoice,
 }
 
 impl Default for CreateOptions {
     fn default() -> Self {
-        CreateOptions { preset: "tiny".to_string(), seed: 0, device: "auto".to_string() }
+        let kernels = KernelChoice::default();
+        CreateOptions { preset: "tiny".to_string(), seed: 0, device: "auto".to_string(), kernels }
     }
 }
 
@@ -158,11 +167,12 @@ pub fn create(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
             return Err(table.reject(Error::option("tokenizer", expected, kind(&other))));
         }
     };
-    let options: CreateOptions = table.take_struct(&["preset", "seed", "device"])?;
+    let options: CreateOptions = table.take_struct(&OWN)?;
     table.with_defaults(preset(lua, &options.preset)?)?;
     let shape = plan::model::shape(table.read()?, tokenizer.vocab_size());
     let device = device::device(&options.device).map_err(|error| call.reject(error))?;
     let made = call.held(lua, || Model::create(&shape, tokenizer.clone(), options.seed, device))?;
+    made.net.set_compute(Compute { kernels: options.kernels, ..Compute::default() });
     ModelHandle::in_lua(lua, made)
 }
 

@@ -11,7 +11,6 @@ use serde::Deserialize;
 
 use crate::engine::generate::{GenerateOptions, Generation, generate};
 use crate::engine::model::{LoraOptions, Model, SaveOptions, lora};
-use crate::engine::native::kernels::{self, Kernels};
 use crate::engine::text::Conversation;
 use crate::engine::{Error, Result, plan};
 use crate::lua::bind::tokenizer::{TokenizerHandle, kwargs, messages};
@@ -25,21 +24,7 @@ pub fn module(lua: &Lua) -> mlua::Result<Table> {
     let table = lua.create_table()?;
     table.set("load", lua.create_function(make::load)?)?;
     table.set("create", lua.create_function(make::create)?)?;
-    table.set("kernels", lua.create_function(use_kernels)?)?;
     Ok(table)
-}
-
-/// `model.kernels([name])`: chooses where a name is given, and says what is used.
-fn use_kernels(_: &Lua, values: MultiValue) -> mlua::Result<&'static str> {
-    let mut call = Call::new("model.kernels", values);
-    let name = call.optional_string("name")?;
-    call.finish()?;
-    call.run(|| {
-        if let Some(name) = &name {
-            kernels::choose(Kernels::named(name)?);
-        }
-        Ok(kernels::resolved().name())
-    })
 }
 
 /// A model in Lua's hands, shared with the trainers that work on it; empty once it is closed.

@@ -161,7 +161,7 @@ fn bernoulli(call: &TensorCall, mut args: Call) -> mlua::Result<Value> {
         dtype::require_float("t", &call.this)?;
         let probabilities = call.this.f_detach()?.f_to_device(Device::Cpu)?;
         within(&probabilities, 0.0, 1.0)?;
-        Ok(seeded(seed, || Ok(probabilities.f_bernoulli()?))?.f_to_device(call.this.device())?)
+        Ok(seeded(seed, || probabilities.f_bernoulli())?.f_to_device(call.this.device())?)
     })
 }
 
@@ -196,7 +196,7 @@ fn multinomial(call: &TensorCall, mut args: Call) -> mlua::Result<Value> {
         if weights.f_sum_dim_intlist(-1, false, None)?.f_min()?.f_double_value(&[])? <= 0.0 {
             return Err(Error::message("expected a weight above 0 in every row, got a row of zeros"));
         }
-        Ok(seeded(seed, || Ok(weights.f_multinomial(n, replacement)?))?.f_to_device(call.this.device())?)
+        Ok(seeded(seed, || weights.f_multinomial(n, replacement))?.f_to_device(call.this.device())?)
     })
 }
 
@@ -214,7 +214,7 @@ fn dropout(call: &TensorCall, mut args: Call) -> mlua::Result<Value> {
             return Ok(call.this.f_mul_scalar(0.0)?);
         }
         let empty = || T::f_empty(call.this.size(), (call.this.f_kind()?, Device::Cpu));
-        let kept = seeded(seed, || Ok(empty()?.f_bernoulli_float_(1.0 - p)?))?.f_div_scalar_(1.0 - p)?;
+        let kept = seeded(seed, || empty()?.f_bernoulli_float_(1.0 - p))?.f_div_scalar_(1.0 - p)?;
         Ok(call.this.f_mul(&kept.f_to_device(call.this.device())?)?)
     })
 }

@@ -2,7 +2,9 @@
 
 use tch::Tensor;
 
-use super::{Layout, Mode, Qwen3, Rotation};
+use super::compute::Compute;
+use super::qwen3::{Layout, Mode, Qwen3};
+use super::rope::Rotation;
 
 impl Qwen3 {
     /// As [`Qwen3::hidden`], keeping only the layers' inputs: [`Checkpointed::backward`] computes each layer again
@@ -14,13 +16,13 @@ impl Qwen3 {
         let no_grad = tch::no_grad_guard();
         let mut x = embedded.detach();
         for (i, layer) in self.layers.iter().enumerate() {
-            let next = layer.forward(&x, &rotation, &mut layout.attend(), i, mode);
+            let next = layer.forward(&x, &rotation, &mut layout.attend(), i, mode, self.compute());
             inputs.push(std::mem::replace(&mut x, next));
         }
         drop(no_grad);
         let last = x.set_requires_grad(true);
-        let hidden = self.norm.forward(&last);
-        Checkpointed { model: self, layout, mode, rotation, embedded, inputs, last, hidden }
+        let hidden = self.norm.forward(&last, self.compute().kernels);
+        Checkpointed { model: self, layout, mode, compute: self.compute(), rotation, embedded, inputs, last, hidden }
     }
 }
 
@@ -30,6 +32,7 @@ pub struct Checkpointed<'a> {
     model: &'a Qwen3,
     layout: Layout<'a>,
     mode: Mode,
+    compute: Compute,
     rotation: Rotation,
     embedded: Tensor,
     inputs: Vec<Tensor>,
@@ -48,7 +51,7 @@ impl Checkpointed<'_> {
         let layers = self.model.layers.iter().enumerate().zip(self.inputs);
         for ((i, layer), input) in layers.rev() {
             let input = input.set_requires_grad(true);
-            let output = layer.forward(&input, &self.rotation, &mut self.layout.attend(), i, self.mode);
+            let output = layer.forward(&input, &self.rotation, &mut self.layout.attend(), i, self.mode, self.compute);
             pull_back(&output, &gradient);
             gradient = input.grad();
         }
