@@ -313,6 +313,7 @@ function Batch:episodes() end
 ---@field mask boolean[] True where the policy said the token.
 ---@field turns { [1]: integer, [2]: integer }[] The first and the last token of each reply.
 ---@field rewards number[] One per turn, on the environment's own scale.
+---@field infos table[] One per turn: what the environment's step told besides.
 ---@field reward_unit number The width of the environment's score_range. Rewards divided by it are on the one scale of values, bootstrap, advantages and returns.
 ---@field logprobs number[] Recorded while sampling.
 ---@field reference_logprobs number[]

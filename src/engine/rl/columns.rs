@@ -119,11 +119,13 @@ fn to_vec(tensor: &Tensor) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::Map;
+
     use crate::engine::rollout::Turn;
 
     /// An opening of three ids, then replies of two with observations of three between them; cut at another observation.
     fn cut(turns: usize) -> Episode {
-        let reply = |turn: usize| Turn { tokens: 3 + 5 * turn..5 + 5 * turn, reward: 0.0 };
+        let reply = |turn: usize| Turn { tokens: 3 + 5 * turn..5 + 5 * turn, reward: 0.0, info: Map::new() };
         Episode {
             environment: "cut".to_string(),
             task_id: 0,

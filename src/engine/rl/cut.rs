@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::NAMING;
 use super::options::{NumRollouts, PpoOptions};
-use super::ppo::NAMING;
 use crate::engine::Result;
 use crate::engine::plan::{self, note};
 use crate::engine::train::output;

@@ -17,3 +17,8 @@ mod played;
 pub mod ppo;
 pub mod report;
 pub mod rollout;
+
+use super::train::run::Naming;
+
+/// Of the trainer in [`ppo`].
+pub const NAMING: Naming = Naming { trainer: "ppo", unit: "iteration" };

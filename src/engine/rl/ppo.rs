@@ -20,6 +20,7 @@ use std::time::Instant;
 use serde_json::{Map, Value, json};
 use tch::Kind;
 
+use super::NAMING;
 use super::advantage::{Credit, gae_tokens, gae_turns, whiten};
 use super::collect::Collector;
 use super::columns::Columns;
@@ -39,12 +40,10 @@ use crate::engine::train::adamw::{AdamWOptions, Decayed, Group};
 use crate::engine::train::batch::{Batch, Sequence};
 use crate::engine::train::bundle::Replay;
 use crate::engine::train::checkpoint::{self, TrainerState};
-use crate::engine::train::run::{Naming, Next, Opening, Output, Run, Trainer};
+use crate::engine::train::run::{Next, Opening, Output, Run, Trainer};
 use crate::engine::train::schedule::ScheduleKind;
 use crate::engine::train::step::{Entropy, Loss, Outputs, Policy, StepReport, StepSettings};
 use crate::engine::{Error, Result, cancel, random};
-
-pub const NAMING: Naming = Naming { trainer: "ppo", unit: "iteration" };
 
 const REFERENCE: &str = "reference.safetensors";
 
@@ -111,6 +110,8 @@ impl Ppo {
             options: shared,
         };
         let (run, resumed) = Run::open(model, opening)?;
+        // A run that goes on may have taken up other kernels.
+        reference.set_compute(model.net.compute());
         let mut played = Played::default();
         if let Some(path) = resumed {
             played = Played::resumed(run.state.environments.clone(), &path, options.resume.forced());

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use serde_json::{Map, Value};
+
 use crate::engine::env::Ending;
 use crate::engine::text::Message;
 use crate::engine::{Error, Result};
@@ -12,6 +14,8 @@ pub struct Turn {
     /// Where the reply lies in the episode's ids, its end token included.
     pub tokens: Range<usize>,
     pub reward: f64,
+    /// What the environment told of it besides.
+    pub info: Map<String, Value>,
 }
 
 /// An episode as it was played.

@@ -180,7 +180,7 @@ impl Conversing {
             Ok(step) => step,
             Err(error) => return self.fail(&error),
         };
-        self.turns.push(Turn { tokens: start..self.known, reward: step.reward });
+        self.turns.push(Turn { tokens: start..self.known, reward: step.reward, info: step.info });
         if self.state.ending() == Some(&Ending::Terminated) {
             return Ok(());
         }

@@ -104,6 +104,8 @@ fn sample_table(lua: &Lua, sample: &Sample) -> mlua::Result<Table> {
     table.set("bootstrap", sample.bootstrap)?;
     table.set("advantages", sample.advantages.as_slice())?;
     table.set("returns", sample.returns.as_slice())?;
+    let infos = episode.turns.iter().map(|turn| convert::to_lua(lua, &json!(turn.info)));
+    table.set("infos", lua.create_sequence_from(infos.collect::<mlua::Result<Vec<_>>>()?)?)?;
     let turns = lua.create_table()?;
     for turn in &episode.turns {
         turns.push(lua.create_sequence_from([turn.tokens.start + 1, turn.tokens.end])?)?;

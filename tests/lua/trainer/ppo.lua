@@ -21,7 +21,7 @@ local count = env.define {
   end,
   step = function(self, action)
     self.turn = self.turn + 1
-    return "two " .. self.turn, #action % 3 + self.turn, self.turn >= self.options.turns
+    return "two " .. self.turn, #action % 3 + self.turn, self.turn >= self.options.turns, { turn = self.turn }
   end,
   score_range = { 0, 10 },
   success_threshold = 5,
@@ -231,6 +231,7 @@ describe("trainer.ppo", function()
     expect(#episode.messages):equals(6)
     expect(#sample.ids):equals(#sample.mask)
     expect(#sample.turns):equals(3)
+    expect(sample.infos):equals { { turn = 1 }, { turn = 2 }, { turn = 3 } }
     expect(sample.advantages):equals {}
 
     -- The turns are where the mask is true, the rewards are the environment's.

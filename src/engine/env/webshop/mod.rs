@@ -54,8 +54,8 @@ use super::{
     Baselines, Demonstrator, Description, Environment, Explained, Facts, Identity, Parsed, Step, TurnLimit,
     settings_but,
 };
+use crate::engine::Result;
 use crate::engine::text::Message;
-use crate::engine::{Error, Result};
 
 /// The environment; `task_id` is the goal's number.
 #[derive(Clone)]

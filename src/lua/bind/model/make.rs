@@ -137,9 +137,10 @@ pub fn check_create(lua: &Lua, function: &str, table: Table) -> mlua::Result<()>
     ModelConfig::from_document(ModelConfig::new_document(&shape, 512)).map(drop).map_err(report::raise)
 }
 
-/// How a new model is made; the shape's own keys are [`ModelShape`]'s.
+/// The keys of [`CreateOptions`].
 const OWN: [&str; 4] = ["preset", "seed", "device", "kernels"];
 
+/// How a new model is made; the shape's own keys are [`ModelShape`]'s.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct CreateOptions {
