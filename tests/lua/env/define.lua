@@ -157,6 +157,37 @@ describe("an environment", function()
     expect(given_up.finished):equals(false)
   end)
 
+  it("tells how an episode stands, whoever takes its turns", function()
+    local e = env.make(guess {
+      parse = function(_, reply)
+        return reply:match("^say (%d+)$"), "Say a number."
+      end,
+      options = { high = 10, max_turns = 3 },
+      score_range = { -1, 1 },
+    })
+    expect(function()
+      e:episode()
+    end):raises("no episode has begun; call reset first")
+    e:reset(5)
+    expect(e:episode()):equals { turns = 0, score = -1, success = false, finished = false }
+    local observation, reward, done, info = e:hear("what?")
+    expect({ observation, reward, done, info.score }):equals { "Say a number.", 0, false, -1 }
+    expect(e:episode()):equals { turns = 1, score = -1, success = false, finished = false }
+    e:step("0")
+    expect(e:episode()):equals { turns = 2, score = 0.25, success = false, finished = false }
+    e:hear("what?")
+    expect(e:episode()):equals {
+      turns = 3,
+      score = 0.25,
+      success = false,
+      finished = false,
+      ending = "terminated",
+    }
+    e:reset(5)
+    e:hear("say " .. e:expert())
+    expect(e:episode()):equals { turns = 1, score = 1, success = true, finished = true, ending = "terminated" }
+  end)
+
   it("has equal hashes for equal openings", function()
     local e = env.make(guess {
       reset = function(_, task)

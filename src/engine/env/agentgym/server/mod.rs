@@ -4,8 +4,8 @@
 //! (`/create` `/reset` `/step` `/observation` `/detail` `/close`, with `id`, `data_idx`, `observation`, `reward`,
 //! `score`, `done`).
 //!
-//! Everything but these names is read off observation, reward, score and done. In [`Environment::state`] must stand,
-//! after `reset` and after every `step`:
+//! Everything but these names is read off observation, reward, score and done. In [`Facts::state`] must stand, after `reset`
+//! and after every `step`:
 //!
 //! - ALFWorld: `admissible` (list of strings), `task_type` (`pick_and_place…/trial_…`).
 //! - ScienceWorld: `task_name`, `var_num`, `task_description`; for the hints `possible_actions`, `possible_objects`,
@@ -21,6 +21,8 @@
 //!
 //! ALFWorld's first observation may end with `\nAVAILABLE ACTIONS: …`, ScienceWorld's may begin with the task's
 //! description: both are taken off. BabyAI's must begin with the line `Your goal: …`.
+//!
+//! [`Facts::state`]: crate::engine::env::Facts::state
 
 mod app;
 mod arguments;
