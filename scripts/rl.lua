@@ -45,12 +45,8 @@ end
 local rl = pipeline.stage {
   name = "rl",
   -- What the evaluation judges comes by data_cache/held_out.json; of `training` the adapter counts.
-  ignores = [[
-    data evaluation huggingface model.create training.base training.num_epochs training.max_steps training.batch_size
-    training.gradient_accumulation_steps training.learning_rate training.lr_scheduler_type training.warmup_ratio
-    training.min_lr_ratio training.weight_decay training.max_grad_norm training.max_length
-  ]],
-  except = "data.environments",
+  ignores = "data training evaluation huggingface model.create",
+  except = "data.environments training.gradient_checkpointing " .. pipeline.adapter_settings,
   plays = true,
   reads = function(settings, found, known)
     pipeline.read_environments(settings, found, known)

@@ -26,8 +26,9 @@ fn compile_native(lib: &Path) {
         println!("cargo:rustc-link-lib=stdc++");
         return;
     }
-    const SOURCES: [&str; 6] = ["attention", "blocks", "linear", "logprob", "quant", "storage"];
-    let sources = SOURCES.map(|name| format!("src/engine/native/{name}.cpp"));
+    let is_compiled = |file: &PathBuf| file.extension().is_some_and(|kind| kind == "cpp");
+    let mut sources: Vec<PathBuf> = files_of(&"src/engine/native").into_iter().filter(is_compiled).collect();
+    sources.sort();
     let include = lib.join("../include");
     cc::Build::new()
         .cpp(true)

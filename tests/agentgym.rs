@@ -11,7 +11,7 @@ use affine::engine::Result;
 use affine::engine::env::agentgym::ApiKey;
 use affine::engine::env::agentgym::server::{Server, ServerOptions};
 use affine::engine::env::textcraft::{TextCraft, TextCraftOptions};
-use affine::engine::env::{Description, Environment, Facts, Parsed, Step, TurnLimit};
+use affine::engine::env::{Description, Environment, Facts, Identity, Parsed, Step, TurnLimit};
 use affine::engine::text::Message;
 use reqwest::Method;
 use reqwest::blocking::Client;
@@ -125,6 +125,10 @@ impl Environment for Recorded {
         }
     }
 
+    fn identity(&self) -> Identity {
+        Identity::default()
+    }
+
     fn reset(&mut self, task_id: u64) -> Result<String> {
         assert_eq!(task_id, 12);
         self.told = 0;
@@ -191,6 +195,10 @@ impl Environment for Scripted {
             turn_limit: TurnLimit::Task,
             move_limit: TurnLimit::Task,
         }
+    }
+
+    fn identity(&self) -> Identity {
+        Identity::default()
     }
 
     fn reset(&mut self, task_id: u64) -> Result<String> {
@@ -372,6 +380,10 @@ impl Environment for Careful {
             turn_limit: TurnLimit::Outside,
             move_limit: TurnLimit::Task,
         }
+    }
+
+    fn identity(&self) -> Identity {
+        Identity::default()
     }
 
     fn reset(&mut self, task_id: u64) -> Result<String> {

@@ -7,6 +7,7 @@ use std::process::Stdio;
 use affine::engine::data::write as write_records;
 use affine::engine::env::Environment;
 use affine::engine::env::sat::{Sat, SatOptions};
+use affine::engine::file::sha256;
 use affine::engine::model::Model;
 use affine::engine::rl::options::{DiscountUnit, NumRollouts, PpoOptions};
 use affine::engine::rl::ppo::Ppo;
@@ -153,6 +154,25 @@ fn a_checkpoint_of_an_earlier_affine_goes_on_and_is_compared_on_what_it_recorded
         error.contains("seed = 5, this run has 77") && error.contains("adam_beta2 = 0.999, this run has 0.9"),
         "{error}"
     );
+}
+
+#[test]
+fn a_setting_that_was_not_there_yet_was_its_default() {
+    let folder = two_checkpoints();
+    let newest = folder.path().join("checkpoint-4");
+    edit_state(&newest, |state| {
+        let state = state.as_object_mut().unwrap();
+        for new in ["weight_decay", "adam_beta2"] {
+            assert!(state["identity"].as_object_mut().unwrap().remove(new).is_some());
+        }
+        state.remove("checksum");
+        let checksum = sha256(serde_json::json!(state).to_string().as_bytes());
+        state.insert("checksum".into(), checksum.into());
+    });
+    let other = SftOptions { weight_decay: 0.1, ..resuming(folder.path()) };
+    let error = Sft::new(&adapted(), &records(), &[], other).err().unwrap().to_string();
+    assert!(error.ends_with("was made with weight_decay = 0.0, this run has 0.1"), "{error}");
+    assert_eq!(Sft::new(&adapted(), &records(), &[], resuming(folder.path())).unwrap().run().done(), 4);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use affine::engine::env::{Description, Environment, Step};
+use affine::engine::env::{Description, Environment, Identity, Step};
 use affine::engine::model::{LoraOptions, Model};
 use affine::engine::rl::gap::MaxSamplerGap;
 use affine::engine::rl::options::{NumRollouts, PpoOptions};
@@ -159,6 +159,10 @@ impl Environment for Paid {
             success_threshold: self.0,
             ..Walk::new().describe()
         }
+    }
+
+    fn identity(&self) -> Identity {
+        Identity::default()
     }
 
     fn reset(&mut self, _: u64) -> Result<String> {

@@ -3,6 +3,16 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use affine::engine::env::agentgym::client::AgentGymOptions;
+use affine::engine::env::alfworld::AlfWorldOptions;
+use affine::engine::env::babyai::BabyAiOptions;
+use affine::engine::env::programs::generator::GeneratorOptions;
+use affine::engine::env::programs::options::ProgramOptions;
+use affine::engine::env::sat::SatOptions;
+use affine::engine::env::sciworld::SciWorldOptions;
+use affine::engine::env::sciworld_mini::SciWorldMiniOptions;
+use affine::engine::env::textcraft::TextCraftOptions;
+use affine::engine::env::webshop::WebShopOptions;
 use affine::engine::eval::run::EvalOptions;
 use affine::engine::generate::GenerateOptions;
 use affine::engine::model::LoraOptions;
@@ -111,17 +121,35 @@ fn fields(stub: &str, class: &str) -> BTreeSet<String> {
     body.filter_map(name).collect()
 }
 
+/// A class of options: its module, its name, what the engine's struct takes, and what the binding takes for itself.
+type Class = (&'static str, &'static str, Vec<&'static str>, &'static [&'static str]);
+
+fn options_of_environments() -> Vec<Class> {
+    vec![
+        ("env", "affine.env.SatOptions", taken::<SatOptions>(), &[]),
+        ("env", "affine.env.ProgramOptions", taken::<ProgramOptions>(), &[]),
+        ("env", "affine.env.GeneratorOptions", taken::<GeneratorOptions>(), &[]),
+        ("env", "affine.env.AlfWorldOptions", taken::<AlfWorldOptions>(), &[]),
+        ("env", "affine.env.BabyAiOptions", taken::<BabyAiOptions>(), &[]),
+        ("env", "affine.env.SciWorldOptions", taken::<SciWorldOptions>(), &[]),
+        ("env", "affine.env.SciWorldMiniOptions", taken::<SciWorldMiniOptions>(), &[]),
+        ("env", "affine.env.TextCraftOptions", taken::<TextCraftOptions>(), &[]),
+        ("env", "affine.env.WebShopOptions", taken::<WebShopOptions>(), &[]),
+        ("env", "affine.env.AgentGymOptions", taken::<AgentGymOptions>(), &[]),
+    ]
+}
+
 #[test]
 fn every_option_and_every_number_of_a_report_is_documented() {
     // What the binding takes for itself is named beside what the engine's struct takes.
-    let classes: &[(&str, &str, Vec<&str>, &[&str])] = &[
+    let classes: &[Class] = &[
         ("trainer", "affine.trainer.SftOptions", taken::<SftOptions>(), &["data", "eval_data", "on_step"]),
         ("trainer", "affine.trainer.PpoOptions", taken::<PpoOptions>(), &["on_iteration"]),
         ("eval", "affine.eval.RunOptions", taken::<EvalOptions>(), &["envs"]),
         ("model", "affine.model.LoraOptions", taken::<LoraOptions>(), &[]),
         ("model", "affine.model.GenerateOptions", taken::<GenerateOptions>(), &[]),
     ];
-    for (module, class, taken, own) in classes {
+    for (module, class, taken, own) in classes.iter().chain(&options_of_environments()) {
         let expected: BTreeSet<String> = taken.iter().chain(*own).map(|name| name.to_string()).collect();
         assert_eq!(fields(&stub(module), class), expected, "{class}, documented and taken");
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use affine::engine::data::Record;
-use affine::engine::env::{Description, Environment, Step, TurnLimit};
+use affine::engine::env::{Description, Environment, Identity, Step, TurnLimit};
 use affine::engine::model::{LoraOptions, Model, ModelShape};
 use affine::engine::text::{Message, Tokenizer};
 use affine::engine::{Error, Result, random};
@@ -112,6 +112,10 @@ impl Environment for Letters {
         }
     }
 
+    fn identity(&self) -> Identity {
+        Identity::default()
+    }
+
     fn reset(&mut self, _: u64) -> Result<String> {
         Ok(String::new())
     }
@@ -192,6 +196,10 @@ impl Environment for Walk {
             turn_limit: self.turn_limit,
             move_limit: TurnLimit::Task,
         }
+    }
+
+    fn identity(&self) -> Identity {
+        Identity::default()
     }
 
     fn reset(&mut self, task_id: u64) -> Result<String> {

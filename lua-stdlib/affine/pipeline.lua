@@ -117,6 +117,9 @@ pipeline.sft_options = options.sft
 --- The options of trainer.ppo that the settings hold; its files and folders are the caller's.
 pipeline.ppo_options = options.ppo
 
+--- The settings that make the adapter, for a stage that else ignores the section `training`.
+pipeline.adapter_settings = options.ADAPTER_SETTINGS
+
 --- The options of model.create that the settings hold.
 pipeline.create_options = options.create
 

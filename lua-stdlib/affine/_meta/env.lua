@@ -68,6 +68,13 @@ function env.merge_options(definition, changes) end
 ---@return affine.env.BuiltIn[]
 function env.built_in() end
 
+--- Options of `env.make("sat")`: find an assignment that satisfies a formula. Any integer is a task. The defaults are the
+--- validators'.
+---@class affine.env.SatOptions
+---@field n? integer Variables (15).
+---@field k? integer Literals in a clause, from 1 to `n` (10).
+---@field m? integer Clauses (⌊4.26·n⌋); `k·m` is at most a million.
+
 --- Options of `env.make("textcraft")`: make one item of Minecraft. Task ids 0 to 543 are AgentGym's where its recipe files
 --- are read in ascending order; the commands shown are its own for the two seeds.
 ---@class affine.env.TextCraftOptions

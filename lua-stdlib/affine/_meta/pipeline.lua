@@ -216,6 +216,10 @@ function pipeline.save_trained(settings, m, folder) end
 ---@return any options
 function pipeline.sft_options(settings) end
 
+--- The settings that make the adapter, words with spaces between: for `except` of a stage that ignores the section `training`.
+---@type string
+pipeline.adapter_settings = ""
+
 --- The options of trainer.ppo that the settings hold; its files and folders are the caller's.
 ---@param settings table
 ---@return any options

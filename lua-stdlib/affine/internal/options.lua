@@ -48,6 +48,9 @@ function options.create(settings)
   return create
 end
 
+--- The settings that make the adapter, words with spaces between.
+options.ADAPTER_SETTINGS = "training.use_lora " .. ADAPTER:gsub("%S+", "training.%0")
+
 --- Of model:add_lora.
 function options.adapter(settings)
   local adapter = options.pick(settings.training, ADAPTER)

@@ -20,10 +20,8 @@ pub trait Environment {
         self.describe().name
     }
 
-    /// What else decides its episodes.
-    fn identity(&self) -> Identity {
-        Identity::default()
-    }
+    /// What else decides its episodes: a run that goes on compares it.
+    fn identity(&self) -> Identity;
 
     /// Begins the episode of `task_id` and returns the first observation. The same id gives the same episode.
     fn reset(&mut self, task_id: u64) -> Result<String>;

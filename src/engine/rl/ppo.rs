@@ -107,6 +107,7 @@ impl Ppo {
             schedule: shared.schedule(options.iterations * TICKS),
             total: options.iterations,
             identity: identity(&options),
+            defaults: checkpoint::settings(&PpoOptions::default(), IMMATERIAL),
             options: shared,
         };
         let (run, resumed) = Run::open(model, opening)?;

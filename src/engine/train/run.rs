@@ -61,6 +61,8 @@ pub struct Opening {
     pub total: u64,
     /// The options and data that decide the steps.
     pub identity: Map<String, Value>,
+    /// The options in it, as they are by default: what a checkpoint from before there was an option was made with.
+    pub defaults: Map<String, Value>,
 }
 
 /// What every trainer has besides its data and its rule.
@@ -100,14 +102,14 @@ impl Run {
     /// Begins a run, or takes up the checkpoint that the options ask for: its folder is given too, where a trainer finds
     /// what else it keeps there.
     pub fn open(model: &Model, opening: Opening) -> Result<(Self, Option<PathBuf>)> {
-        let Opening { naming, output, options, adam, groups, schedule, total, identity } = opening;
+        let Opening { naming, output, options, adam, groups, schedule, total, identity, defaults } = opening;
         model.check_trainable()?;
         let mut optimizer = options.optimizer(adam, groups);
         let mut state = TrainerState::new(naming.trainer, model, total, identity);
         let resumed = options.resume.find(&options.resume_from_checkpoint, &output.folder)?;
         let mut saved = None;
         if let Some(path) = &resumed {
-            let opened = checkpoint::open(path, &state, model, options.resume.forced())?;
+            let opened = checkpoint::open(path, &state, &defaults, model, options.resume.forced())?;
             let kernels = take_up_kernels(model, opened.kernels);
             state = TrainerState { max_steps: total, kernels: Some(kernels), ..opened };
             checkpoint::restore(path, model, &mut optimizer)?;

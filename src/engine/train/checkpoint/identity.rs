@@ -38,11 +38,13 @@ pub fn list(items: &[String]) -> Value {
     serde_json::json!({ "count": items.len(), "sha256": file::sha256(items.join("\n").as_bytes()) })
 }
 
-/// `key = was, this run has is` for everything that differs.
-pub(super) fn changes(was: &Map<String, Value>, is: &Map<String, Value>) -> Vec<String> {
+/// `key = was, this run has is` for everything that differs. A setting that was not recorded, because there was none, was
+/// what it is by default.
+pub(super) fn changes(was: &Map<String, Value>, is: &Map<String, Value>, defaults: &Map<String, Value>) -> Vec<String> {
     let new = is.keys().filter(|key| !was.contains_key(*key));
     let changed = |key: &String| {
-        let (was, is) = (was.get(key).unwrap_or(&Value::Null), is.get(key).unwrap_or(&Value::Null));
+        let was = was.get(key).or(defaults.get(key)).unwrap_or(&Value::Null);
+        let is = is.get(key).unwrap_or(&Value::Null);
         let counts = |list: &Value| list.get("sha256").and(list.get("count")).cloned();
         match (counts(was), counts(is)) {
             _ if was == is => None,
@@ -69,7 +71,7 @@ pub(super) fn changes_from_old(was: &Map<String, Value>, is: &Map<String, Value>
     }
     let known: Map<String, Value> =
         is.iter().filter(|(key, _)| was.contains_key(*key)).map(|(key, value)| (key.clone(), value.clone())).collect();
-    changes(&was, &known)
+    changes(&was, &known, &Map::new())
 }
 
 /// An error that names what has changed since `path` was written, or with `force` a warning; nothing where nothing has.

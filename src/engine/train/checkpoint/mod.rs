@@ -209,9 +209,15 @@ pub fn save_model(model: &Model, folder: &Path) -> Result<()> {
     if model.lora().is_some() { model.save_adapter(folder) } else { model.save(folder) }
 }
 
-/// Reads a checkpoint's state and checks that it belongs to this trainer, model and run. `force` goes on although model,
-/// data or settings have changed, and says which.
-pub fn open(path: &Path, expected: &TrainerState, model: &Model, force: bool) -> Result<TrainerState> {
+/// Reads a checkpoint's state and checks that it belongs to this trainer, model and run. `defaults` are those of the
+/// settings in `expected`. `force` goes on although model, data or settings have changed, and says which.
+pub fn open(
+    path: &Path,
+    expected: &TrainerState,
+    defaults: &Map<String, Value>,
+    model: &Model,
+    force: bool,
+) -> Result<TrainerState> {
     let state = checksums::read_state(path)?;
     if state.trainer != expected.trainer {
         let problem = format!("is a checkpoint of trainer.{}, not of trainer.{}", state.trainer, expected.trainer);
@@ -227,8 +233,10 @@ pub fn open(path: &Path, expected: &TrainerState, model: &Model, force: bool) ->
     if !same_model && !requantized {
         changes.push("is a checkpoint of another model (base weights, shape or adapter differ)".to_string());
     }
-    let compare = if old { identity::changes_from_old } else { identity::changes };
-    let changed = compare(&state.identity, &expected.identity);
+    let changed = match old {
+        true => identity::changes_from_old(&state.identity, &expected.identity),
+        false => identity::changes(&state.identity, &expected.identity, defaults),
+    };
     if !changed.is_empty() {
         changes.push(format!("was made with {}", changed.join("; with ")));
     }
@@ -253,7 +261,7 @@ pub fn open(path: &Path, expected: &TrainerState, model: &Model, force: bool) ->
 
 /// An error where the environments are others than those of the last rollout before `path` was written.
 pub fn check_environments(path: &Path, was: &Map<String, Value>, is: &Map<String, Value>, force: bool) -> Result<()> {
-    let changed = if was.is_empty() { Vec::new() } else { identity::changes(was, is) };
+    let changed = if was.is_empty() { Vec::new() } else { identity::changes(was, is, &Map::new()) };
     let said = (!changed.is_empty()).then(|| format!("was made with {}", changed.join("; with ")));
     refuse(path, &Vec::from_iter(said), force)
 }

@@ -135,7 +135,9 @@ impl Sft {
             learning_rate: options.learning_rate,
             weight_decay: options.weight_decay,
         }];
-        let opening = Opening { naming: NAMING, output, options: shared, adam, groups, schedule, total, identity };
+        let defaults = checkpoint::settings(&SftOptions::default(), IMMATERIAL);
+        let opening =
+            Opening { naming: NAMING, output, options: shared, adam, groups, schedule, total, identity, defaults };
         let (run, _) = Run::open(model, opening)?;
         Ok(Sft { options, rows, limit, evaluation_data, run, reports: Vec::new() })
     }
