@@ -130,15 +130,13 @@ pub fn check_load(function: &str, table: Table) -> mlua::Result<()> {
 /// Whether a model could be made with these options, but for its tokenizer.
 pub fn check_create(lua: &Lua, function: &str, table: Table) -> mlua::Result<()> {
     let mut table = Options::new(lua, function.to_string(), Some(table))?;
-    let options: CreateOptions = table.take_struct(&OWN)?;
+    let options: CreateOptions = table.take_struct(&CreateOptions::KEYS)?;
     table.with_defaults(preset(lua, &options.preset)?)?;
     let shape: ModelShape = table.read()?;
     ModelConfig::from_document(ModelConfig::new_document(&shape, 512)).map(drop).map_err(report::raise)
 }
 
 /// How a new model is made; the shape's own keys are [`ModelShape`]'s.
-const OWN: [&str; 4] = ["preset", "seed", "device", "kernels"];
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct CreateOptions {
@@ -155,6 +153,10 @@ impl Default for CreateOptions {
     }
 }
 
+impl CreateOptions {
+    const KEYS: [&str; 4] = ["preset", "seed", "device", "kernels"];
+}
+
 pub fn create(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
     let mut call = Call::new("model.create", values);
     let mut table = call.required_options(lua)?;
@@ -166,7 +168,7 @@ pub fn create(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
             return Err(table.reject(Error::option("tokenizer", expected, kind(&other))));
         }
     };
-    let options: CreateOptions = table.take_struct(&OWN)?;
+    let options: CreateOptions = table.take_struct(&CreateOptions::KEYS)?;
     table.with_defaults(preset(lua, &options.preset)?)?;
     let shape = plan::model::shape(table.read()?, tokenizer.vocab_size());
     let device = device::device(&options.device).map_err(|error| call.reject(error))?;
