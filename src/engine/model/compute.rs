@@ -124,3 +124,15 @@ impl CudaGraph {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kernels_are_written_by_their_names() {
+        for kernels in [KernelChoice::Auto, KernelChoice::OneDnn, KernelChoice::Mkl, KernelChoice::Libtorch] {
+            assert_eq!(serde_json::to_value(kernels).unwrap(), kernels.name());
+        }
+    }
+}

@@ -449,3 +449,33 @@ impl Qwen3 {
         Tensor::embedding(&self.embedding.tensor, ids, -1, false, false)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::model::{LoraOptions, Model, ModelShape, lora};
+
+    /// The hidden states of a pass with dropout.
+    fn dropped(seed: i64) -> Vec<f32> {
+        let shape = ModelShape { num_hidden_layers: 2, ..ModelShape::preset("tiny").unwrap() };
+        let config = ModelConfig::from_document(ModelConfig::new_document(&shape, 64)).unwrap();
+        let mut model = Model::random(config, None, 1, Kind::Float, Device::Cpu).unwrap();
+        model.add_lora(&LoraOptions { lora_dropout: 0.5, ..LoraOptions::default() }).unwrap();
+        let _no_grad = tch::no_grad_guard();
+        lora::parameters(&model.net).iter_mut().for_each(|(_, factor)| drop(factor.fill_(0.1)));
+        let ids = Tensor::arange(32, (Kind::Int64, Device::Cpu)).unsqueeze(0);
+        Vec::try_from(model.net.hidden(&ids, Mode::Training { seed }).flatten(0, -1)).unwrap()
+    }
+
+    #[test]
+    fn threads_that_drop_at_once_drop_what_their_seeds_say() {
+        let alone: Vec<_> = (0..3).map(dropped).collect();
+        assert_ne!(alone[0], alone[1]);
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..3).map(|seed| scope.spawn(move || [0; 8].map(|_| dropped(seed)))).collect();
+            for (thread, wanted) in threads.into_iter().zip(&alone) {
+                assert!(thread.join().unwrap().iter().all(|got| got == wanted));
+            }
+        });
+    }
+}

@@ -294,8 +294,8 @@ impl Run {
     }
 }
 
-/// A run that goes on computes with the kernels that it began with, unless the model was made with others by name. What the
-/// model computes with from here on.
+/// A run that goes on computes with the kernels that it began with, unless the model was made with others by name. Returns
+/// those that the model has from here on.
 fn take_up_kernels(model: &Model, recorded: Option<KernelChoice>) -> KernelChoice {
     let compute = model.net.compute();
     if let (KernelChoice::Auto, Some(kernels)) = (compute.kernels, recorded) {

@@ -131,14 +131,11 @@ pub fn check_load(function: &str, table: Table) -> mlua::Result<()> {
 /// Whether a model could be made with these options, but for its tokenizer.
 pub fn check_create(lua: &Lua, function: &str, table: Table) -> mlua::Result<()> {
     let mut table = Options::new(lua, function.to_string(), Some(table))?;
-    let options: CreateOptions = table.take_struct(&OWN)?;
+    let options: CreateOptions = table.take_struct(&CreateOptions::KEYS)?;
     table.with_defaults(preset(lua, &options.preset)?)?;
     let shape: ModelShape = table.read()?;
     ModelConfig::from_document(ModelConfig::new_document(&shape, 512)).map(drop).map_err(report::raise)
 }
-
-/// The keys of [`CreateOptions`].
-const OWN: [&str; 4] = ["preset", "seed", "device", "kernels"];
 
 /// How a new model is made; the shape's own keys are [`ModelShape`]'s.
 #[derive(Deserialize)]
@@ -157,6 +154,10 @@ impl Default for CreateOptions {
     }
 }
 
+impl CreateOptions {
+    const KEYS: [&str; 4] = ["preset", "seed", "device", "kernels"];
+}
+
 pub fn create(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
     let mut call = Call::new("model.create", values);
     let mut table = call.required_options(lua)?;
@@ -168,7 +169,7 @@ pub fn create(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
             return Err(table.reject(Error::option("tokenizer", expected, kind(&other))));
         }
     };
-    let options: CreateOptions = table.take_struct(&OWN)?;
+    let options: CreateOptions = table.take_struct(&CreateOptions::KEYS)?;
     table.with_defaults(preset(lua, &options.preset)?)?;
     let shape = plan::model::shape(table.read()?, tokenizer.vocab_size());
     let device = device::device(&options.device).map_err(|error| call.reject(error))?;
