@@ -275,6 +275,7 @@ fn full_parameter_gradients_do_not_depend_on_checkpointing_or_splitting() {
     let sequences: Vec<&Sequence> = sequences.iter().collect();
     let gradients = |gradient_checkpointing: bool, batch_size: usize| -> Vec<Tensor> {
         let model = model("odd");
+        model.begin_training().unwrap();
         let value_head = ValueHead::new(model.net.config.hidden_size, Device::Cpu);
         let params = model.trainable();
         let group = Group { params: model.trainable(), learning_rate: 0.0, weight_decay: 0.0 };

@@ -182,20 +182,23 @@ fn stopping_and_resuming_equals_not_stopping() {
 
 #[test]
 fn the_reference_stays_the_policy_as_rl_began() {
-    let folder = tempfile::tempdir().unwrap();
-    let policy = adapted();
-    let mut ppo = Ppo::new(&policy, options(folder.path())).unwrap();
-    ppo.iterate(&policy, &walk()).unwrap();
-    let rollout = ppo.rollout(&policy, &walk(), Some(4)).unwrap();
-    for sample in &rollout.samples {
-        let ids = &sample.episode.ids;
-        let (before, now) = (model().logprobs(ids, 1.0).unwrap(), policy.logprobs(ids, 1.0).unwrap());
-        for t in (0..ids.len()).filter(|&t| sample.episode.mask[t]) {
-            assert!((sample.reference_logprobs[t] - before[t - 1]).abs() < 1e-4);
-            assert!((sample.trainer_logprobs[t] - now[t - 1]).abs() < 1e-4);
+    // With an adapter, and with every weight trained.
+    for make in [adapted as fn() -> Model, model] {
+        let folder = tempfile::tempdir().unwrap();
+        let policy = make();
+        let mut ppo = Ppo::new(&policy, options(folder.path())).unwrap();
+        ppo.iterate(&policy, &walk()).unwrap();
+        let rollout = ppo.rollout(&policy, &walk(), Some(4)).unwrap();
+        for sample in &rollout.samples {
+            let ids = &sample.episode.ids;
+            let (before, now) = (model().logprobs(ids, 1.0).unwrap(), policy.logprobs(ids, 1.0).unwrap());
+            for t in (0..ids.len()).filter(|&t| sample.episode.mask[t]) {
+                assert!((sample.reference_logprobs[t] - before[t - 1]).abs() < 1e-4);
+                assert!((sample.trainer_logprobs[t] - now[t - 1]).abs() < 1e-4);
+            }
         }
+        assert!(rollout.report().kl.unwrap().abs() > 1e-6);
     }
-    assert!(rollout.report().kl.unwrap().abs() > 1e-6);
 }
 
 #[test]

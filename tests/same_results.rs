@@ -30,6 +30,7 @@ fn sequences() -> Vec<Sequence<'static>> {
 }
 
 fn optimizer(model: &Model) -> AdamW {
+    model.begin_training().unwrap();
     let group = Group { params: model.trainable(), learning_rate: 1e-3, weight_decay: 0.0 };
     AdamW::new(AdamWOptions::default(), vec![group])
 }

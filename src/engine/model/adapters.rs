@@ -164,8 +164,9 @@ impl Model {
         Ok(())
     }
 
-    /// Whether training has weights that it can change.
-    pub fn check_trainable(&self) -> Result<()> {
+    /// From here on what training changes ([`Model::trainable`]) asks for gradients, until [`Model::freeze`]; an error where
+    /// there is nothing that it may change. A snapshot taken before would share what is trained.
+    pub fn begin_training(&self) -> Result<()> {
         if self.lora().is_some() {
             return Ok(());
         }
@@ -180,6 +181,9 @@ impl Model {
                 "all adapters of this model are off, and training the base would change what they were made for",
                 format!("call set_adapter(\"{name}\") first, or delete_adapter() to train the base"),
             ));
+        }
+        for (_, tensor) in self.net.weights() {
+            let _ = tensor.set_requires_grad(true);
         }
         Ok(())
     }

@@ -296,11 +296,7 @@ impl Model {
 
     /// What training changes: the adapter where there is one, else every weight, of a quantised base none.
     pub fn trainable(&self) -> Vec<(String, Tensor)> {
-        if self.lora().is_some() || self.quantization.is_some() {
-            return lora::parameters(&self.net);
-        }
-        let weights = self.net.weights();
-        weights.into_iter().map(|(name, tensor)| (name, tensor.set_requires_grad(true))).collect()
+        self.trained_part_of(&self.net)
     }
 
     /// How many numbers the model has, adapter included.

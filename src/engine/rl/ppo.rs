@@ -88,7 +88,8 @@ impl Ppo {
         options.warn_of_vanishing_discount();
         let shared = options.run();
         let output = Output::claim(&shared, NAMING)?;
-        model.check_trainable()?;
+        // Before the reference is taken, which shares with the policy what is not trained.
+        model.begin_training()?;
         if model.lora().is_some_and(|lora| lora.dropout > 0.0) {
             tracing::info!("lora_dropout is off in PPO: the policy is trained as it plays");
         }

@@ -123,6 +123,7 @@ impl Replay {
         }
         let sequences = sequences(folder)?;
         let sequences: Vec<&Sequence> = sequences.iter().collect();
+        model.begin_training()?;
         let mut params = model.trainable();
         checkpoint::restore_weights(folder, model)?;
         params.extend(value_head.iter().flat_map(|head| head.parameters()));

@@ -103,7 +103,7 @@ impl Run {
     /// what else it keeps there.
     pub fn open(model: &Model, opening: Opening) -> Result<(Self, Option<PathBuf>)> {
         let Opening { naming, output, options, adam, groups, schedule, total, identity, defaults } = opening;
-        model.check_trainable()?;
+        model.begin_training()?;
         let mut optimizer = options.optimizer(adam, groups);
         let mut state = TrainerState::new(naming.trainer, model, total, identity);
         let resumed = options.resume.find(&options.resume_from_checkpoint, &output.folder)?;
