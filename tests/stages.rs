@@ -69,6 +69,8 @@ fn every_environment_goes_through_all_stages_beside_its_baselines() {
                 "ded" => "```python\n",
                 // Their experts tell no reasons.
                 "sciworld" | "sciworld-mini" => "Action:\n",
+                // The bare action.
+                "grid" => "",
                 _ => "Thought:\n",
             };
             assert!(last.contains(form), "{name}: {last}");
