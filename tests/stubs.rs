@@ -3,16 +3,18 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use affine::engine::env::Environment;
 use affine::engine::env::agentgym::client::AgentGymOptions;
-use affine::engine::env::alfworld::AlfWorldOptions;
-use affine::engine::env::babyai::BabyAiOptions;
+use affine::engine::env::alfworld::{AlfWorld, AlfWorldOptions};
+use affine::engine::env::babyai::{BabyAi, BabyAiOptions};
+use affine::engine::env::ded::Ded;
 use affine::engine::env::programs::generator::GeneratorOptions;
 use affine::engine::env::programs::options::ProgramOptions;
-use affine::engine::env::sat::SatOptions;
+use affine::engine::env::sat::{Sat, SatOptions};
 use affine::engine::env::sciworld::SciWorldOptions;
-use affine::engine::env::sciworld_mini::SciWorldMiniOptions;
-use affine::engine::env::textcraft::TextCraftOptions;
-use affine::engine::env::webshop::WebShopOptions;
+use affine::engine::env::sciworld_mini::{SciWorldMini, SciWorldMiniOptions};
+use affine::engine::env::textcraft::{TextCraft, TextCraftOptions};
+use affine::engine::env::webshop::{WebShop, WebShopOptions};
 use affine::engine::eval::run::EvalOptions;
 use affine::engine::generate::GenerateOptions;
 use affine::engine::model::LoraOptions;
@@ -166,6 +168,30 @@ fn every_option_and_every_number_of_a_report_is_documented() {
         let told: BTreeSet<String> = told.map(str::to_string).collect();
         assert_eq!(fields(&stub("trainer"), class), told, "{class}, documented and told");
     }
+}
+
+/// Every option is told by the identity or the description, or is named in `undeciding`.
+fn check_identity(environment: &dyn Environment, taken: Vec<&str>, undeciding: &[&str]) {
+    let (name, identity) = (environment.describe().name, environment.identity());
+    for option in taken {
+        let is_told = identity.settings.get(option).is_some()
+            || option == "max_turns"
+            || (option == "instructions" && identity.instructions.is_some());
+        assert_ne!(is_told, undeciding.contains(&option), "{name}: {option}");
+    }
+}
+
+#[test]
+fn what_an_environment_is_made_with_is_compared_by_a_run_that_goes_on() {
+    let programs = ProgramOptions { accept_risk: true, ..ProgramOptions::default() };
+    check_identity(&Sat::new(&SatOptions::default()).unwrap(), taken::<SatOptions>(), &[]);
+    check_identity(&Ded::new(&programs).unwrap(), taken::<ProgramOptions>(), &["python", "accept_risk"]);
+    check_identity(&AlfWorld::new(&AlfWorldOptions::default()).unwrap(), taken::<AlfWorldOptions>(), &[]);
+    check_identity(&BabyAi::new(&BabyAiOptions::default()).unwrap(), taken::<BabyAiOptions>(), &[]);
+    check_identity(&SciWorldMini::new(&SciWorldMiniOptions::default()).unwrap(), taken::<SciWorldMiniOptions>(), &[]);
+    check_identity(&TextCraft::new(&TextCraftOptions::default()).unwrap(), taken::<TextCraftOptions>(), &[]);
+    let shop = WebShop::new(&WebShopOptions::default()).unwrap();
+    check_identity(&shop, taken::<WebShopOptions>(), &["cache", "cache_dir"]);
 }
 
 #[test]

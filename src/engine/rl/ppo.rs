@@ -266,7 +266,9 @@ impl Ppo {
                     fits: self.run.fits,
                     learning_rate_factor: self.run.schedule.factor(tick),
                     max_grad_norm: self.run.clip_at(),
-                    ..StepSettings::default()
+                    // The policy is trained as it plays: nothing is dropped, nothing is noise.
+                    seed: 0,
+                    neftune_noise_alpha: None,
                 };
                 reports.push(self.step(model, rollout, &part, &settings)?);
             }

@@ -104,7 +104,11 @@ impl Environment for SciWorldMini {
     }
 
     fn identity(&self) -> Identity {
-        Identity { settings: settings_but(&self.options, &["max_turns", "instructions"]), ..Identity::default() }
+        Identity {
+            instructions: Some(Kind::SciWorld.which_instructions(&self.instructions)),
+            settings: settings_but(&self.options, &["max_turns", "instructions"]),
+            ..Identity::default()
+        }
     }
 
     fn reset(&mut self, task_id: u64) -> Result<String> {
