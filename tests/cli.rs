@@ -1,12 +1,21 @@
 //! The binary from outside: exit codes, streams, `arg`, error texts, Ctrl-C.
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 pub fn affine() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_affine"));
     command.env_remove("AFFINE_LOG").env_remove("AFFINE_STDLIB").env_remove("RUST_BACKTRACE");
+    let heard = || {
+        // SAFETY: asks for what a signal does by itself, which may be done between fork and exec.
+        unsafe { libc::signal(libc::SIGHUP, libc::SIG_DFL) };
+        Ok(())
+    };
+    // A process that hang-ups are ignored in (`nohup make test`) starts its children so, and tests send them.
+    // SAFETY: `heard` is such a call and allocates nothing.
+    unsafe { command.pre_exec(heard) };
     command
 }
 
