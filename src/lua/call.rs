@@ -29,6 +29,11 @@ impl Call {
         Call { function: function.into(), values: values.into_iter(), position: 0 }
     }
 
+    /// The function's name, as it stands in messages.
+    pub fn function_name(&self) -> Cow<'static, str> {
+        self.function.clone()
+    }
+
     /// UTF-8 text.
     pub fn string(&mut self, name: &str) -> Result<String> {
         let value = self.bytes(name)?;

@@ -35,7 +35,7 @@ fn eval_run(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
     let envs = table.take("envs")?;
     let mut options: EvalOptions = table.read()?;
     options.validate().map_err(|error| call.reject(error))?;
-    let environments = environments("eval.run", envs)?;
+    let environments = environments(&call.function_name(), envs)?;
     let names: Vec<String> = environments.iter().map(|environment| environment.label()).collect();
     options.cut_in_plan("eval", &names);
     let model = model.borrow()?;

@@ -29,8 +29,8 @@ pub fn module(lua: &Lua) -> mlua::Result<Table> {
 fn file_digests(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
     let mut call = Call::new("pipeline.digests", values);
     let path = call.string("path")?;
-    let known: Digests = options::read("pipeline.digests", Some(call.table("known")?))?;
-    let skip: Vec<String> = options::read_value("pipeline.digests", "skip", &call.value("skip")?)?;
+    let known: Digests = options::read(&call.function_name(), Some(call.table("known")?))?;
+    let skip: Vec<String> = call.list("skip")?;
     call.finish()?;
     let found = report::guard(|| digests(Path::new(&path), &known, &skip))?;
     convert::to_lua(lua, &serde_json::to_value(found).map_err(mlua::Error::external)?)

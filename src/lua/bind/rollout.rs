@@ -46,7 +46,7 @@ impl UserData for RolloutHandle {
             let index = call.integer("index")?;
             call.finish()?;
             let rollout = this.borrow();
-            sample_table(lua, &rollout.samples[place(&rollout, "batch:sample", index)?])
+            sample_table(lua, &rollout.samples[place(&rollout, &call, index)?])
         });
         methods.add_method("set_credit", |_, this, values: MultiValue| {
             let mut call = Call::new("batch:set_credit", values);
@@ -55,7 +55,7 @@ impl UserData for RolloutHandle {
             let returns: Option<Vec<f64>> = call.optional_list("returns")?;
             call.finish()?;
             let mut rollout = this.borrow_mut();
-            let place = place(&rollout, "batch:set_credit", index)?;
+            let place = place(&rollout, &call, index)?;
             let credited = rollout.samples[place].set_credit(advantages, returns);
             credited.map_err(|error| call.reject(error))
         });
@@ -63,10 +63,10 @@ impl UserData for RolloutHandle {
 }
 
 /// A sample's position, counted from 1 by the script.
-fn place(rollout: &Rollout, function: &str, index: i64) -> mlua::Result<usize> {
+fn place(rollout: &Rollout, call: &Call, index: i64) -> mlua::Result<usize> {
     let size = rollout.samples.len();
     if index < 1 || index as usize > size {
-        let message = format!("{function}: argument 1 (index): expected 1 to {size}, got {index}");
+        let message = format!("{}: argument 1 (index): expected 1 to {size}, got {index}", call.function_name());
         return Err(report::raise(Error::message(message)));
     }
     Ok(index as usize - 1)

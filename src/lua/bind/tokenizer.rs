@@ -86,10 +86,10 @@ impl UserData for TokenizerHandle {
         });
         methods.add_method("chat", |_, this, values: MultiValue| {
             let mut call = Call::new("tokenizer:chat", values);
-            let messages = messages("tokenizer:chat", &call.table("messages")?)?;
+            let messages = messages(&call.function_name(), &call.table("messages")?)?;
             let options: ChatOptions = call.options()?;
             call.finish()?;
-            let kwargs = kwargs("tokenizer:chat", options.chat_template_kwargs)?;
+            let kwargs = kwargs(&call.function_name(), options.chat_template_kwargs)?;
             let rendered = this
                 .0
                 .template()
@@ -98,10 +98,10 @@ impl UserData for TokenizerHandle {
         });
         methods.add_method("preview", |_, this, values: MultiValue| {
             let mut call = Call::new("tokenizer:preview", values);
-            let messages = messages("tokenizer:preview", &call.table("messages")?)?;
+            let messages = messages(&call.function_name(), &call.table("messages")?)?;
             let options: PreviewOptions = call.options()?;
             call.finish()?;
-            let kwargs = kwargs("tokenizer:preview", options.chat_template_kwargs)?;
+            let kwargs = kwargs(&call.function_name(), options.chat_template_kwargs)?;
             let encoded = Conversation::encode_record_with(&this.0, &messages, &kwargs);
             let shown = encoded.and_then(|record| record.show(&this.0));
             shown.map_err(report::raise)

@@ -126,9 +126,9 @@ pub fn environments(function: &str, list: Value) -> mlua::Result<Vec<Box<dyn Env
 /// `env.labels`: the labels of a list of handles, which keep them from now on.
 pub fn labels(_: &Lua, values: MultiValue) -> mlua::Result<Vec<String>> {
     let mut call = Call::new("env.labels", values);
-    let handles = handles("env.labels", call.value("envs")?)?;
+    let handles = handles(&call.function_name(), call.value("envs")?)?;
     call.finish()?;
-    let labels = labels_of("env.labels", &handles)?;
+    let labels = labels_of(&call.function_name(), &handles)?;
     for (handle, label) in handles.iter().zip(&labels) {
         let mut origin = handle.origin.borrow_mut();
         if *label != origin.name {
@@ -172,11 +172,11 @@ impl UserData for EnvironmentHandle {
             let is_named = matches!(values.front(), Some(Value::Table(_)));
             let mut call = Call::new("env:reset", values);
             if is_named {
-                let task = options::read("env:reset", call.optional_table("task_id")?)?;
+                let task = options::read(&call.function_name(), call.optional_table("task_id")?)?;
                 call.finish()?;
                 return this.begin(|environment| environment.reset_to(&task));
             }
-            let task_id = task_id("env:reset", call.integer("task_id")?)?;
+            let task_id = task_id(&mut call)?;
             call.finish()?;
             this.begin(|environment| environment.reset(task_id))
         });
@@ -270,7 +270,7 @@ impl UserData for EnvironmentHandle {
         });
         methods.add_method("prompt_hash", |_, this, values: MultiValue| {
             let mut call = Call::new("env:prompt_hash", values);
-            let task_id = task_id("env:prompt_hash", call.integer("task_id")?)?;
+            let task_id = task_id(&mut call)?;
             call.finish()?;
             this.begin(|environment| {
                 environment.reset(task_id)?;
@@ -311,6 +311,8 @@ impl UserData for EnvironmentHandle {
     }
 }
 
-fn task_id(function: &str, id: i64) -> mlua::Result<u64> {
-    u64::try_from(id).map_err(|_| options::reject(function, Error::option("task_id", "an integer of at least 0", id)))
+/// The next argument as a task's id.
+fn task_id(call: &mut Call) -> mlua::Result<u64> {
+    let id = call.integer("task_id")?;
+    u64::try_from(id).map_err(|_| call.reject(Error::option("task_id", "an integer of at least 0", id)))
 }

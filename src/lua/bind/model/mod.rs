@@ -196,11 +196,11 @@ impl UserData for ModelHandle {
         });
         methods.add_method("chat", |lua, this, values: MultiValue| {
             let mut call = Call::new("model:chat", values);
-            let messages = messages("model:chat", &call.table("messages")?)?;
+            let messages = messages(&call.function_name(), &call.table("messages")?)?;
             let mut table = call.optional_options(lua)?;
             call.finish()?;
             let how: ChatOptions = table.take_struct(&["chat_template_kwargs", "as_trained"])?;
-            let kwargs = kwargs("model:chat", how.chat_template_kwargs)?;
+            let kwargs = kwargs(&call.function_name(), how.chat_template_kwargs)?;
             let options: GenerateOptions = table.read()?;
             let model = this.borrow()?;
             call.held(lua, || {

@@ -40,7 +40,7 @@ impl UserData for TrainerHandle<Ppo> {
         methods.add_function("run", |lua, values: MultiValue| {
             let mut call = Call::new("ppo:run", values);
             let (this, handle) = Self::of(&mut call)?;
-            let environments = played(lua, "ppo:run", &mut call)?;
+            let environments = played(lua, &mut call)?;
             call.finish()?;
             let model = this.model.borrow()?;
             let last = report::guard(|| {
@@ -53,7 +53,7 @@ impl UserData for TrainerHandle<Ppo> {
         methods.add_function("iterations", |lua, values: MultiValue| {
             let mut call = Call::new("ppo:iterations", values);
             let (this, handle) = Self::of(&mut call)?;
-            let environments = played(lua, "ppo:iterations", &mut call)?;
+            let environments = played(lua, &mut call)?;
             call.finish()?;
             let next = this.clone();
             this.iterator(lua, callback(lua, &handle)?, move || {
@@ -86,7 +86,7 @@ impl UserData for TrainerHandle<Ppo> {
         });
         methods.add_method("rollout", |lua, this, values: MultiValue| {
             let mut call = Call::new("ppo:rollout", values);
-            let environments = played(lua, "ppo:rollout", &mut call)?;
+            let environments = played(lua, &mut call)?;
             let episodes = call.optional_integer("n")?;
             call.finish()?;
             let episodes = match episodes {
@@ -126,17 +126,17 @@ impl UserData for TrainerHandle<Ppo> {
 }
 
 /// The environments to play: the next argument of a call, a list of them or a table that has it as `envs`.
-fn played(lua: &Lua, function: &'static str, call: &mut Call) -> mlua::Result<Vec<Box<dyn Environment>>> {
+fn played(lua: &Lua, call: &mut Call) -> mlua::Result<Vec<Box<dyn Environment>>> {
     let envs = match call.value("envs")? {
         Value::Table(table) if table.raw_get::<Value>(1)?.is_nil() => {
-            let mut options = Options::new(lua, function, Some(table))?;
+            let mut options = Options::new(lua, call.function_name(), Some(table))?;
             let envs = options.take("envs")?;
             options.finish()?;
             envs
         }
         list => list,
     };
-    environments(function, envs)
+    environments(&call.function_name(), envs)
 }
 
 impl TrainerHandle<Ppo> {

@@ -26,14 +26,14 @@ pub fn create(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
         let error = Error::option("data", "a file of records or a list of them", "nothing");
         return Err(call.reject(error));
     }
-    let records = records("trainer.sft", "data", &data)?;
+    let records = records(&call, "data", &data)?;
     if options.eval_steps > 0 && eval_data.is_nil() {
         let error = Error::option("eval_data", "a file of records or a list of them, because of eval_steps", "nothing");
         return Err(call.reject(error));
     }
     let eval_records = match eval_data.is_nil() {
         true => Vec::new(),
-        false => self::records("trainer.sft", "eval_data", &eval_data)?,
+        false => self::records(&call, "eval_data", &eval_data)?,
     };
     let sft = {
         let model = model.borrow()?;
@@ -43,13 +43,13 @@ pub fn create(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
 }
 
 /// Records from a file's path or from a list.
-fn records(function: &str, name: &str, data: &Value) -> mlua::Result<Vec<Record>> {
+fn records(call: &Call, name: &str, data: &Value) -> mlua::Result<Vec<Record>> {
     match data {
         Value::String(path) => data::read(PathBuf::from(path.to_string_lossy())).map_err(report::raise),
-        Value::Table(_) => options::read_value(function, name, data),
+        Value::Table(_) => options::read_value(&call.function_name(), name, data),
         other => {
             let error = Error::option(name, "a file's path or a list of records", kind(other));
-            Err(options::reject(function, error))
+            Err(call.reject(error))
         }
     }
 }
@@ -83,7 +83,7 @@ impl UserData for TrainerHandle<Sft> {
             let mut call = Call::new("sft:evaluate", values);
             let data = call.value("records")?;
             call.finish()?;
-            let records = records("sft:evaluate", "records", &data)?;
+            let records = records(&call, "records", &data)?;
             let model = this.model.borrow()?;
             let evaluation = report::guard(|| this.read()?.evaluate(&model, &records))?;
             Ok((evaluation.eval_loss, evaluation.eval_accuracy))
