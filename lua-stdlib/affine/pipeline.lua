@@ -205,7 +205,8 @@ local function check_environments(settings)
   end
 end
 
---- Opens the run folder of a script: a new one, or that of the same settings which was left before its end. Impossible settings are refused here, before a plan makes them small.
+--- Opens the run folder of a script: a new one, or that of the same settings which was left before its end. Impossible
+--- settings are refused here, before a plan makes them small.
 function pipeline.open(settings, script, how)
   local plays, force = not how or how.plays ~= false, how and how.force
   check.settings(settings)

@@ -75,7 +75,10 @@ impl Columns<'_> {
         let cut = samples.iter_mut().filter(|sample| sample.episode.ending == Ending::Truncated);
         let (mut owners, states): (Vec<&mut Sample>, Vec<Sequence>) = cut
             .filter_map(|sample| state_of_cut(&sample.episode, context).map(|ids| (sample, ids)))
-            .map(|(sample, ids)| (sample, Sequence::new(ids.clone(), vec![false; ids.len()])))
+            .map(|(sample, ids)| {
+                let untrained = vec![false; ids.len()];
+                (sample, Sequence::new(ids, untrained))
+            })
             .unzip();
         let states: Vec<&Sequence> = states.iter().collect();
         Passes::new(self.batching).each(&states, self.policy.device(), &mut |batch, places| {

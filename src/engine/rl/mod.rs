@@ -2,8 +2,9 @@
 //!
 //! In reading order: [`kl`] charges the distance to the reference, [`advantage`] assigns credit to tokens, [`loss`]
 //! turns credit into gradients: pure functions of numbers and tensors. [`collect`] plays the episodes of a [`rollout`],
-//! `columns` has the networks' numbers for every token of it, [`gap`] proves that the policy which is updated is the one that played, [`ppo`] is the algorithm, [`options`] its
-//! settings, [`report`] what it says of an iteration, `played` the record of its environments.
+//! `columns` has the networks' numbers for every token of it, [`gap`] proves that the policy which is updated is the one that
+//! played, [`ppo`] is the algorithm, [`options`] its settings, [`report`] what it says of an iteration, `played` the record of
+//! its environments, `cut` what a plan leaves.
 
 pub mod advantage;
 mod collect;
