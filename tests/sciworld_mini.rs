@@ -42,6 +42,15 @@ fn it_says_that_it_is_not_scienceworld() {
 }
 
 #[test]
+fn it_tells_which_instructions_it_is_played_with() {
+    let source = |instructions: Option<&str>| {
+        let options = SciWorldMiniOptions { instructions: instructions.map(str::to_string), ..Default::default() };
+        SciWorldMini::new(&options).unwrap().identity().instructions.unwrap().source
+    };
+    assert_eq!((source(None), source(Some("Do your best."))), ("affine", "custom"));
+}
+
+#[test]
 fn the_expert_reaches_the_goal_of_every_task_within_the_turns() {
     let mut env = mini(None);
     let mut most = 0;

@@ -27,7 +27,8 @@ use self::world::World;
 use super::agentgym::{Kind, opening};
 use super::begun::Begun;
 use super::{
-    Baselines, Demonstrator, Description, Environment, Facts, Identity, Parsed, Step, TurnLimit, settings_but,
+    Baselines, Demonstrator, Description, Environment, Facts, Identity, Instructions, Parsed, Step, TurnLimit,
+    settings_but,
 };
 use crate::engine::Result;
 use crate::engine::text::Message;
@@ -104,8 +105,11 @@ impl Environment for SciWorldMini {
     }
 
     fn identity(&self) -> Identity {
+        let which = Kind::SciWorld.which_instructions(&self.instructions);
+        // Its own words are others than those for the real simulator.
+        let source = if self.options.instructions.is_none() { "affine" } else { which.source };
         Identity {
-            instructions: Some(Kind::SciWorld.which_instructions(&self.instructions)),
+            instructions: Some(Instructions { source, ..which }),
             settings: settings_but(&self.options, &["max_turns", "instructions"]),
             ..Identity::default()
         }
