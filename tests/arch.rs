@@ -21,7 +21,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("model",    &["text", "track"]),
     ("data",     &["text"]),
     ("text",     &[]),
-    ("hub",      &[]),
+    ("hub",      &["track"]),
     ("sandbox",  &[]),
     ("track",    &[]),
 ];

@@ -51,8 +51,10 @@ mod golden;
 mod gpu;
 /// Judged tasks stay apart from training.
 mod held_out;
-/// The Hub's cache, with and without the Hub.
+/// The Hub, both ways.
 mod hub;
+/// A Hub of our own.
+mod hub_server;
 /// Ctrl-C and SIGTERM.
 mod interruption;
 /// Our own kernels beside libtorch's operations.

@@ -67,7 +67,7 @@ fn show(options: &Show) -> Result<(String, bool)> {
     let found = RecordFile::read(&options.file)?;
     let (tokenizer, context) = match &options.model {
         Some(model) => {
-            let folder = hub::folder(model)?;
+            let folder = hub::folder(model, None)?;
             (Some(Tokenizer::load(&folder)?), context(&folder)?)
         }
         None => (None, None),

@@ -18,7 +18,7 @@ pub struct Options {
 }
 
 pub fn run(options: &Options) -> Result<(), Failure> {
-    let findings = doctor::examine();
+    let findings = doctor::examine(None);
     match options.json {
         true => {
             say(format_args!("{:#}", serde_json::json!({ "version": env!("CARGO_PKG_VERSION"), "findings": findings })))

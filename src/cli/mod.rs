@@ -8,6 +8,7 @@ mod doctor;
 mod env;
 mod failure;
 mod files;
+mod hub;
 mod output;
 pub mod panic;
 mod repl;
@@ -57,6 +58,7 @@ enum Command {
     Data(data::Options),
     Doctor(doctor::Options),
     Env(env::Options),
+    Hub(hub::Options),
     Repl(repl::Options),
     Test(test::Options),
     Types(types::Options),
@@ -112,6 +114,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         (None, Some(Command::Data(options))) => data::run(options),
         (None, Some(Command::Doctor(options))) => doctor::run(&options),
         (None, Some(Command::Env(options))) => env::run(options),
+        (None, Some(Command::Hub(options))) => hub::run(options),
         (None, Some(Command::Repl(_))) => repl::run(),
         (None, Some(Command::Test(options))) => test::run(&options),
         (None, Some(Command::Types(options))) => types::run(&options),

@@ -12,6 +12,7 @@
 ---@field fs affine.fs
 ---@field grid affine.grid
 ---@field host affine.host
+---@field hub affine.hub
 ---@field json affine.json
 ---@field log affine.log
 ---@field model affine.model

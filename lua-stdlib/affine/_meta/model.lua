@@ -17,6 +17,7 @@ local model = {}
 ---@class affine.model.LoadOptions
 ---@field dtype? "float32"|"bfloat16"|"float16"|"float64" Without it the one that config.json names, else the stored one.
 ---@field torch_dtype? "float32"|"bfloat16"|"float16"|"float64" transformers 4's name for `dtype`.
+---@field revision? string Of a model on the Hub: a branch, a tag or a commit ("main").
 ---@field device? string `auto` (CUDA where there is one), `cpu`, `cuda` or `cuda:N`.
 ---@field quantize? "int8"|"nf4" Store the projections in few bits, frozen; embeddings, norms and head keep the dtype. Train an adapter on top.
 ---@field double_quantize? boolean With "nf4": quantise the scales too.

@@ -1,50 +1,123 @@
 //! The cache of the Hub on this machine, laid out and found as Python's `huggingface_hub` does it, and what is whole in it.
+//!
+//! ```text
+//! models--acme--tiny/
+//!     blobs/<hash>                     content, by its SHA-256 or git's SHA-1;  <hash>.incomplete while it comes
+//!     snapshots/<commit>/<path>        links to blobs
+//!     refs/<branch>                    the commit of a branch or tag when it was last asked for
+//! .locks/models--acme--tiny/<hash>.lock
+//! ```
 
-use std::fs;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use super::Holds;
+use super::client::RemoteFile;
+use super::repository::{Kind, Repository};
+use crate::engine::{Error, Result, file};
 
-/// Where downloads are kept.
-pub fn folder() -> Option<PathBuf> {
-    variable("HF_HUB_CACHE").or_else(|| variable("HUGGINGFACE_HUB_CACHE")).or_else(|| Some(home()?.join("hub")))
+/// A repository's part of a cache.
+#[derive(Debug, Clone)]
+pub struct Cached {
+    folder: PathBuf,
+    locks: PathBuf,
 }
 
-/// Where the token is kept, too.
-pub fn home() -> Option<PathBuf> {
-    variable("HF_HOME").or_else(|| {
-        let cache = variable("XDG_CACHE_HOME").or_else(|| Some(variable("HOME")?.join(".cache")))?;
-        Some(cache.join("huggingface"))
-    })
-}
+impl Cached {
+    pub fn new(cache: &Path, repository: &Repository) -> Self {
+        let name = repository.folder_name();
+        Cached { folder: cache.join(&name), locks: cache.join(".locks").join(name) }
+    }
 
-/// A path in the environment, its `~` the home folder: a file of settings is read by no shell.
-fn variable(name: &str) -> Option<PathBuf> {
-    let value = std::env::var_os(name).filter(|value| !value.is_empty())?;
-    let path = PathBuf::from(value);
-    match path.strip_prefix("~") {
-        Ok(rest) => Some(PathBuf::from(std::env::var_os("HOME")?).join(rest)),
-        Err(_) => Some(path),
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub fn blob(&self, file: &RemoteFile) -> PathBuf {
+        self.folder.join("blobs").join(file.content.name())
+    }
+
+    /// Where its content is while it comes.
+    pub fn incomplete(&self, file: &RemoteFile) -> PathBuf {
+        self.folder.join("blobs").join(format!("{}.incomplete", file.content.name()))
+    }
+
+    pub fn snapshot(&self, commit: &str) -> PathBuf {
+        self.folder.join("snapshots").join(commit)
+    }
+
+    /// Whether a snapshot has a file, whole.
+    pub fn has(&self, commit: &str, file: &RemoteFile) -> bool {
+        fs::metadata(self.snapshot(commit).join(&file.path)).is_ok_and(|there| there.len() == file.size)
+    }
+
+    /// Puts a file whose blob is whole into a snapshot.
+    pub fn link(&self, commit: &str, file: &RemoteFile) -> Result<()> {
+        if self.has(commit, file) {
+            return Ok(());
+        }
+        let link = self.snapshot(commit).join(&file.path);
+        file::create_folder(link.parent().expect("it is below the snapshot"))?;
+        let up = "../".repeat(2 + file.path.matches('/').count());
+        file::symlink_atomic(Path::new(&format!("{up}blobs/{}", file.content.name())), &link)
+    }
+
+    /// Notes the commit of a branch or tag.
+    pub fn note(&self, revision: &str, commit: &str) -> Result<()> {
+        let path = self.folder.join("refs").join(revision);
+        if is_commit(revision) || fs::read_to_string(&path).is_ok_and(|noted| noted == commit) {
+            return Ok(());
+        }
+        file::create_folder(path.parent().expect("it is below refs"))?;
+        file::write_atomic(&path, commit.as_bytes())
+    }
+
+    /// Waits until nobody else, of affine or Python, fetches this content. Without locks on this file system there is none;
+    /// what comes is checked all the same.
+    pub async fn lock(&self, content: &str) -> Result<Option<File>> {
+        const PAUSE: Duration = Duration::from_millis(100);
+        let path = self.locks.join(format!("{content}.lock"));
+        file::create_folder(&self.locks)?;
+        let mut said = false;
+        loop {
+            let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+            let lock = opened.map_err(|e| Error::file(&path, format!("cannot be created: {}", file::reason(&e))))?;
+            match lock.try_lock() {
+                Ok(()) if is_at(&lock, &path) => return Ok(Some(lock)),
+                // Whoever held it has removed it.
+                Ok(()) => continue,
+                Err(TryLockError::Error(_)) => return Ok(None),
+                Err(TryLockError::WouldBlock) => {}
+            }
+            if !said {
+                tracing::info!("another process fetches {content}; waiting for it");
+                said = true;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 }
 
-/// The folder of what the cache holds whole; else what it lacks, in words.
-pub fn snapshot(holds: Holds, id: &str, revision: &str) -> Result<PathBuf, String> {
-    let cache = folder().ok_or("there is no home folder to keep a cache in: set HF_HOME")?;
-    let repository = cache.join(format!("{}--{}", holds.plural(), id.replace('/', "--")));
-    if !repository.is_dir() {
-        return Err(format!("the cache {} holds nothing of it", cache.display()));
+/// Whether an open file is the one at a path.
+fn is_at(file: &File, path: &Path) -> bool {
+    match (file.metadata(), fs::metadata(path)) {
+        (Ok(open), Ok(there)) => (open.dev(), open.ino()) == (there.dev(), there.ino()),
+        _ => false,
     }
-    let commit = commit(&repository, revision).ok_or_else(|| {
-        format!("the cache {} does not know its revision {revision}{}", repository.display(), others(&repository))
-    })?;
-    let snapshot = repository.join("snapshots").join(&commit);
-    if !snapshot.is_dir() {
-        return Err(format!("the cache does not hold its commit {commit}{}", others(&repository)));
-    }
-    let missing = match holds {
-        Holds::Model => missing_of_model(&snapshot),
-        Holds::DataSet => broken_links(&snapshot),
+}
+
+/// Whether a revision is a commit, which no branch or tag may be called like.
+pub fn is_commit(revision: &str) -> bool {
+    revision.len() == 40 && revision.chars().all(|c| c.is_ascii_hexdigit())
+}
+
+/// The folder of what the cache holds whole of a model, or of rows; else what it lacks, in words.
+pub fn snapshot(cache: &Path, of: &Repository, revision: &str) -> Result<PathBuf, String> {
+    let snapshot = find(cache, of, revision)?;
+    let missing = match of.kind {
+        Kind::Model => missing_of_model(&snapshot),
+        Kind::DataSet => broken_links(&snapshot),
     };
     match missing.as_slice() {
         [] => Ok(snapshot),
@@ -52,9 +125,53 @@ pub fn snapshot(holds: Holds, id: &str, revision: &str) -> Result<PathBuf, Strin
     }
 }
 
+/// The folder of a snapshot that has files of each of these patterns. Whether it has all of them only the Hub knows.
+pub fn holds(cache: &Path, of: &Repository, revision: &str, patterns: &[String]) -> Result<PathBuf, String> {
+    let snapshot = find(cache, of, revision)?;
+    let files = files(&snapshot, "");
+    let matches = |pattern: &&String| {
+        let glob = globset::Glob::new(pattern).map(|glob| glob.compile_matcher());
+        glob.is_ok_and(|glob| files.iter().any(|file| glob.is_match(file)))
+    };
+    match patterns.iter().find(|pattern| !matches(pattern)) {
+        None => Ok(snapshot),
+        Some(pattern) => Err(format!("{} holds no {pattern}", snapshot.display())),
+    }
+}
+
+/// The files below a folder whose content is there.
+fn files(folder: &Path, above: &str) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .flat_map(|entry| {
+            let name = format!("{above}{}", entry.file_name().to_string_lossy());
+            match entry.path() {
+                path if path.is_dir() => files(&path, &format!("{name}/")),
+                path if path.exists() => vec![name],
+                _ => Vec::new(),
+            }
+        })
+        .collect()
+}
+
+fn find(cache: &Path, of: &Repository, revision: &str) -> Result<PathBuf, String> {
+    let repository = cache.join(of.folder_name());
+    if !repository.is_dir() {
+        return Err(format!("the cache {} holds nothing of it", cache.display()));
+    }
+    let commit = commit(&repository, revision).ok_or_else(|| {
+        format!("the cache {} does not know its revision {revision}{}", repository.display(), others(&repository))
+    })?;
+    let snapshot = repository.join("snapshots").join(&commit);
+    match snapshot.is_dir() {
+        true => Ok(snapshot),
+        false => Err(format!("the cache does not hold its commit {commit}{}", others(&repository))),
+    }
+}
+
 /// The commit that a revision names: itself, or what its ref says.
 fn commit(repository: &Path, revision: &str) -> Option<String> {
-    if revision.len() == 40 && revision.chars().all(|c| c.is_ascii_hexdigit()) {
+    if is_commit(revision) {
         return Some(revision.to_string());
     }
     let text = fs::read_to_string(repository.join("refs").join(revision)).ok()?;

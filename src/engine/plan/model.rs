@@ -45,7 +45,7 @@ pub fn lengths_are_unknown() -> bool {
 }
 
 /// What `Model::load` does in a real run.
-pub fn load(path: &str, kind: Option<Kind>, device: Device) -> Result<Model> {
+pub fn load(path: &str, revision: Option<&str>, kind: Option<Kind>, device: Device) -> Result<Model> {
     let folder = Path::new(path);
     if folder.is_dir() {
         return from_folder(path, folder, kind, device);
@@ -56,7 +56,7 @@ pub fn load(path: &str, kind: Option<Kind>, device: Device) -> Result<Model> {
     if beside || !hub::is_id(path) {
         return Model::load(folder, kind, device);
     }
-    match hub::cached(path) {
+    match hub::cached(path, revision) {
         Some(folder) => from_folder(path, &folder, kind, device),
         None => from_hub(path, kind, device),
     }
@@ -98,7 +98,7 @@ pub fn load_adapter(model: &mut Model, name: Option<&str>, folder: &Path) -> Res
 fn from_folder(path: &str, folder: &Path, kind: Option<Kind>, device: Device) -> Result<Model> {
     if lora::is_adapter(folder) {
         let base = lora::base_of(folder)?;
-        let mut model = load(&base.name, kind, device)?;
+        let mut model = load(&base.name, base.revision.as_deref(), kind, device)?;
         load_adapter(&mut model, None, folder)?;
         return Ok(model);
     }

@@ -2,6 +2,8 @@
 
 pub mod progress;
 pub mod run;
+pub mod transfer;
 
 pub use progress::Progress;
 pub use run::Run;
+pub use transfer::Transfer;

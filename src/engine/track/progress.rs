@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 /// Where standard error is no terminal, at most one line in this time, and one at the end.
-const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
+pub(super) const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
 
 /// All bars draw through one place, so that a line printed through [`suspend`] never tears any of them.
-static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
+pub(super) static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 
 /// Clears the bars, runs `print`, draws them again.
 pub fn suspend<T>(print: impl FnOnce() -> T) -> T {
@@ -110,7 +110,7 @@ impl Progress {
 }
 
 /// Whether standard error is a terminal that can draw a line anew.
-fn is_watched() -> bool {
+pub(super) fn is_watched() -> bool {
     io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|terminal| terminal != "dumb")
 }
 
@@ -122,7 +122,7 @@ fn bar(total: u64) -> ProgressBar {
 }
 
 /// A closed standard error is no reason to stop the work.
-fn print(line: &str) {
+pub(super) fn print(line: &str) {
     let _ = suspend(|| writeln!(io::stderr().lock(), "{line}"));
 }
 
@@ -179,7 +179,7 @@ impl Count {
 }
 
 /// `2:05`, or `1:02:05` from an hour on.
-fn clock(time: Duration) -> String {
+pub(super) fn clock(time: Duration) -> String {
     let seconds = time.as_secs_f64().round() as u64;
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }

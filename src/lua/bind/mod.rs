@@ -5,6 +5,7 @@ mod env;
 mod eval;
 mod fs;
 mod host;
+mod hub;
 mod json;
 mod log;
 mod model;
@@ -36,6 +37,7 @@ pub const ALL: &[(&str, Module)] = &[
     ("eval",      eval::module),
     ("fs",        fs::module),
     ("host",      host::module),
+    ("hub",       hub::module),
     ("json",      json::module),
     ("log",       log::module),
     ("model",     model::module),

@@ -41,7 +41,7 @@ fn commit(_: &Lua, values: MultiValue) -> mlua::Result<Option<String>> {
     let mut call = Call::new("pipeline.commit", values);
     let id = call.string("id")?;
     call.finish()?;
-    let folder = hub::is_id(&id).then(|| hub::cached(&id)).flatten();
+    let folder = hub::is_id(&id).then(|| hub::cached(&id, None)).flatten();
     Ok(folder.and_then(|folder| Some(folder.file_name()?.to_string_lossy().into_owned())))
 }
 

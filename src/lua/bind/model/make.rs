@@ -20,6 +20,8 @@ struct LoadOptions {
     dtype: Option<String>,
     /// As transformers 4 names it.
     torch_dtype: Option<String>,
+    /// A branch, tag or commit of a model on the Hub.
+    revision: Option<String>,
     device: String,
     quantize: Option<Scheme>,
     double_quantize: bool,
@@ -33,6 +35,7 @@ impl Default for LoadOptions {
         LoadOptions {
             dtype: None,
             torch_dtype: None,
+            revision: None,
             device: "auto".to_string(),
             quantize: None,
             double_quantize: false,
@@ -99,11 +102,11 @@ pub fn load(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
         let quantization = options.quantization()?;
         let model = match plan::active() {
             true => {
-                let mut model = plan::model::load(&path, kind, device)?;
+                let mut model = plan::model::load(&path, options.revision.as_deref(), kind, device)?;
                 quantization.into_iter().for_each(|quantization| model.quantize(quantization));
                 model
             }
-            false => Model::load_finding(hub::folder(&path)?, kind, device, quantization, &|base| {
+            false => Model::load_finding(hub::folder(&path, options.revision.as_deref())?, kind, device, quantization, &|base| {
                 hub::base(&base.name, base.revision.as_deref())
             })?,
         };

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::Value;
 
-use super::golden;
+use crate::golden;
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 /// Nobody listens there.

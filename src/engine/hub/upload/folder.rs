@@ -1,0 +1,157 @@
+//! The files of a folder as they would be sent: which they are, by what they are known, and whether they stay as they are.
+
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use globset::GlobSet;
+use sha2::{Digest, Sha256};
+
+use super::secrets::Secrets;
+use crate::engine::hub::client::Content;
+use crate::engine::hub::hash::Hasher;
+use crate::engine::hub::problem::Problem;
+use crate::engine::hub::token::Token;
+use crate::engine::{Error, Result, cancel, file};
+
+/// Folders that tools keep beside a model's files.
+const TOOLS: &[&str] = &[".git", ".cache", "__pycache__"];
+
+/// From this size on a file travels by itself; below it, in the commit. The Hub draws the line there, too.
+pub const LARGE: u64 = 10 << 20;
+
+/// The first bytes, by which the Hub tells text from other content.
+const SAMPLE: usize = 512;
+
+/// A file of the folder.
+#[derive(Debug, Clone)]
+pub struct LocalFile {
+    /// Below the folder, with `/` between its parts.
+    pub name: String,
+    pub path: PathBuf,
+    pub size: u64,
+    pub sha256: String,
+    /// Git's name of the content, where a commit could hold it.
+    git: Option<String>,
+    pub sample: Vec<u8>,
+    stamp: Stamp,
+}
+
+/// By what a change of a file is seen.
+type Stamp = (u64, u64, i64, i64, i64, i64);
+
+fn stamp(about: &Metadata) -> Stamp {
+    (about.ino(), about.len(), about.mtime(), about.mtime_nsec(), about.ctime(), about.ctime_nsec())
+}
+
+impl LocalFile {
+    /// Whether remote content is the same.
+    pub fn is(&self, content: &Content) -> bool {
+        match content {
+            Content::Sha256(hash) => *hash == self.sha256,
+            Content::Git(hash) => self.git.as_ref() == Some(hash),
+        }
+    }
+
+    /// The content of a small file, as long as it is what was looked at.
+    pub fn read(&self) -> Result<Vec<u8>> {
+        let bytes = fs::read(&self.path).map_err(|error| file::unreadable(&self.path, &error))?;
+        match file::sha256(&bytes) == self.sha256 {
+            true => Ok(bytes),
+            false => Err(self.changed()),
+        }
+    }
+
+    pub fn check_unchanged(&self) -> Result<()> {
+        let about = fs::metadata(&self.path).map_err(|error| file::unreadable(&self.path, &error))?;
+        if stamp(&about) == self.stamp { Ok(()) } else { Err(self.changed()) }
+    }
+
+    pub fn changed(&self) -> Error {
+        let hint = "nothing was committed: run this again when nobody writes into the folder";
+        Error::hinted(format!("{} changed while it was uploaded", self.path.display()), hint)
+    }
+}
+
+/// The names and paths of a folder's files that match; sorted.
+pub fn list(folder: &Path, wanted: Option<&GlobSet>) -> Result<Vec<(String, PathBuf)>> {
+    let root = folder.canonicalize().map_err(|error| file::unreadable(folder, &error))?;
+    if !root.is_dir() {
+        return Err(Error::file(folder, "it is a file: a folder is uploaded"));
+    }
+    let mut found = Vec::new();
+    collect(&root, &root, &mut found)?;
+    found.retain(|(name, _)| wanted.is_none_or(|wanted| wanted.is_match(name)));
+    found.sort();
+    Ok(found)
+}
+
+fn collect(root: &Path, folder: &Path, found: &mut Vec<(String, PathBuf)>) -> Result<()> {
+    let unreadable = |error: io::Error| file::unreadable(folder, &error);
+    for entry in fs::read_dir(folder).map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        let path = entry.path();
+        let below = path.strip_prefix(root).expect("it was found below");
+        let Some(name) = below.to_str() else {
+            return Err(Error::file(&path, "its name is no UTF-8, which a repository needs"));
+        };
+        let real = path.canonicalize().map_err(|_| Error::file(&path, "it is a link that leads nowhere"))?;
+        if !real.starts_with(root) {
+            let hint = "put the file itself there: what it leads to may be nothing to publish";
+            let sentence = format!("{}: it is a link out of the folder, to {}", path.display(), real.display());
+            return Err(Error::hinted(sentence, hint));
+        }
+        let is_link = entry.file_type().map_err(unreadable)?.is_symlink();
+        match fs::metadata(&path).map_err(unreadable)? {
+            about if about.is_dir() && is_link => {
+                return Err(Error::file(&path, "it is a link to a folder, which would be sent twice"));
+            }
+            about if about.is_dir() && TOOLS.iter().any(|tool| path.ends_with(tool)) => {}
+            about if about.is_dir() => collect(root, &path, found)?,
+            about if about.is_file() => found.push((name.to_string(), path)),
+            _ => return Err(Error::file(&path, "it is neither a file nor a folder")),
+        }
+    }
+    Ok(())
+}
+
+/// Reads a file once: its hashes, its first bytes, and whether it holds a secret.
+pub fn look(name: String, path: PathBuf, token: Option<&Token>) -> Result<LocalFile, Problem> {
+    let unreadable = |error: io::Error| file::unreadable(&path, &error);
+    let mut open = File::open(&path).map_err(unreadable)?;
+    let about = open.metadata().map_err(unreadable)?;
+    let (mut sha256, mut git) = (Sha256::new(), (about.len() < LARGE).then(|| Hasher::git(about.len())));
+    let mut secrets = Secrets::new(token, &name);
+    let (mut sample, mut buffer, mut length) = (Vec::new(), vec![0; 1 << 20], 0);
+    loop {
+        cancel::check()?;
+        let read = open.read(&mut buffer).map_err(unreadable)?;
+        let bytes = &buffer[..read];
+        if read == 0 {
+            break;
+        }
+        length += read as u64;
+        sample.extend_from_slice(&bytes[..read.min(SAMPLE - sample.len().min(SAMPLE))]);
+        sha256.update(bytes);
+        if let Some(git) = &mut git {
+            git.update(bytes);
+        }
+        secrets.look(bytes);
+    }
+    if let Some(secret) = secrets.found() {
+        let sentence = format!("{}: it holds {secret}", path.display());
+        let hint = "take it out, and have it replaced by a new one where anybody else has seen the file";
+        return Err(Error::hinted(sentence, hint).into());
+    }
+    let file = LocalFile {
+        size: about.len(),
+        sha256: file::hex(&sha256.finalize()),
+        git: git.map(Hasher::finish),
+        sample,
+        stamp: stamp(&about),
+        name,
+        path: path.clone(),
+    };
+    if length == file.size { Ok(file) } else { Err(file.changed().into()) }
+}

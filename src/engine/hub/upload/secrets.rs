@@ -1,0 +1,132 @@
+//! Keys and tokens in what is about to be published: the account's own by its value, others by their form.
+
+use std::sync::LazyLock;
+
+use regex::bytes::Regex;
+
+use crate::engine::hub::token::Token;
+
+/// What a key looks like, and whose it is. Forms that are told from chance by themselves; where only a name beside it
+/// tells, the name is part of the pattern.
+static FORMS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
+    let forms = [
+        (r"\bhf_[A-Za-z0-9]{30,}\b", "a token of the Hub"),
+        (r"\bapi_org_[A-Za-z0-9]{30,}\b", "a token of the Hub"),
+        (r"(?i)\bwandb[a-z_ ]{0,16}(?:api)?[_ ]?key['\x22]?\s*[:=]\s*['\x22]?[0-9a-f]{40}\b", "a key of Weights & Biases"),
+        (r"\bwandb_v[0-9]+_[A-Za-z0-9_]{20,}", "a key of Weights & Biases"),
+        (r"\blocal-[0-9a-f]{40}\b", "a key of Weights & Biases"),
+        (r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b", "an access key of AWS"),
+        (r"(?i)\baws_?secret_?(?:access_?)?key['\x22]?\s*[:=]\s*['\x22]?[A-Za-z0-9/+]{40}\b", "a secret key of AWS"),
+        (r"\bAIza[0-9A-Za-z_-]{35}\b", "a key of Google"),
+        (r"\bya29\.[0-9A-Za-z_-]{30,}", "a token of Google"),
+        (r"(?i)\bAccountKey=[A-Za-z0-9/+]{80,}=", "a key of Azure"),
+        (r"\b(?:ghp|gho|ghu|ghs|ghr)_[A-Za-z0-9]{36}\b", "a token of GitHub"),
+        (r"\bgithub_pat_[A-Za-z0-9_]{60,}", "a token of GitHub"),
+        (r"\bglpat-[A-Za-z0-9_-]{20,}", "a token of GitLab"),
+        (r"\bsk-(?:proj-|ant-|or-)?[A-Za-z0-9_-]{40,}", "a key of a model's provider"),
+        (r"\bxox[abposr]-[A-Za-z0-9-]{20,}", "a token of Slack"),
+        (r"\bpypi-AgE[A-Za-z0-9_-]{50,}", "a token of PyPI"),
+        (r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----", "a private key"),
+    ];
+    forms.map(|(form, whose)| (Regex::new(form).expect("the form is a pattern"), whose)).into()
+});
+
+/// What of a file's beginning is looked at again together with what follows: longer than a key with the name before it.
+const OVERLAP: usize = 512;
+
+/// Files of numbers hold no text, and their bytes look like anything.
+const NUMBERS: &[&str] = &[".safetensors", ".bin", ".gguf", ".onnx", ".pt", ".pth"];
+
+/// Looks at a file piece by piece.
+pub struct Secrets<'a> {
+    own: Option<&'a Token>,
+    has_text: bool,
+    /// The end of the last piece.
+    before: Vec<u8>,
+    found: Option<&'static str>,
+}
+
+impl<'a> Secrets<'a> {
+    pub fn new(own: Option<&'a Token>, name: &str) -> Self {
+        let has_text = !NUMBERS.iter().any(|ending| name.ends_with(ending));
+        Secrets { own, has_text, before: Vec::new(), found: None }
+    }
+
+    pub fn look(&mut self, bytes: &[u8]) {
+        let text = [&self.before, bytes].concat();
+        if self.own.is_some_and(|own| holds(&text, own.reveal().as_bytes())) {
+            self.found = Some("the token that you use for the Hub");
+        } else if self.has_text && self.found.is_none() {
+            self.found = FORMS.iter().find(|(form, _)| form.is_match(&text)).map(|(_, whose)| *whose);
+        }
+        self.before = text[text.len().saturating_sub(OVERLAP)..].to_vec();
+    }
+
+    /// What was found, in words.
+    pub fn found(&self) -> Option<&'static str> {
+        self.found
+    }
+}
+
+fn holds(text: &[u8], part: &[u8]) -> bool {
+    // The first byte is found quickly, and rarely the rest behind it.
+    let mut from = 0;
+    while let Some(at) = text[from..].iter().position(|byte| *byte == part[0]) {
+        if text[from + at..].starts_with(part) {
+            return true;
+        }
+        from += at + 1;
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Put together here, so that no reader of sources takes them for real ones.
+    fn found(name: &str, pieces: &[&str]) -> Option<&'static str> {
+        let token = Token::new("hf_mine", "HF_TOKEN").unwrap();
+        let mut secrets = Secrets::new(Some(&token), name);
+        pieces.iter().for_each(|piece| secrets.look(piece.as_bytes()));
+        secrets.found()
+    }
+
+    #[test]
+    fn keys_are_known_by_their_form() {
+        let letters = "AbCdEf0123456789".repeat(6);
+        let hex = "0123456789abcdef0123456789abcdef01234567";
+        for (text, wanted) in [
+            (format!("token: hf_{}", &letters[..34]), "a token of the Hub"),
+            (format!("WANDB_API_KEY={hex}"), "a key of Weights & Biases"),
+            (format!("\"wandb_key\": \"{hex}\""), "a key of Weights & Biases"),
+            (format!("AKIA{}", "ABCDEFGHIJKLMNOP"), "an access key of AWS"),
+            (format!("aws_secret_access_key = {}", &letters[..40]), "a secret key of AWS"),
+            (format!("AIza{}", &letters[..35]), "a key of Google"),
+            (format!("AccountKey={}==", &letters[..86]), "a key of Azure"),
+            (format!("ghp_{}", &letters[..36]), "a token of GitHub"),
+            (format!("sk-proj-{}", &letters[..48]), "a key of a model's provider"),
+            (format!("-----BEGIN RSA {} KEY-----", "PRIVATE"), "a private key"),
+        ] {
+            assert_eq!(found("notes.txt", &[&text]), Some(wanted), "{text}");
+            let (first, second) = text.split_at(text.len() / 2);
+            assert_eq!(found("notes.txt", &[&"x ".repeat(2000), first, second]), Some(wanted), "{text} in two pieces");
+        }
+    }
+
+    #[test]
+    fn what_only_looks_alike_is_no_key() {
+        let hex = "0123456789abcdef0123456789abcdef01234567";
+        for text in [hex, "hf_hub", "hf_transfer_is_fast", "sk-learn", "AKIA", &format!("sha1: {hex}")] {
+            assert_eq!(found("tokenizer.json", &[text]), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn ones_own_token_is_found_in_any_file() {
+        let own = Some("the token that you use for the Hub");
+        assert_eq!(found("model.safetensors", &["hhf_hf_", "minex"]), own);
+        assert_eq!(found("a.txt", &["hf_min"]), None);
+        assert_eq!(found("model.safetensors", &[&format!("hf_{}", "A".repeat(34))]), None);
+    }
+}

@@ -1,0 +1,187 @@
+//! `affine.hub`: the Hugging Face Hub, both ways. In a plan nothing is asked of it and nothing is sent.
+
+use std::path::PathBuf;
+
+use mlua::{Lua, MultiValue, Table, Value};
+use serde::Deserialize;
+
+use crate::engine::hub::{self, BRANCH, Kind, Repository, Settings, Upload};
+use crate::engine::{Error, Result, file, plan};
+use crate::lua::call::Call;
+use crate::lua::convert;
+
+pub fn module(lua: &Lua) -> mlua::Result<Table> {
+    let table = lua.create_table()?;
+    table.set("create", lua.create_function(create)?)?;
+    table.set("download", lua.create_function(download)?)?;
+    table.set("info", lua.create_function(info)?)?;
+    table.set("upload", lua.create_function(upload)?)?;
+    table.set("whoami", lua.create_function(whoami)?)?;
+    Ok(table)
+}
+
+/// A commit that no repository has, for plans.
+const NO_COMMIT: &str = "0000000000000000000000000000000000000000";
+
+/// What a repository holds, as the Hub's own tools name it.
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum RepoType {
+    #[default]
+    Model,
+    Dataset,
+}
+
+fn repository(id: String, repo_type: RepoType) -> Result<Repository> {
+    if let Some(problem) = hub::problem_of_id(&id) {
+        let expected = "OWNER/NAME of letters, digits, -, _ and .";
+        return Err(Error::option("repo", expected, format!("\"{id}\" ({problem})")));
+    }
+    let kind = match repo_type {
+        RepoType::Model => Kind::Model,
+        RepoType::Dataset => Kind::DataSet,
+    };
+    Ok(Repository { kind, id })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DownloadOptions {
+    repo: String,
+    revision: Option<String>,
+    files: Option<Vec<String>>,
+    #[serde(default)]
+    repo_type: RepoType,
+    cache_dir: Option<PathBuf>,
+}
+
+fn download(_: &Lua, values: MultiValue) -> mlua::Result<String> {
+    let mut call = Call::new("hub.download", values);
+    let options: DownloadOptions = call.options()?;
+    call.finish()?;
+    let folder = call.run(|| {
+        let repository = repository(options.repo, options.repo_type)?;
+        let revision = options.revision.as_deref().unwrap_or(BRANCH);
+        if plan::active() {
+            plan::note(format!("hub: downloads {repository}; here an empty folder"));
+            let folder = PathBuf::from("hub").join(repository.folder_name());
+            file::create_folder(&folder)?;
+            return Ok(folder);
+        }
+        let mut settings = Settings::read()?;
+        if let Some(cache) = options.cache_dir {
+            settings.cache = cache;
+        }
+        hub::download(&settings, &repository, revision, options.files.as_deref())
+    })?;
+    Ok(folder.to_string_lossy().into_owned())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UploadOptions {
+    folder: PathBuf,
+    repo: String,
+    #[serde(default)]
+    private: bool,
+    revision: Option<String>,
+    #[serde(default)]
+    create_pr: bool,
+    message: Option<String>,
+    files: Option<Vec<String>>,
+    #[serde(default)]
+    dry_run: bool,
+}
+
+impl UploadOptions {
+    fn upload(self) -> Upload {
+        let default = Upload::default();
+        Upload {
+            folder: self.folder,
+            repo: self.repo,
+            private: self.private,
+            revision: self.revision.unwrap_or(default.revision),
+            create_pr: self.create_pr,
+            message: self.message.unwrap_or(default.message),
+            files: self.files,
+            dry_run: self.dry_run,
+        }
+    }
+}
+
+fn upload(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
+    let mut call = Call::new("hub.upload", values);
+    let upload = call.options::<UploadOptions>()?.upload();
+    call.finish()?;
+    let uploaded = call.run(|| {
+        if plan::active() {
+            let planned = hub::inspect(&upload)?;
+            let sent = format!("{} files to {}", planned.files.len(), upload.repo);
+            plan::note(format!("hub: uploads {sent}; here nothing is sent"));
+            return Ok(planned);
+        }
+        hub::upload(Settings::read()?, upload)
+    })?;
+    convert::to_lua(lua, &serde_json::to_value(uploaded).map_err(mlua::Error::external)?)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CreateOptions {
+    repo: String,
+    #[serde(default)]
+    private: bool,
+}
+
+fn create(_: &Lua, values: MultiValue) -> mlua::Result<String> {
+    let mut call = Call::new("hub.create", values);
+    let options: CreateOptions = call.options()?;
+    call.finish()?;
+    call.run(|| {
+        let repository = repository(options.repo, RepoType::Model)?;
+        let settings = Settings::read()?;
+        if plan::active() {
+            plan::note(format!("hub: makes the repository {repository}; here nothing is sent"));
+            return Ok(hub::page(&settings, &repository));
+        }
+        hub::create(settings, &repository, options.private)
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct InfoOptions {
+    repo: String,
+    revision: Option<String>,
+    #[serde(default)]
+    repo_type: RepoType,
+}
+
+fn info(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
+    let mut call = Call::new("hub.info", values);
+    let options: InfoOptions = call.options()?;
+    call.finish()?;
+    let info = call.run(|| {
+        let repository = repository(options.repo, options.repo_type)?;
+        if plan::active() {
+            plan::note(format!("hub: asks about {repository}; here nothing is known of it"));
+            return Ok(hub::Info { id: repository.id, commit: NO_COMMIT.to_string(), private: false, files: Vec::new() });
+        }
+        hub::info(Settings::read()?, &repository, options.revision.as_deref().unwrap_or(BRANCH))
+    })?;
+    convert::to_lua(lua, &serde_json::to_value(info).map_err(mlua::Error::external)?)
+}
+
+fn whoami(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
+    let call = Call::new("hub.whoami", values);
+    call.finish()?;
+    let account = call.run(|| {
+        if plan::active() {
+            plan::note("hub: asks whose token it is; here it is nobody's".to_string());
+            return Ok(serde_json::json!({ "name": "nobody", "organizations": [] }));
+        }
+        let account = hub::whoami(Settings::read()?)?;
+        Ok(serde_json::to_value(account).expect("an account is plain"))
+    })?;
+    convert::to_lua(lua, &account)
+}
