@@ -1,6 +1,7 @@
 //! The Hugging Face Hub: the files of models and data sets into the local cache that Python's `huggingface_hub` shares.
 
 mod cache;
+pub mod card;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
