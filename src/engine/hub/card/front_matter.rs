@@ -1,7 +1,9 @@
 //! What the Hub reads of a model: the keys of a card's front matter, as its documentation names them.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// A value that is not known is left out.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -63,9 +65,6 @@ pub struct Task {
 pub struct DataSet {
     pub r#type: String,
     pub name: String,
-    /// An environment's options.
-    #[serde(default, skip_serializing_if = "Map::is_empty")]
-    pub args: Map<String, Value>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -76,6 +75,6 @@ pub struct Metric {
     pub name: String,
     pub value: f64,
     /// How it was measured.
-    #[serde(default, skip_serializing_if = "Map::is_empty")]
-    pub args: Map<String, Value>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub args: BTreeMap<String, Value>,
 }

@@ -56,11 +56,12 @@ pub struct Block {
     pub hash: Option<String>,
 }
 
-/// The measured block, if there is one.
+/// The measured block in the body, if there is one.
 pub fn block(card: &str) -> Result<Option<Block>, Fault> {
     let mut begin: Option<(usize, usize, Option<String>)> = None;
     let mut end: Option<(usize, usize)> = None;
-    for (number, range) in lines(card) {
+    let body = front_matter(card).map_or(0, |found| found.range.end);
+    for (number, range) in lines(card).filter(|(_, range)| range.start >= body) {
         let line = card[range.clone()].trim();
         let fault = |problem: String| Err(Fault { line: number, problem });
         if line.starts_with(BEGIN) {
@@ -141,7 +142,9 @@ mod tests {
         let block = block(card).unwrap().unwrap();
         let inside = "<!-- affine:measured front-matter=0a1b -->\nb\n<!-- /affine:measured -->";
         assert_eq!((&card[block.range], block.hash.as_deref()), (inside, Some("0a1b")));
-        assert_eq!(super::block("a\n`<!-- affine:measured -->`\n"), Ok(None));
+        for none in ["a\n`<!-- affine:measured -->`\n", "---\n<!-- affine:measured -->\n---\n"] {
+            assert_eq!(super::block(none), Ok(None));
+        }
     }
 
     #[test]
