@@ -131,6 +131,7 @@ return {
     output_dir = "models/deploy", -- where deploy writes the folder; in a named experiment, below its folder
     create_model_card = true, -- write README.md with the measured scores
     license = "apache-2.0", -- licence named in the card
+    language = { "en" }, -- languages named in the card, as the Hub writes them
   },
 
   tracking = {

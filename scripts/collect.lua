@@ -109,6 +109,13 @@ local function source_of(stage, e, player, judged, about)
   }
 end
 
+--- Notes where records come from, for the model card.
+local function note_source(stage, source)
+  local notes = stage.record.notes
+  notes.sources = notes.sources or json.array {}
+  table.insert(notes.sources, source)
+end
+
 --- Plays a source's tasks and says what came of them.
 local function play(stage, e, judged, player)
   local about = e:describe()
@@ -133,6 +140,20 @@ local function play(stage, e, judged, player)
   for _, record in ipairs(records) do
     successes = successes + (record.success and 1 or 0)
   end
+  note_source(stage, {
+    env = about.name,
+    label = label,
+    options = player.options,
+    num_tasks = about.num_tasks,
+    generator = about.generator,
+    instructions = about.instructions,
+    kind = player.kind,
+    policy = player.policy,
+    first_task_id = player.first_task_id,
+    records = #records,
+    successes = successes,
+    left_out = left_out,
+  })
   local share = 100 * successes / math.max(1, #records)
   local text = "%-10s %-20s %5d episodes, %5.1f %% succeed; left out: %s"
   stage:say(text, label, player.policy, #records, share, in_words(left_out))
@@ -209,13 +230,14 @@ end
 local function read_file(stage, path, settings, judged)
   local min_score = type(settings.data.min_score) == "number" and settings.data.min_score or 0.5
   local records, left_out = collect.read(path, min_score, judged)
+  note_source(stage, { file = path, kind = "file", records = #records, left_out = left_out })
   stage:say("%s: %d records; left out: %s", path, #records, in_words(left_out))
   return records
 end
 
 local function run(settings, stage)
   local data = settings.data
-  stage.record.notes.journals = nil -- noted below, for the evaluation
+  stage.record.notes.journals, stage.record.notes.sources = nil, nil -- noted below, for the evaluation and the model card
   -- A line per task tried: after an interruption, or with a larger num_samples, collecting goes on where it was.
   local journals = stage.output .. "/journals"
   if stage.flags.force and fs.exists(journals) then
@@ -236,7 +258,7 @@ local function run(settings, stage)
     --- What a player needs beside its choices, and what decides its records.
     local function ready(player, first, count, min_score, deduplicate)
       player.count, player.min_score, player.deduplicate = count, min_score, deduplicate
-      player.options = options
+      player.options, player.first_task_id = options, first
       player.key = {
         pipeline.digest(decides),
         entry,
@@ -284,6 +306,7 @@ local function run(settings, stage)
   end
   pipeline.write_records(stage.output .. "/sft.jsonl", train)
   pipeline.write_records(stage.output .. "/validation.jsonl", validation)
+  stage.record.notes.records = { base = #base, train = #train, validation = #validation }
   stage:say("%d records of random play, %d demonstrations, %d for validation", #base, #train, #validation)
 end
 

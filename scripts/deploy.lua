@@ -3,9 +3,10 @@
 --   affine scripts/deploy.lua [--model models/rl_final] [--adapter] [--preset NAME] [--set key=value] [--force]
 --
 -- Writes the merged model (or with --adapter its last adapter alone), tokenizer, config and a model card with the
--- measured scores into huggingface.output_dir. Then loads what it wrote and compares log-probabilities with the model
--- in memory; a difference above 1e-4 is an error. What was trained over a base in few bits (model.quantize) is merged
--- into that base's rounded weights, and how far that is from the adapter beside them is said.
+-- measured scores into huggingface.output_dir; of a card that is there already what was measured is replaced. Then loads
+-- what it wrote and compares log-probabilities with the model in memory; a difference above 1e-4 is an error. What was
+-- trained over a base in few bits (model.quantize) is merged into that base's rounded weights, and how far that is from
+-- the adapter beside them is said.
 
 local card = require("affine.card")
 local fs = require("affine.fs")
@@ -134,6 +135,20 @@ local function measured(settings, name)
   return summary.models[name] and summary
 end
 
+--- Writes the card of a model into its new folder: with what was measured, or as it is there where none is to be made.
+local function write_card(settings, stage, about, folder)
+  local path = folder .. "/README.md"
+  if settings.huggingface.create_model_card then
+    local text, warnings = card.text(settings, about)
+    fs.write(path, text)
+    for _, warning in ipairs(warnings) do
+      stage:say("warning: %s", warning)
+    end
+  elseif fs.exists(about.existing) then
+    fs.write(path, fs.read(about.existing))
+  end
+end
+
 local function deploy(settings, stage)
   local source = source_of(settings, stage.flags)
   local name = measured_name(source, settings)
@@ -157,10 +172,9 @@ local function deploy(settings, stage)
     end
     live:save(unfinished)
   end
-  if settings.huggingface.create_model_card then
-    local about = { name = name, adapter = adapter, summary = summary }
-    fs.write(unfinished .. "/README.md", card.text(settings, about))
-  end
+  local about =
+    { name = name, adapter = adapter or nil, summary = summary, existing = folder .. "/README.md" }
+  write_card(settings, stage, about, unfinished)
 
   local again <close> = adapter and load(settings, below) or pipeline.load_plain(settings, unfinished)
   if adapter then

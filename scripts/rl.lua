@@ -38,7 +38,9 @@ local function train(settings, stage)
   local ppo = trainer.ppo(m, options)
   for it in ppo:iterations(environments) do
     stage:log(it)
+    stage:count(ppo:state(), it)
   end
+  stage:note_training(m, ppo:state())
   pipeline.save_trained(settings, m, stage.output)
 end
 

@@ -13,10 +13,12 @@ local tokenizer = require("affine.tokenizer")
 local trainer = require("affine.trainer")
 
 --- Runs a trainer to its end, with every step in metrics.jsonl; the trainer itself logs every `logging_steps`.
-local function train(stage, sft)
+local function train(stage, m, sft)
   for step in sft:steps() do
     stage:log(step)
+    stage:count(sft:state(), step)
   end
+  stage:note_training(m, sft:state())
 end
 
 local function make_base(settings, stage)
@@ -39,7 +41,7 @@ local function make_base(settings, stage)
   local base = pipeline.base_options(settings)
   base.data, base.output_dir = records, stage.checkpoints
   base.resume_from_checkpoint = stage:resume_from("")
-  train(stage, trainer.sft(m, base))
+  train(stage, m, trainer.sft(m, base))
   m:save(stage.output)
 end
 
@@ -64,7 +66,7 @@ local function fine_tune(settings, stage)
     end)
     stage:say("validation loss before: %.4f per token", before)
   end
-  train(stage, sft)
+  train(stage, m, sft)
   if #validation > 0 then
     local after = stage:once("validation_loss_after", function()
       return sft:evaluate(validation)

@@ -32,6 +32,7 @@ macro_rules! of_files {
 }
 
 of_files! {
+    card: text secrets;
     data: files marks tools;
     env: abd define labels textcraft thoughts;
     eval: numbers run;

@@ -128,6 +128,71 @@ fn over_a_quantised_base_the_stages_keep_adapters_and_deploy_merges() {
 }
 
 #[test]
+fn the_card_says_what_the_stages_recorded_keeps_what_its_author_wrote_and_its_lua_runs() {
+    let folder = folder();
+    let own = |more: &[&str]| {
+        let settings = ["data.environments={{name=\"sat\",n=4,k=2,m=10},\"grid\"}", "huggingface.output_dir=Cometstar"];
+        settings.iter().chain(more).map(|setting| setting.to_string()).collect::<Vec<_>>()
+    };
+    run(folder.path(), "full", &own(&[]));
+    let path = folder.path().join("Cometstar/affine-model/README.md");
+    let read = || std::fs::read_to_string(&path).unwrap();
+    let record = |name: &str| -> serde_json::Value {
+        serde_json::from_str(&std::fs::read_to_string(folder.path().join(name).join("stage.json")).unwrap()).unwrap()
+    };
+    let (sft, rl) = (record("models/sft_final"), record("models/rl_final"));
+    let work = |record: &serde_json::Value| -> String {
+        let (work, model) = (&record["notes"]["work"], &record["notes"]["model"]);
+        let episodes = work["episodes"].as_u64().map(|count| count.to_string()).unwrap_or_default();
+        format!(
+            "|{}|{}|{episodes}|{} of {}|",
+            work["steps"], work["tokens"], model["trainable_parameters"], model["parameters"]
+        )
+    };
+    let card = read();
+    for part in [
+        &format!("|SFT{}", work(&sft)),
+        &format!("|RL{}", work(&rl)),
+        "language:\n- en\n",
+        "- `sat` (`{ k = 2, m = 10, n = 4 }`): 6 episodes by the expert, 6 of them successes, task ids from 20000",
+        "RL played tasks of the same environments with ids from 50000 to 899999; those that are judged were left out.",
+        "affine scripts/full.lua --set data.num_samples=6 --set ",
+        "training.max_steps = 2\n",
+    ] {
+        assert!(card.contains(part), "{part} in\n{card}");
+    }
+    assert!(sft["notes"]["work"]["tokens"].as_u64() > Some(0) && rl["notes"]["work"]["tokens"].as_u64() > Some(0));
+    assert_eq!((&sft["notes"]["work"]["steps"], &rl["notes"]["work"]["steps"]), (&json!(2), &json!(1)));
+
+    // The author's words, and settings of the day that no stage had.
+    std::fs::write(&path, card.replace("A Qwen3 model trained with affine.", "Mine.") + "The end.").unwrap();
+    run(folder.path(), "deploy", &own(&["huggingface.license=mit", "training.learning_rate=0.5", "rl.gamma=0.5"]));
+    let again = read();
+    let same =
+        card.replace("A Qwen3 model trained with affine.", "Mine.").replace("license: apache-2.0", "license: mit");
+    let without_hash = |text: &str| regex::Regex::new("front-matter=[0-9a-f]+").unwrap().replace(text, "").into_owned();
+    assert_eq!(without_hash(&again), without_hash(&(same + "The end.")));
+    run(folder.path(), "deploy", &own(&["huggingface.create_model_card=false"]));
+    assert_eq!(read(), again);
+
+    let runs = |card: &str| {
+        let block = card.split("```lua\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+        let output = Command::new(AFFINE).current_dir(folder.path()).args(["-e", block]).output().unwrap();
+        assert!(output.status.success(), "{block}{}", String::from_utf8_lossy(&output.stderr));
+    };
+    runs(&again);
+    let mut command = Command::new(AFFINE);
+    command.current_dir(folder.path()).args(["scripts/deploy.lua", "--adapter"]);
+    for setting in SMALL.split_whitespace().map(str::to_string).chain(own(&[])) {
+        command.args(["--set", &setting]);
+    }
+    assert!(command.output().unwrap().status.success());
+    let adapter = read();
+    assert!(adapter.contains("library_name: peft") && adapter.contains("Mine."), "{adapter}");
+    runs(&adapter);
+}
+
+#[test]
 fn what_a_quantised_base_cannot_do_is_said_before_any_work() {
     let folder = folder();
     for (setting, other, words) in [

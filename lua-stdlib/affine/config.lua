@@ -17,7 +17,7 @@ config.by_environment = {
   ["data.base.num_samples"] = true,
   ["rl.num_rollouts"] = true,
 }
-local LIST = { ["data.files"] = true }
+local LIST = { ["data.files"] = true, ["huggingface.language"] = true }
 local NAME_OR_LIST = { ["training.target_modules"] = true }
 local AUTO_OR_NUMBER = { ["rl.max_sampler_gap"] = true }
 local AUTO_OR_BOOLEAN = { ["model.use_flash_attention"] = true, ["model.use_cuda_graph"] = true }

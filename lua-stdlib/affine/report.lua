@@ -211,10 +211,19 @@ function report.table(summary)
   return table.concat(lines, "\n")
 end
 
+--- A text as a cell of a Markdown table, which a bar or a new line would end.
+function report.cell(text)
+  return (text:gsub("|", "\\|"):gsub("%s+", " "))
+end
+
 --- The same as a Markdown table.
 function report.markdown(summary)
+  local heads = {}
+  for index, name in ipairs(summary.environments) do
+    heads[index] = report.cell(name)
+  end
   ---@type string[]
-  local lines = { "| |" .. table.concat(summary.environments, "|") .. "|" }
+  local lines = { "| |" .. table.concat(heads, "|") .. "|" }
   lines[2] = "|---|" .. ("---|"):rep(#summary.environments)
   for _, row in ipairs(report.rows(summary)) do
     if not row.rule then

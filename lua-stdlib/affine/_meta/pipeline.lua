@@ -31,6 +31,16 @@ function Stage:log(numbers) end
 ---@return T
 function Stage:once(key, measure) end
 
+--- Adds the report of a step or an iteration to what training came to, in `trainer:state()`, which checkpoints hold.
+---@param state table
+---@param report table
+function Stage:count(state, report) end
+
+--- Notes what training came to, of which model and where, in stage.json, for the model card.
+---@param m affine.model.Model
+---@param state table
+function Stage:note_training(m, state) end
+
 --- What to pass on as `resume_from_checkpoint`: the configured folder, or whether to look for the newest one.
 ---@param configured string Empty for none.
 ---@return string|boolean

@@ -38,6 +38,11 @@ function report.rows(summary) end
 ---@return string
 function report.markdown(summary) end
 
+--- A text as a cell of a Markdown table, which a bar or a new line would end.
+---@param text string
+---@return string
+function report.cell(text) end
+
 --- What was sampled how, in one sentence.
 ---@param summary affine.report.Summary
 ---@return string

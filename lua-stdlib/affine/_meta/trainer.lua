@@ -200,6 +200,7 @@ local Ppo = {}
 ---@field episodes integer
 ---@field failed integer
 ---@field kl? number To the reference, per token in nats.
+---@field tokens integer Trained tokens in its optimizer steps: an episode's once per pass over it.
 ---@field approx_kl number Between the policies before and after the update.
 ---@field clip_fraction number
 ---@field entropy number

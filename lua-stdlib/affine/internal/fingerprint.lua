@@ -2,8 +2,8 @@
 --
 -- A record holds `settings` (as literals, by path), `files` (what it reads beside other stages' results, by content),
 -- `inputs` (what it reads of those, by folder and file), `others` (what lay in its folder before) and `outputs` (what it
--- left there), `fingerprint` (SHA-256 of what decides), `affine` (the version that made it, which decides nothing),
--- `done`, and the stage's own `notes`.
+-- left there), `fingerprint` (SHA-256 of what decides), `done`, and what decides nothing: `affine` (the version that made
+-- it), `versions` (of everything, and the machine), `command` (by which it was made), `seconds`, and the stage's own `notes`.
 --
 -- Every setting counts but for UNDECIDING and those that belong to other stages, which each stage lists.
 

@@ -4,6 +4,7 @@
 -- skipped; one whose fingerprint is there but not done was interrupted and goes on from its last checkpoint; one whose
 -- fingerprint differs says what changed and runs again, with the result before kept (see results.lua).
 
+local command = require("affine.internal.command")
 local fingerprint = require("affine.internal.fingerprint")
 local fs = require("affine.fs")
 local json = require("affine.json")
@@ -51,6 +52,28 @@ function Stage:once(key, measure)
   return notes[key]
 end
 
+--- Adds the report of a step or an iteration to what training came to: sums in `state`, the table of a script's own that
+--- the trainer's checkpoints hold, so that an interruption loses and doubles none.
+function Stage:count(state, report) ---@diagnostic disable-line: unused
+  local work = state.work or { steps = 0, seconds = 0 }
+  work.steps = work.steps + 1
+  for _, key in ipairs { "seconds", "tokens", "episodes", "failed" } do
+    work[key] = report[key] and (work[key] or 0) + report[key]
+  end
+  state.work = work
+end
+
+--- Notes what training came to, of which model and where.
+function Stage:note_training(m, state)
+  local info = m:info()
+  self.record.notes.model = {
+    parameters = info.parameters,
+    trainable_parameters = info.trainable_parameters,
+    device = info.device,
+  }
+  self.record.notes.work = state.work
+end
+
 --- What `resume_from_checkpoint` should be: the configured folder, or whether to look for the newest.
 function Stage:resume_from(configured)
   return configured ~= "" and configured or self.resuming
@@ -93,6 +116,8 @@ local function run_stage(self, spec)
   if not self.resuming then
     self.record.others = fingerprint.held(self.holds)
   end
+  self.record.command = command.line(arg)
+  self.record.versions = json.decode(fs.read(self.run:path() .. "/versions.json"))
   self:write_record()
   local started = time.clock()
   spec.run(self.config, self)

@@ -4,7 +4,8 @@
 ---@field name string What the evaluation calls the model that it leaves.
 ---@field title string In tables.
 ---@field tag string On the Hub.
----@field made fun(settings: table): string How it trains, a line of the model card.
+---@field folder string Where it leaves the model, in an experiment below its folder.
+---@field made fun(setting: fun(path: string): string): string How it trained, from the settings that it recorded.
 
 ---@type affine.internal.Stage[]
 return {
@@ -12,14 +13,19 @@ return {
     name = "sft",
     title = "SFT",
     tag = "sft",
-    made = function(settings)
-      local t = settings.training
-      return ("- Supervised fine-tuning: %s on the experts' episodes, batch %d × %d, learning rate %g, %s."):format(
-        t.max_steps > 0 and t.max_steps .. " steps" or t.num_epochs .. " epochs",
-        t.batch_size,
-        t.gradient_accumulation_steps,
-        t.learning_rate,
-        t.use_lora and ("LoRA r %d, alpha %d"):format(t.lora_r, t.lora_alpha) or "all parameters"
+    folder = "models/sft_final",
+    made = function(setting)
+      local is_counted = tonumber(setting("training.max_steps")) or -1
+      return ("supervised fine-tuning on the demonstrations, %s, batch %s × %s, learning rate %s (%s), %s"):format(
+        is_counted > 0 and setting("training.max_steps") .. " steps"
+          or setting("training.num_epochs") .. " epochs",
+        setting("training.batch_size"),
+        setting("training.gradient_accumulation_steps"),
+        setting("training.learning_rate"),
+        setting("training.lr_scheduler_type"),
+        setting("training.use_lora") == "true"
+            and ("LoRA r %s, alpha %s"):format(setting("training.lora_r"), setting("training.lora_alpha"))
+          or "all parameters"
       )
     end,
   },
@@ -27,18 +33,19 @@ return {
     name = "rl",
     title = "RL",
     tag = "ppo",
-    made = function(settings)
-      local r = settings.rl
+    folder = "models/rl_final",
+    made = function(setting)
       local text =
-        "- Reinforcement learning: PPO, %d iterations, clip range %g, γ %g per %s, λ %g, KL weight %g, LoRA r %d."
+        "PPO, %s iterations, clip range %s, γ %s per %s, λ %s, KL weight %s, learning rate %s, %s"
       return text:format(
-        r.iterations,
-        r.clip_range,
-        r.gamma,
-        r.discount_unit,
-        r.gae_lambda,
-        r.kl_coef,
-        settings.training.lora_r
+        setting("rl.iterations"),
+        setting("rl.clip_range"),
+        setting("rl.gamma"),
+        setting("rl.discount_unit"),
+        setting("rl.gae_lambda"),
+        setting("rl.kl_coef"),
+        setting("rl.learning_rate"),
+        setting("training.use_lora") == "true" and "LoRA r " .. setting("training.lora_r") or "all parameters"
       )
     end,
   },

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Everything that Python is the reference for, on fresh inputs: `scripts/dev/peer/run.sh AFFINE [CHECK...]`, from `make peer-check`.
 #
-# Installs the originals with pip into folders below target/peer (and 4 GB for `adapters` and `shards` into target/bench/peers, unless
+# Installs the originals with pip into folders below target/peer (and 4 GB for `adapters`, `shards` and `card_use` into target/bench/peers, unless
 # PYTHON has torch, transformers and peft). AGENTGYM and WEBSHOP may name clones of the originals'
 # repositories, which are no packages; with them their text wrappers and pages are compared too.
 set -euo pipefail
@@ -31,6 +31,12 @@ if wanted agentgym; then "$python" scripts/dev/peer/agentgym_client.py "$affine"
 
 if wanted adapters; then "$(scripts/dev/bench/peers.sh "$python")" scripts/dev/peer/adapters.py "$affine"; fi
 if wanted shards; then "$(scripts/dev/bench/peers.sh "$python")" scripts/dev/peer/shards.py "$affine"; fi
+
+if wanted card; then
+  venv hub huggingface_hub==2.4.0
+  "$out/hub/bin/python" scripts/dev/peer/card.py "$affine" "$seed"
+fi
+if wanted card_use; then "$(scripts/dev/bench/peers.sh "$python")" scripts/dev/peer/card_use.py "$affine"; fi
 
 if wanted babyai; then
   venv minigrid minigrid==3.2.0 numpy==2.4.6 gymnasium==1.4.0 pygame-ce==2.5.8

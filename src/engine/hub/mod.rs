@@ -3,6 +3,7 @@
 
 mod account;
 mod cache;
+pub mod card;
 mod client;
 mod download;
 mod hash;

@@ -47,6 +47,9 @@ pub struct RolloutReport {
 /// Of its optimizer steps: token-weighted means of the losses, plain means of the gradients' norms before clipping.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct UpdateReport {
+    /// Trained tokens in them: an episode's once per pass over it.
+    #[serde(default)]
+    pub tokens: usize,
     #[serde(deserialize_with = "number")]
     pub policy_loss: f64,
     #[serde(deserialize_with = "number")]
@@ -72,6 +75,7 @@ impl UpdateReport {
         let mean = |name: &str| steps.iter().map(|step| step.sum(name)).sum::<f64>() / tokens.max(1) as f64;
         let over_steps = |norm: fn(&StepReport) -> f64| steps.iter().map(norm).sum::<f64>() / steps.len().max(1) as f64;
         UpdateReport {
+            tokens,
             policy_loss: mean("policy_loss"),
             value_loss: mean("value_loss"),
             entropy: mean("entropy"),

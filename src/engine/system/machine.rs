@@ -23,6 +23,15 @@ pub fn cpu_model() -> Option<String> {
     Some(line.split_once(':')?.1.trim().to_string())
 }
 
+/// What NVIDIA's driver calls its GPUs, in the order of their places on the bus.
+pub fn gpu_models() -> Vec<String> {
+    let folders = std::fs::read_dir("/proc/driver/nvidia/gpus").into_iter().flatten().flatten();
+    let mut files: Vec<_> = folders.map(|folder| folder.path().join("information")).collect();
+    files.sort();
+    let model = |text: String| text.lines().find_map(|line| Some(line.strip_prefix("Model:")?.trim().to_string()));
+    files.iter().filter_map(|file| std::fs::read_to_string(file).ok().and_then(model)).collect()
+}
+
 /// Who made the processor: `GenuineIntel`, `AuthenticAMD`.
 pub fn cpu_maker() -> Option<String> {
     let text = std::fs::read_to_string("/proc/cpuinfo").ok()?;

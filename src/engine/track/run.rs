@@ -238,6 +238,7 @@ fn versions(config: &Value, kernels: &str) -> Value {
         "target": format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS),
         "cpu_count": machine::cpu_count(),
         "cpu_model": machine::cpu_model(),
+        "gpu_models": machine::gpu_models(),
         // What decides the last bits of every number computed on the CPU.
         "kernels": kernels,
         "seed": seeds,

@@ -1,5 +1,6 @@
 //! The native modules, one file each: convert, call the engine, convert. `ALL` is the table of contents.
 
+mod card;
 mod data;
 mod env;
 mod eval;
@@ -53,7 +54,7 @@ pub const ALL: &[(&str, Module)] = &[
 ];
 
 /// Native modules for the standard library alone: `require "affine.native.<name>"`.
-const INTERNAL: &[(&str, Module)] = &[("pipeline", pipeline::module), ("plan", plan::module)];
+const INTERNAL: &[(&str, Module)] = &[("card", card::module), ("pipeline", pipeline::module), ("plan", plan::module)];
 
 /// Makes every native module known to `require`. Nothing is built before it is required.
 pub fn preload(lua: &Lua) -> mlua::Result<()> {
