@@ -127,11 +127,16 @@ return {
   },
 
   huggingface = {
-    repo_name = "Cometstar/affine-model", -- what the model is called in its card
+    repo_name = "Cometstar/affine-model", -- OWNER/NAME of the model's repository on the Hub, as its card has it
     output_dir = "models/deploy", -- where deploy writes the folder; in a named experiment, below its folder
     create_model_card = true, -- write README.md with the measured scores
     license = "apache-2.0", -- licence named in the card
     language = { "en" }, -- languages named in the card, as the Hub writes them
+    upload = false, -- deploy uploads what it wrote, too (--upload)
+    private = false, -- a repository that it makes is seen by its owner alone
+    create_pr = false, -- it opens a pull request in place of a commit
+    revision = "main", -- the branch that it commits to
+    adapter_base = "", -- Hub id of the model below a published adapter, where that is a folder here
   },
 
   tracking = {

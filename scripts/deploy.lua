@@ -1,18 +1,24 @@
--- Stage 5: a folder that could be uploaded, checked by loading it again.
+-- Stage 5: a folder that others can load, checked by loading it again; with --upload a repository of the Hub.
 --
---   affine scripts/deploy.lua [--model models/rl_final] [--adapter] [--preset NAME] [--set key=value] [--force]
+--   affine scripts/deploy.lua [--model models/rl_final] [--adapter | --both] [--upload] [--dry-run] [--verify]
+--                             [--preset NAME] [--set key=value] [--force]
 --
--- Writes the merged model (or with --adapter its last adapter alone), tokenizer, config and a model card with the
--- measured scores into huggingface.output_dir; of a card that is there already what was measured is replaced. Then loads
--- what it wrote and compares log-probabilities with the model in memory; a difference above 1e-4 is an error. What was
--- trained over a base in few bits (model.quantize) is merged into that base's rounded weights, and how far that is from
--- the adapter beside them is said.
+-- Writes the merged model (with --adapter its last adapter alone, with --both each into a folder of its own), tokenizer,
+-- config and a model card with the measured scores into huggingface.output_dir; of a card that is there already what was
+-- measured is replaced. Then loads what it wrote and compares log-probabilities with the model in memory; a difference
+-- above 1e-4 is an error. What was trained over a base in few bits (model.quantize) is merged into that base's rounded
+-- weights, and how far that is from the adapter beside them is said.
+--
+-- --upload (or huggingface.upload) sends that to huggingface.repo_name, an adapter to a repository of that name with
+-- -adapter behind it; --dry-run tells what would be sent; --verify downloads what was sent into a new cache and compares
+-- once more.
 
 local card = require("affine.card")
 local fs = require("affine.fs")
 local json = require("affine.json")
 local path = require("affine.path")
 local pipeline = require("affine.pipeline")
+local publish = require("affine.publish")
 local report = require("affine.report")
 
 local TOLERANCE = 1e-4
@@ -30,11 +36,6 @@ end
 local function output_of(settings)
   local folder = settings.huggingface.output_dir
   return folder:find("^/") and folder or pipeline.folder(settings, folder)
-end
-
---- Where this one goes.
-local function folder_of(settings)
-  return path.join(output_of(settings), path.name(settings.huggingface.repo_name))
 end
 
 --- The model to deploy: the one asked for, in the experiment where it has one of that name, else the last that was
@@ -65,6 +66,23 @@ local function adapter_of(source, settings)
   }
   return known[source]
     or pipeline.fail("--adapter: %s was not made by a stage, so its adapter is not known", source)
+end
+
+--- What is deployed: the merged model, the adapter, or both. Each has a repository, and a folder of its name.
+local function parts_of(settings, flags)
+  local source, parts = source_of(settings, flags), {}
+  local function add(repo, adapter)
+    local folder = path.join(output_of(settings), path.name(repo))
+    parts[#parts + 1] = { source = source, repo = repo, folder = folder, adapter = adapter }
+  end
+  local repo = settings.huggingface.repo_name
+  if flags.both or not flags.adapter then
+    add(repo)
+  end
+  if flags.both or flags.adapter then
+    add(repo .. "-adapter", adapter_of(source, settings))
+  end
+  return parts
 end
 
 --- Token ids of a few validation conversations of all environments, as far as they fit, to compare models on.
@@ -137,69 +155,126 @@ end
 
 --- Writes the card of a model into its new folder: with what was measured, or as it is there where none is to be made.
 local function write_card(settings, stage, about, folder)
-  local path = folder .. "/README.md"
+  local file = folder .. "/README.md"
   if settings.huggingface.create_model_card then
     local text, warnings = card.text(settings, about)
-    fs.write(path, text)
+    fs.write(file, text)
     for _, warning in ipairs(warnings) do
       stage:say("warning: %s", warning)
     end
   elseif fs.exists(about.existing) then
-    fs.write(path, fs.read(about.existing))
+    fs.write(file, fs.read(about.existing))
   end
 end
 
-local function deploy(settings, stage)
-  local source = source_of(settings, stage.flags)
-  local name = measured_name(source, settings)
-  local summary = measured(settings, name)
-  local adapter = stage.flags.adapter and adapter_of(source, settings)
-  local below = adapter and adapter.base or source
-  local load = (adapter or is_adapter(source)) and pipeline.load_model or pipeline.load_plain
-  local folder = folder_of(settings)
-  local unfinished = folder .. ".unfinished"
+--- Loads what a part is made of, as it was trained.
+local function load_trained(settings, part)
+  if part.adapter then
+    local m = pipeline.load_model(settings, part.adapter.base)
+    m:load_adapter(part.adapter.folder)
+    return m
+  end
+  local load = is_adapter(part.source) and pipeline.load_model or pipeline.load_plain
+  return load(settings, part.source)
+end
+
+--- Loads a part from a folder where others would find it.
+local function load_written(settings, part, folder)
+  if part.adapter then
+    local m = pipeline.load_model(settings, part.adapter.base)
+    m:load_adapter(folder)
+    return m
+  end
+  return pipeline.load_plain(settings, folder)
+end
+
+--- Compares a part that was written with the model it was made of; a difference is an error.
+local function check_written(settings, stage, part, folder, live, ids)
+  local again <close> = load_written(settings, part, folder)
+  local difference = largest_difference(logprobs(live, ids), logprobs(again, ids))
+  if not (difference <= TOLERANCE) then
+    local text = "%s computes other log-probabilities than %s: they differ by %g"
+    pipeline.fail(text, folder, part.source, difference)
+  end
+  local text = "loaded again: log-probabilities on %d conversations differ by %.1e at most (allowed %.0e)"
+  stage:say(text, #ids, difference, TOLERANCE)
+end
+
+--- What the card of a part is made of.
+local function about_of(settings, part)
+  local name = measured_name(part.source, settings)
+  return { name = name, adapter = part.adapter, summary = measured(settings, name), repo = part.repo }
+end
+
+--- Writes a part into its folder, in place of what was there once it is whole.
+local function deploy_part(settings, stage, part)
+  local about = about_of(settings, part)
+  local unfinished = part.folder .. ".unfinished"
   fs.remove(unfinished, { recursive = true })
 
-  local live <close> = load(settings, below)
+  local live <close> = load_trained(settings, part)
   local ids = probes(settings, live)
-  if adapter then
-    live:load_adapter(adapter.folder)
+  if part.adapter then
     live:save_adapter(unfinished)
     live:tokenizer():save(unfinished)
+    publish.name_base(settings, unfinished)
   else
-    if is_adapter(source) then
+    if is_adapter(part.source) then
       make_plain(live, stage, ids)
     end
     live:save(unfinished)
   end
-  local about =
-    { name = name, adapter = adapter or nil, summary = summary, existing = folder .. "/README.md" }
+  about.existing = part.folder .. "/README.md"
   write_card(settings, stage, about, unfinished)
+  check_written(settings, stage, part, unfinished, live, ids)
+  fs.remove(part.folder, { recursive = true })
+  fs.rename(unfinished, part.folder)
+  stage:say("%s written to %s from %s", part.adapter and "adapter" or "model", part.folder, part.source)
+end
 
-  local again <close> = adapter and load(settings, below) or pipeline.load_plain(settings, unfinished)
-  if adapter then
-    again:load_adapter(unfinished)
+local function deploy(settings, stage)
+  for _, part in ipairs(parts_of(settings, stage.flags)) do
+    deploy_part(settings, stage, part)
   end
-  local difference = largest_difference(logprobs(live, ids), logprobs(again, ids))
-  if not (difference <= TOLERANCE) then
-    local text = "%s computes other log-probabilities than %s: they differ by %g"
-    pipeline.fail(text, unfinished, source, difference)
+  stage.has_deployed = true
+end
+
+--- Compares a part in a folder with what was trained, which is loaded for it.
+local function check_again(settings, stage, part, folder)
+  local live <close> = load_trained(settings, part)
+  local ids = probes(settings, live)
+  if not part.adapter and is_adapter(part.source) then
+    make_plain(live, stage, ids)
   end
-  fs.remove(folder, { recursive = true })
-  fs.rename(unfinished, folder)
-  local kind = adapter and "adapter" or "model"
-  stage:say("%s written to %s from %s", kind, folder, source)
-  local text = "loaded again: log-probabilities on %d conversations differ by %.1e at most (allowed %.0e)"
-  stage:say(text, #ids, difference, TOLERANCE)
+  check_written(settings, stage, part, folder, live, ids)
+end
+
+--- Sends the parts to the Hub where that is wanted.
+local function upload(settings, stage)
+  if not publish.is_wanted(settings, stage.flags) then
+    return
+  end
+  for _, part in ipairs(parts_of(settings, stage.flags)) do
+    if not stage.has_deployed then
+      check_again(settings, stage, part, part.folder)
+    end
+    publish.upload(settings, stage, part, about_of(settings, part), function(folder)
+      check_again(settings, stage, part, folder)
+    end)
+  end
 end
 
 local stage = pipeline.stage {
   name = "deploy",
   -- The model card tells how the stages before were set.
-  ignores = "data evaluation model.create training.base",
+  ignores = "data evaluation model.create training.base huggingface.upload huggingface.private huggingface.create_pr "
+    .. "huggingface.revision",
   except = "evaluation.min_score_threshold",
   in_place = true,
-  holds = folder_of,
+  holds = function(settings, flags)
+    local parts = parts_of(settings, flags)
+    return #parts == 1 and parts[1].folder or output_of(settings)
+  end,
   reads = function(settings, found, known, flags)
     pipeline.read_base(settings, found, known)
     if flags.model then
@@ -209,6 +284,10 @@ local stage = pipeline.stage {
   flags = {
     model = { value = "PATH", doc = "the model folder to deploy; without it the last one trained" },
     adapter = { doc = "deploy the adapter alone, without the model below it" },
+    both = { doc = "deploy the merged model, and the adapter beside it" },
+    upload = { doc = "upload it to huggingface.repo_name", decides = false },
+    ["dry-run"] = { doc = "tell what --upload would send, and send nothing", decides = false },
+    verify = { doc = "download what was uploaded, and compare it once more", decides = false },
   },
   needs = function(settings, flags)
     ---@type (string|string[])[]
@@ -225,6 +304,7 @@ local stage = pipeline.stage {
   end,
   output = output_of,
   run = deploy,
+  present = upload,
 }
 
 pipeline.main(stage, ...)

@@ -5,9 +5,13 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 use super::cli::{affine, code, stdout};
+use super::hub_server::{Fault, Hub, Options, Role};
 
+/// The Hub is asked where a test says so alone.
 fn doctor(variables: &[(&str, &str)]) -> (Output, Vec<Value>) {
-    let output = affine().args(["doctor", "--json"]).envs(variables.iter().copied()).output().unwrap();
+    let mut command = affine();
+    command.args(["doctor", "--json"]).env("HF_HUB_OFFLINE", "1").envs(variables.iter().copied());
+    let output = command.output().unwrap();
     let report: Value = serde_json::from_str(&stdout(&output)).unwrap();
     (output, report["findings"].as_array().unwrap().clone())
 }
@@ -57,9 +61,12 @@ fn a_python_on_the_path_is_found_and_an_empty_path_has_none() {
 #[test]
 fn the_hubs_token_is_named_and_never_shown() {
     let secret = "hf_dWAxPdDNcQ";
-    let (output, findings) =
-        doctor(&[("HF_TOKEN", secret), ("HF_ENDPOINT", "https://me:hf_dWAxPdDNcQ@hub.example/?token=hf_dWAxPdDNcQ")]);
-    assert_eq!(finding(&findings, "Hub token")["message"], "set through HF_TOKEN");
+    let (output, findings) = doctor(&[("HF_TOKEN", secret), ("HF_ENDPOINT", "https://me:hf_dWAxPdDNcQ@hub.example/")]);
+    assert_eq!(finding(&findings, "Hub token")["message"], "from HF_TOKEN");
+    assert!(!stdout(&output).contains(secret));
+    let (output, findings) = doctor(&[("HF_ENDPOINT", "https://me:hf_dWAxPdDNcQ@hub.example/?token=hf_dWAxPdDNcQ")]);
+    let message = "HF_ENDPOINT: expected an address such as https://hub.example, without ?, got \"https://hub.example/\"";
+    assert_eq!(finding(&findings, "Hub")["message"], message);
     assert!(!stdout(&output).contains(secret));
 
     let home = tempfile::tempdir().unwrap();
@@ -69,8 +76,41 @@ fn the_hubs_token_is_named_and_never_shown() {
     std::fs::write(home.path().join("token"), secret).unwrap();
     let (output, findings) =
         doctor(&[("HF_HOME", here), ("HF_TOKEN", ""), ("HUGGING_FACE_HUB_TOKEN", ""), ("HF_TOKEN_PATH", "")]);
-    assert_eq!(finding(&findings, "Hub token")["message"], format!("in {here}/token"));
+    assert_eq!(finding(&findings, "Hub token")["message"], format!("from {here}/token"));
     assert!(!stdout(&output).contains(secret));
+}
+
+#[test]
+fn the_hub_tells_whose_token_it_is_and_what_it_may_do() {
+    let hub = Hub::start(Options::default());
+    hub.user("acme", "hf_AcmeAcmeAcme", Role::Write);
+    hub.user("reader", "hf_ReaderReader", Role::Read);
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("config.lua"), "return { huggingface = { repo_name = 'acme/tiny' } }").unwrap();
+    let doctor = |token: &str| -> Vec<String> {
+        let mut command = affine();
+        command.current_dir(folder.path()).arg("doctor").env_remove("HF_HUB_OFFLINE").env("HF_ENDPOINT", hub.endpoint());
+        let text = stdout(&command.env("HF_TOKEN", token).output().unwrap());
+        assert!(token.is_empty() || !text.contains(token), "{text}");
+        text.lines().filter(|line| line.contains("Hub") && !line.contains("cache")).map(str::to_string).collect()
+    };
+    let endpoint = hub.endpoint();
+    let answers = format!("ok    Hub        {endpoint} answers");
+    assert_eq!(
+        doctor("hf_AcmeAcmeAcme"),
+        [
+            &answers,
+            "ok    Hub token  of acme (HF_TOKEN, called acme)",
+            "ok    Hub upload to acme/tiny (huggingface.repo_name)"
+        ]
+    );
+    let lines = doctor("hf_ReaderReader");
+    assert_eq!(lines[2], "warn  Hub upload the token may not write to acme/tiny (huggingface.repo_name)");
+    let lines = doctor("hf_WrongWrong");
+    assert!(lines[1].starts_with("fail  Hub token  the Hub does not accept the token (HF_TOKEN)"), "{lines:?}");
+    assert!(doctor("")[1].starts_with("warn  Hub token  none; public models can be downloaded"));
+    hub.fail_always(Fault::Cut, |_, _| true);
+    assert!(doctor("hf_AcmeAcmeAcme")[0].starts_with("warn  Hub        "), "{:?}", doctor("hf_AcmeAcmeAcme"));
 }
 
 #[test]

@@ -6,7 +6,12 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use std::sync::LazyLock;
+
 use tempfile::TempDir;
+
+use super::golden;
+use super::hub_server::{self, Hub, Kind, Role};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const AFFINE: &str = env!("CARGO_BIN_EXE_affine");
@@ -38,6 +43,8 @@ const LONG: &[(&str, &[&str])] = &[
     ("affine scripts/full.lua --preset affine-0004 --set model.base_model_path=/models/Qwen3-4B", &[SMALL, STAND_IN]),
     ("affine scripts/deploy.lua --model models/rl_final", &[SMALL]),
     ("affine scripts/deploy.lua --adapter", &[SMALL]),
+    ("affine scripts/deploy.lua --dry-run --set huggingface.repo_name=you/your-model", &[SMALL]),
+    ("affine scripts/deploy.lua --upload --verify --set huggingface.repo_name=you/your-model", &[SMALL]),
     ("affine scripts/examples/easy_levels.lua", &["--seeds 0 --samples 12 --steps 2 --tasks 2"]),
 ];
 
@@ -106,9 +113,24 @@ fn in_folder(program: &str, folder: &TempDir) -> Command {
     let mut command = Command::new(program);
     let path = std::env::var("PATH").unwrap_or_default();
     command.current_dir(folder).env("PATH", format!("{}:{path}", folder.path().join(".bin").display()));
-    command.env_remove("AFFINE_STDLIB").env_remove("AFFINE_LOG").env("HF_HUB_OFFLINE", "1");
+    command.env_remove("AFFINE_STDLIB").env_remove("AFFINE_LOG").env_remove("HF_HUB_OFFLINE");
+    command.env("HF_ENDPOINT", HUB.endpoint()).env("HF_TOKEN", TOKEN).env("HF_HOME", folder.path().join(".hub"));
     command
 }
+
+const TOKEN: &str = "hf_YouYouYouYouYouYou";
+
+/// The Hub of the README, where `you` may write and the small model goes by the name of a large one.
+static HUB: LazyLock<Hub> = LazyLock::new(|| {
+    let hub = Hub::start(hub_server::Options::default());
+    hub.user("you", TOKEN, Role::Write);
+    hub.create("Qwen/Qwen3-0.6B", Kind::Model, false);
+    let files = std::fs::read_dir(golden::path("parity/model-tiny")).unwrap().map(|entry| entry.unwrap());
+    let files: Vec<_> = files.map(|entry| (entry.file_name(), std::fs::read(entry.path()).unwrap())).collect();
+    let files: Vec<_> = files.iter().map(|(name, bytes)| (name.to_str().unwrap(), bytes.as_slice())).collect();
+    hub.commit("Qwen/Qwen3-0.6B", &files);
+    hub
+});
 
 fn succeeded(what: &str, output: &Output) {
     let [out, err] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));

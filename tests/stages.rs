@@ -123,8 +123,9 @@ fn over_a_quantised_base_the_stages_keep_adapters_and_deploy_merges() {
     }
     let output = command.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let same = std::fs::read(deployed.join("adapter_model.safetensors")).unwrap();
+    let same = std::fs::read(models.join("deploy/affine-model-adapter/adapter_model.safetensors")).unwrap();
     assert!(same == factors("rl_final"), "the adapter as RL left it");
+    assert!(deployed.join("model.safetensors").exists(), "it has a folder of its own");
 }
 
 #[test]
@@ -187,8 +188,8 @@ fn the_card_says_what_the_stages_recorded_keeps_what_its_author_wrote_and_its_lu
         command.args(["--set", &setting]);
     }
     assert!(command.output().unwrap().status.success());
-    let adapter = read();
-    assert!(adapter.contains("library_name: peft") && adapter.contains("Mine."), "{adapter}");
+    let adapter = std::fs::read_to_string(folder.path().join("Cometstar/affine-model-adapter/README.md")).unwrap();
+    assert!(adapter.contains("library_name: peft") && adapter.contains("# affine-model-adapter"), "{adapter}");
     runs(&adapter);
 }
 

@@ -36,7 +36,7 @@ local function facts_of(settings, about)
     name = about.name,
     adapter = about.adapter,
     summary = about.summary,
-    repo = settings.huggingface.repo_name,
+    repo = about.repo or settings.huggingface.repo_name,
     huggingface = settings.huggingface,
     base = about.name and settings.model.base_model_path or nil,
     quantize = settings.model.quantize,
@@ -92,14 +92,21 @@ local function results(facts)
   return list
 end
 
+--- The model below an adapter as others find it; nil where it is on this machine alone.
+local function below_adapter(facts)
+  if facts.huggingface.adapter_base ~= "" then
+    return facts.huggingface.adapter_base
+  end
+  return facts.adapter.base == facts.base and facts.base_id or hub_id(facts.adapter.base)
+end
+
 --- What the model is to the base that the card names. An adapter on top of a model that is not on the Hub names none.
 local function base_of(facts)
-  if not facts.base_id or facts.adapter and facts.adapter.base ~= facts.base then
-    return nil
-  elseif facts.adapter then
-    return facts.base_id, "adapter"
+  if facts.adapter then
+    local base = below_adapter(facts)
+    return base, base and "adapter" or nil
   end
-  return facts.base_id, facts.name ~= "base" and "finetune" or nil
+  return facts.base_id, facts.base_id and facts.name ~= "base" and "finetune" or nil
 end
 
 local function front_matter(facts)
@@ -300,12 +307,12 @@ local function vllm_command(facts)
     end
   end
   local text = "vllm serve %s --enable-lora --lora-modules %s=%s --max-lora-rank %d"
-  local base = facts.base_id or facts.adapter.base
+  local base = below_adapter(facts) or facts.adapter.base
   return text:format(base, facts.repo:match("[^/]+$"), facts.repo, rank)
 end
 
 local function use(facts)
-  local base = facts.adapter and (facts.adapter.base == facts.base and facts.base_id or facts.adapter.base)
+  local base = facts.adapter and (below_adapter(facts) or facts.adapter.base)
   local parts = {
     facts.adapter and PEFT:format(base, facts.repo) or TRANSFORMERS:format(facts.repo),
     AFFINE:format(facts.repo),

@@ -5,11 +5,13 @@ use std::io::IsTerminal;
 use super::failure::Failure;
 use super::output::say;
 use crate::engine::doctor::{self, Finding, Level};
+use crate::lua;
 
-/// Look at this machine: libtorch, GPU, memory, disk, and what the environments can use
+/// Look at this machine: libtorch, GPU, memory, disk, the Hub, and what the environments can use
 ///
 /// Each line is ok, warn (something optional is missing, or will be slow) or fail, with advice below it. The exit code is
-/// 1 when a line is fail. Nothing is changed, nothing is asked of the network, and no secret is shown.
+/// 1 when a line is fail. Nothing is changed; the Hub is asked whose token it is, unless HF_HUB_OFFLINE forbids it; no secret
+/// is shown.
 #[derive(clap::Args)]
 pub struct Options {
     /// Print the findings as JSON
@@ -18,7 +20,7 @@ pub struct Options {
 }
 
 pub fn run(options: &Options) -> Result<(), Failure> {
-    let findings = doctor::examine(None);
+    let findings = doctor::examine(lua::own_setting("huggingface.repo_name").as_deref());
     match options.json {
         true => {
             say(format_args!("{:#}", serde_json::json!({ "version": env!("CARGO_PKG_VERSION"), "findings": findings })))

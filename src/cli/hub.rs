@@ -118,7 +118,10 @@ fn download(which: &Which, files: &[String]) -> Result<()> {
 }
 
 fn info(repo: &str, revision: &str, repo_type: RepoType) -> Result<()> {
-    let info = hub::info(Settings::read()?, &repo_type.repository(repo)?, revision)?;
+    let Some(info) = hub::info(Settings::read()?, &repo_type.repository(repo)?, revision)? else {
+        let hint = "check the id; for a private one set HF_TOKEN to a token of the right account";
+        return Err(Error::hinted(format!("{repo}: the Hub has none of that name that you may see"), hint));
+    };
     let visible = if info.private { "private" } else { "public" };
     say(format_args!("{} at {revision}: commit {}, {visible}", info.id, info.commit));
     for file in &info.files {

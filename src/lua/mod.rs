@@ -67,6 +67,17 @@ pub fn run(script: &Script) -> Result<(), Report> {
     run().map_err(|error| Report::new(&error))
 }
 
+/// A text among the settings of `./config.lua` (`huggingface.repo_name`); nothing where there is no such file, or one that
+/// cannot be read.
+pub fn own_setting(path: &str) -> Option<String> {
+    if !Path::new("config.lua").exists() {
+        return None;
+    }
+    let code = "local config = require('affine.config') return config.get(config.load({}), ...)";
+    let lua = state(Path::new("")).ok()?;
+    lua.load(code).set_name("=settings").call(path).ok()
+}
+
 /// A new state for scripts in `folder`.
 pub fn state(folder: &Path) -> mlua::Result<Lua> {
     // The prelude's pcall lets Rust panics pass (see `caught`), so mlua's own variant, which cannot yield across

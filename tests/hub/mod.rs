@@ -2,8 +2,12 @@
 
 /// What is loaded when the Hub cannot be asked, and how the cache is found.
 mod cache;
+/// The deploy stage and the Hub.
+mod deploy;
 /// Downloads as a user meets them.
 mod download;
+/// A server for Python.
+mod peer;
 /// Uploads as a user meets them.
 mod upload;
 /// Every request of a download and of an upload meets every fault.

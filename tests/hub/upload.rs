@@ -310,7 +310,8 @@ fn a_script_uploads_and_a_plan_does_not() {
          print(hub.whoami().name, hub.create {{ repo = '{OWNER}/empty' }})
          local done = hub.upload {{ folder = '{}', repo = '{REPO}', message = 'mine' }}
          print(done.url, done.commit or 'nothing')
-         print(#hub.info({{ repo = '{REPO}' }}).files)",
+         local there = hub.info {{ repo = '{REPO}' }}
+         print(there and #there.files, hub.info {{ repo = 'acme/none' }})",
         folder.path().display()
     );
     let path = home.path().join("up.lua");
@@ -322,7 +323,7 @@ fn a_script_uploads_and_a_plan_does_not() {
     assert!(out(&planned).contains("hub: uploads 8 files to acme/tiny; here nothing is sent"), "{}", out(&planned));
     let output = affine(&hub, home.path(), &["up.lua"], &environment);
     let endpoint = hub.endpoint();
-    let wanted = format!("{OWNER}\t{endpoint}/acme/empty\n{endpoint}/{REPO}\t{}\n9\n", hub.head(REPO));
+    let wanted = format!("{OWNER}\t{endpoint}/acme/empty\n{endpoint}/{REPO}\t{}\n9\tnil\n", hub.head(REPO));
     assert_eq!(out(&output), wanted, "{output:?}");
     assert_eq!(hub.commits(REPO)[0].title, "mine");
 }

@@ -224,10 +224,11 @@ fn walk_an_upload(lfs: Lfs) {
     assert!(failed > 50 && survived > 100, "{failed} failed, {survived} survived");
 }
 
-/// The object that a request brought whole, and that the client knows to be there.
+/// The object that a request brought whole, and that the client knows to be there. Of parts nobody knows that.
 fn stored_by(request: &crate::hub_server::Request) -> Option<String> {
-    let object = request.path.strip_prefix("/lfs/")?.split(['/', '?']).next()?;
-    (request.method == "PUT" && request.status_sent == Some(200)).then(|| object.to_string())
+    let path = request.path.split('?').next()?.strip_prefix("/lfs/")?;
+    let is_whole = request.method == "PUT" && !path.contains('/') && request.status_sent == Some(200);
+    is_whole.then(|| path.to_string())
 }
 
 #[test]

@@ -11,7 +11,7 @@ const LARGE_IN_DATASETS: &str = "\
 *.lz4 *.mds *.pcm *.sam *.raw *.aac *.flac *.mp3 *.ogg *.wav *.bmp *.gif *.png *.tiff *.jpg *.jpeg *.webp *.mp4 *.webm";
 
 /// Files from this size on go to large-file storage whatever they are called.
-pub const REGULAR_LIMIT: u64 = 10_000_000;
+const REGULAR_LIMIT: u64 = 10_000_000;
 
 pub fn default_attributes(is_dataset: bool) -> String {
     let more = if is_dataset { LARGE_IN_DATASETS } else { "" };
@@ -20,6 +20,11 @@ pub fn default_attributes(is_dataset: bool) -> String {
 
 pub fn attribute_line(pattern: &str) -> String {
     format!("{pattern} filter=lfs diff=lfs merge=lfs -text\n")
+}
+
+/// Whether a file goes to large-file storage: by its name, its size, or because it is binary. An empty one never does.
+pub fn goes_to_large_storage(attributes: &str, path: &str, size: u64, sample: &[u8]) -> bool {
+    size > 0 && (is_large(attributes, path) || size >= REGULAR_LIMIT || is_binary(sample))
 }
 
 /// Whether `.gitattributes` sends the path to large-file storage. The last line that matches decides.
@@ -51,7 +56,7 @@ pub fn is_ignored(ignore: &str, path: &str) -> bool {
 }
 
 /// Content that git would call binary: a zero byte near its beginning.
-pub fn is_binary(sample: &[u8]) -> bool {
+fn is_binary(sample: &[u8]) -> bool {
     sample.contains(&0) || std::str::from_utf8(sample).is_err_and(|error| error.error_len().is_some())
 }
 

@@ -29,7 +29,8 @@ pub async fn next_piece(body: &mut Body) -> Option<Result<Bytes, axum::Error>> {
 
 /// A whole body, unless it is larger than the limit.
 pub async fn collect(mut body: Body, limit: Option<u64>) -> Result<Vec<u8>, ApiError> {
-    let mut whole = Vec::new();
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(0);
+    let mut whole = Vec::with_capacity(announced);
     while let Some(piece) = next_piece(&mut body).await {
         let piece = piece.map_err(|error| ApiError::bad_request(error.to_string()))?;
         whole.extend_from_slice(&piece);

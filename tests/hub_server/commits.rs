@@ -14,7 +14,7 @@ use super::body::collect;
 use super::context::{Context, Shared};
 use super::error::{ApiError, ApiResult, json_ok};
 use super::preupload::regular_text;
-use super::repository::{Entry, Message, PullRequest, Repository, large_entry, regular_entry};
+use super::repository::{Entry, Message, PullRequest, Repository, large_entry, now, regular_entry};
 use super::routes::{Query, Target, text};
 
 /// What a commit is to do.
@@ -155,20 +155,20 @@ pub fn carry_out(
     track_large_files(context, &mut tree, attributes)?;
 
     let Draft { title, description, .. } = draft;
-    let reference = match as_pull_request {
-        true => format!("refs/pr/{}", repository.pull_requests.len() + 1),
-        false => repository.reference(revision)?,
-    };
-    let message = Message { title: title.clone(), description, author: author.to_owned() };
-    let commit = repository.add_commit(Some(&parent), tree, message);
-    repository.refs.insert(reference, commit.clone());
     let pull_request = as_pull_request.then(|| {
         let number = repository.pull_requests.len() as u64 + 1;
-        let (author, head) = (author.to_owned(), commit.clone());
-        repository.pull_requests.push(PullRequest { number, title, author, head });
-        number
+        PullRequest { number, title: title.clone(), author: author.to_owned(), created: now() }
     });
-    Ok(Done { commit, pull_request })
+    let reference = match &pull_request {
+        Some(pull_request) => pull_request.reference(),
+        None => repository.reference(revision)?,
+    };
+    let message = Message { title, description, author: author.to_owned() };
+    let commit = repository.add_commit(Some(&parent), tree, message);
+    repository.refs.insert(reference, commit.clone());
+    let number = pull_request.as_ref().map(|pull_request| pull_request.number);
+    repository.pull_requests.extend(pull_request);
+    Ok(Done { commit, pull_request: number })
 }
 
 impl Change {
@@ -200,8 +200,11 @@ fn track_large_files(context: &Context, tree: &mut BTreeMap<String, Entry>, befo
         Some(entry) if !entry.is_lfs => std::fs::read_to_string(context.objects.regular(&entry.oid))?,
         _ => before,
     };
-    let untracked: Vec<&String> =
-        tree.iter().filter(|(path, entry)| entry.is_lfs && !is_large(&attributes, path)).map(|(path, _)| path).collect();
+    let untracked: Vec<&String> = tree
+        .iter()
+        .filter(|(path, entry)| entry.is_lfs && !is_large(&attributes, path))
+        .map(|(path, _)| path)
+        .collect();
     if untracked.is_empty() {
         return Ok(());
     }

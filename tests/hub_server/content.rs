@@ -5,8 +5,8 @@ use std::path::Path as FilePath;
 
 use axum::extract::{Path, State};
 use axum::http::header::{
-    ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LINK, LOCATION,
-    RANGE,
+    ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LINK,
+    LOCATION, RANGE,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -19,12 +19,7 @@ use super::repository::Entry;
 use super::routes::{Signed, Target};
 
 /// `GET` and `HEAD` of a file: the content of a regular one, the way to the content of a large one.
-pub async fn resolve(
-    State(context): State<Shared>,
-    caller: Caller,
-    target: Target,
-    asked: HeaderMap,
-) -> ApiResult {
+pub async fn resolve(State(context): State<Shared>, caller: Caller, target: Target, asked: HeaderMap) -> ApiResult {
     let (commit, entry) = {
         let store = context.store();
         let repository = store.readable(&caller, target.kind, &target.id, &context.endpoint)?;

@@ -4,6 +4,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
+use super::repository::Kind;
+
 #[derive(Debug, Clone)]
 pub struct ApiError {
     status: StatusCode,
@@ -67,7 +69,7 @@ impl ApiError {
         ApiError::coded(StatusCode::NOT_FOUND, "EntryNotFound", message).with_header("x-repo-commit", commit)
     }
 
-    pub fn gated(id: &str, page: &str, logged_in: bool) -> Self {
+    pub fn gated(kind: Kind, id: &str, page: &str, logged_in: bool) -> Self {
         let (status, rest) = match logged_in {
             true => (
                 StatusCode::FORBIDDEN,
@@ -78,7 +80,7 @@ impl ApiError {
                 "You must have access to it and be authenticated to access it. Please log in.".to_owned(),
             ),
         };
-        ApiError::coded(status, "GatedRepo", format!("Access to model {id} is restricted {rest}"))
+        ApiError::coded(status, "GatedRepo", format!("Access to {} {id} is restricted {rest}", kind.name()))
     }
 
     pub fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {

@@ -84,11 +84,7 @@ pub fn spoil(response: Response<Body>, fault: &Fault, traffic: Arc<Traffic>) -> 
 }
 
 /// Sends the first bytes of a body, waits, and breaks the connection off.
-fn stop_body(
-    response: Response<Body>,
-    after: u64,
-    wait: impl Future<Output = ()> + Send + 'static,
-) -> Response<Body> {
+fn stop_body(response: Response<Body>, after: u64, wait: impl Future<Output = ()> + Send + 'static) -> Response<Body> {
     let (sender, response, mut body) = replace_body(response);
     tokio::spawn(async move {
         let mut left = after;

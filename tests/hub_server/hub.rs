@@ -1,35 +1,25 @@
 //! The server as the author of a test has it in hand.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, mpsc};
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::path::PathBuf;
 
 use tempfile::TempDir;
-use tokio::net::TcpListener;
-use tokio::sync::oneshot;
 
+use super::Options;
 use super::accounts::{Role, namespace_of};
-use super::attributes::{REGULAR_LIMIT, is_binary, is_large};
-use super::cas::{Cas, CasError};
+use super::attributes::goes_to_large_storage;
 use super::commits::{Change, Draft, carry_out};
-use super::context::{Context, Shared};
 use super::faults::Fault;
-use super::front::Front;
-use super::objects::{Objects, sha256};
 use super::preupload::regular_text;
-use super::repository::{Commit, Kind, MAIN, PullRequest, Repository, large_entry, regular_entry};
-use super::routes::router;
+use super::repository::{Commit, Entry, Kind, MAIN, PullRequest, Repository, large_entry, regular_entry};
+use super::server::Server;
 use super::store::Store;
-use super::traffic::{Request, Traffic};
-use super::{Lfs, Options};
+use super::traffic::Request;
 
 /// A running server. It ends when this is dropped.
 pub struct Hub {
-    context: Shared,
-    shutdown: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    // Dropped in this order: the server first, then what it serves from.
+    server: Server,
     _folder: TempDir,
 }
 
@@ -54,16 +44,12 @@ impl File {
 impl Hub {
     pub fn start(options: Options) -> Hub {
         let folder = TempDir::new().expect("a folder for temporary files");
-        let (shutdown, stopped) = oneshot::channel();
-        let (started, start) = mpsc::channel();
-        let path = folder.path().to_owned();
-        let thread = std::thread::spawn(move || run(options, &path, &started, stopped));
-        let context = start.recv().expect("the server's thread tells how it started").expect("the server starts");
-        Hub { context, shutdown: Some(shutdown), thread: Some(thread), _folder: folder }
+        let server = Server::start(options, folder.path()).unwrap_or_else(|error| panic!("the server: {error}"));
+        Hub { server, _folder: folder }
     }
 
     pub fn endpoint(&self) -> &str {
-        &self.context.endpoint
+        &self.server.context.endpoint
     }
 
     pub fn user(&self, name: &str, token: &str, role: Role) {
@@ -80,27 +66,33 @@ impl Hub {
     }
 
     pub fn create(&self, id: &str, kind: Kind, private: bool) {
-        let repository = Repository::create(kind, id, private, namespace_of(id), &self.context.objects);
+        let repository = Repository::create(kind, id, private, namespace_of(id), &self.server.context.objects);
         self.store(|store| store.insert(repository.expect("a file on disk")));
     }
 
     /// Commits files to the main branch, in the owner's name. Large ones are stored as by plain Git LFS, not by Xet.
     pub fn commit(&self, id: &str, files: &[(&str, &[u8])]) -> String {
+        let context = &self.server.context;
         self.change(id, |repository| {
-            let attributes = regular_text(&self.context, repository.head(), ".gitattributes").expect("a file on disk");
+            let attributes = regular_text(context, repository.head(), ".gitattributes").expect("a file on disk");
             let changes = files.iter().map(|&(path, content)| {
-                let large = is_large(&attributes, path) || content.len() as u64 >= REGULAR_LIMIT || is_binary(content);
-                let entry = match large {
-                    true => self.context.objects.put_large(content).map(|oid| large_entry(&oid, content.len() as u64)),
-                    false => regular_entry(&self.context.objects, content),
-                };
-                Change::Put(path.to_owned(), entry.expect("a file on disk"))
+                let entry = self.stored(&attributes, path, content).expect("a file on disk");
+                Change::Put(path.to_owned(), entry)
             });
             let title = format!("Upload {} files", files.len());
             let draft = Draft { title, changes: changes.collect(), ..Draft::default() };
-            let owner = namespace_of(id);
-            carry_out(&self.context, repository, MAIN, draft, owner, false).expect("files can always be added").commit
+            let done = carry_out(context, repository, MAIN, draft, namespace_of(id), false);
+            done.expect("files can always be added").commit
         })
+    }
+
+    fn stored(&self, attributes: &str, path: &str, content: &[u8]) -> std::io::Result<Entry> {
+        let objects = &self.server.context.objects;
+        let size = content.len() as u64;
+        match goes_to_large_storage(attributes, path, size, content) {
+            true => Ok(large_entry(&objects.put_large(content)?, size)),
+            false => regular_entry(objects, content),
+        }
     }
 
     /// Lets nobody but the owner have the files until they are [granted](Hub::grant) access; the page stays visible.
@@ -144,8 +136,8 @@ impl Hub {
     pub fn files(&self, id: &str, revision: &str) -> BTreeMap<String, File> {
         self.change(id, |repository| {
             let commit = repository.resolve(revision).unwrap_or_else(|_| panic!("{id} has no revision {revision}"));
-            let objects = &self.context.objects;
-            let file = |entry: &super::repository::Entry| File {
+            let objects = &self.server.context.objects;
+            let file = |entry: &Entry| File {
                 size: entry.size,
                 sha256: entry.sha256.clone(),
                 git_oid: entry.oid.clone(),
@@ -180,87 +172,44 @@ impl Hub {
 
     /// Every request since the last [`Hub::clear_requests`], in the order in which they came.
     pub fn requests(&self) -> Vec<Request> {
-        self.context.traffic.requests()
+        self.server.context.traffic.requests()
     }
 
     /// Forgets the requests and the bytes received.
     pub fn clear_requests(&self) {
-        self.context.traffic.clear();
+        self.server.context.traffic.clear();
     }
 
     /// The bytes that came for each large object, by its SHA-256, and for each xorb, by its hash.
     pub fn bytes_received(&self) -> BTreeMap<String, u64> {
-        self.context.traffic.content()
+        self.server.context.traffic.content()
     }
 
     /// Lets the `at`-th request from now on meet a fault; 1 is the next one.
     pub fn fail(&self, fault: Fault, at: u64) {
-        self.context.traffic.plan(fault, at);
+        self.server.context.traffic.plan(fault, at);
+    }
+
+    /// Lets the next request meet a fault whose method and path (with the query) match.
+    pub fn fail_next(&self, fault: Fault, matching: impl Fn(&str, &str) -> bool + Send + 'static) {
+        self.server.context.traffic.plan_matching(fault, Box::new(matching), true);
     }
 
     /// Lets every request meet a fault whose method and path (with the query) match.
     pub fn fail_always(&self, fault: Fault, matching: impl Fn(&str, &str) -> bool + Send + 'static) {
-        self.context.traffic.plan_always(fault, Box::new(matching));
+        self.server.context.traffic.plan_matching(fault, Box::new(matching), false);
     }
 
     /// Takes all faults away; what stalls is closed.
     pub fn mend(&self) {
-        self.context.traffic.mend();
+        self.server.context.traffic.mend();
     }
 
     fn store<T>(&self, work: impl FnOnce(&mut Store) -> T) -> T {
-        work(&mut self.context.store())
+        work(&mut self.server.context.store())
     }
 
     fn change<T>(&self, id: &str, work: impl FnOnce(&mut Repository) -> T) -> T {
         self.store(|store| work(store.any(id)))
     }
-}
-
-impl Drop for Hub {
-    fn drop(&mut self) {
-        drop(self.shutdown.take());
-        if let Some(thread) = self.thread.take() {
-            // A panic of the server's thread was printed when it happened.
-            let _ = thread.join();
-        }
-    }
-}
-
-type Started = mpsc::Sender<Result<Shared, CasError>>;
-
-/// The server's thread: tells how it started, and serves until it is told to stop.
-fn run(options: Options, folder: &Path, started: &Started, stopped: oneshot::Receiver<()>) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build();
-    let runtime = runtime.expect("threads for the server");
-    runtime.block_on(async {
-        // Whoever starts the server waits for this.
-        let _ = started.send(serve(options, folder).await);
-        // It is stopped by dropping the sender.
-        let _ = stopped.await;
-    });
-    runtime.shutdown_timeout(Duration::from_secs(5));
-}
-
-async fn serve(options: Options, folder: &Path) -> Result<Shared, CasError> {
-    let (hub, storage) = (TcpListener::bind("127.0.0.1:0").await?, TcpListener::bind("127.0.0.1:0").await?);
-    let endpoint = format!("http://{}", hub.local_addr()?);
-    let cas = match options.lfs {
-        Lfs::Xet => Some(Cas::start(&folder.join("cas")).await?),
-        Lfs::Basic | Lfs::Multipart { .. } => None,
-    };
-    let context: Shared = Arc::new(Context {
-        storage: format!("http://{}", storage.local_addr()?),
-        secret: sha256(folder.as_os_str().as_encoded_bytes())[..16].to_owned(),
-        objects: Objects::create(folder.join("objects"))?,
-        traffic: Arc::new(Traffic::new()),
-        store: Mutex::default(),
-        options,
-        endpoint,
-        cas,
-    });
-    let front = Front::new(context.clone(), router(context.clone()));
-    tokio::spawn(front.clone().serve(hub));
-    tokio::spawn(front.serve(storage));
-    Ok(context)
 }

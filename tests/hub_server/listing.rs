@@ -212,15 +212,14 @@ pub async fn discussions(State(context): State<Shared>, caller: Caller, target: 
         .pull_requests
         .iter()
         .map(|request| {
-            let commit = repository.commit(&request.head);
             json!({
                 "num": request.number,
                 "title": request.title,
                 "status": "open",
                 "isPullRequest": true,
                 "author": {"name": request.author},
-                "createdAt": commit.map(|commit| &commit.date),
-                "repo": {"name": repository.id, "type": repository.kind.plural().trim_end_matches('s')},
+                "createdAt": request.created,
+                "repo": {"name": repository.id, "type": repository.kind.name()},
             })
         })
         .collect();

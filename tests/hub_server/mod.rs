@@ -1,8 +1,6 @@
 //! A Hugging Face Hub in miniature, on loopback: repositories, Git LFS, Xet storage and everything that can go wrong.
 //!
 //! ```ignore
-//! use crate::hub_server::{Hub, Kind, Options, Role};
-//!
 //! let hub = Hub::start(Options::default());
 //! hub.user("acme", "hf_acme", Role::Write);
 //! hub.create("acme/tiny", Kind::Model, false);
@@ -11,8 +9,8 @@
 //! assert_eq!(hub.files("acme/tiny", "main")["config.json"].bytes(), b"{}");
 //! ```
 //!
-//! A request passes [`front`] (log and faults), [`routes`] (which handler) and its handler, which looks at the
-//! [`store`] (repositories and who may do what) and the [`objects`] (content on disk).
+//! A request passes `front` (log and faults), `routes` (which handler) and its handler, which looks at the `store`
+//! (repositories and who may do what) and the `objects` (content on disk).
 
 mod accounts;
 mod attributes;
@@ -32,6 +30,7 @@ mod preupload;
 mod repositories;
 mod repository;
 mod routes;
+mod server;
 mod store;
 mod traffic;
 mod xet_tokens;

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::accounts::Caller;
-use super::attributes::{REGULAR_LIMIT, is_binary, is_ignored, is_large};
+use super::attributes::{goes_to_large_storage, is_ignored};
 use super::context::{Context, Shared};
 use super::error::{ApiError, ApiResult, json_ok};
 use super::repository::Commit;
@@ -36,7 +36,7 @@ pub async fn preupload(
             let size = file["size"].as_u64().ok_or_else(|| ApiError::bad_request("\"files[].size\" is required"))?;
             let sample = STANDARD.decode(file["sample"].as_str().unwrap_or_default()).unwrap_or_default();
             check_size(&context, path, size)?;
-            let large = size > 0 && (is_large(&attributes, path) || size >= REGULAR_LIMIT || is_binary(&sample));
+            let large = goes_to_large_storage(&attributes, path, size, &sample);
             let oid = commit.tree.get(path).map(|entry| if entry.is_lfs { &entry.sha256 } else { &entry.oid });
             Ok(json!({
                 "path": path,

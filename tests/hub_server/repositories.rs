@@ -17,12 +17,12 @@ pub async fn create(State(context): State<Shared>, caller: Caller, JsonBody(body
     let mut store = context.store();
     if !caller.can_write(&id) {
         let namespace = id.split('/').next().unwrap_or_default();
-        let what = if kind == Kind::Dataset { "dataset" } else { "model" };
-        let message = format!("You don't have the rights to create a {what} under the namespace \"{namespace}\"");
+        let kind = kind.name();
+        let message = format!("You don't have the rights to create a {kind} under the namespace \"{namespace}\"");
         return Err(ApiError::forbidden(message));
     }
     if store.contains(kind, &id) {
-        let message = format!("You already created this {} repo", kind.plural().trim_end_matches('s'));
+        let message = format!("You already created this {} repo", kind.name());
         return Ok(json_response(StatusCode::CONFLICT, &json!({"error": message, "url": url, "name": id, "id": id})));
     }
     let private = body["private"].as_bool().unwrap_or(false) || body["visibility"] == "private";

@@ -24,6 +24,13 @@ impl Kind {
         }
     }
 
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Model => "model",
+            Kind::Dataset => "dataset",
+        }
+    }
+
     /// The segment in `/api/models/…`.
     pub fn plural(self) -> &'static str {
         match self {
@@ -68,7 +75,14 @@ pub struct PullRequest {
     pub number: u64,
     pub title: String,
     pub author: String,
-    pub head: String,
+    pub created: String,
+}
+
+impl PullRequest {
+    /// Where its commits are.
+    pub fn reference(&self) -> String {
+        format!("refs/pr/{}", self.number)
+    }
 }
 
 pub struct Repository {

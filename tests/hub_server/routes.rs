@@ -42,6 +42,7 @@ pub fn router(context: Shared) -> Router {
         .route("/api/validate-yaml", post(validate_yaml))
         .route("/api/agent-harnesses", get(agent_harnesses))
         .route("/api/telemetry/{*path}", any(telemetry))
+        .route("/v1/telemetry", post(telemetry))
         .route("/api/complete_multipart", post(lfs::complete_multipart))
         .nest("/api/models/{owner}/{name}", repository.clone())
         .nest("/api/datasets/{owner}/{name}", repository)

@@ -68,7 +68,7 @@ impl Store {
         let granted = caller.name().is_some_and(|name| repository.granted.iter().any(|granted| granted == name));
         if repository.gated && !granted && !caller.is_member(namespace_of(id)) {
             let page = format!("{endpoint}/{}{id}", kind.prefix());
-            return Err(ApiError::gated(id, &page, caller.is_logged_in()));
+            return Err(ApiError::gated(kind, id, &page, caller.is_logged_in()));
         }
         Ok(repository)
     }

@@ -30,7 +30,14 @@ struct State {
     log: Vec<Request>,
     content: BTreeMap<String, u64>,
     planned: BTreeMap<u64, Fault>,
-    standing: Vec<(Matching, Fault)>,
+    standing: Vec<Standing>,
+}
+
+/// A fault for every request that matches, or for the first one only.
+struct Standing {
+    matching: Matching,
+    fault: Fault,
+    once: bool,
 }
 
 pub struct Traffic {
@@ -49,9 +56,7 @@ impl Traffic {
         state.arrived += 1;
         let number = state.arrived;
         let (method, path) = (method.to_owned(), path.to_owned());
-        let standing = state.standing.iter().find(|(matching, _)| matching(&method, &path));
-        let standing = standing.map(|(_, fault)| fault.clone());
-        let fault = state.planned.remove(&number).or(standing);
+        let fault = state.planned.remove(&number).or_else(|| state.standing_fault(&method, &path));
         state.log.push(Request { number, method, path, user, body_bytes_received: 0, status_sent: None });
         (number, fault)
     }
@@ -94,8 +99,8 @@ impl Traffic {
         state.planned.insert(number, fault);
     }
 
-    pub fn plan_always(&self, fault: Fault, matching: Matching) {
-        self.state().standing.push((matching, fault));
+    pub fn plan_matching(&self, fault: Fault, matching: Matching, once: bool) {
+        self.state().standing.push(Standing { matching, fault, once });
     }
 
     pub fn mend(&self) {
@@ -113,6 +118,16 @@ impl Traffic {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("no one panics with the log in hand")
+    }
+}
+
+impl State {
+    fn standing_fault(&mut self, method: &str, path: &str) -> Option<Fault> {
+        let found = self.standing.iter().position(|standing| (standing.matching)(method, path))?;
+        match self.standing[found].once {
+            true => Some(self.standing.remove(found).fault),
+            false => Some(self.standing[found].fault.clone()),
+        }
     }
 }
 

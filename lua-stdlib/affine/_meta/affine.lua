@@ -18,6 +18,7 @@
 ---@field model affine.model
 ---@field path affine.path
 ---@field pipeline affine.pipeline
+---@field publish affine.publish
 ---@field random affine.random
 ---@field sandbox affine.sandbox
 ---@field report affine.report

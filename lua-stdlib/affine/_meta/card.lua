@@ -7,6 +7,7 @@ local card = {}
 ---@class affine.card.About
 ---@field name? string What the evaluation calls the model: base, sft, rl; nil for one that no stage made.
 ---@field adapter? { folder: string, base: string } Of an adapter alone: where it is, and the model below it.
+---@field repo? string What its repository is called (huggingface.repo_name).
 ---@field summary? table Of the evaluation; nil without one.
 ---@field existing? string A card that may be there already: what its author wrote around the measured block stays, and so does an edited front matter.
 

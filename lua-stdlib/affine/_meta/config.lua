@@ -14,6 +14,7 @@ config.by_environment = {}
 ---@class affine.config.Flag
 ---@field value? string What the flag takes, as `--help` names it (`PATH`); without it the flag is true when given.
 ---@field doc string
+---@field decides? boolean Of a stage's flag: whether its result depends on it (true).
 
 --- Settings and flags from a command line. Understands `--config FILE`, `--preset NAME`, `--experiment NAME`,
 --- `--set section.key=value` (one Lua literal, else a string; may be repeated) and `--help`, which prints every key with its value and ends the

@@ -64,9 +64,9 @@ function hub.upload(options) end
 ---@return string url Its page.
 function hub.create(options) end
 
---- What the Hub knows of a repository.
+--- What the Hub knows of a repository; nil where it has none of that name that your account may see.
 ---@param options { repo: string, revision?: string, repo_type?: "model"|"dataset" }
----@return affine.hub.Info
+---@return affine.hub.Info?
 function hub.info(options) end
 
 ---@class affine.hub.Info

@@ -41,6 +41,16 @@ function Stage:count(state, report) end
 ---@param state table
 function Stage:note_training(m, state) end
 
+--- Keeps a value in stage.json, in place of the one before.
+---@param key string
+---@param value any
+function Stage:note(key, value) end
+
+--- The value that was kept; nil where there is none.
+---@param key string
+---@return any
+function Stage:noted(key) end
+
 --- What to pass on as `resume_from_checkpoint`: the configured folder, or whether to look for the newest one.
 ---@param configured string Empty for none.
 ---@return string|boolean
@@ -53,7 +63,7 @@ function Stage:resume_from(configured) end
 ---@field reads? fun(settings: table, found: table, known: table, flags: table) Notes by content what it reads beside earlier stages' results.
 ---@field plays? boolean Whether it plays the environments.
 ---@field in_place? boolean Whether it replaces a result itself, when the new one is there, so that none is kept.
----@field holds? fun(settings: table): string The folder of what it makes, where that is not all of its folder.
+---@field holds? fun(settings: table, flags: table): string The folder of what it makes, where that is not all of its folder.
 ---@field output fun(settings: table): string The stage's folder.
 ---@field needs fun(settings: table, flags: table): table The folders of the stages that this one builds on, or { folder, file, … } where it does not read all of one.
 ---@field run fun(settings: table, stage: affine.pipeline.Stage) The work.

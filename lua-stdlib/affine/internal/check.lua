@@ -174,6 +174,9 @@ function check.settings(settings)
   check_model("data.model", settings.data.model)
   check_files(settings)
   check_texts(settings)
+  if settings.huggingface.upload then
+    judge("upload", "huggingface", { repo_name = settings.huggingface.repo_name })
+  end
 end
 
 -- Settings and environments -----------------------------------------------------------------------------------------

@@ -177,8 +177,10 @@ local function deciding_settings(spec, settings, flags)
       flat[path] = nil
     end
   end
-  for name in pairs(spec.flags or {}) do
-    flat["--" .. name] = flags[name] and config.literal(flags[name])
+  for name, flag in pairs(spec.flags or {}) do
+    if flag.decides ~= false then
+      flat["--" .. name] = flags[name] and config.literal(flags[name])
+    end
   end
   return flat
 end

@@ -44,6 +44,9 @@ function plan.cut(settings, literal)
   end
 end
 
+--- Whether this is a plan.
+plan.active = native.active
+
 --- What is noted from here on belongs to this stage.
 plan.stage = native.stage
 

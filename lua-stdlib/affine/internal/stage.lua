@@ -52,6 +52,17 @@ function Stage:once(key, measure)
   return notes[key]
 end
 
+--- Keeps a value in stage.json, in place of the one before.
+function Stage:note(key, value)
+  self.record.notes[key] = value
+  self:write_record()
+end
+
+--- The value that was kept; nil where there is none.
+function Stage:noted(key)
+  return self.record.notes[key]
+end
+
 --- Adds the report of a step or an iteration to what training came to: sums in `state`, the table of a script's own that
 --- the trainer's checkpoints hold, so that an interruption loses and doubles none.
 function Stage:count(state, report) ---@diagnostic disable-line: unused
@@ -211,7 +222,7 @@ local function call_stage(spec, settings, run, flags)
   end
   local output = spec.output(settings)
   local checkpoints = spec.checkpoints and stage.folder(settings, spec.checkpoints)
-  local holds = spec.holds and spec.holds(settings) or output
+  local holds = spec.holds and spec.holds(settings, flags) or output
   local _ <close> = fs.lock(output)
   local before = fingerprint.read(output)
   local record = fingerprint.record(spec, settings, flags, before)
@@ -271,7 +282,7 @@ end
 ---
 --- - present(settings, stage), which shows the result also when the work was skipped;
 --- - checkpoints, a folder that goes with the result;
---- - in_place, where it replaces a result itself when the new one is there; holds(settings) → the folder of what it makes,
+--- - in_place, where it replaces a result itself when the new one is there; holds(settings, flags) → the folder of what it makes,
 ---   where that is not all of its own;
 --- - flags, as `config.load` takes them; before, a stage that runs first where its wanted(settings) says so.
 function stage.callable(spec)

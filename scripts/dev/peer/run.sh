@@ -36,6 +36,17 @@ if wanted card; then
   venv hub huggingface_hub==2.4.0
   "$out/hub/bin/python" scripts/dev/peer/card.py "$affine" "$seed"
 fi
+if wanted hub; then
+  venv hub huggingface_hub==2.4.0
+  # Built before the clock starts.
+  cargo test --release --locked --test tests --no-run
+  served=$out/hub-server
+  rm -rf "$served" && mkdir -p "$served"
+  AFFINE_PEER_HUB=$served peer_test a_hub_is_served_for_the_peer &
+  "$out/hub/bin/python" scripts/dev/peer/hub.py "$affine" "$served" || { touch "$served/stop"; exit 1; }
+  touch "$served/stop"
+  wait
+fi
 if wanted card_use; then "$(scripts/dev/bench/peers.sh "$python")" scripts/dev/peer/card_use.py "$affine"; fi
 
 if wanted babyai; then

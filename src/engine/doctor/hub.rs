@@ -57,7 +57,7 @@ fn writes(account: &Account, repository: &str) -> Finding {
 /// What is known of the token without the Hub.
 fn unasked(settings: &Settings) -> Finding {
     match &settings.token {
-        Some(token) => Finding::ok(TOKEN, format!("set through {}", token.origin)),
+        Some(token) => Finding::ok(TOKEN, format!("from {}", token.origin)),
         None => Finding::warn(
             TOKEN,
             "none; public models can be downloaded, private ones and uploads cannot",

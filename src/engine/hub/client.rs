@@ -81,7 +81,7 @@ impl Client {
         let hub = HFClient::builder().client(asking).endpoint(&settings.endpoint).retry_max_attempts(0);
         let hub = match &settings.token {
             Some(token) => hub.token(token.reveal()),
-            None => hub.token(""),
+            None => hub,
         };
         Ok(Client { hub: hub.cache_enabled(false).build()?, http, settings })
     }

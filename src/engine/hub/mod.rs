@@ -136,11 +136,15 @@ pub fn whoami(settings: Settings) -> Result<Account> {
     }
 }
 
-/// What the Hub tells of a repository.
-pub fn info(settings: Settings, repository: &Repository, revision: &str) -> Result<Info> {
+/// What the Hub tells of a repository; nothing where it has none of that name that the account may see.
+pub fn info(settings: Settings, repository: &Repository, revision: &str) -> Result<Option<Info>> {
     let (asked, wanted, at) = (settings.clone(), repository.clone(), revision.to_string());
     let found = client::run("", move |_| async move { Client::new(settings)?.about(&wanted, &at).await })?;
-    found.map_err(|problem| problem.sentence(repository, revision, &asked))
+    match found {
+        Ok(info) => Ok(Some(info)),
+        Err(problem) if problem.is_no_repository() => Ok(None),
+        Err(problem) => Err(problem.sentence(repository, revision, &asked)),
+    }
 }
 
 /// Makes a repository of models; one that is there is left as it is. Tells its page.

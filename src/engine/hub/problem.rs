@@ -1,5 +1,6 @@
 //! Why the Hub did not do what it was asked, and the one sentence that a person gets of it.
 
+use std::error::Error as _;
 use std::fmt;
 use std::time::Duration;
 
@@ -57,6 +58,11 @@ impl Problem {
         matches!(self, Problem::Network(_)) || self.is_passing()
     }
 
+    /// Whether there is no such repository, as far as the account may see.
+    pub fn is_no_repository(&self) -> bool {
+        matches!(self, Problem::Refused(refusal) if refusal.code == "RepoNotFound")
+    }
+
     pub fn status(&self) -> Option<u16> {
         match self {
             Problem::Refused(refusal) => Some(refusal.status),
@@ -67,8 +73,8 @@ impl Problem {
     /// Of a request that reqwest sent.
     pub fn of_request(error: &reqwest::Error) -> Self {
         let address = error.url().map(url::Url::as_str).unwrap_or_default();
-        if error.is_decode() {
-            return Problem::Odd(format!("{} answered what cannot be read: {}", host(address), proxy::root_cause(error)));
+        if is_malformed(error) {
+            return Problem::Network(format!("{} answered what cannot be read: {}", host(address), proxy::root_cause(error)));
         }
         if error.is_timeout() {
             return Problem::Network(format!("{} does not answer", host(address)));
@@ -225,12 +231,26 @@ fn in_brackets(message: &str) -> String {
 /// A server's text as part of a sentence.
 pub fn one_line(text: &str) -> String {
     const LONGEST: usize = 300;
-    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let readable = |c: char| if c.is_control() || c == char::REPLACEMENT_CHARACTER { ' ' } else { c };
+    let words = text.chars().map(readable).collect::<String>();
+    let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
     let words = words.trim_end_matches('.');
     match words.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}…", &words[..end]),
         None => words.to_string(),
     }
+}
+
+/// Whether an answer came whole and is not what it should be, as a proxy on the way may make it.
+fn is_malformed(error: &reqwest::Error) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = error.source();
+    while let Some(inner) = cause {
+        if inner.downcast_ref::<serde_json::Error>().is_some_and(|json| !json.is_io()) {
+            return true;
+        }
+        cause = inner.source();
+    }
+    false
 }
 
 /// The machine that an address names.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::token::Token;
+use crate::engine::proxy::without_credentials;
 use crate::engine::{Error, Result};
 
 /// Where the Hub is unless `HF_ENDPOINT` says otherwise.
@@ -55,10 +56,13 @@ impl Settings {
 fn endpoint() -> Result<String> {
     let endpoint = variable("HF_ENDPOINT").unwrap_or_else(|| ENDPOINT.to_string());
     match url::Url::parse(&endpoint) {
-        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() && url.query().is_none() => {
             Ok(endpoint.trim_end_matches('/').to_string())
         }
-        _ => Err(Error::option("HF_ENDPOINT", "an address such as https://hub.example", format!("\"{endpoint}\""))),
+        _ => {
+            let got = format!("\"{}\"", without_credentials(&endpoint));
+            Err(Error::option("HF_ENDPOINT", "an address such as https://hub.example, without ?", got))
+        }
     }
 }
 

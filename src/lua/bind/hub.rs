@@ -20,9 +20,6 @@ pub fn module(lua: &Lua) -> mlua::Result<Table> {
     Ok(table)
 }
 
-/// A commit that no repository has, for plans.
-const NO_COMMIT: &str = "0000000000000000000000000000000000000000";
-
 /// What a repository holds, as the Hub's own tools name it.
 #[derive(Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -165,11 +162,14 @@ fn info(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
         let repository = repository(options.repo, options.repo_type)?;
         if plan::active() {
             plan::note(format!("hub: asks about {repository}; here nothing is known of it"));
-            return Ok(hub::Info { id: repository.id, commit: NO_COMMIT.to_string(), private: false, files: Vec::new() });
+            return Ok(None);
         }
         hub::info(Settings::read()?, &repository, options.revision.as_deref().unwrap_or(BRANCH))
     })?;
-    convert::to_lua(lua, &serde_json::to_value(info).map_err(mlua::Error::external)?)
+    match info {
+        Some(info) => convert::to_lua(lua, &serde_json::to_value(info).map_err(mlua::Error::external)?),
+        None => Ok(Value::Nil),
+    }
 }
 
 fn whoami(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {

@@ -7,6 +7,7 @@ use mlua::{Lua, MultiValue, Table, Value};
 use serde::Deserialize;
 
 use super::model::{check_create, check_load};
+use crate::engine::hub::Token;
 use crate::engine::digest::{Digests, digests};
 use crate::engine::eval::run::EvalOptions;
 use crate::engine::model::{LoraOptions, lora};
@@ -59,6 +60,7 @@ fn check(lua: &Lua, values: MultiValue) -> mlua::Result<()> {
             read(&section, table).and_then(|Sized { vocab_size }| raised(Tokenizer::check_vocab_size(vocab_size)))
         }
         "load" => check_load(&section, table),
+        "upload" => read(&section, table).and_then(|options| raised(check_upload(&options))),
         _ => check_create(lua, &section, table),
     };
     judged.map_err(|error| match error.downcast_ref::<Error>() {
@@ -71,6 +73,25 @@ fn check(lua: &Lua, values: MultiValue) -> mlua::Result<()> {
 #[serde(deny_unknown_fields)]
 struct Sized {
     vocab_size: usize,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UploadTarget {
+    repo_name: String,
+}
+
+/// Whether an upload could begin, as far as is known before the work of hours and without the Hub.
+fn check_upload(options: &UploadTarget) -> Result<()> {
+    let UploadTarget { repo_name } = options;
+    if let Some(problem) = hub::problem_of_id(repo_name) {
+        let expected = "OWNER/NAME of letters, digits, -, _ and .";
+        return Err(Error::option("repo_name", expected, format!("\"{repo_name}\" ({problem})")));
+    }
+    match Token::find()? {
+        Some(_) => Ok(()),
+        None => Err(Error::option("upload", "a token of the Hub (HF_TOKEN), which true needs", "none")),
+    }
 }
 
 fn read<T: serde::de::DeserializeOwned>(section: &str, table: Table) -> mlua::Result<T> {

@@ -177,7 +177,7 @@ impl Uploading {
         let Target { repository, branch, .. } = target;
         let info = match self.client.info(repository, branch).await {
             Ok(info) => info,
-            Err(Problem::Refused(refusal)) if refusal.code == "RepoNotFound" => {
+            Err(problem) if problem.is_no_repository() => {
                 return match branch == BRANCH && !target.create_pr {
                     true => Ok(There::default()),
                     false => Err(Error::hinted(

@@ -111,6 +111,11 @@ fn problem(error: XetError) -> Problem {
             Problem::Network(format!("the store of large files cannot be reached: {}", one_line(text)))
         }
         XetError::Io(text) => crate::engine::Error::message(one_line(text)).into(),
-        _ => Problem::Odd(format!("the store of large files: {}", one_line(&error.to_string()))),
+        // Of an answer that cannot be read it shows the bytes.
+        _ => {
+            let said = error.to_string();
+            let said = said.split("; line=").next().unwrap_or_default();
+            Problem::Odd(format!("the store of large files failed: {}", one_line(said)))
+        }
     }
 }
