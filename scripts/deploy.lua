@@ -137,15 +137,15 @@ end
 
 --- Writes the card of a model into its new folder: with what was measured, or as it is there where none is to be made.
 local function write_card(settings, stage, about, folder)
-  local path = folder .. "/README.md"
+  local file = folder .. "/README.md"
   if settings.huggingface.create_model_card then
     local text, warnings = card.text(settings, about)
-    fs.write(path, text)
+    fs.write(file, text)
     for _, warning in ipairs(warnings) do
       stage:say("warning: %s", warning)
     end
   elseif fs.exists(about.existing) then
-    fs.write(path, fs.read(about.existing))
+    fs.write(file, fs.read(about.existing))
   end
 end
 

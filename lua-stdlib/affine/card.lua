@@ -31,14 +31,16 @@ end
 
 --- What every section asks for: the caller's facts and what the records add.
 local function facts_of(settings, about)
-  local steps = history.of(settings, about.name)
+  local name = about.name
+  local summary = name and about.summary and about.summary.models[name] and about.summary or nil
+  local steps = history.of(settings, name, summary ~= nil)
   local facts = {
-    name = about.name,
+    name = name,
     adapter = about.adapter,
-    summary = about.summary,
+    summary = summary,
     repo = settings.huggingface.repo_name,
     huggingface = settings.huggingface,
-    base = about.name and settings.model.base_model_path or nil,
+    base = name and settings.model.base_model_path or nil,
     quantize = settings.model.quantize,
     steps = steps,
     by_name = {},
@@ -208,6 +210,8 @@ local function limits_of_scores(facts)
     "Scores hold for these environments as this version of affine plays them, with its prompts and its limits on turns; "
       .. "they compare with those of other programs only where the tasks and the judging are the same.",
   }
+  lines[#lines + 1] =
+    "Nothing was measured outside these environments: other tasks, other languages, facts, safety."
   local width, where = widest(facts)
   if s.num_eval_samples < FEW_TASKS and where then
     local text = "With %s per environment the numbers are rough: the interval in `%s` is %.2f wide."
@@ -229,8 +233,6 @@ local function limits(facts)
     local text = "Trained and measured over the base's projections in %s; %s."
     lines[#lines + 1] = text:format(facts.quantize, here)
   end
-  lines[#lines + 1] = "It was trained to act in these environments. Nothing was measured of anything else: "
-    .. "other tasks, other languages, facts, safety."
   return "- " .. table.concat(lines, "\n- ")
 end
 
@@ -287,6 +289,12 @@ With vLLM, as its documentation has it; this was not tested:
 -- What vLLM's --max-lora-rank may be.
 local VLLM_RANKS = { 1, 8, 16, 32, 64, 128, 256, 320, 512 }
 
+--- What an adapter belongs on, and whether that is on the Hub.
+local function below_adapter(facts)
+  local is_base = facts.adapter.base == facts.base
+  return is_base and facts.base_id or facts.adapter.base, is_base and facts.base_id ~= nil
+end
+
 local function vllm_command(facts)
   if not facts.adapter then
     return "vllm serve " .. facts.repo
@@ -300,24 +308,24 @@ local function vllm_command(facts)
     end
   end
   local text = "vllm serve %s --enable-lora --lora-modules %s=%s --max-lora-rank %d"
-  local base = facts.base_id or facts.adapter.base
+  local base = below_adapter(facts)
   return text:format(base, facts.repo:match("[^/]+$"), facts.repo, rank)
 end
 
 local function use(facts)
-  local base = facts.adapter and (facts.adapter.base == facts.base and facts.base_id or facts.adapter.base)
   local parts = {
-    facts.adapter and PEFT:format(base, facts.repo) or TRANSFORMERS:format(facts.repo),
+    TRANSFORMERS:format(facts.repo),
     AFFINE:format(facts.repo),
     VLLM:format(vllm_command(facts)),
   }
   if facts.adapter then
-    local text = "This folder holds the adapter alone; it belongs on top of `%s`."
-    if not hub_id(base) then
+    local base, is_on_hub = below_adapter(facts)
+    local text = ("This folder holds the adapter alone; it belongs on top of `%s`."):format(base)
+    if not is_on_hub then
       text = text
         .. " That is a folder of who trained it, and has to be published or copied beside the adapter."
     end
-    table.insert(parts, 1, text:format(base))
+    parts[1] = text .. "\n\n" .. PEFT:format(base, facts.repo)
   end
   return table.concat(parts, "\n\n")
 end
@@ -495,7 +503,7 @@ local function body(facts)
   if #facts.steps == 0 then
     add("No record of affine's stages tells how it was made.")
   else
-    add(how_it_was_made(facts), "### Data", provenance.text(facts.by_name.collect, facts.by_name.rl))
+    add(how_it_was_made(facts), "### Data", provenance.text(facts.by_name))
     add("### Command and settings", SETTINGS:format(commands(facts), resolved_settings(facts)))
   end
   return table.concat(parts, "\n\n")
