@@ -31,14 +31,16 @@ end
 
 --- What every section asks for: the caller's facts and what the records add.
 local function facts_of(settings, about)
-  local steps = history.of(settings, about.name)
+  local name = about.name
+  local summary = name and about.summary and about.summary.models[name] and about.summary or nil
+  local steps = history.of(settings, name, summary ~= nil)
   local facts = {
-    name = about.name,
+    name = name,
     adapter = about.adapter,
-    summary = about.summary,
+    summary = summary,
     repo = about.repo or settings.huggingface.repo_name,
     huggingface = settings.huggingface,
-    base = about.name and settings.model.base_model_path or nil,
+    base = name and settings.model.base_model_path or nil,
     quantize = settings.model.quantize,
     steps = steps,
     by_name = {},
@@ -92,19 +94,21 @@ local function results(facts)
   return list
 end
 
---- The model below an adapter as others find it; nil where it is on this machine alone.
+--- What an adapter belongs on, and whether that is on the Hub.
 local function below_adapter(facts)
-  if facts.huggingface.adapter_base ~= "" then
-    return facts.huggingface.adapter_base
+  local named = facts.huggingface.adapter_base
+  if named ~= "" then
+    return named, true
   end
-  return facts.adapter.base == facts.base and facts.base_id or hub_id(facts.adapter.base)
+  local is_base = facts.adapter.base == facts.base
+  return is_base and facts.base_id or facts.adapter.base, is_base and facts.base_id ~= nil
 end
 
 --- What the model is to the base that the card names. An adapter on top of a model that is not on the Hub names none.
 local function base_of(facts)
   if facts.adapter then
-    local base = below_adapter(facts)
-    return base, base and "adapter" or nil
+    local base, is_on_hub = below_adapter(facts)
+    return is_on_hub and base or nil, is_on_hub and "adapter" or nil
   end
   return facts.base_id, facts.base_id and facts.name ~= "base" and "finetune" or nil
 end
@@ -215,6 +219,8 @@ local function limits_of_scores(facts)
     "Scores hold for these environments as this version of affine plays them, with its prompts and its limits on turns; "
       .. "they compare with those of other programs only where the tasks and the judging are the same.",
   }
+  lines[#lines + 1] =
+    "Nothing was measured outside these environments: other tasks, other languages, facts, safety."
   local width, where = widest(facts)
   if s.num_eval_samples < FEW_TASKS and where then
     local text = "With %s per environment the numbers are rough: the interval in `%s` is %.2f wide."
@@ -236,8 +242,6 @@ local function limits(facts)
     local text = "Trained and measured over the base's projections in %s; %s."
     lines[#lines + 1] = text:format(facts.quantize, here)
   end
-  lines[#lines + 1] = "It was trained to act in these environments. Nothing was measured of anything else: "
-    .. "other tasks, other languages, facts, safety."
   return "- " .. table.concat(lines, "\n- ")
 end
 
@@ -307,24 +311,24 @@ local function vllm_command(facts)
     end
   end
   local text = "vllm serve %s --enable-lora --lora-modules %s=%s --max-lora-rank %d"
-  local base = below_adapter(facts) or facts.adapter.base
+  local base = below_adapter(facts)
   return text:format(base, facts.repo:match("[^/]+$"), facts.repo, rank)
 end
 
 local function use(facts)
-  local base = facts.adapter and (below_adapter(facts) or facts.adapter.base)
   local parts = {
-    facts.adapter and PEFT:format(base, facts.repo) or TRANSFORMERS:format(facts.repo),
+    TRANSFORMERS:format(facts.repo),
     AFFINE:format(facts.repo),
     VLLM:format(vllm_command(facts)),
   }
   if facts.adapter then
-    local text = "This folder holds the adapter alone; it belongs on top of `%s`."
-    if not hub_id(base) then
+    local base, is_on_hub = below_adapter(facts)
+    local text = ("This folder holds the adapter alone; it belongs on top of `%s`."):format(base)
+    if not is_on_hub then
       text = text
         .. " That is a folder of who trained it, and has to be published or copied beside the adapter."
     end
-    table.insert(parts, 1, text:format(base))
+    parts[1] = text .. "\n\n" .. PEFT:format(base, facts.repo)
   end
   return table.concat(parts, "\n\n")
 end
@@ -502,7 +506,7 @@ local function body(facts)
   if #facts.steps == 0 then
     add("No record of affine's stages tells how it was made.")
   else
-    add(how_it_was_made(facts), "### Data", provenance.text(facts.by_name.collect, facts.by_name.rl))
+    add(how_it_was_made(facts), "### Data", provenance.text(facts.by_name))
     add("### Command and settings", SETTINGS:format(commands(facts), resolved_settings(facts)))
   end
   return table.concat(parts, "\n\n")

@@ -1,7 +1,6 @@
 -- What a model went through, read from the records of its stages, and not from the settings of today: those may be others.
 
 local fingerprint = require("affine.internal.fingerprint")
-local fs = require("affine.fs")
 local stage = require("affine.internal.stage")
 local stages = require("affine.internal.stages")
 
@@ -10,7 +9,7 @@ local history = {}
 ---@class affine.internal.Step
 ---@field name string
 ---@field title string
----@field record? table The `stage.json`; nil where there is none.
+---@field record table The `stage.json`.
 ---@field stage? affine.internal.Stage Of a stage that trains a model on the demonstrations.
 
 --- The text of a setting that a stage recorded, strings without their quotes.
@@ -25,40 +24,31 @@ function history.value(record, path)
   return chunk and chunk()
 end
 
-local function step_of(settings, name, title, folder, trains)
-  local path = stage.folder(settings, folder)
-  return {
-    name = name,
-    title = title,
-    record = fs.exists(path) and fingerprint.read(path) or nil,
-    stage = trains,
-  }
-end
-
 --- The steps to the model that the evaluation calls `name` (base, sft or rl), in their order: collecting, making a base
---- where none was given, training, and judging. None of another model, of which no record tells.
+--- where none was given, training, and judging where it `is_judged`. None of another model, of which no record tells.
 ---@param name? string
 ---@return affine.internal.Step[]
-function history.of(settings, name)
-  local steps = {}
-  local function add(...)
-    local step = step_of(settings, ...)
-    steps[#steps + 1] = step.record and step or nil
+function history.of(settings, name, is_judged)
+  local steps, makes_base = {}, settings.model.base_model_path == ""
+  local function add(own_name, title, folder, trains)
+    local record = fingerprint.read(stage.folder(settings, folder))
+    steps[#steps + 1] = record and { name = own_name, title = title, record = record, stage = trains }
   end
-  if not name then
-    return steps
+  if name and (name ~= "base" or makes_base) then
+    add("collect", "collecting data", "data_cache")
   end
-  add("collect", "collecting data", "data_cache")
-  if settings.model.base_model_path == "" then
+  if name and makes_base then
     add("base", "new base", "models/base")
   end
-  for _, trained in ipairs(name == "base" and {} or stages) do
+  for _, trained in ipairs(name and name ~= "base" and stages or {}) do
     add(trained.name, trained.title, trained.folder, trained)
     if trained.name == name then
       break
     end
   end
-  add("evaluate", "evaluation", "models/evaluation")
+  if is_judged then
+    add("evaluate", "evaluation", "models/evaluation")
+  end
   return steps
 end
 

@@ -58,29 +58,36 @@ local function of_file(source, record)
   return text:format(secrets.hidden(source.file), sum, source.records, left_out(source), licences.NOT_STATED)
 end
 
---- What was trained on, a line per source: from the records of the stages collect and rl, as far as there are any.
----@param record? table
----@param rl? table
+--- How many demonstrations were trained on, in one sentence.
+local function demonstrations(record)
+  local counts = record.notes.records
+  local text = "%d demonstrations were trained on, %d kept for the validation loss; duplicates are %s."
+  local drops = history.value(record, "data.deduplicate") and "left out" or "kept"
+  return text:format(counts.train, counts.validation, drops)
+end
+
+--- What was trained on, a line per source: from the records of the stages by their names, as far as there are any.
+---@param records table<string, table>
 ---@return string
-function provenance.text(record, rl)
-  if not record or not record.notes.sources then
+function provenance.text(records)
+  local collect = records.collect
+  if not collect or not collect.notes.sources then
     return "Where the training data is from was not recorded."
   end
   local lines = {}
-  for _, source in ipairs(record.notes.sources) do
-    lines[#lines + 1] = source.file and of_file(source, record) or of_environment(source)
+  for _, source in ipairs(collect.notes.sources) do
+    if source.kind == "random" and records.base or source.kind ~= "random" and records.sft then
+      lines[#lines + 1] = source.file and of_file(source, collect) or of_environment(source)
+    end
   end
-  local counts = record.notes.records
-  if counts then
-    local text = "\n%d demonstrations were trained on, %d kept for the validation loss; duplicates are %s."
-    local drops = history.value(record, "data.deduplicate") and "left out" or "kept"
-    lines[#lines + 1] = text:format(counts.train, counts.validation, drops)
+  if records.sft then
+    lines[#lines + 1] = "\n" .. demonstrations(collect)
   end
-  if rl then
+  if records.rl then
     local text =
       "\nRL played tasks of the same environments with ids from %s to %s; those that are judged were left out."
-    lines[#lines + 1] =
-      text:format(history.setting(rl, "rl.first_task_id"), history.setting(rl, "rl.last_task_id"))
+    local first, last = "rl.first_task_id", "rl.last_task_id"
+    lines[#lines + 1] = text:format(history.setting(records.rl, first), history.setting(records.rl, last))
   end
   return table.concat(lines, "\n")
 end

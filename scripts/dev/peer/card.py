@@ -62,7 +62,7 @@ def about(draw):
             "task": {"type": texts(draw)},
             "dataset": {"type": texts(draw), "name": name},
             "metrics": [
-                {"type": texts(draw), "name": texts(draw), "value": numbers(draw), "args": {"n": 7, texts(draw): numbers(draw)}}
+                {"type": texts(draw), "name": texts(draw), "value": numbers(draw), "args": {"n": 7, texts(draw)[:100]: numbers(draw)}}
             ],
         }
         for name in names
@@ -134,17 +134,15 @@ def main(program, seed):
         for wanted in cards:
             wanted["measured"] = f"## Measured\n\n{draw.random()}"
             wanted["front_matter"]["license"] = "mit" if wanted["front_matter"]["license"] != "mit" else "apache-2.0"
-        before = [path.read_text(encoding="utf-8") for path in paths]
-        licences = [ModelCard.load(path).data.license for path in paths]
+        before = [path.read_text(encoding="utf-8").split("<!-- affine:measured front")[0] for path in paths]
         (Path(folder) / "cards.json").write_text(json.dumps(cards), encoding="utf-8")
         affine(program, UPDATE, folder)
         for index, (path, wanted) in enumerate(zip(paths, cards)):
-            card = ModelCard.load(path)
+            text = path.read_text(encoding="utf-8")
             if index % 2 == 0:
-                assert card.data.thumbnail == "mine.png" and card.data.license == licences[index], path.name
-                assert path.read_text(encoding="utf-8").split("<!-- affine")[0] == before[index].split("<!-- affine")[0]
-                wanted["front_matter"]["license"] = licences[index]
-            check(card, wanted, path.name)
+                assert text.startswith(before[index]) and wanted["measured"] in text, path.name
+            else:
+                check(ModelCard.load(path), wanted, path.name)
     print(f"card: {len(cards)} cards and as many new ones over them read as meant (seed {seed})")
 
 

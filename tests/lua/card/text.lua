@@ -28,6 +28,7 @@ local function record(folder, changes)
   for key, value in pairs(changes) do
     whole[key] = value
   end
+  fs.mkdir(folder)
   fs.write(folder .. "/stage.json", json.encode(whole))
 end
 

@@ -171,7 +171,7 @@ mod tests {
         let result = json!({
             "task": { "type": "text-generation" },
             "dataset": { "type": "sat", "name": "sat: on" },
-            "metrics": [{ "type": "mean_score", "name": "mean score", "value": value, "args": { "n": 200 } }],
+            "metrics": [{ "type": "mean_score", "name": "mean score", "value": value, "args": { "tasks": 200 } }],
         });
         let card = json!({
             "front_matter": {
@@ -207,7 +207,7 @@ mod tests {
         let yaml = "license: \"no\"\nbase_model: Qwen/Qwen3-4B\nbase_model_relation: finetune\n\
             library_name: transformers\npipeline_tag: text-generation\nmodel-index:\n- name: a/b\n  results:\n  \
             - task:\n      type: text-generation\n    dataset:\n      type: sat\n      name: \"sat: on\"\n    metrics:\n    \
-            - type: mean_score\n      name: mean score\n      value: 0.5\n      args:\n        n: 200\n";
+            - type: mean_score\n      name: mean score\n      value: 0.5\n      args:\n        tasks: 200\n";
         let hash = parts::hash(yaml);
         let wanted = format!(
             "---\n{yaml}---\n\n# b\n\nA model.\n\n<!-- affine:measured front-matter={hash} -->\n\n## Measured\n\n0.5\n\n\
