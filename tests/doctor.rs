@@ -65,7 +65,8 @@ fn the_hubs_token_is_named_and_never_shown() {
     assert_eq!(finding(&findings, "Hub token")["message"], "from HF_TOKEN");
     assert!(!stdout(&output).contains(secret));
     let (output, findings) = doctor(&[("HF_ENDPOINT", "https://me:hf_dWAxPdDNcQ@hub.example/?token=hf_dWAxPdDNcQ")]);
-    let message = "HF_ENDPOINT: expected an address such as https://hub.example, without ?, got \"https://hub.example/\"";
+    let message =
+        "HF_ENDPOINT: expected an address such as https://hub.example, without ?, got \"https://hub.example/\"";
     assert_eq!(finding(&findings, "Hub")["message"], message);
     assert!(!stdout(&output).contains(secret));
 
@@ -89,7 +90,11 @@ fn the_hub_tells_whose_token_it_is_and_what_it_may_do() {
     std::fs::write(folder.path().join("config.lua"), "return { huggingface = { repo_name = 'acme/tiny' } }").unwrap();
     let doctor = |token: &str| -> Vec<String> {
         let mut command = affine();
-        command.current_dir(folder.path()).arg("doctor").env_remove("HF_HUB_OFFLINE").env("HF_ENDPOINT", hub.endpoint());
+        command
+            .current_dir(folder.path())
+            .arg("doctor")
+            .env_remove("HF_HUB_OFFLINE")
+            .env("HF_ENDPOINT", hub.endpoint());
         let text = stdout(&command.env("HF_TOKEN", token).output().unwrap());
         assert!(token.is_empty() || !text.contains(token), "{text}");
         text.lines().filter(|line| line.contains("Hub") && !line.contains("cache")).map(str::to_string).collect()

@@ -175,7 +175,9 @@ fn tell(uploaded: &Uploaded, dry_run: bool) {
     match (&uploaded.commit, &uploaded.pull_request) {
         (Some(commit), Some(page)) => say(format_args!("{page} (commit {commit})")),
         (Some(commit), None) => say(format_args!("{} (commit {commit})", uploaded.url)),
-        (None, _) if dry_run && uploaded.created => say(format_args!("{}: would be made; nothing was sent", uploaded.url)),
+        (None, _) if dry_run && uploaded.created => {
+            say(format_args!("{}: would be made; nothing was sent", uploaded.url))
+        }
         (None, _) => say(format_args!("{}: nothing was sent", uploaded.url)),
     }
 }

@@ -124,7 +124,11 @@ fn an_adapter_goes_to_a_repository_of_its_own_over_a_base_that_others_have() {
     place.run(&hub, "full", &[]);
     let sft = ["--model", "models/sft_final"];
     let output = place.try_run(&hub, "deploy", &["--adapter", "--upload"]);
-    assert!(err(&output).contains("the adapter's base is \"models/sft_final\", which nobody else has"), "{}", err(&output));
+    assert!(
+        err(&output).contains("the adapter's base is \"models/sft_final\", which nobody else has"),
+        "{}",
+        err(&output)
+    );
 
     // The model below it first, by the name that the adapter then gives.
     let base = ["--set", "huggingface.repo_name=acme/sft"];
@@ -145,7 +149,10 @@ fn an_adapter_goes_to_a_repository_of_its_own_over_a_base_that_others_have() {
     hub.commit("acme/other", &[("model.safetensors", b"other")]);
     let other = ["--set", "huggingface.adapter_base=acme/other", "--adapter", "--upload"];
     let text = err(&place.try_run(&hub, "deploy", &other));
-    assert!(text.contains("huggingface.adapter_base: model.safetensors of acme/other is not that of models/sft_final"), "{text}");
+    assert!(
+        text.contains("huggingface.adapter_base: model.safetensors of acme/other is not that of models/sft_final"),
+        "{text}"
+    );
     let none = ["--set", "huggingface.adapter_base=acme/none", "--adapter", "--upload"];
     let text = err(&place.try_run(&hub, "deploy", &none));
     assert!(text.contains("the Hub has no model acme/none that you may see"), "{text}");

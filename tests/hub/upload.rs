@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use affine::engine::Error;
-use affine::engine::hub::{self, Upload, Uploaded, Way};
+use affine::engine::hub::{self, Settings, Token, Upload, Uploaded, Way};
 
 use super::download::{affine, err, out};
 use super::{OWNER, TOKEN, contents, hub, model_folder, settings};
@@ -78,7 +78,8 @@ fn what_is_there_is_not_sent_again() {
     let second = upload(&hub, folder.path()).unwrap();
     assert_ne!(first.commit, second.commit);
     assert!(!second.created && hub.bytes_received().is_empty());
-    let changed: Vec<_> = second.files.iter().filter(|file| file.way != Way::Unchanged).map(|file| &file.path).collect();
+    let changed: Vec<_> =
+        second.files.iter().filter(|file| file.way != Way::Unchanged).map(|file| &file.path).collect();
     assert_eq!(changed, ["README.md"]);
     let third = upload(&hub, folder.path()).unwrap();
     assert_eq!((third.commit, hub.commits(REPO).len()), (second.commit, 3));
@@ -139,7 +140,10 @@ fn a_pull_request_leaves_the_branch_alone() {
     let uploaded = pull().unwrap();
     assert_eq!(hub.head(REPO), head);
     assert_eq!(hub.pull_requests(REPO).len(), 1);
-    assert!(uploaded.pull_request.as_ref().is_some_and(|page| page.contains("/acme/tiny/discussions/")), "{uploaded:?}");
+    assert!(
+        uploaded.pull_request.as_ref().is_some_and(|page| page.contains("/acme/tiny/discussions/")),
+        "{uploaded:?}"
+    );
     // Nobody knows whether it was opened, so nobody opens it again.
     fs::write(folder.path().join("README.md"), "---\nlicense: mit\n---\n").unwrap();
     hub.fail_always(Fault::AfterwardsCut, |_, path| path.contains("/commit/"));
@@ -182,6 +186,26 @@ fn a_name_that_is_none_or_somebody_elses_is_refused() {
 }
 
 #[test]
+fn an_organisation_and_a_token_for_one_repository_are_enough() {
+    let (hub, folder) = (hub(Options::default()), model_folder());
+    hub.organization("team", &[OWNER]);
+    let to = |repo: &str| Upload { repo: repo.to_string(), ..of(folder.path()) };
+    upload_as(&hub, to("team/tiny")).unwrap();
+    assert!(hub.files("team/tiny", "main").contains_key("config.json"));
+
+    hub.create("acme/one", Kind::Model, false);
+    hub.user(OWNER, "hf_OneOneOne", Role::FineGrained(vec!["acme/one".to_string()]));
+    let cache = tempfile::tempdir().unwrap();
+    let token = Some(Token::new("hf_OneOneOne", "HF_TOKEN").unwrap());
+    let one = Settings { token, ..settings(&hub, cache.path(), 1) };
+    hub::upload(one.clone(), to("acme/one")).unwrap();
+    let account = hub::whoami(one.clone()).unwrap();
+    assert!(account.may_write("acme/one") && !account.may_write("acme/two") && account.organizations == ["team"]);
+    let text = hub::upload(one, to("acme/two")).unwrap_err().to_string();
+    assert!(text.starts_with("acme/two: this account may not do that there"), "{text}");
+}
+
+#[test]
 fn what_was_to_be_private_never_becomes_public() {
     let (hub, folder) = (hub(Options::default()), model_folder());
     hub.create(REPO, Kind::Model, false);
@@ -205,10 +229,16 @@ fn a_folder_with_a_secret_or_a_stranger_is_refused_before_anything_is_asked() {
         assert!(!error.contains(TOKEN), "{error}");
         error.replace(&folder.path().display().to_string(), "F")
     };
-    assert_eq!(refused("notes.txt", &format!("my token: {TOKEN}")), "F/notes.txt: it holds the token that you use for the Hub");
+    assert_eq!(
+        refused("notes.txt", &format!("my token: {TOKEN}")),
+        "F/notes.txt: it holds the token that you use for the Hub"
+    );
     let key = format!("AKIA{}", "ABCDEFGHIJKLMNOP");
     assert_eq!(refused("notes.txt", &key), "F/notes.txt: it holds an access key of AWS");
-    assert_eq!(refused("optimizer.safetensors", "x"), "F/optimizer.safetensors: it is the state of an optimizer, which does not belong to a model");
+    assert_eq!(
+        refused("optimizer.safetensors", "x"),
+        "F/optimizer.safetensors: it is the state of an optimizer, which does not belong to a model"
+    );
     assert_eq!(refused("train.jsonl", "{}"), "F/train.jsonl: it is data, which does not belong to a model");
 }
 
@@ -288,13 +318,16 @@ fn the_command_tells_what_it_does_and_never_the_token() {
     let done = run(&["hub", "upload", path, REPO]);
     let told = format!("{}/{REPO} (commit {})\n", hub.endpoint(), hub.head(REPO));
     assert!(out(&done).ends_with(&told), "{done:?}");
+    let code = format!("print(require('affine.hub').info {{ repo = '{REPO}' }}.files[3].git_sha1)");
+    assert_eq!(out(&run(&["-e", &code])).trim(), hub.files(REPO, "main")["config.json"].git_oid);
     let info = out(&run(&["hub", "info", REPO]));
     assert!(info.starts_with(&format!("{REPO} at main: commit {}, public\n", hub.head(REPO))), "{info}");
     assert!(info.contains("528 kB  model.safetensors"), "{info}");
     assert_eq!(out(&run(&["hub", "info"])), format!("{OWNER}\n"));
     let none = affine(&hub, home.path(), &["hub", "upload", path, REPO], &[]);
     assert!(err(&none).contains("acme/tiny: an upload needs a token, and there is none"), "{}", err(&none));
-    let offline = affine(&hub, home.path(), &["hub", "upload", path, REPO], &[("HF_TOKEN", TOKEN), ("HF_HUB_OFFLINE", "1")]);
+    let offline =
+        affine(&hub, home.path(), &["hub", "upload", path, REPO], &[("HF_TOKEN", TOKEN), ("HF_HUB_OFFLINE", "1")]);
     assert!(err(&offline).contains("nothing is uploaded, because HF_HUB_OFFLINE forbids"), "{}", err(&offline));
     // Nothing that stays on this machine holds it.
     for (name, content) in contents(home.path()) {

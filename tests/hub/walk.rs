@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use affine::engine::Error;
 use affine::engine::hub::{self, Repository, Settings, Upload, Uploaded};
@@ -27,6 +28,17 @@ fn faults() -> Vec<(&'static str, Fault)> {
         ("body stalls", Fault::StallBody { after: 7 }),
         ("wrong body", Fault::WrongBody),
     ]
+}
+
+/// One attempt, which takes its time.
+fn patient(hub: &Hub, cache: &Path) -> Settings {
+    hurried(settings(hub, cache, 1), "none")
+}
+
+/// Whoever waits for an answer that does not come waits no longer than this.
+fn hurried(settings: Settings, fault: &str) -> Settings {
+    let patience = Duration::from_millis(if fault.contains("stall") { 400 } else { 10_000 });
+    Settings { answering: patience, reading: patience, ..settings }
 }
 
 /// One sentence, and no secret in it.
@@ -79,12 +91,12 @@ fn a_download_survives_every_fault_at_every_request() {
 
     let cache = tempfile::tempdir().unwrap();
     hub.clear_requests();
-    whole(&download(&settings(&hub, cache.path(), 1)).unwrap(), "no fault");
+    whole(&download(&patient(&hub, cache.path())).unwrap(), "no fault");
     let requests = hub.requests().len() as u64;
     assert!(requests > 9, "{requests}");
     // A second time nothing is fetched.
     hub.clear_requests();
-    download(&settings(&hub, cache.path(), 1)).unwrap();
+    download(&patient(&hub, cache.path())).unwrap();
     assert!(hub.requests().iter().all(|request| request.path.starts_with("/api/")), "{:?}", hub.requests());
 
     let (mut failed, mut survived) = (0, 0);
@@ -96,7 +108,7 @@ fn a_download_survives_every_fault_at_every_request() {
                 let cache = tempfile::tempdir().unwrap();
                 hub.mend();
                 hub.fail(fault.clone(), at);
-                match download(&settings(&hub, cache.path(), attempts)) {
+                match download(&hurried(settings(&hub, cache.path(), attempts), name)) {
                     Ok(folder) => {
                         survived += 1;
                         whole(&folder, &case);
@@ -110,7 +122,7 @@ fn a_download_survives_every_fault_at_every_request() {
                 }
                 check_cache(cache.path(), &case);
                 hub.mend();
-                whole(&download(&settings(&hub, cache.path(), 1)).unwrap(), &case);
+                whole(&download(&patient(&hub, cache.path())).unwrap(), &case);
             }
         }
     }
@@ -181,13 +193,13 @@ fn walk_an_upload(lfs: Lfs) {
 
     let (repo, sent) = renew();
     hub.clear_requests();
-    let uploaded = upload(settings(&hub, cache.path(), 1), folder.path(), &repo).unwrap();
+    let uploaded = upload(patient(&hub, cache.path()), folder.path(), &repo).unwrap();
     assert!(is_there(&hub, &repo, &sent, "no fault"));
     assert_eq!(uploaded.commit.as_deref(), Some(hub.head(&repo).as_str()));
     let requests = hub.requests().len() as u64;
     // A second time nothing is sent and nothing committed.
     hub.clear_requests();
-    let again = upload(settings(&hub, cache.path(), 1), folder.path(), &repo).unwrap();
+    let again = upload(patient(&hub, cache.path()), folder.path(), &repo).unwrap();
     assert_eq!((again.commit, again.sent_bytes), (uploaded.commit, 0));
     assert!(hub.bytes_received().is_empty() && is_there(&hub, &repo, &sent, "again"));
 
@@ -200,7 +212,7 @@ fn walk_an_upload(lfs: Lfs) {
                 hub.mend();
                 hub.clear_requests();
                 hub.fail(fault.clone(), at);
-                match upload(settings(&hub, cache.path(), attempts), folder.path(), &repo) {
+                match upload(hurried(settings(&hub, cache.path(), attempts), name), folder.path(), &repo) {
                     Ok(_) => {
                         survived += 1;
                         assert!(is_there(&hub, &repo, &sent, &case), "{case}: it said that it was done");
@@ -214,7 +226,7 @@ fn walk_an_upload(lfs: Lfs) {
                 hub.mend();
                 let stored: Vec<String> = hub.requests().iter().filter_map(stored_by).collect();
                 hub.clear_requests();
-                upload(settings(&hub, cache.path(), 1), folder.path(), &repo).unwrap_or_else(|e| panic!("{case}: {e}"));
+                upload(patient(&hub, cache.path()), folder.path(), &repo).unwrap_or_else(|e| panic!("{case}: {e}"));
                 assert!(is_there(&hub, &repo, &sent, &case), "{case}");
                 let twice = hub.requests().iter().filter_map(stored_by).find(|object| stored.contains(object));
                 assert_eq!(twice, None, "{case}: it was sent twice");

@@ -166,10 +166,6 @@ impl Hub {
         self.change(id, |repository| repository.private)
     }
 
-    pub fn default_branch(&self) -> &'static str {
-        MAIN.trim_start_matches("refs/heads/")
-    }
-
     /// Every request since the last [`Hub::clear_requests`], in the order in which they came.
     pub fn requests(&self) -> Vec<Request> {
         self.server.context.traffic.requests()
@@ -188,11 +184,6 @@ impl Hub {
     /// Lets the `at`-th request from now on meet a fault; 1 is the next one.
     pub fn fail(&self, fault: Fault, at: u64) {
         self.server.context.traffic.plan(fault, at);
-    }
-
-    /// Lets the next request meet a fault whose method and path (with the query) match.
-    pub fn fail_next(&self, fault: Fault, matching: impl Fn(&str, &str) -> bool + Send + 'static) {
-        self.server.context.traffic.plan_matching(fault, Box::new(matching), true);
     }
 
     /// Lets every request meet a fault whose method and path (with the query) match.

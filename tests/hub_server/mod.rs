@@ -37,8 +37,8 @@ mod xet_tokens;
 
 pub use accounts::Role;
 pub use faults::Fault;
-pub use hub::{File, Hub};
-pub use repository::{Commit, Kind, PullRequest};
+pub use hub::Hub;
+pub use repository::Kind;
 pub use traffic::Request;
 
 #[derive(Debug, Clone)]

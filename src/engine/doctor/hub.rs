@@ -30,7 +30,8 @@ pub fn hub(repository: Option<&str>) -> Vec<Finding> {
         }
         Ok(Greeting::Stranger(_)) => vec![answers, unasked(&settings)],
         Ok(Greeting::Silence(error)) | Err(error) => {
-            let advice = "models come from the cache alone until then: check the network, and HF_ENDPOINT where you set it";
+            let advice =
+                "models come from the cache alone until then: check the network, and HF_ENDPOINT where you set it";
             vec![Finding::warn(SUBJECT, error.to_string(), advice), unasked(&settings)]
         }
     }

@@ -11,6 +11,7 @@ pub struct Account {
     pub name: String,
     pub organizations: Vec<String>,
     /// The name that the token was given, where the Hub tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
     #[serde(skip)]
     access: Access,

@@ -8,8 +8,8 @@ use hf_hub::repository::ModelInfo;
 use hf_hub::{HFClient, RepoTypeModel};
 use reqwest::header::{AUTHORIZATION, LINK, RETRY_AFTER};
 use reqwest::{RequestBuilder, Response};
-use serde::{Deserialize, Serialize};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::problem::{Problem, Refusal, one_line};
 use super::repository::{Kind, Repository};
@@ -163,7 +163,8 @@ impl Client {
             .patiently(|| async {
                 Ok(match repository.kind {
                     Kind::Model => {
-                        let ModelInfo { id, sha, private, .. } = self.hub.model(owner, name).info().revision(revision).send().await?;
+                        let ModelInfo { id, sha, private, .. } =
+                            self.hub.model(owner, name).info().revision(revision).send().await?;
                         (id, sha, private)
                     }
                     Kind::DataSet => {
@@ -324,8 +325,11 @@ where
     watch(label, &heard)
 }
 
-fn serve<T, F>(reports: &Sender<Report<T>>, leaving: tokio::sync::oneshot::Receiver<()>, work: impl FnOnce(Reporter) -> F)
-where
+fn serve<T, F>(
+    reports: &Sender<Report<T>>,
+    leaving: tokio::sync::oneshot::Receiver<()>,
+    work: impl FnOnce(Reporter) -> F,
+) where
     T: Send + 'static,
     F: Future<Output = Result<T, Problem>>,
 {

@@ -89,7 +89,9 @@ pub fn globs(patterns: &[String]) -> Result<GlobSet> {
     let mut set = GlobSetBuilder::new();
     for pattern in patterns {
         let glob = Glob::new(pattern);
-        set.add(glob.map_err(|error| Error::option("files", "patterns of file names", format!("{pattern:?} ({error})")))?);
+        set.add(
+            glob.map_err(|error| Error::option("files", "patterns of file names", format!("{pattern:?} ({error})")))?,
+        );
     }
     set.build().map_err(|error| Error::message(error.to_string()))
 }
@@ -105,7 +107,8 @@ fn is_hash(name: &str) -> bool {
 
 /// Refuses what the disk cannot hold before the first byte of it.
 fn check_room(cached: &Cached, lacking: &[RemoteFile]) -> Result<()> {
-    let there = |file: &RemoteFile| [cached.blob(file), cached.incomplete(file)].map(|path| size(&path)).into_iter().max();
+    let there =
+        |file: &RemoteFile| [cached.blob(file), cached.incomplete(file)].map(|path| size(&path)).into_iter().max();
     let needed: u64 = lacking.iter().map(|file| file.size.saturating_sub(there(file).unwrap_or(0))).sum();
     let folder = cached.folder().ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("/"));
     match machine::free_bytes(folder) {
@@ -166,7 +169,8 @@ impl Place {
             wrong = Some(found);
         }
         let (wanted, found) = (file.content.name(), wrong.unwrap_or_default());
-        let sentence = format!("{}: {} came wrong twice: its hash is {found}, not {wanted}", self.repository, file.path);
+        let sentence =
+            format!("{}: {} came wrong twice: its hash is {found}, not {wanted}", self.repository, file.path);
         let hint = "nothing of it was kept; a proxy or a mirror (HF_ENDPOINT) on the way may be at fault";
         Err(Error::hinted(sentence, hint).into())
     }
@@ -327,14 +331,21 @@ mod tests {
         assert!(matches(&["data/*"], "data/a/b.parquet") && !matches(&["data/*"], "other/a"));
         assert!(matches(&["a", "config.json"], "config.json") && !matches(&["config.json"], "x/config.json"));
         assert!(matches(&["model-0000[12]-*"], "model-00002-of-00003.safetensors"));
-        assert!(globs(&["[".to_string()]).unwrap_err().to_string().starts_with("files: expected patterns of file names"));
+        assert!(
+            globs(&["[".to_string()]).unwrap_err().to_string().starts_with("files: expected patterns of file names")
+        );
     }
 
     #[test]
     fn a_path_stays_below_the_snapshot() {
-        for (path, wanted) in
-            [("config.json", true), ("a/b.json", true), ("../x", false), ("a/../../x", false), ("/etc/x", false), ("", false)]
-        {
+        for (path, wanted) in [
+            ("config.json", true),
+            ("a/b.json", true),
+            ("../x", false),
+            ("a/../../x", false),
+            ("/etc/x", false),
+            ("", false),
+        ] {
             assert_eq!(is_below(path), wanted, "{path}");
         }
     }

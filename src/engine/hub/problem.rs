@@ -74,7 +74,11 @@ impl Problem {
     pub fn of_request(error: &reqwest::Error) -> Self {
         let address = error.url().map(url::Url::as_str).unwrap_or_default();
         if is_malformed(error) {
-            return Problem::Network(format!("{} answered what cannot be read: {}", host(address), proxy::root_cause(error)));
+            return Problem::Network(format!(
+                "{} answered what cannot be read: {}",
+                host(address),
+                proxy::root_cause(error)
+            ));
         }
         if error.is_timeout() {
             return Problem::Network(format!("{} does not answer", host(address)));

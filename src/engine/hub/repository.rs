@@ -123,7 +123,8 @@ mod tests {
     #[test]
     fn an_id_is_an_owner_and_a_name() {
         assert!(is_id("Qwen/Qwen3-4B"));
-        for path in ["models", "./models", "../a/b", "a/b/c", "/models/a", "a/", "models/sft final", "a/b.git", "a/-b"] {
+        for path in ["models", "./models", "../a/b", "a/b/c", "/models/a", "a/", "models/sft final", "a/b.git", "a/-b"]
+        {
             assert!(!is_id(path), "{path}");
         }
     }

@@ -12,6 +12,9 @@ use crate::engine::bytes;
 /// More bars than this nobody reads.
 const MOST_BARS: usize = 8;
 
+/// A shorter transfer needs no word.
+const NOTICED: Duration = Duration::from_secs(1);
+
 /// How much time the shown rate looks back on, so that it follows the network.
 const WINDOW: Duration = Duration::from_secs(10);
 
@@ -80,15 +83,21 @@ impl Transfer {
         self.show();
     }
 
-    /// Ends with one plain line, on a terminal too.
+    /// Ends with one plain line, on a terminal too, where it took long enough to be looked at.
     pub fn finish(self) {
+        self.clear();
+        let seconds = self.started.elapsed();
+        if seconds >= NOTICED {
+            let rate = bytes::of_file((self.done as f64 / seconds.as_secs_f64()) as u64);
+            print(&format!("{}: {} in {}, {rate}/s", self.label, self.amount(), clock(seconds)));
+        }
+    }
+
+    fn clear(&self) {
         if let Display::Bars { all, each } = &self.display {
             each.values().for_each(ProgressBar::finish_and_clear);
             all.finish_and_clear();
         }
-        let seconds = self.started.elapsed();
-        let rate = bytes::of_file((self.done as f64 / seconds.as_secs_f64().max(1e-3)) as u64);
-        print(&format!("{}: {} in {}, {rate}/s", self.label, self.amount(), clock(seconds)));
     }
 
     fn show(&mut self) {
@@ -139,10 +148,7 @@ impl Transfer {
 
 impl Drop for Transfer {
     fn drop(&mut self) {
-        if let Display::Bars { all, each } = &self.display {
-            each.values().for_each(ProgressBar::finish_and_clear);
-            all.finish_and_clear();
-        }
+        self.clear();
     }
 }
 

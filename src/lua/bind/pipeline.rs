@@ -7,9 +7,9 @@ use mlua::{Lua, MultiValue, Table, Value};
 use serde::Deserialize;
 
 use super::model::{check_create, check_load};
-use crate::engine::hub::Token;
 use crate::engine::digest::{Digests, digests};
 use crate::engine::eval::run::EvalOptions;
+use crate::engine::hub::Token;
 use crate::engine::model::{LoraOptions, lora};
 use crate::engine::rl::options::PpoOptions;
 use crate::engine::text::Tokenizer;

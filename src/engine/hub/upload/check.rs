@@ -126,9 +126,8 @@ fn is_like(name: &str, pattern: &str) -> bool {
 /// What transformers needs to load a model and to talk to it.
 fn check_model(folder: &Path, names: &[String]) -> Result<()> {
     let has = |name: &str| names.iter().any(|there| there == name);
-    let lacks = |name: &str, hint: &str| {
-        Err(Error::hinted(format!("{}: it lacks {name}", folder.display()), hint.to_string()))
-    };
+    let lacks =
+        |name: &str, hint: &str| Err(Error::hinted(format!("{}: it lacks {name}", folder.display()), hint.to_string()));
     if !has("model.safetensors") && !has("model.safetensors.index.json") {
         return lacks("model.safetensors", "save the model there (model:save), or name the folder that deploy wrote");
     }
@@ -137,7 +136,10 @@ fn check_model(folder: &Path, names: &[String]) -> Result<()> {
         return lacks(lacking, "save the tokenizer there (model:tokenizer():save)");
     }
     if !has("generation_config.json") {
-        return lacks("generation_config.json", "without its end tokens others would not stop: copy the base's, or save the model again");
+        return lacks(
+            "generation_config.json",
+            "without its end tokens others would not stop: copy the base's, or save the model again",
+        );
     }
     for name in ["config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json"] {
         document(&folder.join(name))?;

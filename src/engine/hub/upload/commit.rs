@@ -121,7 +121,10 @@ pub fn difference(plan: &Plan, remote: &[RemoteFile]) -> Option<String> {
         hash.update(text.as_bytes());
         let wanted = Content::Git(hash.finish());
         // The Hub may add lines of its own.
-        if !remote.iter().any(|file| file.path == Attributes::NAME && (file.content == wanted || file.size > text.len() as u64)) {
+        if !remote
+            .iter()
+            .any(|file| file.path == Attributes::NAME && (file.content == wanted || file.size > text.len() as u64))
+        {
             return Some(format!("{} is not as it was sent", Attributes::NAME));
         }
     }

@@ -4,6 +4,7 @@ use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use globset::GlobSet;
 use sha2::{Digest, Sha256};
@@ -116,11 +117,26 @@ fn collect(root: &Path, folder: &Path, found: &mut Vec<(String, PathBuf)>) -> Re
     Ok(())
 }
 
+/// What file systems tell times apart by, with room to spare.
+const TICK: Duration = Duration::from_millis(50);
+
+/// What is known of a file once any further change would show in its times.
+fn settled(file: &File) -> io::Result<Metadata> {
+    loop {
+        let about = file.metadata()?;
+        let changed = Duration::new(about.ctime().max(0) as u64, about.ctime_nsec().max(0) as u32);
+        match SystemTime::now().duration_since(UNIX_EPOCH + changed) {
+            Ok(age) if age < TICK => std::thread::sleep(TICK - age),
+            _ => return Ok(about),
+        }
+    }
+}
+
 /// Reads a file once: its hashes, its first bytes, and whether it holds a secret.
 pub fn look(name: String, path: PathBuf, token: Option<&Token>) -> Result<LocalFile, Problem> {
     let unreadable = |error: io::Error| file::unreadable(&path, &error);
     let mut open = File::open(&path).map_err(unreadable)?;
-    let about = open.metadata().map_err(unreadable)?;
+    let about = settled(&open).map_err(unreadable)?;
     let (mut sha256, mut git) = (Sha256::new(), (about.len() < LARGE).then(|| Hasher::git(about.len())));
     let mut secrets = Secrets::new(token, &name);
     let (mut sample, mut buffer, mut length) = (Vec::new(), vec![0; 1 << 20], 0);

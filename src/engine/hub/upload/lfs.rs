@@ -88,7 +88,12 @@ impl Batch {
             let object = object.ok_or_else(|| Problem::Odd(format!("the store does not tell of {}", file.name)))?;
             if let Some(Complaint { code, message }) = &object.error {
                 let message = one_line(&format!("{}: {message}", file.name));
-                return Err(Problem::Refused(Refusal { status: *code, code: String::new(), message, retry_after: None }));
+                return Err(Problem::Refused(Refusal {
+                    status: *code,
+                    code: String::new(),
+                    message,
+                    retry_after: None,
+                }));
             }
             reporter.begin(&file.name, file.size);
             match object.actions.as_ref().and_then(|actions| Some((actions, actions.upload.as_ref()?))) {
@@ -128,7 +133,8 @@ impl Sending<'_> {
 
     /// Each part to its own address, then the word that they are one file.
     async fn parts(&self, upload: &Action, size: u64) -> Result<(), Problem> {
-        let numbered = upload.header.iter().filter_map(|(key, address)| Some((key.parse::<u64>().ok()?, address.as_str()?)));
+        let numbered =
+            upload.header.iter().filter_map(|(key, address)| Some((key.parse::<u64>().ok()?, address.as_str()?)));
         let addresses: BTreeMap<u64, &str> = numbered.collect();
         if addresses.len() as u64 != self.file.size.div_ceil(size) {
             return Err(Problem::Odd(format!("the store names {} parts for {}", addresses.len(), self.file.name)));
@@ -146,7 +152,8 @@ impl Sending<'_> {
             .try_collect()
             .await?;
         let whole = json!({ "oid": self.file.sha256, "parts": parts });
-        let post = || self.client.http().post(&upload.href).header(ACCEPT, JSON).json(&whole).header(CONTENT_TYPE, JSON);
+        let post =
+            || self.client.http().post(&upload.href).header(ACCEPT, JSON).json(&whole).header(CONTENT_TYPE, JSON);
         self.client.patiently(|| self.client.send_plain(post())).await.map(drop)
     }
 

@@ -70,7 +70,9 @@ pub struct Uploaded {
     /// The repository's page.
     pub url: String,
     /// The commit that holds the files; nothing in a dry run.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub pull_request: Option<String>,
     /// Whether the repository was made for it.
     pub created: bool,
@@ -94,11 +96,18 @@ pub struct Sent {
 /// Uploads a folder.
 pub fn upload(settings: Settings, upload: Upload) -> Result<Uploaded> {
     if let Some(problem) = problem_of_id(&upload.repo) {
-        return Err(Error::option("repo", "OWNER/NAME of letters, digits, -, _ and .", format!("\"{}\" ({problem})", upload.repo)));
+        return Err(Error::option(
+            "repo",
+            "OWNER/NAME of letters, digits, -, _ and .",
+            format!("\"{}\" ({problem})", upload.repo),
+        ));
     }
     if let Some(variable) = offline() {
         let hint = format!("unset {variable}");
-        return Err(Error::hinted(format!("{}: nothing is uploaded, because {variable} forbids to ask the Hub", upload.repo), hint));
+        return Err(Error::hinted(
+            format!("{}: nothing is uploaded, because {variable} forbids to ask the Hub", upload.repo),
+            hint,
+        ));
     }
     if settings.token.is_none() {
         let hint = "make one with write access in the settings of your account there, and set HF_TOKEN";
@@ -194,7 +203,8 @@ impl Uploading {
             return Err(Error::hinted(sentence, "upload to that name").into());
         }
         if info.private != self.upload.private {
-            let [is, asked] = [info.private, self.upload.private].map(|private| if private { "private" } else { "public" });
+            let [is, asked] =
+                [info.private, self.upload.private].map(|private| if private { "private" } else { "public" });
             let sentence = format!("{repository}: the repository is {is}, and {asked} is what was asked for");
             let hint = "say private = true or false as it is, or change it in the repository's settings";
             return Err(Error::hinted(sentence, hint).into());

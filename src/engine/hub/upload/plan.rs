@@ -127,7 +127,8 @@ async fn modes(client: &Client, target: &Target, files: &[&LocalFile]) -> Result
             .map(|file| json!({ "path": file.name, "size": file.size, "sample": STANDARD.encode(&file.sample) }))
             .collect();
         let path = target.api(client, "preupload");
-        let answer: Modes = client.patiently(|| client.json(client.post(&path).json(&json!({ "files": asked })))).await?;
+        let answer: Modes =
+            client.patiently(|| client.json(client.post(&path).json(&json!({ "files": asked })))).await?;
         modes.extend(answer.files.into_iter().map(|mode| (mode.path.clone(), mode)));
     }
     Ok(modes)

@@ -12,7 +12,10 @@ static FORMS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     let forms = [
         (r"\bhf_[A-Za-z0-9]{30,}\b", "a token of the Hub"),
         (r"\bapi_org_[A-Za-z0-9]{30,}\b", "a token of the Hub"),
-        (r"(?i)\bwandb[a-z_ ]{0,16}(?:api)?[_ ]?key['\x22]?\s*[:=]\s*['\x22]?[0-9a-f]{40}\b", "a key of Weights & Biases"),
+        (
+            r"(?i)\bwandb[a-z_ ]{0,16}(?:api)?[_ ]?key['\x22]?\s*[:=]\s*['\x22]?[0-9a-f]{40}\b",
+            "a key of Weights & Biases",
+        ),
         (r"\bwandb_v[0-9]+_[A-Za-z0-9_]{20,}", "a key of Weights & Biases"),
         (r"\blocal-[0-9a-f]{40}\b", "a key of Weights & Biases"),
         (r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b", "an access key of AWS"),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use reqwest::header::{AUTHORIZATION, HeaderMap};
 use serde::Deserialize;
 use xet::XetError;
-use xet::xet_session::{Sha256Policy, XetConfig, XetFileMetadata, XetFileUpload, XetSessionBuilder, XetUploadCommit};
+use xet::xet_session::{Sha256Policy, XetConfig, XetFileUpload, XetSessionBuilder, XetUploadCommit};
 
 use super::folder::LocalFile;
 use super::plan::Target;
@@ -30,7 +30,8 @@ pub async fn send(client: &Client, target: &Target, files: &[&LocalFile], report
     let commit = open(client, target).await?;
     let mut under_way = Vec::new();
     for file in files {
-        let upload = commit.upload_from_path(file.path.clone(), Sha256Policy::Compute).await.map_err(problem)?;
+        let sha256 = Sha256Policy::from_hex(&file.sha256);
+        let upload = commit.upload_from_path(file.path.clone(), sha256).await.map_err(problem)?;
         reporter.begin(&file.name, file.size);
         under_way.push(UnderWay { file, upload, done: 0 });
     }
@@ -44,7 +45,11 @@ pub async fn send(client: &Client, target: &Target, files: &[&LocalFile], report
         }
     };
     for UnderWay { file, upload, done } in under_way {
-        check(file, report.uploads.get(&upload.task_id()))?;
+        if !report.uploads.contains_key(&upload.task_id()) {
+            return Err(Problem::Odd(format!("the store does not tell of {}", file.name)));
+        }
+        // Its hash was computed before.
+        file.check_unchanged()?;
         reporter.advance(&file.name, file.size as i64 - done as i64);
         reporter.end(&file.name);
     }
@@ -67,15 +72,6 @@ impl UnderWay<'_> {
     }
 }
 
-/// What the store has is what was looked at before, byte for byte.
-fn check(file: &LocalFile, stored: Option<&XetFileMetadata>) -> Result<(), Problem> {
-    let stored = stored.ok_or_else(|| Problem::Odd(format!("the store does not tell of {}", file.name)))?;
-    match stored.xet_info.sha256.as_deref() == Some(&file.sha256) {
-        true => Ok(()),
-        false => Err(file.changed().into()),
-    }
-}
-
 async fn open(client: &Client, target: &Target) -> Result<XetUploadCommit, Problem> {
     let path = target.api(client, "xet-write-token");
     let access: Access = client.patiently(|| client.json(client.get(&path))).await?;
@@ -88,6 +84,10 @@ async fn open(client: &Client, target: &Target) -> Result<XetUploadCommit, Probl
     config.client.retry_base_delay = client.settings.pause;
     config.client.connect_timeout = client.settings.answering;
     config.client.read_timeout = client.settings.reading;
+    // Each piece that is under way takes some 130 MB, of a machine that may be training.
+    config.client.ac_max_upload_concurrency = 3;
+    config.data.max_concurrent_file_ingestion = 2;
+    config.data.ingestion_block_size = ByteSize::new(1 << 20);
     // Nobody is told how fast it went.
     config.telemetry.enabled = false;
     let session = XetSessionBuilder::new_with_config(config).build().map_err(problem)?;

@@ -106,9 +106,13 @@ pub fn load(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
                 quantization.into_iter().for_each(|quantization| model.quantize(quantization));
                 model
             }
-            false => Model::load_finding(hub::folder(&path, options.revision.as_deref())?, kind, device, quantization, &|base| {
-                hub::base(&base.name, base.revision.as_deref())
-            })?,
+            false => Model::load_finding(
+                hub::folder(&path, options.revision.as_deref())?,
+                kind,
+                device,
+                quantization,
+                &|base| hub::base(&base.name, base.revision.as_deref()),
+            )?,
         };
         model.net.set_compute(Compute {
             kernels: options.kernels,
