@@ -54,8 +54,16 @@ end
 local function of_file(source, record)
   local digest = record.files[source.file]
   local sum = digest and digest.sha256 ~= "" and (" (SHA-256 `%s`)"):format(digest.sha256) or ""
-  local text = "- File `%s`%s: %d records%s. Licence: %s."
-  return text:format(secrets.hidden(source.file), sum, source.records, left_out(source), licences.NOT_STATED)
+  local text = "- File `%s`%s: %d %s%s. Licence: %s."
+  local noun = source.records == 1 and "record" or "records"
+  return text:format(
+    secrets.hidden(source.file),
+    sum,
+    source.records,
+    noun,
+    left_out(source),
+    licences.NOT_STATED
+  )
 end
 
 --- How many demonstrations were trained on, in one sentence.

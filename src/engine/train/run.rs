@@ -211,11 +211,11 @@ impl Run {
     pub fn note_heard(&mut self) -> Result<()> {
         self.again = None;
         let was = self.state.mark();
-        if self.state.unheard.take().is_some()
-            && let Some(saved) = self.saved.borrow_mut().as_mut().filter(|saved| saved.mark == was)
-        {
-            checkpoint::note_heard(&self.newest())?;
-            saved.mark = self.state.mark();
+        let is_saved = self.saved.borrow().as_ref().is_some_and(|saved| saved.mark == was);
+        if self.state.unheard.take().is_some() && is_saved {
+            let script = self.script_value()?;
+            checkpoint::note_heard(&self.newest(), script.clone())?;
+            self.saved.replace(Some(Saved { mark: self.state.mark(), script }));
         }
         Ok(())
     }

@@ -48,6 +48,21 @@ describe("trainer.sft", function()
     expect(fs.exists(path.join(folder, "whole/model.safetensors"))):equals(true)
   end)
 
+  it("keeps what the script keeps, in a checkpoint whose step was heard with what became of it", function()
+    local trained = sft(adapted(), "kept")
+    local kept = trained:state()
+    for step in trained:steps() do
+      kept.count = (kept.count or 0) + 1
+      if step.step == 5 then
+        -- Who is killed here goes on behind step 4, whose body was run to its end.
+        local state = json.decode(fs.read(path.join(folder, "kept/checkpoint-4/trainer_state.json")))
+        expect(state.unheard == nil or state.unheard == json.null):equals(true)
+        expect(state.script):equals { count = 4 }
+      end
+    end
+    expect(kept.count):equals(9)
+  end)
+
   it("goes step by step", function()
     local count, tokens = 0, 0
     for step in sft(adapted(), "steps"):steps() do

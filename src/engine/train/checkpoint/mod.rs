@@ -174,13 +174,14 @@ impl TrainerState {
     }
 }
 
-/// Whoever drives the trainer has heard of the step that this checkpoint was made after.
-pub fn note_heard(path: &Path) -> Result<()> {
+/// Whoever drives the trainer has heard of the step that this checkpoint was made after; `script` is what became of the
+/// script's own value then.
+pub fn note_heard(path: &Path, script: Option<Value>) -> Result<()> {
     if !path.join(STATE).exists() {
         return Ok(());
     }
     let state = checksums::read_state(path)?;
-    checksums::write(path, &TrainerState { unheard: None, ..state })
+    checksums::write(path, &TrainerState { unheard: None, script, ..state })
 }
 
 /// The name of the folder of the checkpoint after `step`.
