@@ -87,7 +87,7 @@ async fn open(client: &Client, target: &Target) -> Result<XetUploadCommit, Probl
     // Each piece that is under way takes some 130 MB, of a machine that may be training.
     config.client.ac_max_upload_concurrency = 3;
     config.data.max_concurrent_file_ingestion = 2;
-    config.data.ingestion_block_size = ByteSize::new(1 << 20);
+    config.data.ingestion_block_size = (1u64 << 20).into();
     // Nobody is told how fast it went.
     config.telemetry.enabled = false;
     let session = XetSessionBuilder::new_with_config(config).build().map_err(problem)?;
