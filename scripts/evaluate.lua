@@ -4,7 +4,8 @@
 --
 -- Sampled at one temperature fixed beforehand, with greedy decoding shown beside it; random play, the best constant
 -- answer (chosen on other tasks), a one-line rule where there is one, and the expert play the same tasks. Leaves
--- summary.json in models/evaluation and in the run folder, and prints one table.
+-- summary.json in models/evaluation and in the run folder, every task with its conversation in
+-- models/results.jsonl.zst, where what was played is found again, and prints one table.
 
 local collect = require("affine.collect")
 local eval = require("affine.eval")
@@ -60,10 +61,22 @@ local function play_baselines(environments, names, evaluation, seed)
   return baselines
 end
 
+--- Where every task's result is kept, whatever becomes of the stage's folder; and what of files decides a score.
+local function keeping(settings, stage)
+  local found = {}
+  pipeline.read_environments(settings, found, {})
+  return {
+    results = pipeline.folder(settings, "models/results.jsonl.zst"),
+    again = stage.flags.force == true,
+    also = { files = pipeline.digest(found) },
+  }
+end
+
 --- Rows by environment of one model at one temperature.
-local function judge(m, environments, settings, temperature)
+local function judge(m, environments, settings, temperature, kept)
   local evaluation, options = settings.evaluation, pipeline.eval_options(settings)
   options.temperature = temperature
+  options.results, options.again, options.also = kept.results, kept.again, kept.also
   local together, rows = {}, {}
   local function play(list, task_ids)
     options.envs, options.task_ids = list, task_ids
@@ -125,12 +138,12 @@ local function evaluate(settings, stage)
   local tasks = pipeline.held_out(settings, environments, names)
   local apart = pipeline.kept_apart(tasks, names, pipeline.folder(settings, "data_cache"))
 
-  local models, greedy = {}, {}
+  local models, greedy, kept = {}, {}, keeping(settings, stage)
   for _, name in ipairs(order) do
     local m <close> = pipeline.load_model(settings, assert(folders[name]))
     stage:say("judging %s (%s)", name, folders[name])
-    models[name] = judge(m, environments, settings, evaluation.temperature)
-    greedy[name] = judge(m, environments, settings, 0)
+    models[name] = judge(m, environments, settings, evaluation.temperature, kept)
+    greedy[name] = judge(m, environments, settings, 0, kept)
   end
 
   local baselines = play_baselines(environments, names, evaluation, settings.seed)

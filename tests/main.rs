@@ -39,6 +39,8 @@ mod endings;
 mod env_command;
 /// Intervals, dominance and ranking against the validators' own results.
 mod eval;
+/// Results task by task.
+mod eval_results;
 /// A minute of the fuzzers.
 mod fuzz;
 /// Sampling: batches, seeds, log-probs, ends.

@@ -1,7 +1,7 @@
 //! Episodes: ids that only grow, who said what, where rewards lie, and the ways in which an episode ends.
 
 use affine::engine::env::{Environment, TurnLimit};
-use affine::engine::eval::run::{EvalOptions, run};
+use affine::engine::eval::run::{EvalOptions, Keeping, run};
 use affine::engine::generate::Sampling;
 use affine::engine::model::Model;
 use affine::engine::random;
@@ -159,10 +159,10 @@ fn more_than_one_failure_in_twenty_stops_the_run() {
     };
     // One in a handful is bad luck, and a run without episodes has no failures.
     for (failed, played) in [(0, 0), (0, 5), (1, 2), (1, 19), (1, 20), (2, 40), (10, 200)] {
-        assert!(check_failures(&endings(failed, played)).is_ok(), "{failed} of {played}");
+        assert!(check_failures(endings(failed, played).iter().map(Ending::failure)).is_ok(), "{failed} of {played}");
     }
     for (failed, played) in [(1, 1), (2, 2), (2, 10), (2, 39), (11, 200)] {
-        let error = check_failures(&endings(failed, played)).unwrap_err();
+        let error = check_failures(endings(failed, played).iter().map(Ending::failure)).unwrap_err();
         assert_eq!(error.to_string(), format!("{failed} of {played} episodes failed, more than 5 %"));
         assert_eq!(error.hint(), Some("the first of them: reason 0"));
     }
@@ -248,7 +248,7 @@ fn an_opening_that_fills_the_context_is_a_failed_episode() {
     assert!(episodes.iter().all(|e| matches!(&e.ending, Ending::Failed(text) if text.contains(reason))));
 
     let options = EvalOptions { num_eval_samples: 3, ..EvalOptions::default() };
-    let error = run(&model, &[Box::new(Walk::new())], &options).err().unwrap();
+    let error = run(&model, &[Box::new(Walk::new())], &options, &Keeping::default()).err().unwrap();
     assert_eq!(error.to_string(), "3 of 3 episodes failed, more than 5 %");
     assert!(error.hint().unwrap().contains(reason));
 }

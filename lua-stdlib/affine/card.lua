@@ -295,21 +295,12 @@ With vLLM, as its documentation has it; this was not tested:
 %s
 ```]]
 
--- What vLLM's --max-lora-rank may be.
-local VLLM_RANKS = { 1, 8, 16, 32, 64, 128, 256, 320, 512 }
-
 local function vllm_command(facts)
   if not facts.adapter then
     return "vllm serve " .. facts.repo
   end
   local about = json.decode(fs.read(facts.adapter.folder .. "/adapter_config.json"))
-  local rank = about.r
-  for _, allowed in ipairs(VLLM_RANKS) do
-    if allowed >= about.r then
-      rank = allowed
-      break
-    end
-  end
+  local rank = native.vllm_rank(about.r) or about.r
   local text = "vllm serve %s --enable-lora --lora-modules %s=%s --max-lora-rank %d"
   local base = below_adapter(facts)
   return text:format(base, facts.repo:match("[^/]+$"), facts.repo, rank)

@@ -172,6 +172,7 @@ fn what_would_stop_an_upload_is_said_before_hours_of_work() {
     let plan = [&["--plan"], &wanted[..]].concat();
     let output = affine(&hub, place.0.path(), &plan, &[("HF_TOKEN", TOKEN)]);
     let told = String::from_utf8_lossy(&output.stdout);
+    assert!(!told.contains(TOKEN) && !err(&output).contains(TOKEN), "{output:?}");
     assert!(told.contains("hub: uploads ") && told.contains("here nothing is sent"), "{output:?}");
     assert!(hub.requests().is_empty(), "{:?}", hub.requests());
 }

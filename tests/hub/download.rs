@@ -301,8 +301,45 @@ fn a_shard_that_holds_less_than_its_index_says_is_found() {
 }
 
 #[test]
+fn a_server_that_asks_to_wait_is_left_alone_for_as_long() {
+    let (hub, cache) = (hub_with_model(false), tempfile::tempdir().unwrap());
+    let download = || hub::download(&settings(&hub, cache.path(), 3), &Repository::model(REPO), "main", None);
+    hub.fail(Fault::too_many_requests(1), 2);
+    let begun = std::time::Instant::now();
+    download().unwrap();
+    assert!(begun.elapsed() >= Duration::from_secs(1));
+    // Longer than anybody waits without being asked.
+    hub.fail_always(Fault::too_many_requests(1000), |_, _| true);
+    fs::remove_dir_all(cache.path().join("models--acme--tiny")).unwrap();
+    let error = download().unwrap_err();
+    assert!(begun.elapsed() < Duration::from_secs(20), "{error}");
+    assert!(error.to_string().starts_with("acme/tiny: the Hub wants fewer requests"), "{error}");
+    assert_eq!(error.hint(), Some("wait 1000 s and run this again: it goes on"));
+}
+
+#[test]
+fn a_model_whose_config_is_of_other_weights_is_refused_in_one_sentence() {
+    let (hub, home) = (hub_with_model(false), tempfile::tempdir().unwrap());
+    let config = String::from_utf8(contents(model_folder().path())["config.json"].clone()).unwrap();
+    let mut other: serde_json::Value = serde_json::from_str(&config).unwrap();
+    other["hidden_size"] = serde_json::json!(2 * other["hidden_size"].as_u64().unwrap());
+    hub.commit(REPO, &[("config.json", other.to_string().as_bytes())]);
+    let text = err(&affine(&hub, home.path(), &["-e", LOAD, REPO], &[]));
+    let told: Vec<_> = text.lines().filter(|line| line.contains("affine: ")).collect();
+    assert!(told.len() == 1 && told[0].contains("shape") && !text.contains("panicked"), "{text}");
+    other["architectures"] = serde_json::json!(["LlamaForCausalLM"]);
+    other["model_type"] = serde_json::json!("llama");
+    hub.commit(REPO, &[("config.json", other.to_string().as_bytes())]);
+    let text = err(&affine(&hub, home.path(), &["-e", LOAD, REPO], &[]));
+    assert!(text.contains("architectures: expected Qwen3ForCausalLM, got LlamaForCausalLM"), "{text}");
+}
+
+#[test]
 fn a_cache_that_cannot_be_written_is_named() {
     let (hub, home) = (hub_with_model(false), tempfile::tempdir().unwrap());
+    // Read-only for everybody, root included.
+    let output = affine(&hub, home.path(), &["-e", LOAD, REPO], &[("HF_HUB_CACHE", "/proc/hub")]);
+    assert!(err(&output).contains("the download needs 564 kB, and /proc has 0 B left"), "{}", err(&output));
     fs::write(home.path().join("file"), "").unwrap();
     let cache = home.path().join("file/hub");
     let output = affine(&hub, home.path(), &["-e", LOAD, REPO], &[("HF_HUB_CACHE", cache.to_str().unwrap())]);

@@ -30,6 +30,11 @@ fn faults() -> Vec<(&'static str, Fault)> {
     ]
 }
 
+/// Without a second attempt, so that the fault counts; at some requests with more, too.
+fn attempts_at(request: u64) -> &'static [u32] {
+    if request.is_multiple_of(3) { &[1, 3] } else { &[1] }
+}
+
 /// One attempt, which takes its time.
 fn patient(hub: &Hub, cache: &Path) -> Settings {
     hurried(settings(hub, cache, 1), "none")
@@ -102,8 +107,7 @@ fn a_download_survives_every_fault_at_every_request() {
     let (mut failed, mut survived) = (0, 0);
     for (name, fault) in faults() {
         for at in 1..=requests {
-            // Once without a second attempt, so that the fault counts; once with.
-            for attempts in [1, 3] {
+            for &attempts in attempts_at(at) {
                 let case = format!("{name} at {at} of {requests}, {attempts} attempts");
                 let cache = tempfile::tempdir().unwrap();
                 hub.mend();
@@ -126,7 +130,7 @@ fn a_download_survives_every_fault_at_every_request() {
             }
         }
     }
-    assert!(failed > 100 && survived > 100, "{failed} failed, {survived} survived");
+    assert!(failed > 80 && survived > 40, "{failed} failed, {survived} survived");
 }
 
 // Uploads ------------------------------------------------------------------------------------------------------------
@@ -206,7 +210,7 @@ fn walk_an_upload(lfs: Lfs) {
     let (mut failed, mut survived) = (0, 0);
     for (name, fault) in faults() {
         for at in 1..=requests {
-            for attempts in [1, 3] {
+            for &attempts in attempts_at(at) {
                 let (repo, sent) = renew();
                 let case = format!("{lfs:?}, {name} at {at} of {requests}, {attempts} attempts, {repo}");
                 hub.mend();
@@ -233,7 +237,7 @@ fn walk_an_upload(lfs: Lfs) {
             }
         }
     }
-    assert!(failed > 50 && survived > 100, "{failed} failed, {survived} survived");
+    assert!(failed > 50 && survived > 50, "{failed} failed, {survived} survived");
 }
 
 /// The object that a request brought whole, and that the client knows to be there. Of parts nobody knows that.

@@ -14,6 +14,7 @@ local eval = {}
 ---@field lower number The interval of the mean.
 ---@field upper number
 ---@field instructions? affine.env.Instructions Which instructions the model was shown, where there is more than one text.
+---@field protocol? string The hash of all that decided the scores beside the model and the tasks.
 
 ---@class affine.eval.RunOptions
 ---@field envs affine.env.Environment[]
@@ -27,6 +28,49 @@ local eval = {}
 ---@field seed? integer
 ---@field confidence? number Level of the interval (0.8).
 ---@field batch_size? integer Episodes side by side: decides memory and speed, not results.
+---@field results? string A file of results (`.jsonl` or `.jsonl.zst`): what it holds of this very model under this very protocol is not played again, and what is played goes into it, `batch_size` tasks at a time, with the conversation. An evaluation that was interrupted goes on.
+---@field again? boolean Play tasks that the file holds, too; the newer row counts (false).
+---@field also? table<string, any> What else decides a score, by name, such as the digest of an environment's code: it counts in the protocol.
+
+--- A task as it was played.
+---@class affine.eval.Result
+---@field model affine.eval.Judged
+---@field env string The environment's label.
+---@field task_id integer
+---@field score number On 0..1.
+---@field own_score number On the environment's own scale.
+---@field success boolean
+---@field ending "terminated"|"truncated"|"failed"
+---@field reason? string Why it failed.
+---@field turns integer
+---@field tokens integer That the model said.
+---@field total_tokens integer Of the whole conversation.
+---@field seconds number From its opening to its end, beside others.
+---@field time number When it was written, in seconds since 1970.
+---@field messages affine.model.Message[]
+---@field protocol_hash string
+---@field protocol table<string, any> All that decided the score beside the model and the task, by name.
+
+---@class affine.eval.Judged
+---@field source string A folder or a Hub id.
+---@field revision? string
+---@field fingerprint string SHA-256 of configuration, weights, adapter and number format.
+---@field dtype string
+---@field device string
+---@field kernels string
+
+---@class affine.eval.results
+eval.results = {}
+
+--- The rows of a file of results, of each task the last. A last line that a crash cut short is left out, and said.
+---@param path string
+---@return affine.eval.Result[]
+function eval.results.read(path) end
+
+--- Adds rows to a file of results, which is made where it is not there.
+---@param path string
+---@param rows affine.eval.Result[]
+function eval.results.add(path, rows) end
 
 --- Plays every environment's tasks with the model; the rows are by label (`env.labels`). Replies extend the conversation's
 --- token ids, so earlier turns keep their thoughts, whatever the chat template would make of them.

@@ -24,6 +24,14 @@ impl Ending {
         }
     }
 
+    /// Why an episode failed; nothing where it did not.
+    pub fn failure(&self) -> Option<&str> {
+        match self {
+            Ending::Failed(reason) => Some(reason),
+            _ => None,
+        }
+    }
+
     pub fn name(&self) -> &'static str {
         match self {
             Ending::Terminated => "terminated",

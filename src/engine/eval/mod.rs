@@ -2,12 +2,15 @@
 //!
 //! [`interval`] bounds a mean score, [`summary`] is one model's result on one environment, [`dominance`] compares
 //! two models and [`rank`] many, as the Affine validators do; [`false_alarms`] says how often such a comparison finds a
-//! difference between equal models. [`run`] plays the episodes that are judged.
+//! difference between equal models. [`run`] plays the episodes that are judged, [`results`] keeps what came of each task, under
+//! the [`protocol`] that decides it.
 
 pub mod dominance;
 pub mod false_alarms;
 pub mod interval;
+pub mod protocol;
 pub mod rank;
+pub mod results;
 pub mod run;
 pub mod summary;
 

@@ -1,13 +1,19 @@
 //! Evaluation: a model, or a player that is none, on the same numbered tasks.
 
-use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::protocol::Protocol;
+use super::results::{Judged, Results, Row};
 use super::summary::EnvironmentScore;
 use crate::engine::env::{Environment, Instructions};
 use crate::engine::generate::Sampling;
 use crate::engine::model::Model;
 use crate::engine::rollout::players::{self, Outcome, Player};
-use crate::engine::rollout::{self, Ending, Episode, PlayOptions, Seat};
+use crate::engine::rollout::{self, Ending, PlayOptions, Seat};
 use crate::engine::track::progress::Progress;
 use crate::engine::{Error, Result, plan, random};
 
@@ -143,40 +149,104 @@ impl EvalOptions {
     }
 }
 
-/// One environment's result, with the episodes behind it.
+/// What is done with the results task by task.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Keeping {
+    /// A file of results: what it holds of this model under this protocol is not played again, and what is played goes into
+    /// it.
+    pub results: Option<PathBuf>,
+    /// Play tasks that it holds, too.
+    pub again: bool,
+    /// What else decides a score, by name: it counts in the protocol.
+    pub also: Map<String, Value>,
+}
+
+/// One environment's result, with the tasks behind it.
 pub struct Evaluation {
     /// Its label.
     pub environment: String,
     /// Which instructions the model was shown.
     pub instructions: Option<Instructions>,
     pub score: EnvironmentScore,
-    pub episodes: Vec<Episode>,
+    pub protocol: Protocol,
+    /// In the order of the tasks.
+    pub rows: Vec<Row>,
 }
 
 /// Plays every environment's tasks with the model.
-pub fn run(model: &Model, environments: &[Box<dyn Environment>], options: &EvalOptions) -> Result<Vec<Evaluation>> {
+pub fn run(
+    model: &Model,
+    environments: &[Box<dyn Environment>],
+    options: &EvalOptions,
+    keeping: &Keeping,
+) -> Result<Vec<Evaluation>> {
     options.validate()?;
-    let play = PlayOptions {
-        sampling: options.sampling(),
-        max_new_tokens: options.max_new_tokens,
-        batch_size: options.batch_size,
+    let file = keeping.results.as_ref().filter(|_| !plan::active()).map(Results::at);
+    let judged = Judged::of(model, file.is_some());
+    let known = match &file {
+        Some(file) if !keeping.again => file.read()?,
+        _ => Vec::new(),
     };
     let mut evaluations = Vec::with_capacity(environments.len());
     for environment in environments {
+        let protocol = Protocol::of(model, environment.as_ref(), options, &keeping.also)?;
         let label = environment.label();
-        let mut progress = Progress::new(format!("evaluate {label}"), options.tasks().len() as u64);
-        let seats = options.seats(environment.as_ref())?;
-        let episodes = rollout::play(model, seats, &play, &mut |ended| progress.tick(ended as u64))?;
-        progress.finish();
-        rollout::check_failures(episodes.iter().map(|episode| &episode.ending))?;
-        let judged: Vec<(f64, bool)> =
-            episodes.iter().filter(|e| !e.failed()).map(|e| (e.normalised_score, e.success)).collect();
-        let failed = (episodes.len() - judged.len()) as u64;
-        let score = EnvironmentScore::of(&judged, failed, options.confidence);
-        let instructions = environment.identity().instructions;
-        evaluations.push(Evaluation { environment: label, instructions, score, episodes });
+        let known = known.iter().filter(|row| row.is_of(&judged, &protocol, &label)).cloned().collect();
+        let judging = Judging { model, environment: environment.as_ref(), options, judged: &judged, protocol };
+        evaluations.push(judging.run(known, file.as_ref())?);
     }
     Ok(evaluations)
+}
+
+/// A model in one environment.
+struct Judging<'a> {
+    model: &'a Model,
+    environment: &'a dyn Environment,
+    options: &'a EvalOptions,
+    judged: &'a Judged,
+    protocol: Protocol,
+}
+
+impl Judging<'_> {
+    /// `known`: what was played before.
+    fn run(self, known: Vec<Row>, file: Option<&Results>) -> Result<Evaluation> {
+        let (label, tasks) = (self.environment.label(), self.options.tasks());
+        let mut rows: HashMap<u64, Row> = known.into_iter().map(|row| (row.task_id, row)).collect();
+        let seats = self.options.seats(self.environment)?;
+        let mut seats: Vec<Seat> = seats.into_iter().filter(|seat| !rows.contains_key(&seat.task_id)).collect();
+        let mut progress = Progress::new(format!("evaluate {label}"), tasks.len() as u64);
+        progress.tick((tasks.len() - seats.len()) as u64);
+        // With a file, piece by piece into it, so that an interruption costs no more than one.
+        let piece = if file.is_some() { self.options.batch_size } else { seats.len() };
+        while !seats.is_empty() {
+            let rest = seats.split_off(piece.min(seats.len()));
+            let played = self.play(std::mem::replace(&mut seats, rest), &mut progress)?;
+            if let Some(file) = file {
+                file.add(&played)?;
+            }
+            rows.extend(played.into_iter().map(|row| (row.task_id, row)));
+        }
+        progress.finish();
+        let rows: Vec<Row> = tasks.iter().filter_map(|task| rows.get(task).cloned()).collect();
+        rollout::check_failures(rows.iter().map(|row| row.reason.as_deref()))?;
+        let judged: Vec<(f64, bool)> =
+            rows.iter().filter(|row| !row.failed()).map(|row| (row.score, row.success)).collect();
+        let failed = (rows.len() - judged.len()) as u64;
+        let score = EnvironmentScore::of(&judged, failed, self.options.confidence);
+        let instructions = self.environment.identity().instructions;
+        Ok(Evaluation { environment: label, instructions, score, protocol: self.protocol, rows })
+    }
+
+    fn play(&self, seats: Vec<Seat>, progress: &mut Progress) -> Result<Vec<Row>> {
+        let play = PlayOptions {
+            sampling: self.options.sampling(),
+            max_new_tokens: self.options.max_new_tokens,
+            batch_size: self.options.batch_size,
+        };
+        let episodes = rollout::play(self.model, seats, &play, &mut |ended| progress.tick(ended as u64))?;
+        Ok(episodes.iter().map(|episode| Row::of(episode, self.judged, &self.protocol)).collect())
+    }
 }
 
 /// The same tasks by a player that is no model; `None` when the environment has no such player. A task in which the
@@ -194,7 +264,7 @@ pub fn baseline(
     if outcomes.iter().all(Option::is_none) {
         return Ok(None);
     }
-    rollout::check_failures(outcomes.iter().flatten().map(|outcome| &outcome.ending))?;
+    rollout::check_failures(outcomes.iter().flatten().map(|outcome| outcome.ending.failure()))?;
     let failed = |outcome: &&Option<Outcome>| matches!(outcome, Some(Outcome { ending: Ending::Failed(_), .. }));
     let judged: Vec<(f64, bool)> = outcomes
         .iter()

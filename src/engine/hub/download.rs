@@ -6,11 +6,11 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use futures_util::StreamExt;
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use reqwest::header::{ACCEPT_ENCODING, CONTENT_RANGE, RANGE};
 use reqwest::{Response, StatusCode};
 use tokio::sync::Mutex;
+use tokio::task::JoinSet;
 
 use super::cache::{Cached, is_commit};
 use super::client::{Client, RemoteFile, Reporter};
@@ -49,23 +49,31 @@ pub async fn download(client: Client, wanted: Wanted, reporter: Reporter) -> Res
     }
     let place = Place { client, repository: repository.clone(), commit: commit.clone(), cached, reporter };
     let place = Arc::new(place);
-    let mut coming = futures_util::stream::iter(lacking)
-        .map(|file| {
-            let place = place.clone();
-            // A task of its own: what one file computes holds up no other.
-            async move { tokio::spawn(async move { place.fetch(&file).await }).await }
-        })
-        .buffer_unordered(AT_ONCE);
-    while let Some(fetched) = coming.next().await {
-        fetched.unwrap_or_else(|error| Err(Problem::Odd(format!("the download of a file broke off: {error}"))))?;
-    }
-    drop(coming);
+    fetch_all(&place, lacking).await?;
     let snapshot = place.cached.snapshot(&commit);
     check_index(&snapshot).map_err(Problem::Here)?;
     if !is_commit(revision) {
         place.cached.note(revision, &commit)?;
     }
     Ok(snapshot)
+}
+
+/// Brings files, some at a time, each as a task of its own: what one computes holds up no other. When one fails, none of the
+/// others is at work any more once this returns.
+async fn fetch_all(place: &Arc<Place>, files: Vec<RemoteFile>) -> Result<(), Problem> {
+    let (mut waiting, mut coming) = (files.into_iter(), JoinSet::new());
+    loop {
+        for file in waiting.by_ref().take(AT_ONCE - coming.len()) {
+            let place = place.clone();
+            coming.spawn(async move { place.fetch(&file).await });
+        }
+        let Some(ended) = coming.join_next().await else { return Ok(()) };
+        let broken = |error| Err(Problem::Odd(format!("the download of a file broke off: {error}")));
+        if let Err(problem) = ended.unwrap_or_else(broken) {
+            coming.shutdown().await;
+            return Err(problem);
+        }
+    }
 }
 
 /// The files that are wanted; an error where there is none, or one whose path leads out of the snapshot.

@@ -27,10 +27,10 @@ use problem::Problem;
 pub use repository::{Kind, Repository, is_id, problem_of_id};
 pub use settings::{Settings, cache_folder, offline};
 pub use token::Token;
-pub use upload::{Sent, Upload, Uploaded, Way, inspect, upload};
+pub use upload::{Sent, Upload, Uploaded, Way, inspect, upload, vllm_rank};
 
 /// What a model is made of; a repository's other files stay where they are.
-const MODEL_FILES: &[&str] = &["*.json", "*.safetensors", "*.jinja"];
+const MODEL_FILES: &[&str] = &["*.json", "*.safetensors", "*.jinja", "merges.txt"];
 
 /// What rows of a data set are stored in.
 const DATA_FILES: &[&str] =
@@ -103,7 +103,7 @@ pub fn download(
             tell_once(format!("{repository}: {problem}; the copy in the cache is taken: {}", folder.display()));
             Ok(folder)
         }
-        Err(lacking) if problem.is_silence() => Err(unreached(repository, &problem, &lacking)),
+        Err(lacking) if matches!(problem, Problem::Network(_)) => Err(unreached(repository, &problem, &lacking)),
         _ => Err(problem.sentence(repository, revision, settings)),
     }
 }

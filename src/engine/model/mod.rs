@@ -6,6 +6,7 @@ pub mod cache;
 pub mod checkpointed;
 pub mod compute;
 pub mod config;
+mod fingerprint;
 pub mod head;
 pub mod linear;
 pub mod lora;

@@ -41,7 +41,7 @@ impl Collector<'_> {
             batch_size: self.options.rollout_batch_size,
         };
         let episodes = rollout::play(self.model, seats, &play, &mut |_| {})?;
-        check_failures(episodes.iter().map(|episode| &episode.ending))?;
+        check_failures(episodes.iter().map(|episode| episode.ending.failure()))?;
         self.tell_dropped_thoughts(&episodes)?;
         Ok(episodes)
     }

@@ -143,6 +143,7 @@ mod tests {
             success: false,
             ending: Ending::Truncated,
             messages: Vec::new(),
+            seconds: 0.0,
         }
     }
 

@@ -42,6 +42,8 @@ pub struct Episode {
     pub ending: Ending,
     /// The conversation as text, for people.
     pub messages: Vec<Message>,
+    /// From its opening to its end, beside others that are played at the same time.
+    pub seconds: f64,
 }
 
 impl Episode {
@@ -57,11 +59,13 @@ impl Episode {
 
 /// Refuses to go on when more than 5 % of the episodes failed: the environment is broken, not unlucky. One failure among
 /// several episodes is bad luck, however few they are.
-pub fn check_failures<'a>(endings: impl IntoIterator<Item = &'a Ending>) -> Result<()> {
+///
+/// `failures`: of each episode why it failed, or nothing.
+pub fn check_failures<'a>(failures: impl IntoIterator<Item = Option<&'a str>>) -> Result<()> {
     let (mut played, mut failed, mut first) = (0, 0, "");
-    for ending in endings {
+    for failure in failures {
         played += 1;
-        if let Ending::Failed(reason) = ending {
+        if let Some(reason) = failure {
             failed += 1;
             first = if failed == 1 { reason } else { first };
         }

@@ -1,5 +1,7 @@
 //! A model plays episodes, many side by side.
 
+use std::time::{Duration, Instant};
+
 use rand_chacha::ChaCha8Rng;
 use serde_json::Map;
 
@@ -99,6 +101,7 @@ fn play_batch(
         for ((&place, reply), stream) in rows.iter().zip(replies).zip(streams) {
             episodes[place].stream = stream;
             episodes[place].hear(model, reply)?;
+            episodes[place].lasted = episodes[place].began.elapsed();
         }
     }
     Ok(episodes.into_iter().map(Conversing::close).collect())
@@ -119,6 +122,9 @@ struct Conversing {
     turns: Vec<Turn>,
     unanswered: Vec<i64>,
     messages: Vec<Message>,
+    began: Instant,
+    /// From its beginning to the last thing that happened in it.
+    lasted: Duration,
 }
 
 impl Conversing {
@@ -134,6 +140,8 @@ impl Conversing {
             turns: Vec::new(),
             unanswered: Vec::new(),
             messages: Vec::new(),
+            began: Instant::now(),
+            lasted: Duration::ZERO,
         };
         let Seat { environment, task_id, .. } = &mut playing.seat;
         match environment.reset(*task_id).and_then(|_| environment.messages()) {
@@ -215,6 +223,7 @@ impl Conversing {
             success: state.is_success(),
             ending: state.ending().cloned().expect("every episode is played to its end"),
             messages: self.messages,
+            seconds: self.lasted.as_secs_f64(),
         };
         (episode, self.seat)
     }

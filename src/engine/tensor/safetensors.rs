@@ -181,10 +181,16 @@ impl HostTensor {
     }
 
     fn data(&self) -> Vec<u8> {
-        let mut bytes = vec![0u8; self.bytes()];
-        self.tensor.to_device(Device::Cpu).copy_data_u8(&mut bytes, self.tensor.numel());
-        bytes
+        bytes_of(&self.tensor)
     }
+}
+
+/// A tensor's numbers as a file would hold them, row after row.
+pub fn bytes_of(tensor: &Tensor) -> Vec<u8> {
+    let tensor = tensor.detach().contiguous();
+    let mut bytes = vec![0u8; tensor.numel() * tensor.kind().elt_size_in_bytes()];
+    tensor.to_device(Device::Cpu).copy_data_u8(&mut bytes, tensor.numel());
+    bytes
 }
 
 fn kind(dtype: Dtype) -> Option<Kind> {

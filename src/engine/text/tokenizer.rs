@@ -217,6 +217,11 @@ impl Tokenizer {
         u32::try_from(id).is_ok_and(|id| self.inner.get_added_tokens_decoder().contains_key(&id))
     }
 
+    /// The chat template's text, where there is one.
+    pub fn template_text(&self) -> Option<&str> {
+        self.template_source.as_deref()
+    }
+
     /// The chat template; an error where the model has none or a broken one.
     pub fn template(&self) -> Result<&ChatTemplate> {
         if let Some(template) = self.template.get() {

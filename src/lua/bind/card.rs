@@ -4,12 +4,13 @@ use std::path::Path;
 
 use mlua::{Lua, MultiValue, Table};
 
-use crate::engine::hub::card::Card;
+use crate::engine::hub::{self, card::Card};
 use crate::lua::call::Call;
 
 pub fn module(lua: &Lua) -> mlua::Result<Table> {
     let table = lua.create_table()?;
     table.set("text", lua.create_function(text)?)?;
+    table.set("vllm_rank", lua.create_function(vllm_rank)?)?;
     Ok(table)
 }
 
@@ -24,4 +25,12 @@ fn text(_: &Lua, values: MultiValue) -> mlua::Result<(String, Vec<String>)> {
         None => card.render(),
     })?;
     Ok((updated.text, updated.warnings))
+}
+
+/// The `--max-lora-rank` that vLLM wants for an adapter of a rank; nil where it takes none of that rank.
+fn vllm_rank(_: &Lua, values: MultiValue) -> mlua::Result<Option<u64>> {
+    let mut call = Call::new("card.vllm_rank", values);
+    let rank = call.integer("rank")?;
+    call.finish()?;
+    Ok(u64::try_from(rank).ok().and_then(hub::vllm_rank))
 }

@@ -8,7 +8,8 @@ use serde_json::{Map, json};
 
 use super::env::{EnvironmentHandle, environments};
 use super::model::ModelHandle;
-use crate::engine::eval::run::{EvalOptions, Evaluation, baseline, best_constant, run};
+use crate::engine::eval::results::{Results, Row};
+use crate::engine::eval::run::{EvalOptions, Evaluation, Keeping, baseline, best_constant, run};
 use crate::engine::eval::{
     Contender, DEFAULT_LEVEL, EnvironmentScore, RankOptions, false_alarms, interval, rank, verdict,
 };
@@ -24,7 +25,29 @@ pub fn module(lua: &Lua) -> mlua::Result<Table> {
     table.set("interval", lua.create_function(eval_interval)?)?;
     table.set("rank", lua.create_function(eval_rank)?)?;
     table.set("verdict", lua.create_function(eval_verdict)?)?;
+    let results = lua.create_table()?;
+    results.set("read", lua.create_function(results_read)?)?;
+    results.set("add", lua.create_function(results_add)?)?;
+    table.set("results", results)?;
     Ok(table)
+}
+
+/// The rows of a file of results, of each task the last.
+fn results_read(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
+    let mut call = Call::new("eval.results.read", values);
+    let path = call.string("path")?;
+    call.finish()?;
+    let rows = call.run(|| Results::at(path).read())?;
+    convert::to_lua(lua, &json!(rows))
+}
+
+/// Adds rows to a file of results.
+fn results_add(_: &Lua, values: MultiValue) -> mlua::Result<()> {
+    let mut call = Call::new("eval.results.add", values);
+    let path = call.string("path")?;
+    let rows: Vec<Row> = call.list("rows")?;
+    call.finish()?;
+    call.run(|| Results::at(path).add(&rows))
 }
 
 fn eval_run(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
@@ -33,13 +56,14 @@ fn eval_run(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
     let mut table = call.required_options(lua)?;
     call.finish()?;
     let envs = table.take("envs")?;
+    let keeping: Keeping = table.take_struct(&["results", "again", "also"])?;
     let mut options: EvalOptions = table.read()?;
     options.validate().map_err(|error| call.reject(error))?;
     let environments = environments(&call.function_name(), envs)?;
     let names: Vec<String> = environments.iter().map(|environment| environment.label()).collect();
     options.cut_in_plan("eval", &names);
     let model = model.borrow()?;
-    let evaluations = report::guard(|| run(&model, &environments, &options))?;
+    let evaluations = report::guard(|| run(&model, &environments, &options, &keeping))?;
     let rows: Map<String, serde_json::Value> = evaluations.iter().map(row).collect();
     convert::to_lua(lua, &json!({ "envs": rows, "sampling": options }))
 }
@@ -50,6 +74,7 @@ fn row(evaluation: &Evaluation) -> (String, serde_json::Value) {
     if let Some(instructions) = &evaluation.instructions {
         row["instructions"] = json!(instructions);
     }
+    row["protocol"] = json!(evaluation.protocol.hash());
     (evaluation.environment.clone(), row)
 }
 

@@ -44,8 +44,13 @@ const STAYS: &[(&str, &str)] = &[
     (".writing-*", "an unfinished file"),
 ];
 
-/// What vLLM takes as the rank of an adapter.
+/// What vLLM takes as the rank of an adapter, by its documentation.
 const RANKS: &[u64] = &[1, 8, 16, 32, 64, 128, 256, 320, 512];
+
+/// The smallest `--max-lora-rank` of vLLM that an adapter fits in; nothing where it takes no such adapter.
+pub fn vllm_rank(rank: u64) -> Option<u64> {
+    RANKS.iter().copied().find(|most| rank <= *most)
+}
 
 /// Refuses a folder that should not be published as it is; tells what to know of one that may be.
 ///

@@ -21,6 +21,7 @@ use super::problem::Problem;
 use super::repository::{Repository, problem_of_id};
 use super::settings::{Settings, offline};
 use crate::engine::{Error, Result, proxy};
+pub use check::vllm_rank;
 use folder::LocalFile;
 use lfs::Batch;
 pub use plan::Way;

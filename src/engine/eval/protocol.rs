@@ -1,0 +1,82 @@
+//! All that decides a score beside the model and the task: what is played, how it is told, how the model speaks. Two scores
+//! are of one kind where their protocols are the same.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::run::EvalOptions;
+use crate::engine::env::Environment;
+use crate::engine::model::Model;
+use crate::engine::{Result, file};
+
+/// By name what decides a score, in the order of this file; its hash stands for it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Protocol(Map<String, Value>);
+
+impl Protocol {
+    /// Of an environment that a model plays. `also`: what else the caller knows to decide it, by name, such as the digest of
+    /// an environment's code.
+    pub fn of(
+        model: &Model,
+        environment: &dyn Environment,
+        options: &EvalOptions,
+        also: &Map<String, Value>,
+    ) -> Result<Self> {
+        let (about, identity) = (environment.describe(), environment.identity());
+        let mut protocol = Map::new();
+        let mut put = |name: &str, value: Value| drop(protocol.insert(name.to_string(), value));
+        put("environment", json!(about.name));
+        put("options", identity.settings);
+        put("version", json!(env!("CARGO_PKG_VERSION")));
+        put("generator", json!(identity.generator));
+        put("instructions", json!(identity.instructions));
+        put("score_range", json!(about.score_range));
+        put("success_threshold", json!(about.success_threshold));
+        put("max_turns", json!(about.max_turns));
+        put("turn_limit", json!(about.turn_limit));
+        put("move_limit", json!(about.move_limit));
+        let template = model.tokenizer()?.template_text();
+        put("chat_template", template.map_or(Value::Null, |text| json!(file::sha256(text.as_bytes()))));
+        put("max_new_tokens", json!(options.max_new_tokens));
+        put("temperature", json!(options.temperature));
+        put("top_k", json!(options.top_k));
+        put("top_p", json!(options.top_p));
+        put("seed", json!(options.seed));
+        for (name, value) in also {
+            put(name, value.clone());
+        }
+        Ok(Protocol(protocol))
+    }
+
+    /// SHA-256 of the whole, in hex.
+    pub fn hash(&self) -> String {
+        file::sha256(Value::Object(self.0.clone()).to_string().as_bytes())
+    }
+
+    /// The names of what differs from another; empty where both are one.
+    pub fn differences(&self, other: &Protocol) -> Vec<String> {
+        let names = self.0.keys().chain(other.0.keys().filter(|name| !self.0.contains_key(*name)));
+        names.filter(|name| self.0.get(*name) != other.0.get(*name)).cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn protocol(value: Value) -> Protocol {
+        serde_json::from_value(value).unwrap()
+    }
+
+    #[test]
+    fn what_differs_is_named() {
+        let one = protocol(json!({ "environment": "sat", "temperature": 0.7, "options": { "n": 4 } }));
+        let other = protocol(json!({ "environment": "sat", "temperature": 0.0, "options": { "n": 5 }, "code": "x" }));
+        assert_eq!(one.differences(&other), ["temperature", "options", "code"]);
+        assert_eq!(other.differences(&one), ["temperature", "options", "code"]);
+        assert!(one.differences(&one.clone()).is_empty());
+        assert_ne!(one.hash(), other.hash());
+        assert_eq!(one.hash(), one.clone().hash());
+    }
+}

@@ -1,0 +1,316 @@
+//! Results task by task, kept in a file: what was played is not played again, and can be read, compared and doubted.
+//!
+//! A line of JSON per task, appended as tasks end; with `.zst` at its name's end the file is a series of Zstandard frames,
+//! which every reader of such files takes for one. What a crash cut short at its end is left out, and said.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::protocol::Protocol;
+use crate::engine::model::Model;
+use crate::engine::rollout::Episode;
+use crate::engine::text::Message;
+use crate::engine::{Error, Result, device, file};
+
+/// Who played.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Judged {
+    /// A folder, or a Hub id.
+    pub source: String,
+    /// The commit of a model on the Hub.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
+    /// [`Model::fingerprint`](crate::engine::model::Model::fingerprint).
+    pub fingerprint: String,
+    pub dtype: String,
+    pub device: String,
+    pub kernels: String,
+}
+
+impl Judged {
+    /// `known_by_its_weights`: whether the fingerprint, which reads them all, is wanted.
+    pub fn of(model: &Model, known_by_its_weights: bool) -> Self {
+        Judged {
+            source: model.source().name.clone(),
+            revision: model.source().revision.clone(),
+            fingerprint: if known_by_its_weights { model.fingerprint() } else { String::new() },
+            dtype: device::dtype_name(model.net.kind()).to_string(),
+            device: device::name(model.net.device()),
+            kernels: model.net.compute().kernels.resolved().name().to_string(),
+        }
+    }
+}
+
+/// A task as it was played.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Row {
+    pub model: Judged,
+    /// The environment's label.
+    pub env: String,
+    pub task_id: u64,
+    /// On 0..1.
+    pub score: f64,
+    /// On the environment's own scale.
+    pub own_score: f64,
+    pub success: bool,
+    /// `terminated`, `truncated` or `failed`.
+    pub ending: String,
+    /// Why an episode failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    pub turns: usize,
+    /// That the model said.
+    pub tokens: usize,
+    /// Of the whole conversation.
+    pub total_tokens: usize,
+    /// From the episode's first observation to its end, beside others that were played at the same time.
+    pub seconds: f64,
+    /// When it was written, in seconds since 1970.
+    pub time: f64,
+    pub messages: Vec<Message>,
+    pub protocol_hash: String,
+    pub protocol: Protocol,
+}
+
+impl Row {
+    pub fn of(episode: &Episode, model: &Judged, protocol: &Protocol) -> Self {
+        Row {
+            model: model.clone(),
+            env: episode.environment.clone(),
+            task_id: episode.task_id,
+            score: episode.normalised_score,
+            own_score: episode.score,
+            success: episode.success,
+            ending: episode.ending.name().to_string(),
+            reason: episode.ending.failure().map(str::to_string),
+            turns: episode.turns.len(),
+            tokens: episode.mask.iter().filter(|said| **said).count(),
+            total_tokens: episode.ids.len(),
+            seconds: episode.seconds,
+            time: chrono::Utc::now().timestamp_millis() as f64 / 1000.0,
+            messages: episode.messages.clone(),
+            protocol_hash: protocol.hash(),
+            protocol: protocol.clone(),
+        }
+    }
+
+    /// Whether this is a task that need not be played again: by this model, under this protocol, to an end.
+    pub fn is_of(&self, model: &Judged, protocol: &Protocol, env: &str) -> bool {
+        let same = self.env == env && self.model.fingerprint == model.fingerprint;
+        same && !self.failed() && self.protocol == *protocol
+    }
+
+    pub fn failed(&self) -> bool {
+        self.reason.is_some()
+    }
+
+    /// Refuses what no evaluation can have written.
+    fn check(&self) -> Result<(), String> {
+        let what = |name: &str, value: f64| format!("{name} = {value} of task {} in {}", self.task_id, self.env);
+        if !(0.0..=1.0).contains(&self.score) && !self.failed() {
+            return Err(format!("{}: expected a number from 0 to 1", what("score", self.score)));
+        }
+        if self.protocol.hash() != self.protocol_hash {
+            return Err(format!("the protocol of task {} in {} has another hash", self.task_id, self.env));
+        }
+        Ok(())
+    }
+}
+
+/// A file of results.
+#[derive(Debug, Clone)]
+pub struct Results {
+    path: PathBuf,
+}
+
+impl Results {
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Results { path: path.into() }
+    }
+
+    fn is_compressed(&self) -> bool {
+        self.path.extension().is_some_and(|ending| ending == "zst")
+    }
+
+    /// All rows, of each task the last; none where there is no file.
+    pub fn read(&self) -> Result<Vec<Row>> {
+        let text = match self.text() {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(file::unreadable(&self.path, &error)),
+        };
+        let mut rows = BTreeMap::new();
+        for (number, line) in text.lines().enumerate() {
+            let place = |problem: String| Error::file(&self.path, format!("line {}: {problem}", number + 1));
+            let row: Row = serde_json::from_str(line).map_err(|error| place(error.to_string()))?;
+            row.check().map_err(place)?;
+            let key = (row.model.fingerprint.clone(), row.protocol_hash.clone(), row.env.clone(), row.task_id);
+            rows.insert(key, row);
+        }
+        Ok(rows.into_values().collect())
+    }
+
+    /// The whole lines of the file.
+    fn text(&self) -> io::Result<String> {
+        let mut text = match self.is_compressed() {
+            true => self.frames()?.0,
+            false => std::fs::read(&self.path)?,
+        };
+        let whole = text.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
+        if whole < text.len() {
+            tracing::warn!("{}: its last line is cut short and left out", self.path.display());
+            text.truncate(whole);
+        }
+        String::from_utf8(text).map_err(|_| io::Error::other("it is not UTF-8"))
+    }
+
+    /// What the whole frames hold, and how many bytes they are.
+    fn frames(&self) -> io::Result<(Vec<u8>, u64)> {
+        let (mut text, mut whole) = (Vec::new(), 0);
+        let mut reader = BufReader::new(File::open(&self.path)?);
+        let length = reader.get_ref().metadata()?.len();
+        while whole < length {
+            let mut frame = Vec::new();
+            let mut decoder = zstd::Decoder::with_buffer(reader)?.single_frame();
+            if decoder.read_to_end(&mut frame).is_err() {
+                tracing::warn!("{}: its end is cut short and left out", self.path.display());
+                break;
+            }
+            reader = decoder.finish();
+            whole = io::Seek::stream_position(&mut reader)?;
+            text.extend(frame);
+        }
+        Ok((text, whole))
+    }
+
+    /// Adds rows, and has them on the disk before it returns.
+    pub fn add(&self, rows: &[Row]) -> Result<()> {
+        let mut text = Vec::new();
+        for row in rows {
+            serde_json::to_writer(&mut text, row).map_err(|error| Error::message(error.to_string()))?;
+            text.push(b'\n');
+        }
+        self.append(&text).map_err(|e| Error::file(&self.path, format!("cannot be written: {}", file::reason(&e))))
+    }
+
+    fn append(&self, text: &[u8]) -> io::Result<()> {
+        if let Some(folder) = self.path.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        let mut file = OpenOptions::new().read(true).append(true).create(true).open(&self.path)?;
+        self.mend(&mut file)?;
+        match self.is_compressed() {
+            true => file.write_all(&zstd::encode_all(text, zstd::DEFAULT_COMPRESSION_LEVEL)?)?,
+            false => file.write_all(text)?,
+        }
+        file.sync_data()
+    }
+
+    /// Takes away what a crash left of a line or a frame.
+    fn mend(&self, file: &mut File) -> io::Result<()> {
+        let length = file.metadata()?.len();
+        let whole = match self.is_compressed() {
+            true => self.frames()?.1,
+            false => {
+                let bytes = std::fs::read(&self.path)?;
+                bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last as u64 + 1)
+            }
+        };
+        if whole < length { file.set_len(whole) } else { Ok(()) }
+    }
+
+    /// Where they are, for messages.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn row(task_id: u64, score: f64) -> Row {
+        let protocol: Protocol = serde_json::from_value(json!({ "environment": "sat" })).unwrap();
+        let model = json!({
+            "source": "models/a", "fingerprint": "f", "dtype": "float32", "device": "cpu", "kernels": "onednn",
+        });
+        Row {
+            model: serde_json::from_value(model).unwrap(),
+            env: "sat".into(),
+            task_id,
+            score,
+            own_score: score,
+            success: score == 1.0,
+            ending: "terminated".into(),
+            reason: None,
+            turns: 1,
+            tokens: 2,
+            total_tokens: 3,
+            seconds: 0.5,
+            time: 1.0,
+            messages: vec![Message::user("a task")],
+            protocol_hash: protocol.hash(),
+            protocol,
+        }
+    }
+
+    fn scores(results: &Results) -> Vec<(u64, f64)> {
+        results.read().unwrap().iter().map(|row| (row.task_id, row.score)).collect()
+    }
+
+    #[test]
+    fn rows_are_read_as_they_were_written_and_the_last_of_a_task_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["results.jsonl", "results.jsonl.zst"] {
+            let results = Results::at(folder.path().join("new").join(name));
+            assert_eq!(results.read().unwrap(), []);
+            results.add(&[row(2, 0.5), row(1, 1.0)]).unwrap();
+            results.add(&[row(2, 0.25)]).unwrap();
+            assert_eq!(scores(&results), [(1, 1.0), (2, 0.25)], "{name}");
+            assert_eq!(results.read().unwrap()[0], row(1, 1.0));
+        }
+    }
+
+    #[test]
+    fn what_a_crash_cut_short_is_left_out_and_the_next_row_stands_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["results.jsonl", "results.jsonl.zst"] {
+            let results = Results::at(folder.path().join(name));
+            results.add(&[row(1, 1.0)]).unwrap();
+            let first = std::fs::metadata(results.path()).unwrap().len();
+            results.add(&[row(2, 0.5)]).unwrap();
+            let second = std::fs::metadata(results.path()).unwrap().len();
+            let whole = std::fs::read(results.path()).unwrap();
+            for cut in [first + 1, first + (second - first) / 2, second - 1] {
+                std::fs::write(results.path(), &whole[..cut as usize]).unwrap();
+                assert_eq!(scores(&results), [(1, 1.0)], "{name} cut at {cut} of {second}");
+                results.add(&[row(3, 0.0)]).unwrap();
+                assert_eq!(scores(&results), [(1, 1.0), (3, 0.0)], "{name} cut at {cut} of {second}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_row_that_nobody_wrote_so_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let refused = |row: Row| {
+            let results = Results::at(folder.path().join(format!("{}.jsonl", row.task_id)));
+            results.add(&[row]).unwrap();
+            results.read().unwrap_err().to_string().split(".jsonl: ").nth(1).unwrap().to_string()
+        };
+        assert_eq!(refused(row(1, 1.5)), "line 1: score = 1.5 of task 1 in sat: expected a number from 0 to 1");
+        let mut other = row(3, 1.0);
+        other.protocol_hash = "0".into();
+        assert_eq!(refused(other), "line 1: the protocol of task 3 in sat has another hash");
+        let path = folder.path().join("x.jsonl");
+        std::fs::write(&path, "{}\n").unwrap();
+        let error = Results::at(&path).read().unwrap_err().to_string();
+        assert!(error.contains("x.jsonl: line 1: missing field `model`"), "{error}");
+    }
+}
