@@ -23,6 +23,8 @@ mod checkpoints;
 mod cli;
 /// `affine repl`, `test` and `types`.
 mod commands;
+/// Paired tests against SciPy and statsmodels.
+mod comparisons;
 /// `affine data show`.
 mod data_command;
 /// What weight decay leaves as large as it was.
@@ -85,6 +87,8 @@ mod plan;
 mod ppo;
 /// What every iteration of PPO rests on.
 mod ppo_proofs;
+/// The validators' older and newer rules.
+mod profiles;
 /// ABD and DED against upstream's verdicts.
 mod programs;
 /// Bases in few bits, against bitsandbytes.

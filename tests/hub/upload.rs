@@ -360,3 +360,41 @@ fn a_script_uploads_and_a_plan_does_not() {
     assert_eq!(out(&output), wanted, "{output:?}");
     assert_eq!(hub.commits(REPO)[0].title, "mine");
 }
+
+/// Pieces of a large file that arrived are not sent again, although nothing of it was committed.
+#[test]
+fn an_upload_through_xet_that_was_killed_goes_on() {
+    let (hub, home, folder) = (hub(Options::default()), tempfile::tempdir().unwrap(), model_folder());
+    // Four pieces of 64 MiB that no compression makes smaller.
+    let mut state = 1u64;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    };
+    let weights: Vec<u8> = (0..(240 << 20) / 8).flat_map(|_| next().to_le_bytes()).collect();
+    fs::write(folder.path().join("model.safetensors"), &weights).unwrap();
+    let path = folder.path().to_str().unwrap();
+    // The last piece hangs, long after the others have arrived.
+    hub.fail_always(Fault::Stall, |method, path| method == "POST" && path.contains("/cas/v2/shards"));
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_affine"));
+    command.current_dir(home.path()).args(["hub", "upload", path, REPO]).env("HOME", home.path());
+    let mut child = command.env("HF_ENDPOINT", hub.endpoint()).env("HF_TOKEN", TOKEN).spawn().unwrap();
+    let begun = std::time::Instant::now();
+    while !hub.requests().iter().any(|request| request.path.contains("/cas/v2/shards")) {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(120), "{:?}", hub.requests());
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    hub.mend();
+    let first: u64 = hub.bytes_received().values().sum();
+    assert!(first > 240 << 20, "{first}");
+    hub.clear_requests();
+    let output = affine(&hub, home.path(), &["hub", "upload", path, REPO], &[("HF_TOKEN", TOKEN)]);
+    assert!(output.status.success(), "{output:?}");
+    let second: u64 = hub.bytes_received().values().sum();
+    assert!(second < first / 2, "{second} of {first} bytes were sent again");
+    assert!(hub.files(REPO, "main")["model.safetensors"].bytes() == weights);
+}

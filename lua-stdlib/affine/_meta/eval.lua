@@ -104,11 +104,85 @@ function eval.baseline(e, options) end
 ---@return number upper
 function eval.interval(sum, n, level) end
 
---- Points and weights of several models as the Affine validators give them: dominance over subsets of environments.
+--- How several models are ranked. With `beta80` and `beta80_layers` (October to December 2025) intervals decide; `epsilon_pareto`
+--- (August to October 2025) compares means by margins, which are its own options.
+---@class affine.eval.RankOptions
+---@field profile? "beta80"|"beta80_layers"|"epsilon_pareto" ("beta80")
+---@field level? number Of the intervals (0.8).
+---@field eps_floor? number epsilon_pareto: the tolerance of "not worse", at least this much (0.005),
+---@field z_not_worse? number and this many standard errors of the difference (1.28).
+---@field eps_win? number epsilon_pareto: the margin of "better", at least this much (0.015),
+---@field z_win? number and this many standard errors, but never more than the tolerance (0.5).
+---@field eligible_share? number epsilon_pareto: a model needs this share of the largest count in every environment (0.1),
+---@field min_samples? integer and at least so many episodes (100).
+
+--- Points and weights of several models as the Affine validators gave them: dominance over subsets of environments.
 ---@param results table
----@param options? table
+---@param options? affine.eval.RankOptions
 ---@return table
 function eval.rank(results, options) end
+
+--- An interval of a mean by resampling: bias-corrected and accelerated, as `scipy.stats.bootstrap` draws it.
+---@class affine.eval.Bootstrap
+---@field lower number
+---@field upper number
+---@field method "bca"|"percentile"|"all_equal" percentile where BCa is undefined; all_equal where every value is the same, which resampling would take for certainty: then the Beta rule bounds it.
+
+--- Two models on the tasks that both played with the same seed; differences are candidate minus baseline.
+---@class affine.eval.Comparison
+---@field tasks integer
+---@field pairs integer Episodes with a partner,
+---@field unpaired integer and without one, which are in no other number.
+---@field difference number The mean over tasks.
+---@field sd number
+---@field interval? affine.eval.Bootstrap Of the difference.
+---@field wilcoxon { n: integer, zeros: integer, positive: number, negative: number, p: number, exact: boolean } Signed ranks of the scores, two-sided; differences of 0 are left out.
+---@field mcnemar? { only_candidate: integer, only_baseline: integer, p: number, mid_p: number } Of the successes; nil where a task was played with several seeds.
+---@field needed_scores? { mean: integer, wilcoxon: integer } Tasks that would find this difference.
+---@field needed_successes? { normal: integer, exact?: integer } Tasks that would find the difference in successes.
+
+---@class affine.eval.Comparisons
+---@field envs table<string, affine.eval.Comparison>
+---@field unshared string[] Environments that one of the two alone played.
+---@field holm { wilcoxon: table<string, number>, mcnemar: table<string, number> } The p-values by Holm's correction over the environments.
+---@field differs table<string, string[]> By environment what differs between the protocols of the two: such scores are no like for like.
+
+---@class affine.eval.CompareOptions
+---@field level? number Of the intervals (0.8).
+---@field resamples? integer (10000)
+---@field seed? integer
+---@field power? number With which the tasks needed would find the difference (0.8).
+
+--- Compares two models task by task. Failed episodes are left out. Protocols that differ are named, in the result and in a warning.
+---@param candidate affine.eval.Result[] Of one model, as `eval.results.read` gives them.
+---@param baseline affine.eval.Result[]
+---@param options? affine.eval.CompareOptions
+---@return affine.eval.Comparisons
+function eval.compare(candidate, baseline, options) end
+
+---@class affine.eval.MetricOptions
+---@field k? integer[] The k of pass@k and avg@k ({ 1 }).
+---@field bootstrap? { level?: number, resamples?: integer, seed?: integer }
+
+--- One model's episodes in numbers, by environment and over all of them: n, failed, mean, sd, success_rate, lower, upper (the
+--- validators' interval), tasks, zeros, median, accuracy (the share of scores above 0.5), geometric_mean, bootstrap, at (pass and
+--- avg by k), turns, tokens, seconds.
+---@param rows affine.eval.Result[]
+---@param options? affine.eval.MetricOptions
+---@return { envs: table<string, table>, overall: table }
+function eval.metrics(rows, options) end
+
+---@class affine.eval.WindowOptions
+---@field min_dominant? integer Environments on which the challenger must be dominant (1); 0 for all of them.
+---@field rules? table<string, { margin?: number, min_tasks?: integer, not_worse?: table }> By environment, in place of the validators' own; `not_worse` is `{ share = 0.02 }` or `{ amount = 0.1 }`.
+
+--- Whether a challenger would take a champion's place by the validators' rule since May 2026, on the tasks that both have scores
+--- for. The validators score other tasks by now: the rule is theirs, the numbers are not.
+---@param challenger affine.eval.Result[]
+---@param champion affine.eval.Result[]
+---@param options? affine.eval.WindowOptions
+---@return { dethrone: boolean, reason: string, dominant: integer, not_worse: integer, worse: integer, environments: table<string, table> }
+function eval.window_2026(challenger, champion, options) end
 
 ---@class affine.eval.Verdict
 ---@field verdict "dominates"|"dominated"|"neither" Worse on none and better on at least one; the reverse; neither.

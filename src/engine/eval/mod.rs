@@ -5,9 +5,13 @@
 //! difference between equal models. [`run`] plays the episodes that are judged, [`results`] keeps what came of each task, under
 //! the [`protocol`] that decides it.
 
+pub mod compare;
 pub mod dominance;
 pub mod false_alarms;
 pub mod interval;
+pub mod metrics;
+pub mod overlap;
+pub mod profiles;
 pub mod protocol;
 pub mod rank;
 pub mod results;

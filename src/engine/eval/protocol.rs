@@ -40,24 +40,52 @@ impl Protocol {
         put("chat_template", template.map_or(Value::Null, |text| json!(file::sha256(text.as_bytes()))));
         put("max_new_tokens", json!(options.max_new_tokens));
         put("temperature", json!(options.temperature));
-        put("top_k", json!(options.top_k));
-        put("top_p", json!(options.top_p));
-        put("seed", json!(options.seed));
+        // What is greedy draws nothing.
+        if options.temperature > 0.0 {
+            put("top_k", json!(options.top_k));
+            put("top_p", json!(options.top_p));
+            put("seed", json!(options.seed));
+        }
         for (name, value) in also {
             put(name, value.clone());
         }
         Ok(Protocol(protocol))
     }
 
-    /// SHA-256 of the whole, in hex.
+    /// SHA-256 of the whole, in hex, whatever the order of the names: a script that reads and writes it keeps none.
     pub fn hash(&self) -> String {
-        file::sha256(Value::Object(self.0.clone()).to_string().as_bytes())
+        file::sha256(canonical(&Value::Object(self.0.clone())).to_string().as_bytes())
+    }
+
+    /// Which luck the model met.
+    pub fn seed(&self) -> u64 {
+        self.0.get("seed").and_then(Value::as_u64).unwrap_or_default()
     }
 
     /// The names of what differs from another; empty where both are one.
     pub fn differences(&self, other: &Protocol) -> Vec<String> {
         let names = self.0.keys().chain(other.0.keys().filter(|name| !self.0.contains_key(*name)));
         names.filter(|name| self.0.get(*name) != other.0.get(*name)).cloned().collect()
+    }
+}
+
+/// The same for what a script cannot tell apart: the order of names, an empty list from an empty table, 1 from 1.0.
+fn canonical(value: &Value) -> Value {
+    match value {
+        Value::Object(fields) if fields.is_empty() => Value::Null,
+        Value::Array(items) if items.is_empty() => Value::Null,
+        Value::Object(fields) => {
+            let mut names: Vec<&String> = fields.keys().collect();
+            names.sort();
+            let of = |name: &String| (name.clone(), canonical(&fields[name]));
+            Value::Object(names.into_iter().map(of).filter(|(_, value)| !value.is_null()).collect())
+        }
+        Value::Array(items) => items.iter().map(canonical).collect(),
+        Value::Number(number) => match number.as_f64() {
+            Some(float) if float.fract() == 0.0 && float.abs() < 9e15 => Value::from(float as i64),
+            _ => value.clone(),
+        },
+        other => other.clone(),
     }
 }
 
@@ -78,5 +106,9 @@ mod tests {
         assert!(one.differences(&one.clone()).is_empty());
         assert_ne!(one.hash(), other.hash());
         assert_eq!(one.hash(), one.clone().hash());
+        let again = protocol(
+            json!({ "options": { "n": 4.0 }, "temperature": 0.7, "environment": "sat", "instructions": null }),
+        );
+        assert_eq!(one.hash(), again.hash());
     }
 }

@@ -122,7 +122,10 @@ pub struct Ranking {
 
 /// Ranks the eligible models, or all when none is.
 pub fn rank(contenders: &[Contender], options: &RankOptions) -> Result<Ranking> {
-    let environments = check(contenders, options)?;
+    if !(options.level > 0.0 && options.level < 1.0) {
+        return Err(Error::option("level", "a number between 0 and 1", options.level));
+    }
+    let environments = environments(contenders)?;
     let field = Field::new(contenders, &environments, options);
     let total_environments = environments.len();
 
@@ -171,11 +174,8 @@ pub fn rank(contenders: &[Contender], options: &RankOptions) -> Result<Ranking> 
     })
 }
 
-/// The environments, sorted, of a request that can be ranked.
-fn check(contenders: &[Contender], options: &RankOptions) -> Result<Vec<String>> {
-    if !(options.level > 0.0 && options.level < 1.0) {
-        return Err(Error::option("level", "a number between 0 and 1", options.level));
-    }
+/// The environments, sorted, of models that can be ranked.
+pub(super) fn environments(contenders: &[Contender]) -> Result<Vec<String>> {
     let mut names = BTreeSet::new();
     if let Some(twice) = contenders.iter().find(|contender| !names.insert(&contender.name)) {
         return Err(Error::message(format!("two models to rank are named {}", twice.name)));
@@ -308,7 +308,7 @@ fn required(tallies: &[Tally], min_samples: u64) -> u64 {
 }
 
 /// The non-empty subsets of `0..total`, the smaller first, each and all in rising order.
-fn subsets_of(total: usize) -> Vec<Vec<usize>> {
+pub(super) fn subsets_of(total: usize) -> Vec<Vec<usize>> {
     let members = |bits: u32| (0..total).filter(|env| bits >> env & 1 == 1).collect();
     let mut subsets: Vec<Vec<usize>> = (1..1u32 << total).map(members).collect();
     subsets.sort_by(|a, b| (a.len(), a).cmp(&(b.len(), b)));

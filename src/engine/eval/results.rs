@@ -101,7 +101,7 @@ impl Row {
     /// Whether this is a task that need not be played again: by this model, under this protocol, to an end.
     pub fn is_of(&self, model: &Judged, protocol: &Protocol, env: &str) -> bool {
         let same = self.env == env && self.model.fingerprint == model.fingerprint;
-        same && !self.failed() && self.protocol == *protocol
+        same && !self.failed() && self.protocol_hash == protocol.hash()
     }
 
     pub fn failed(&self) -> bool {
@@ -119,6 +119,27 @@ impl Row {
         }
         Ok(())
     }
+}
+
+/// By environment the names of what differs between the protocols of two models' rows; environments of one protocol are not
+/// among them.
+pub fn protocol_differences(a: &[Row], b: &[Row]) -> BTreeMap<String, Vec<String>> {
+    let mut differences: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let protocols = |rows: &[Row]| -> BTreeMap<(String, String), Protocol> {
+        rows.iter().map(|row| ((row.env.clone(), row.protocol_hash.clone()), row.protocol.clone())).collect()
+    };
+    let (ours, theirs) = (protocols(a), protocols(b));
+    for ((env, hash), protocol) in &ours {
+        for ((_, other_hash), other) in theirs.iter().filter(|((name, _), _)| name == env) {
+            if hash != other_hash {
+                let names = differences.entry(env.clone()).or_default();
+                names.extend(
+                    protocol.differences(other).into_iter().filter(|name| !names.contains(name)).collect::<Vec<_>>(),
+                );
+            }
+        }
+    }
+    differences
 }
 
 /// A file of results.

@@ -215,19 +215,24 @@ impl Judging<'_> {
         let mut rows: HashMap<u64, Row> = known.into_iter().map(|row| (row.task_id, row)).collect();
         let seats = self.options.seats(self.environment)?;
         let mut seats: Vec<Seat> = seats.into_iter().filter(|seat| !rows.contains_key(&seat.task_id)).collect();
-        let mut progress = Progress::new(format!("evaluate {label}"), tasks.len() as u64);
-        progress.tick((tasks.len() - seats.len()) as u64);
+        if let (Some(file), true) = (file, seats.len() < tasks.len()) {
+            let known = tasks.len() - seats.len();
+            tracing::info!("evaluate {label}: {known} of {} tasks are in {}", tasks.len(), file.path().display());
+        }
         // With a file, piece by piece into it, so that an interruption costs no more than one.
         let piece = if file.is_some() { self.options.batch_size } else { seats.len() };
-        while !seats.is_empty() {
+        let mut progress = (!seats.is_empty()).then(|| Progress::new(format!("evaluate {label}"), seats.len() as u64));
+        while let (Some(progress), false) = (&mut progress, seats.is_empty()) {
             let rest = seats.split_off(piece.min(seats.len()));
-            let played = self.play(std::mem::replace(&mut seats, rest), &mut progress)?;
+            let played = self.play(std::mem::replace(&mut seats, rest), progress)?;
             if let Some(file) = file {
                 file.add(&played)?;
             }
             rows.extend(played.into_iter().map(|row| (row.task_id, row)));
         }
-        progress.finish();
+        if let Some(progress) = progress {
+            progress.finish();
+        }
         let rows: Vec<Row> = tasks.iter().filter_map(|task| rows.get(task).cloned()).collect();
         rollout::check_failures(rows.iter().map(|row| row.reason.as_deref()))?;
         let judged: Vec<(f64, bool)> =

@@ -1,20 +1,22 @@
 //! `affine.eval`: models and baselines on the same numbered tasks, intervals, dominance.
 
+mod results;
+
 use std::collections::BTreeMap;
 
 use mlua::{Lua, MultiValue, Table, Value};
 use serde::Deserialize;
 use serde_json::{Map, json};
 
-use super::env::{EnvironmentHandle, environments};
-use super::model::ModelHandle;
-use crate::engine::eval::results::{Results, Row};
+use crate::engine::eval::profiles::epsilon_pareto::{self, EpsilonParetoOptions};
 use crate::engine::eval::run::{EvalOptions, Evaluation, Keeping, baseline, best_constant, run};
 use crate::engine::eval::{
     Contender, DEFAULT_LEVEL, EnvironmentScore, RankOptions, false_alarms, interval, rank, verdict,
 };
 use crate::engine::rollout::players::Player;
 use crate::engine::{Error, Result};
+use crate::lua::bind::env::{EnvironmentHandle, environments};
+use crate::lua::bind::model::ModelHandle;
 use crate::lua::call::Call;
 use crate::lua::{convert, report};
 
@@ -25,29 +27,11 @@ pub fn module(lua: &Lua) -> mlua::Result<Table> {
     table.set("interval", lua.create_function(eval_interval)?)?;
     table.set("rank", lua.create_function(eval_rank)?)?;
     table.set("verdict", lua.create_function(eval_verdict)?)?;
-    let results = lua.create_table()?;
-    results.set("read", lua.create_function(results_read)?)?;
-    results.set("add", lua.create_function(results_add)?)?;
-    table.set("results", results)?;
+    table.set("results", results::module(lua)?)?;
+    table.set("compare", lua.create_function(results::compare)?)?;
+    table.set("metrics", lua.create_function(results::metrics_of)?)?;
+    table.set("window_2026", lua.create_function(results::window)?)?;
     Ok(table)
-}
-
-/// The rows of a file of results, of each task the last.
-fn results_read(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
-    let mut call = Call::new("eval.results.read", values);
-    let path = call.string("path")?;
-    call.finish()?;
-    let rows = call.run(|| Results::at(path).read())?;
-    convert::to_lua(lua, &json!(rows))
-}
-
-/// Adds rows to a file of results.
-fn results_add(_: &Lua, values: MultiValue) -> mlua::Result<()> {
-    let mut call = Call::new("eval.results.add", values);
-    let path = call.string("path")?;
-    let rows: Vec<Row> = call.list("rows")?;
-    call.finish()?;
-    call.run(|| Results::at(path).add(&rows))
 }
 
 fn eval_run(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
@@ -162,8 +146,19 @@ fn eval_interval(_: &Lua, values: MultiValue) -> mlua::Result<(f64, f64)> {
 fn eval_rank(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
     let mut call = Call::new("eval.rank", values);
     let contenders: Vec<Contender> = call.list("results")?;
-    let options: RankOptions = call.options()?;
+    let mut table = call.optional_options(lua)?;
     call.finish()?;
+    let profile = table.take("profile")?;
+    // Its cells have no interval, so it has options and a result of its own.
+    if profile == Value::String(lua.create_string("epsilon_pareto")?) {
+        let options: EpsilonParetoOptions = table.read()?;
+        let ranking = epsilon_pareto::rank(&contenders, &options).map_err(|error| call.reject(error))?;
+        return convert::to_lua(lua, &json!(ranking));
+    }
+    let given = lua.create_table()?;
+    given.set("profile", profile)?;
+    table.with_defaults(given)?;
+    let options: RankOptions = table.read()?;
     let ranking = rank(&contenders, &options).map_err(|error| call.reject(error))?;
     convert::to_lua(lua, &json!(ranking))
 }
