@@ -172,6 +172,21 @@ function eval.compare(candidate, baseline, options) end
 ---@return { envs: table<string, table>, overall: table }
 function eval.metrics(rows, options) end
 
+--- A judged prompt and what of it stands in records that were trained on.
+---@class affine.eval.Overlap
+---@field environment string
+---@field task_id integer
+---@field ngrams integer Runs of 13 words that the prompt has.
+---@field common integer Those that more than 1 % of the environment's prompts share, which are left out.
+---@field seen? number The share of the others that some record holds; nil where there is no other.
+---@field record? { name: string, seen: number } The record that holds most of them.
+
+--- Looks for near duplicates: judged prompts, up to the first reply, whose runs of 13 words stand in files of records.
+---@param rows affine.eval.Result[]
+---@param files string[] Of records, as `trainer.sft` takes them.
+---@return affine.eval.Overlap[]
+function eval.overlap(rows, files) end
+
 ---@class affine.eval.WindowOptions
 ---@field min_dominant? integer Environments on which the challenger must be dominant (1); 0 for all of them.
 ---@field rules? table<string, { margin?: number, min_tasks?: integer, not_worse?: table }> By environment, in place of the validators' own; `not_worse` is `{ share = 0.02 }` or `{ amount = 0.1 }`.

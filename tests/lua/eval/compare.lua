@@ -85,6 +85,22 @@ describe("eval.metrics", function()
   end)
 end)
 
+describe("eval.overlap", function()
+  it("finds a prompt that stands in a record, and names the record", function()
+    local words = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen"
+    local copy = {}
+    for key, value in pairs(rows[1]) do
+      copy[key] = value
+    end
+    copy.messages = { { role = "user", content = words }, { role = "assistant", content = "x" } }
+    local path = fs.tempdir() .. "/records.jsonl"
+    fs.write(path, ('{"text": "nothing of it"}\n{"text": "Well: %s!"}\n'):format(words))
+    local found = eval.overlap({ copy }, { path })
+    expect({ #found, found[1].task_id, found[1].ngrams, found[1].seen }):equals { 1, copy.task_id, 2, 1 }
+    expect(found[1].record.name:find("records.jsonl", 1, true) ~= nil):equals(true)
+  end)
+end)
+
 describe("the validators' rules", function()
   it("rank by margins, and let a challenger win", function()
     local ranking = eval.rank({

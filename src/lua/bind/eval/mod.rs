@@ -30,6 +30,7 @@ pub fn module(lua: &Lua) -> mlua::Result<Table> {
     table.set("results", results::module(lua)?)?;
     table.set("compare", lua.create_function(results::compare)?)?;
     table.set("metrics", lua.create_function(results::metrics_of)?)?;
+    table.set("overlap", lua.create_function(results::overlap)?)?;
     table.set("window_2026", lua.create_function(results::window)?)?;
     Ok(table)
 }

@@ -1,13 +1,16 @@
 //! `eval.results`, and what several models' results say: `eval.compare`, `eval.metrics`, `eval.window_2026`.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use mlua::{Lua, MultiValue, Table, Value};
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::engine::data::RecordFile;
 use crate::engine::eval::compare::{CompareOptions, Judged, compare_all};
 use crate::engine::eval::metrics::{EpisodeNumbers, MetricOptions, metrics};
+use crate::engine::eval::overlap::Prompts;
 use crate::engine::eval::profiles::window_2026::{self, EnvironmentRule, MIN_DOMINANT};
 use crate::engine::eval::results::{Results, Row, protocol_differences};
 use crate::lua::call::Call;
@@ -107,6 +110,34 @@ pub fn metrics_of(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
     };
     let (environments, overall) = call.run(|| metrics(&by_environment(&rows, numbers), &options))?;
     told(lua, json!({ "envs": environments, "overall": overall }))
+}
+
+/// Which judged prompts stand, in parts, in files of records.
+pub fn overlap(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
+    let mut call = Call::new("eval.overlap", values);
+    let rows: Vec<Row> = call.list("rows")?;
+    let files: Vec<PathBuf> = call.list("files")?;
+    call.finish()?;
+    let found = call.run(|| {
+        let mut prompts = Prompts::new();
+        for row in &rows {
+            let asked = row.messages.iter().take_while(|message| message.role != "assistant");
+            prompts.add(
+                &row.env,
+                row.task_id,
+                &asked.map(|message| message.content.as_str()).collect::<Vec<_>>().join("\n"),
+            );
+        }
+        let mut index = prompts.index();
+        for file in &files {
+            for (number, record) in RecordFile::read(file)?.records.iter().enumerate() {
+                let text: String = record.pieces().into_iter().map(|(text, _)| text + "\n").collect();
+                index.record(&record.place(number), &text);
+            }
+        }
+        Ok(index.finish())
+    })?;
+    told(lua, json!(found))
 }
 
 #[derive(Deserialize)]
