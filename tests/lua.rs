@@ -35,7 +35,7 @@ of_files! {
     card: text secrets;
     data: files marks tools;
     env: abd define labels textcraft thoughts;
-    eval: numbers run;
+    eval: compare numbers run;
     fs: files;
     host: counts errors memory;
     json: roundtrip;

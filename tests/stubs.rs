@@ -15,7 +15,11 @@ use affine::engine::env::sciworld::SciWorldOptions;
 use affine::engine::env::sciworld_mini::{SciWorldMini, SciWorldMiniOptions};
 use affine::engine::env::textcraft::{TextCraft, TextCraftOptions};
 use affine::engine::env::webshop::{WebShop, WebShopOptions};
-use affine::engine::eval::run::EvalOptions;
+use affine::engine::eval::RankOptions;
+use affine::engine::eval::compare::CompareOptions;
+use affine::engine::eval::metrics::MetricOptions;
+use affine::engine::eval::profiles::epsilon_pareto::EpsilonParetoOptions;
+use affine::engine::eval::run::{EvalOptions, Keeping};
 use affine::engine::generate::GenerateOptions;
 use affine::engine::model::LoraOptions;
 use affine::engine::rl::options::PpoOptions;
@@ -147,7 +151,10 @@ fn every_option_and_every_number_of_a_report_is_documented() {
     let classes: &[Class] = &[
         ("trainer", "affine.trainer.SftOptions", taken::<SftOptions>(), &["data", "eval_data", "on_step"]),
         ("trainer", "affine.trainer.PpoOptions", taken::<PpoOptions>(), &["on_iteration"]),
-        ("eval", "affine.eval.RunOptions", taken::<EvalOptions>(), &["envs"]),
+        ("eval", "affine.eval.RunOptions", [taken::<EvalOptions>(), taken::<Keeping>()].concat(), &["envs"]),
+        ("eval", "affine.eval.RankOptions", [taken::<RankOptions>(), taken::<EpsilonParetoOptions>()].concat(), &[]),
+        ("eval", "affine.eval.CompareOptions", taken::<CompareOptions>(), &[]),
+        ("eval", "affine.eval.MetricOptions", taken::<MetricOptions>(), &[]),
         ("model", "affine.model.LoraOptions", taken::<LoraOptions>(), &[]),
         ("model", "affine.model.GenerateOptions", taken::<GenerateOptions>(), &[]),
     ];

@@ -9,8 +9,8 @@ pub fn of_memory(bytes: u64) -> String {
 pub fn of_file(bytes: u64) -> String {
     match bytes {
         ..1000 => format!("{bytes} B"),
-        ..1_000_000 => format!("{:.0} kB", bytes as f64 / 1e3),
-        ..1_000_000_000 => format!("{:.0} MB", bytes as f64 / 1e6),
+        1000..1_000_000 => format!("{:.0} kB", bytes as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.0} MB", bytes as f64 / 1e6),
         _ => format!("{:.1} GB", bytes as f64 / 1e9),
     }
 }

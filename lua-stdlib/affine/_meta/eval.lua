@@ -114,7 +114,7 @@ function eval.interval(sum, n, level) end
 ---@field eps_win? number epsilon_pareto: the margin of "better", at least this much (0.015),
 ---@field z_win? number and this many standard errors, but never more than the tolerance (0.5).
 ---@field eligible_share? number epsilon_pareto: a model needs this share of the largest count in every environment (0.1),
----@field min_samples? integer and at least so many episodes (100).
+---@field min_samples? integer epsilon_pareto: and at least so many episodes (100); else fewer episodes than this lose every comparison.
 
 --- Points and weights of several models as the Affine validators gave them: dominance over subsets of environments.
 ---@param results table

@@ -50,16 +50,16 @@ impl Attributes {
     /// As git reads it: the last line that matches decides; a pattern without a slash is of the file's own name.
     fn covers(&self, name: &str) -> bool {
         let own = name.rsplit('/').next().unwrap_or(name);
-        let lines = self.text.lines().filter_map(|line| line.trim().split_once(char::is_whitespace));
-        let matching = lines.filter(|(pattern, _)| {
+        let lines = self.text.lines().rev().filter_map(|line| line.trim().split_once(char::is_whitespace));
+        let mut matching = lines.filter(|(pattern, _)| {
             let pattern = pattern.replace("[[:space:]]", " ");
             let of = if pattern.contains('/') { name } else { own };
             !pattern.starts_with('#') && Glob::new(&pattern).is_ok_and(|glob| glob.compile_matcher().is_match(of))
         });
-        let said = matching.filter_map(|(_, attributes)| {
+        let said = matching.find_map(|(_, attributes)| {
             attributes.split_whitespace().rev().find(|word| word.trim_start_matches(['-', '!']).starts_with("filter"))
         });
-        said.last() == Some("filter=lfs")
+        said == Some("filter=lfs")
     }
 
     /// Whether a line was added.

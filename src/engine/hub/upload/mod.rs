@@ -135,8 +135,11 @@ pub fn inspect(upload: &Upload) -> Result<Uploaded> {
     Ok(Uploaded { url, files: files.into_iter().map(sent).collect(), warnings, ..Uploaded::default() })
 }
 
+/// A file's name below the folder, and where it is.
+type Named = (String, PathBuf);
+
 /// The files to send by their names, and what to know of them.
-fn list(upload: &Upload) -> Result<(Vec<(String, PathBuf)>, Vec<String>)> {
+fn list(upload: &Upload) -> Result<(Vec<Named>, Vec<String>)> {
     let wanted = upload.files.as_deref().map(globs).transpose()?;
     let files = folder::list(&upload.folder, wanted.as_ref())?;
     let names: Vec<String> = files.iter().map(|(name, _)| name.clone()).collect();
@@ -216,7 +219,7 @@ impl Uploading {
     }
 
     /// Reads all that might be sent, once.
-    async fn look_here(&self, files: Vec<(String, PathBuf)>) -> Result<Vec<LocalFile>, Problem> {
+    async fn look_here(&self, files: Vec<Named>) -> Result<Vec<LocalFile>, Problem> {
         let looks = files.into_iter().map(|(name, path)| {
             let token = self.client.settings.token.clone();
             async move {

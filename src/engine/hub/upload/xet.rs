@@ -88,8 +88,8 @@ async fn open(client: &Client, target: &Target) -> Result<XetUploadCommit, Probl
     config.client.ac_max_upload_concurrency = 3;
     config.data.max_concurrent_file_ingestion = 2;
     config.data.ingestion_block_size = (1u64 << 20).into();
-    // What a cut upload has sent is known to the next one from here on.
-    config.data.session_xorb_metadata_flush_interval = Duration::from_secs(2);
+    // What a cut upload has sent is known to the next one, piece by piece.
+    config.data.session_xorb_metadata_flush_max_count = 1;
     // Nobody is told how fast it went.
     config.telemetry.enabled = false;
     let session = XetSessionBuilder::new_with_config(config).build().map_err(problem)?;
