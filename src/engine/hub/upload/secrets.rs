@@ -41,23 +41,25 @@ const OVERLAP: usize = 512;
 const NUMBERS: &[&str] = &[".safetensors", ".bin", ".gguf", ".onnx", ".pt", ".pth"];
 
 /// Looks at a file piece by piece.
-pub struct Secrets<'a> {
-    own: Option<&'a Token>,
+pub struct Secrets {
+    /// One's own token. A pattern, because those are searched for many bytes at a time.
+    own: Option<Regex>,
     has_text: bool,
     /// The end of the last piece.
     before: Vec<u8>,
     found: Option<&'static str>,
 }
 
-impl<'a> Secrets<'a> {
-    pub fn new(own: Option<&'a Token>, name: &str) -> Self {
+impl Secrets {
+    pub fn new(own: Option<&Token>, name: &str) -> Self {
         let has_text = !NUMBERS.iter().any(|ending| name.ends_with(ending));
+        let own = own.map(|own| Regex::new(&regex::escape(own.reveal())).expect("it is a pattern of itself"));
         Secrets { own, has_text, before: Vec::new(), found: None }
     }
 
     pub fn look(&mut self, bytes: &[u8]) {
         let text = [&self.before, bytes].concat();
-        if self.own.is_some_and(|own| holds(&text, own.reveal().as_bytes())) {
+        if self.own.as_ref().is_some_and(|own| own.is_match(&text)) {
             self.found = Some("the token that you use for the Hub");
         } else if self.has_text && self.found.is_none() {
             self.found = FORMS.iter().find(|(form, _)| form.is_match(&text)).map(|(_, whose)| *whose);
@@ -69,18 +71,6 @@ impl<'a> Secrets<'a> {
     pub fn found(&self) -> Option<&'static str> {
         self.found
     }
-}
-
-fn holds(text: &[u8], part: &[u8]) -> bool {
-    // The first byte is found quickly, and rarely the rest behind it.
-    let mut from = 0;
-    while let Some(at) = text[from..].iter().position(|byte| *byte == part[0]) {
-        if text[from + at..].starts_with(part) {
-            return true;
-        }
-        from += at + 1;
-    }
-    false
 }
 
 #[cfg(test)]
