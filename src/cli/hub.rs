@@ -88,14 +88,11 @@ enum RepoType {
 
 impl RepoType {
     fn repository(self, id: &str) -> Result<Repository> {
-        if let Some(problem) = hub::problem_of_id(id) {
-            return Err(Error::option("REPO", "OWNER/NAME", format!("{id} ({problem})")));
-        }
         let kind = match self {
             RepoType::Model => Kind::Model,
             RepoType::Dataset => Kind::DataSet,
         };
-        Ok(Repository { kind, id: id.to_string() })
+        Repository::named(kind, id)
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::fs::Permissions;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -87,6 +87,14 @@ pub fn symlink_atomic(target: &Path, link: &Path) -> Result<()> {
         Ok(())
     };
     replace().map_err(|error| unwritable(link, &error))
+}
+
+/// Whether an open file is the one at a path, and not one that was removed or replaced since.
+pub fn is_at(file: &std::fs::File, path: &Path) -> bool {
+    match (file.metadata(), std::fs::metadata(path)) {
+        (Ok(open), Ok(there)) => (open.dev(), open.ino()) == (there.dev(), there.ino()),
+        _ => false,
+    }
 }
 
 /// SHA-256 in hex.

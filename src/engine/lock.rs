@@ -7,7 +7,6 @@
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{LazyLock, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -97,8 +96,7 @@ fn attempt(path: &Path) -> Result<std::result::Result<Lock, Option<Holder>>> {
             }
         }
         // The holder before may have removed the file between its opening and its locking here.
-        let (ours, there) = (file.metadata(), std::fs::metadata(path));
-        if !matches!((&ours, &there), (Ok(ours), Ok(there)) if (ours.dev(), ours.ino()) == (there.dev(), there.ino())) {
+        if !file::is_at(&file, path) {
             continue;
         }
         let text = serde_json::to_string(&Holder::this_process()).unwrap_or_default();

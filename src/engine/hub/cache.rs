@@ -9,7 +9,6 @@
 //! ```
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -84,7 +83,7 @@ impl Cached {
             let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
             let lock = opened.map_err(|e| Error::file(&path, format!("cannot be created: {}", file::reason(&e))))?;
             match lock.try_lock() {
-                Ok(()) if is_at(&lock, &path) => return Ok(Some(lock)),
+                Ok(()) if file::is_at(&lock, &path) => return Ok(Some(lock)),
                 // Whoever held it has removed it.
                 Ok(()) => continue,
                 Err(TryLockError::Error(_)) => return Ok(None),
@@ -96,14 +95,6 @@ impl Cached {
             }
             tokio::time::sleep(PAUSE).await;
         }
-    }
-}
-
-/// Whether an open file is the one at a path.
-fn is_at(file: &File, path: &Path) -> bool {
-    match (file.metadata(), fs::metadata(path)) {
-        (Ok(open), Ok(there)) => (open.dev(), open.ino()) == (there.dev(), there.ino()),
-        _ => false,
     }
 }
 

@@ -99,7 +99,7 @@ pub fn download(
     };
     // Some of it may have come before the connection broke.
     match in_cache() {
-        Ok(folder) if problem.is_silence() => {
+        Ok(folder) if problem.is_passing() => {
             tell_once(format!("{repository}: {problem}; the copy in the cache is taken: {}", folder.display()));
             Ok(folder)
         }
@@ -123,7 +123,7 @@ pub fn greet(settings: Settings) -> Result<Greeting> {
     let found = client::run("", |_| async { Account::ask(&Client::new(settings)?).await })?;
     Ok(match found {
         Ok(account) => Greeting::Known(account),
-        Err(problem) if problem.is_silence() => Greeting::Silence(problem.sentence_of_account(&asked)),
+        Err(problem) if problem.is_passing() => Greeting::Silence(problem.sentence_of_account(&asked)),
         Err(problem) => Greeting::Stranger(problem.sentence_of_account(&asked)),
     })
 }

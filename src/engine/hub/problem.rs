@@ -53,11 +53,6 @@ impl Problem {
         }
     }
 
-    /// Whether the Hub could not be asked, as opposed to what it said.
-    pub fn is_silence(&self) -> bool {
-        matches!(self, Problem::Network(_)) || self.is_passing()
-    }
-
     /// Whether there is no such repository, as far as the account may see.
     pub fn is_no_repository(&self) -> bool {
         matches!(self, Problem::Refused(refusal) if refusal.code == "RepoNotFound")

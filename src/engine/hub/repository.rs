@@ -2,10 +2,13 @@
 
 use std::fmt;
 
+use crate::engine::{Error, Result};
+
 /// What a repository holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
+    #[default]
     Model,
     DataSet,
 }
@@ -45,6 +48,18 @@ pub struct Repository {
 }
 
 impl Repository {
+    /// As a user names it: `owner/name` of the characters that the Hub allows.
+    pub fn named(kind: Kind, id: impl Into<String>) -> Result<Self> {
+        let id = id.into();
+        match problem_of_id(&id) {
+            None => Ok(Repository { kind, id }),
+            Some(problem) => {
+                let expected = "OWNER/NAME of letters, digits, -, _ and .";
+                Err(Error::option("repo", expected, format!("\"{id}\" ({problem})")))
+            }
+        }
+    }
+
     pub fn model(id: impl Into<String>) -> Self {
         Repository { kind: Kind::Model, id: id.into() }
     }

@@ -6,7 +6,7 @@ use mlua::{Lua, MultiValue, Table, Value};
 use serde::Deserialize;
 
 use crate::engine::hub::{self, BRANCH, Kind, Repository, Settings, Upload};
-use crate::engine::{Error, Result, file, plan};
+use crate::engine::{file, plan};
 use crate::lua::call::Call;
 use crate::lua::convert;
 
@@ -20,27 +20,6 @@ pub fn module(lua: &Lua) -> mlua::Result<Table> {
     Ok(table)
 }
 
-/// What a repository holds, as the Hub's own tools name it.
-#[derive(Clone, Copy, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum RepoType {
-    #[default]
-    Model,
-    Dataset,
-}
-
-fn repository(id: String, repo_type: RepoType) -> Result<Repository> {
-    if let Some(problem) = hub::problem_of_id(&id) {
-        let expected = "OWNER/NAME of letters, digits, -, _ and .";
-        return Err(Error::option("repo", expected, format!("\"{id}\" ({problem})")));
-    }
-    let kind = match repo_type {
-        RepoType::Model => Kind::Model,
-        RepoType::Dataset => Kind::DataSet,
-    };
-    Ok(Repository { kind, id })
-}
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct DownloadOptions {
@@ -48,7 +27,7 @@ struct DownloadOptions {
     revision: Option<String>,
     files: Option<Vec<String>>,
     #[serde(default)]
-    repo_type: RepoType,
+    repo_type: Kind,
     cache_dir: Option<PathBuf>,
 }
 
@@ -57,7 +36,7 @@ fn download(_: &Lua, values: MultiValue) -> mlua::Result<String> {
     let options: DownloadOptions = call.options()?;
     call.finish()?;
     let folder = call.run(|| {
-        let repository = repository(options.repo, options.repo_type)?;
+        let repository = Repository::named(options.repo_type, options.repo)?;
         let revision = options.revision.as_deref().unwrap_or(BRANCH);
         if plan::active() {
             plan::note(format!("hub: downloads {repository}; here an empty folder"));
@@ -135,7 +114,7 @@ fn create(_: &Lua, values: MultiValue) -> mlua::Result<String> {
     let options: CreateOptions = call.options()?;
     call.finish()?;
     call.run(|| {
-        let repository = repository(options.repo, RepoType::Model)?;
+        let repository = Repository::named(Kind::Model, options.repo)?;
         let settings = Settings::read()?;
         if plan::active() {
             plan::note(format!("hub: makes the repository {repository}; here nothing is sent"));
@@ -151,7 +130,7 @@ struct InfoOptions {
     repo: String,
     revision: Option<String>,
     #[serde(default)]
-    repo_type: RepoType,
+    repo_type: Kind,
 }
 
 fn info(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
@@ -159,7 +138,7 @@ fn info(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
     let options: InfoOptions = call.options()?;
     call.finish()?;
     let info = call.run(|| {
-        let repository = repository(options.repo, options.repo_type)?;
+        let repository = Repository::named(options.repo_type, options.repo)?;
         if plan::active() {
             plan::note(format!("hub: asks about {repository}; here nothing is known of it"));
             return Ok(None);

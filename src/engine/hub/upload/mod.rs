@@ -18,7 +18,7 @@ use super::BRANCH;
 use super::client::{Client, Reporter};
 use super::download::globs;
 use super::problem::Problem;
-use super::repository::{Repository, problem_of_id};
+use super::repository::{Kind, Repository};
 use super::settings::{Settings, offline};
 use crate::engine::{Error, Result, proxy};
 pub use check::vllm_rank;
@@ -96,13 +96,7 @@ pub struct Sent {
 
 /// Uploads a folder.
 pub fn upload(settings: Settings, upload: Upload) -> Result<Uploaded> {
-    if let Some(problem) = problem_of_id(&upload.repo) {
-        return Err(Error::option(
-            "repo",
-            "OWNER/NAME of letters, digits, -, _ and .",
-            format!("\"{}\" ({problem})", upload.repo),
-        ));
-    }
+    let repository = Repository::named(Kind::Model, &upload.repo)?;
     if let Some(variable) = offline() {
         let hint = format!("unset {variable}");
         return Err(Error::hinted(
@@ -114,7 +108,7 @@ pub fn upload(settings: Settings, upload: Upload) -> Result<Uploaded> {
         let hint = "make one with write access in the settings of your account there, and set HF_TOKEN";
         return Err(Error::hinted(format!("{}: an upload needs a token, and there is none", upload.repo), hint));
     }
-    let (repository, revision, asked) = (Repository::model(&upload.repo), upload.revision.clone(), settings.clone());
+    let (revision, asked) = (upload.revision.clone(), settings.clone());
     let label = if upload.dry_run { "look at" } else { "upload" };
     let work = move |reporter| async move {
         let client = Client::new(settings)?;
@@ -126,12 +120,11 @@ pub fn upload(settings: Settings, upload: Upload) -> Result<Uploaded> {
 
 /// What an upload would send as far as it is known without the Hub: refused where the upload would be.
 pub fn inspect(upload: &Upload) -> Result<Uploaded> {
-    let (files, warnings) = list(upload)?;
-    let token = super::token::Token::find()?;
-    let look = |(name, path)| folder::look(name, path, token.as_ref()).map_err(Problem::into_error);
+    let (settings, (files, warnings)) = (Settings::read()?, list(upload)?);
+    let look = |(name, path)| folder::look(name, path, settings.token.as_ref()).map_err(Problem::into_error);
     let files = files.into_iter().map(look).collect::<Result<Vec<_>>>()?;
     let sent = |file: LocalFile| Sent { way: plan::way(&file, false), path: file.name, size: file.size };
-    let url = format!("{}/{}", proxy::without_credentials(&Settings::read()?.endpoint), upload.repo);
+    let url = format!("{}/{}", proxy::without_credentials(&settings.endpoint), upload.repo);
     Ok(Uploaded { url, files: files.into_iter().map(sent).collect(), warnings, ..Uploaded::default() })
 }
 
