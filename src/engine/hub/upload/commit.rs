@@ -80,7 +80,7 @@ fn lines(there: &There, plan: &Plan, message: &str) -> Result<String, Problem> {
     let mut lines = vec![json!({ "key": "header", "value": header })];
     for file in plan.going(Way::Store) {
         file.check_unchanged()?;
-        let value = json!({ "path": file.name, "algo": "sha256", "oid": file.sha256, "size": file.size });
+        let value = json!({ "path": file.name, "algo": "sha256", "oid": file.sha256()?, "size": file.size });
         lines.push(json!({ "key": "lfsFile", "value": value }));
     }
     for file in plan.going(Way::Commit).filter(|file| file.name != Attributes::NAME || plan.attributes.is_none()) {

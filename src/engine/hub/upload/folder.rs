@@ -4,6 +4,7 @@ use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use globset::GlobSet;
@@ -32,7 +33,8 @@ pub struct LocalFile {
     pub name: String,
     pub path: PathBuf,
     pub size: u64,
-    pub sha256: String,
+    /// By which a store knows it, once somebody had to read all of it.
+    sha256: OnceLock<String>,
     /// Git's name of the content, where a commit could hold it.
     git: Option<String>,
     pub sample: Vec<u8>,
@@ -50,15 +52,37 @@ impl LocalFile {
     /// Whether remote content is the same.
     pub fn is(&self, content: &Content) -> bool {
         match content {
-            Content::Sha256(hash) => *hash == self.sha256,
+            Content::Sha256(hash) => self.sha256.get() == Some(hash),
             Content::Git(hash) => self.git.as_ref() == Some(hash),
         }
+    }
+
+    /// Its SHA-256 in hex, where it was computed.
+    pub fn known_sha256(&self) -> Option<&str> {
+        self.sha256.get().map(String::as_str)
+    }
+
+    /// Its SHA-256 in hex, for which the file is read where it was not computed yet.
+    pub fn sha256(&self) -> Result<&str> {
+        if self.sha256.get().is_none() {
+            let mut sha256 = Sha256::new();
+            let open = File::open(&self.path).map_err(|error| file::unreadable(&self.path, &error))?;
+            pieces(&self.path, open, |bytes| sha256.update(bytes))?;
+            self.check_unchanged()?;
+            self.note_sha256(file::hex(&sha256.finalize()));
+        }
+        Ok(self.sha256.get().expect("it was computed"))
+    }
+
+    /// The SHA-256 that somebody computed who read the file.
+    pub fn note_sha256(&self, hash: String) {
+        let _ = self.sha256.set(hash);
     }
 
     /// The content of a small file, as long as it is what was looked at.
     pub fn read(&self) -> Result<Vec<u8>> {
         let bytes = fs::read(&self.path).map_err(|error| file::unreadable(&self.path, &error))?;
-        match file::sha256(&bytes) == self.sha256 {
+        match file::sha256(&bytes) == self.sha256()? {
             true => Ok(bytes),
             false => Err(self.changed()),
         }
@@ -132,29 +156,27 @@ fn settled(file: &File) -> io::Result<Metadata> {
     }
 }
 
-/// Reads a file once: its hashes, its first bytes, and whether it holds a secret.
-pub fn look(name: String, path: PathBuf, token: Option<&Token>) -> Result<LocalFile, Problem> {
+/// Reads a file once: its first bytes, whether it holds a secret, and its hashes. Those of a large file are computed now only
+/// where `may_be_there`: who sends it computes them on the way.
+pub fn look(name: String, path: PathBuf, token: Option<&Token>, may_be_there: bool) -> Result<LocalFile, Problem> {
     let unreadable = |error: io::Error| file::unreadable(&path, &error);
-    let mut open = File::open(&path).map_err(unreadable)?;
+    let open = File::open(&path).map_err(unreadable)?;
     let about = settled(&open).map_err(unreadable)?;
-    let (mut sha256, mut git) = (Sha256::new(), (about.len() < LARGE).then(|| Hasher::git(about.len())));
+    let is_small = about.len() < LARGE;
+    let mut sha256 = (is_small || may_be_there).then(Sha256::new);
+    let mut git = is_small.then(|| Hasher::git(about.len()));
     let mut secrets = Secrets::new(token, &name);
-    let (mut sample, mut buffer, mut length) = (Vec::new(), vec![0; 1 << 20], 0);
-    loop {
-        cancel::check()?;
-        let read = open.read(&mut buffer).map_err(unreadable)?;
-        let bytes = &buffer[..read];
-        if read == 0 {
-            break;
+    let mut sample = Vec::new();
+    let length = pieces(&path, open, |bytes| {
+        sample.extend_from_slice(&bytes[..bytes.len().min(SAMPLE - sample.len())]);
+        if let Some(sha256) = &mut sha256 {
+            sha256.update(bytes);
         }
-        length += read as u64;
-        sample.extend_from_slice(&bytes[..read.min(SAMPLE - sample.len().min(SAMPLE))]);
-        sha256.update(bytes);
         if let Some(git) = &mut git {
             git.update(bytes);
         }
         secrets.look(bytes);
-    }
+    })?;
     if let Some(secret) = secrets.found() {
         let sentence = format!("{}: it holds {secret}", path.display());
         let hint = "take it out, and have it replaced by a new one where anybody else has seen the file";
@@ -162,7 +184,7 @@ pub fn look(name: String, path: PathBuf, token: Option<&Token>) -> Result<LocalF
     }
     let file = LocalFile {
         size: about.len(),
-        sha256: file::hex(&sha256.finalize()),
+        sha256: sha256.map(|hash| OnceLock::from(file::hex(&hash.finalize()))).unwrap_or_default(),
         git: git.map(Hasher::finish),
         sample,
         stamp: stamp(&about),
@@ -170,4 +192,18 @@ pub fn look(name: String, path: PathBuf, token: Option<&Token>) -> Result<LocalF
         path: path.clone(),
     };
     if length == file.size { Ok(file) } else { Err(file.changed().into()) }
+}
+
+/// Hands on what a file holds, piece by piece; how many bytes that was.
+fn pieces(path: &Path, mut open: File, mut take: impl FnMut(&[u8])) -> Result<u64> {
+    let (mut buffer, mut length) = (vec![0; 1 << 20], 0);
+    loop {
+        cancel::check()?;
+        let read = open.read(&mut buffer).map_err(|error| file::unreadable(path, &error))?;
+        if read == 0 {
+            return Ok(length);
+        }
+        length += read as u64;
+        take(&buffer[..read]);
+    }
 }

@@ -13,7 +13,7 @@ use super::folder::LocalFile;
 use super::plan::Target;
 use crate::engine::hub::client::{Client, Reporter};
 use crate::engine::hub::problem::{Problem, Refusal, one_line};
-use crate::engine::{Error, file};
+use crate::engine::{Error, Result, file};
 
 const JSON: &str = "application/vnd.git-lfs+json";
 
@@ -26,7 +26,6 @@ const PIECE: usize = 1 << 18;
 /// What a server says to the files that it is asked to take.
 #[derive(Debug, Deserialize)]
 pub struct Batch {
-    transfer: Option<String>,
     objects: Vec<Object>,
 }
 
@@ -63,10 +62,11 @@ struct Action {
 impl Batch {
     /// Asks how files may be sent.
     pub async fn ask(client: &Client, target: &Target, files: &[&LocalFile]) -> Result<Batch, Problem> {
-        let objects: Vec<_> = files.iter().map(|file| json!({ "oid": file.sha256, "size": file.size })).collect();
+        let object = |file: &&LocalFile| Ok(json!({ "oid": file.sha256()?, "size": file.size }));
+        let objects = files.iter().map(object).collect::<Result<Vec<Value>>>()?;
         let question = json!({
             "operation": "upload",
-            "transfers": ["basic", "multipart", "xet"],
+            "transfers": ["basic", "multipart"],
             "objects": objects,
             "hash_algo": "sha256",
             "ref": { "name": target.branch },
@@ -76,15 +76,12 @@ impl Batch {
         client.patiently(|| client.json(ask())).await
     }
 
-    pub fn is_xet(&self) -> bool {
-        self.transfer.as_deref() == Some("xet")
-    }
-
     /// Sends what the server lacks, and tells how many bytes that was.
     pub async fn send(&self, client: &Client, files: &[&LocalFile], reporter: &Reporter) -> Result<u64, Problem> {
         let mut sent = 0;
         for file in files {
-            let object = self.objects.iter().find(|object| object.oid == file.sha256);
+            let oid = file.sha256()?;
+            let object = self.objects.iter().find(|object| object.oid == oid);
             let object = object.ok_or_else(|| Problem::Odd(format!("the store does not tell of {}", file.name)))?;
             if let Some(Complaint { code, message }) = &object.error {
                 let message = one_line(&format!("{}: {message}", file.name));
@@ -151,7 +148,7 @@ impl Sending<'_> {
             .buffered(AT_ONCE)
             .try_collect()
             .await?;
-        let whole = json!({ "oid": self.file.sha256, "parts": parts });
+        let whole = json!({ "oid": self.file.sha256()?, "parts": parts });
         let post =
             || self.client.http().post(&upload.href).header(ACCEPT, JSON).json(&whole).header(CONTENT_TYPE, JSON);
         self.client.patiently(|| self.client.send_plain(post())).await.map(drop)
@@ -175,7 +172,7 @@ impl Sending<'_> {
 
     async fn verify(&self, action: &Action) -> Result<(), Problem> {
         let headers = headers(action)?;
-        let told = json!({ "oid": self.file.sha256, "size": self.file.size });
+        let told = json!({ "oid": self.file.sha256()?, "size": self.file.size });
         let post = || self.client.http().post(&action.href).headers(headers.clone()).json(&told);
         // The Hub's own address wants to know who asks; another's is told no token.
         let own = action.href.starts_with(&self.client.settings.endpoint);

@@ -121,7 +121,7 @@ pub fn upload(settings: Settings, upload: Upload) -> Result<Uploaded> {
 /// What an upload would send as far as it is known without the Hub: refused where the upload would be.
 pub fn inspect(upload: &Upload) -> Result<Uploaded> {
     let (settings, (files, warnings)) = (Settings::read()?, list(upload)?);
-    let look = |(name, path)| folder::look(name, path, settings.token.as_ref()).map_err(Problem::into_error);
+    let look = |(name, path)| folder::look(name, path, settings.token.as_ref(), false).map_err(Problem::into_error);
     let files = files.into_iter().map(look).collect::<Result<Vec<_>>>()?;
     let sent = |file: LocalFile| Sent { way: plan::way(&file, false), path: file.name, size: file.size };
     let url = format!("{}/{}", proxy::without_credentials(&settings.endpoint), upload.repo);
@@ -152,7 +152,7 @@ impl Uploading {
         let target = Target { repository: Repository::model(repo), branch: revision.clone(), create_pr: *create_pr };
         let (files, warnings) = list(&self.upload)?;
         let there = self.look_there(&target).await?;
-        let files = self.look_here(files).await?;
+        let files = self.look_here(files, &there).await?;
         let created = there.commit.is_none();
         let (plan, there) = match (created, dry_run) {
             (true, false) => {
@@ -212,11 +212,14 @@ impl Uploading {
     }
 
     /// Reads all that might be sent, once.
-    async fn look_here(&self, files: Vec<Named>) -> Result<Vec<LocalFile>, Problem> {
+    async fn look_here(&self, files: Vec<Named>, there: &There) -> Result<Vec<LocalFile>, Problem> {
         let looks = files.into_iter().map(|(name, path)| {
             let token = self.client.settings.token.clone();
+            let size = std::fs::metadata(&path).map_or(0, |about| about.len());
+            let may_be_there = there.files.get(&name).is_some_and(|remote| remote.size == size);
             async move {
-                let look = tokio::task::spawn_blocking(move || folder::look(name, path, token.as_ref())).await;
+                let look = move || folder::look(name, path, token.as_ref(), may_be_there);
+                let look = tokio::task::spawn_blocking(look).await;
                 look.unwrap_or_else(|error| Err(Problem::Odd(format!("a file could not be looked at: {error}"))))
             }
         });
@@ -245,11 +248,11 @@ impl Uploading {
             return Ok(0);
         }
         self.reporter.expect(files.len(), files.iter().map(|file| file.size).sum());
-        let batch = Batch::ask(&self.client, target, &files).await?;
-        match batch.is_xet() {
-            true => xet::send(&self.client, target, &files, &self.reporter).await,
-            false => batch.send(&self.client, &files, &self.reporter).await,
+        if let Some(access) = xet::Access::ask(&self.client, target).await? {
+            return xet::send(&self.client, target, access, &files, &self.reporter).await;
         }
+        let batch = Batch::ask(&self.client, target, &files).await?;
+        batch.send(&self.client, &files, &self.reporter).await
     }
 
     /// Compares what the Hub has with what is here, file by file.

@@ -58,13 +58,19 @@ impl Secrets {
     }
 
     pub fn look(&mut self, bytes: &[u8]) {
-        let text = [&self.before, bytes].concat();
-        if self.own.as_ref().is_some_and(|own| own.is_match(&text)) {
+        let seam = [&self.before, &bytes[..bytes.len().min(OVERLAP)]].concat();
+        self.search(&seam);
+        self.search(bytes);
+        let kept = if bytes.len() < OVERLAP { &seam } else { bytes };
+        self.before = kept[kept.len().saturating_sub(OVERLAP)..].to_vec();
+    }
+
+    fn search(&mut self, text: &[u8]) {
+        if self.own.as_ref().is_some_and(|own| own.is_match(text)) {
             self.found = Some("the token that you use for the Hub");
         } else if self.has_text && self.found.is_none() {
-            self.found = FORMS.iter().find(|(form, _)| form.is_match(&text)).map(|(_, whose)| *whose);
+            self.found = FORMS.iter().find(|(form, _)| form.is_match(text)).map(|(_, whose)| *whose);
         }
-        self.before = text[text.len().saturating_sub(OVERLAP)..].to_vec();
     }
 
     /// What was found, in words.

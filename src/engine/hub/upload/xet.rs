@@ -13,24 +13,44 @@ use super::plan::Target;
 use crate::engine::hub::client::{Client, Reporter};
 use crate::engine::hub::problem::{Problem, Refusal, one_line};
 
+/// The question that gives access.
+const TOKEN: &str = "xet-write-token";
+
 /// How often the progress is looked at.
 const GLANCE: Duration = Duration::from_millis(200);
 
 /// Where the store is, and what lets one in for a while.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Access {
+pub struct Access {
     cas_url: String,
     access_token: String,
     exp: u64,
 }
 
-/// Sends files, and tells how many bytes went over the line.
-pub async fn send(client: &Client, target: &Target, files: &[&LocalFile], reporter: &Reporter) -> Result<u64, Problem> {
-    let commit = open(client, target).await?;
+impl Access {
+    /// Nothing where the server has no such store.
+    pub async fn ask(client: &Client, target: &Target) -> Result<Option<Access>, Problem> {
+        let path = target.api(client, TOKEN);
+        match client.patiently(|| client.json(client.get(&path))).await {
+            Err(problem) if problem.status() == Some(404) => Ok(None),
+            access => access.map(Some),
+        }
+    }
+}
+
+/// Sends files, and tells how many bytes went over the line. Their hashes are known afterwards.
+pub async fn send(
+    client: &Client,
+    target: &Target,
+    access: Access,
+    files: &[&LocalFile],
+    reporter: &Reporter,
+) -> Result<u64, Problem> {
+    let commit = open(client, target, access).await?;
     let mut under_way = Vec::new();
     for file in files {
-        let sha256 = Sha256Policy::from_hex(&file.sha256);
+        let sha256 = file.known_sha256().map_or(Sha256Policy::Compute, Sha256Policy::from_hex);
         let upload = commit.upload_from_path(file.path.clone(), sha256).await.map_err(problem)?;
         reporter.begin(&file.name, file.size);
         under_way.push(UnderWay { file, upload, done: 0 });
@@ -45,11 +65,12 @@ pub async fn send(client: &Client, target: &Target, files: &[&LocalFile], report
         }
     };
     for UnderWay { file, upload, done } in under_way {
-        if !report.uploads.contains_key(&upload.task_id()) {
+        let sent = report.uploads.get(&upload.task_id());
+        let Some(hash) = sent.and_then(|sent| sent.xet_info.sha256.clone()) else {
             return Err(Problem::Odd(format!("the store does not tell of {}", file.name)));
-        }
-        // Its hash was computed before.
+        };
         file.check_unchanged()?;
+        file.note_sha256(hash);
         reporter.advance(&file.name, file.size as i64 - done as i64);
         reporter.end(&file.name);
     }
@@ -72,9 +93,7 @@ impl UnderWay<'_> {
     }
 }
 
-async fn open(client: &Client, target: &Target) -> Result<XetUploadCommit, Problem> {
-    let path = target.api(client, "xet-write-token");
-    let access: Access = client.patiently(|| client.json(client.get(&path))).await?;
+async fn open(client: &Client, target: &Target, access: Access) -> Result<XetUploadCommit, Problem> {
     let mut headers = HeaderMap::new();
     if let Some(token) = &client.settings.token {
         headers.insert(AUTHORIZATION, token.header());
@@ -85,9 +104,9 @@ async fn open(client: &Client, target: &Target) -> Result<XetUploadCommit, Probl
     config.client.connect_timeout = client.settings.answering;
     config.client.read_timeout = client.settings.reading;
     // Each piece that is under way takes some 130 MB, of a machine that may be training.
-    config.client.ac_max_upload_concurrency = 3;
+    config.client.ac_max_upload_concurrency = 2;
     config.data.max_concurrent_file_ingestion = 2;
-    config.data.ingestion_block_size = (1u64 << 20).into();
+    config.data.ingestion_block_size = (4u64 << 20).into();
     // What a cut upload has sent is known to the next one, piece by piece.
     config.data.session_xorb_metadata_flush_max_count = 1;
     // Nobody is told how fast it went.
@@ -95,7 +114,7 @@ async fn open(client: &Client, target: &Target) -> Result<XetUploadCommit, Probl
     let session = XetSessionBuilder::new_with_config(config).build().map_err(problem)?;
     let commit = session.new_upload_commit().map_err(problem)?.with_endpoint(access.cas_url);
     let commit = commit.with_token_info(access.access_token, access.exp);
-    let refresh = format!("{}/{path}", client.settings.endpoint);
+    let refresh = format!("{}/{}", client.settings.endpoint, target.api(client, TOKEN));
     commit.with_token_refresh_url(refresh, headers).build().await.map_err(problem)
 }
 
