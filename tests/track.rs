@@ -2,15 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use affine::engine::track::Run;
-use serde_json::{Map, Value, json};
+use affine::engine::track::{Metric, Metrics, Run};
+use serde_json::{Value, json};
 
 fn read_json(path: impl AsRef<Path>) -> Value {
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
-fn record(value: Value) -> Map<String, Value> {
-    value.as_object().unwrap().clone()
+fn record(value: Value) -> Metrics {
+    match Metric::from(&value) {
+        Metric::Nested(record) => record,
+        other => panic!("{other:?} is no record"),
+    }
 }
 
 #[test]
@@ -36,9 +39,11 @@ fn a_run_folder_keeps_config_versions_metrics_and_summary() {
         assert!(versions.get(key).is_some(), "{key} in {versions}");
     }
 
-    run.log(&record(json!({"step": 1, "loss": 1.5}))).unwrap();
-    run.log(&record(json!({"step": 2, "loss": f64::NAN, "text": "two\nlines"}))).unwrap();
-    run.log(&record(json!({"time": "mine"}))).unwrap();
+    run.log(record(json!({"step": 1, "loss": 1.5}))).unwrap();
+    let mut not_a_number = record(json!({"step": 2, "text": "two\nlines"}));
+    not_a_number.insert(1, ("loss".to_string(), Metric::Float(f64::NAN)));
+    run.log(not_a_number).unwrap();
+    run.log(record(json!({"time": "mine"}))).unwrap();
     let metrics = std::fs::read_to_string(run.path().join("metrics.jsonl")).unwrap();
     let mut lines: Vec<Value> = metrics.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs_f64();
@@ -111,12 +116,12 @@ fn a_run_that_was_left_goes_on_and_each_step_of_a_stage_is_there_once() {
     let root = tempfile::tempdir().unwrap();
     let config = json!({"seed": 1});
     let log = |run: &Run, stage: &str, key: &str, step: u64, loss: f64| {
-        run.log(&record(json!({"stage": stage, key: step, "loss": loss}))).unwrap();
+        run.log(record(json!({"stage": stage, key: step, "loss": loss}))).unwrap();
     };
     let first = Run::resume(root.path(), "demo", &config, "mkl").unwrap();
     (1..=3).for_each(|step| log(&first, "base", "step", step, 0.5));
     (1..=4).for_each(|step| log(&first, "sft", "step", step, 0.25));
-    first.log(&record(json!({"stage": "sft", "note": "kept"}))).unwrap();
+    first.log(record(json!({"stage": "sft", "note": "kept"}))).unwrap();
     let path = first.path().to_path_buf();
 
     // As long as somebody is at work on it, another one begins.

@@ -1,4 +1,4 @@
-//! Where tracing's lines go: standard error always, and a file once [`append_to`] names one.
+//! Where tracing's lines go: standard error always, a file once [`append_to`] names one, and the consoles of W&B runs.
 //!
 //! The level comes from `AFFINE_LOG`: `debug`, `info` (the default), `warn`, `error`, or a filter in tracing's own
 //! syntax (`info,hf_hub=debug`).
@@ -17,6 +17,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt as layer};
 
+use super::track::wandb;
 use super::{Error, Result};
 
 /// The target of lines that a script writes.
@@ -39,7 +40,13 @@ pub fn start() {
         .with_ansi(false)
         .log_internal_errors(false)
         .with_filter(filter());
-    let _ = tracing_subscriber::registry().with(terminal).with(file).try_init();
+    let console = layer::layer()
+        .event_format(Line::default())
+        .with_writer(|| ToConsoles)
+        .with_ansi(false)
+        .log_internal_errors(false)
+        .with_filter(filter());
+    let _ = tracing_subscriber::registry().with(terminal).with(file).with(console).try_init();
 }
 
 /// From now on every line is appended to `path` too, with its time and level. A file named before is left.
@@ -102,6 +109,20 @@ impl Write for ToFile {
             Some(file) => file.write(line),
             None => Ok(line.len()),
         }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Writes to the consoles of the runs of this process. A line comes in one piece.
+struct ToConsoles;
+
+impl Write for ToConsoles {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        wandb::console(String::from_utf8_lossy(line).trim_end());
+        Ok(line.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -1,6 +1,7 @@
 //! Commands of the shell's: waited for as the C library's `system` waits, but so that Ctrl-C ends the wait, or at the other
 //! end of a pipe.
 
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -19,6 +20,15 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Whether there is a shell.
 pub fn exists() -> bool {
     std::path::Path::new(SHELL).exists()
+}
+
+/// A program by its path, or by its name on the path.
+pub fn find_program(name: &str) -> Option<PathBuf> {
+    if name.contains('/') {
+        return Some(PathBuf::from(name)).filter(|path| path.is_file());
+    }
+    let folders = std::env::var_os("PATH")?;
+    std::env::split_paths(&folders).map(|folder| folder.join(name)).find(|path| path.is_file())
 }
 
 /// Runs a command to its end, with this process's standard streams.

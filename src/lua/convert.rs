@@ -12,6 +12,7 @@ use serde_json::{Map, Number};
 
 use super::kind::kind;
 use super::report;
+use crate::engine::track::{Metric, Metrics};
 use crate::engine::{Error, Result};
 
 /// Lua tables nested deeper than this are refused; serde_json reads no deeper either.
@@ -73,6 +74,74 @@ impl ToLua<'_> {
     }
 }
 
+/// What a Lua value becomes: each kind of value that JSON has. Integers and floats stay what they are.
+pub trait Document: Sized + From<bool> + From<i64> + From<String> {
+    fn null() -> Self;
+    /// Nothing where it has no such number.
+    fn float(value: f64) -> Option<Self>;
+    fn list(items: Vec<Self>) -> Self;
+    fn object(fields: Vec<(String, Self)>) -> Self;
+    fn is_null(&self) -> bool;
+}
+
+impl Document for serde_json::Value {
+    fn null() -> Self {
+        serde_json::Value::Null
+    }
+
+    fn float(value: f64) -> Option<Self> {
+        Number::from_f64(value).map(serde_json::Value::Number)
+    }
+
+    fn list(items: Vec<Self>) -> Self {
+        serde_json::Value::Array(items)
+    }
+
+    fn object(fields: Vec<(String, Self)>) -> Self {
+        serde_json::Value::Object(fields.into_iter().collect())
+    }
+
+    fn is_null(&self) -> bool {
+        serde_json::Value::is_null(self)
+    }
+}
+
+/// Of what is logged, NaN and infinity are numbers, too.
+impl Document for Metric {
+    fn null() -> Self {
+        Metric::Null
+    }
+
+    fn float(value: f64) -> Option<Self> {
+        Some(Metric::Float(value))
+    }
+
+    fn list(items: Vec<Self>) -> Self {
+        Metric::List(items)
+    }
+
+    fn object(fields: Vec<(String, Self)>) -> Self {
+        Metric::Nested(fields)
+    }
+
+    fn is_null(&self) -> bool {
+        *self == Metric::Null
+    }
+}
+
+/// A value as what is logged; `place` begins the paths in errors.
+pub fn to_metric(lua: &Lua, value: &Value, place: &str) -> Result<Metric> {
+    to_document(lua, value, place)
+}
+
+/// A table of names as what is logged; `place` begins the paths in errors.
+pub fn to_metrics(lua: &Lua, table: Table, place: &str) -> Result<Metrics> {
+    match to_metric(lua, &Value::Table(table), place)? {
+        Metric::Nested(metrics) => Ok(metrics),
+        _ => Err(Error::option(place, "a table with names", "a list")),
+    }
+}
+
 /// A Lua value as JSON. A table is a list when it has list items or is marked as one, else an object: its keys in the
 /// order in which they were decoded, then the others sorted. Errors name the path of what JSON has no form for.
 pub fn to_json(lua: &Lua, value: &Value) -> Result<serde_json::Value> {
@@ -81,29 +150,30 @@ pub fn to_json(lua: &Lua, value: &Value) -> Result<serde_json::Value> {
 
 /// As [`to_json`]; the paths in errors begin with `place`.
 pub fn to_json_at(lua: &Lua, value: &Value, place: &str) -> Result<serde_json::Value> {
-    ToJson { list: lua.array_metatable(), above: HashSet::new() }.convert(value, place)
+    to_document(lua, value, place)
 }
 
-struct ToJson {
+fn to_document<D: Document>(lua: &Lua, value: &Value, place: &str) -> Result<D> {
+    FromLua { list: lua.array_metatable(), above: HashSet::new() }.convert(value, place)
+}
+
+struct FromLua {
     list: Table,
     /// The tables that contain the current one.
     above: HashSet<*const c_void>,
 }
 
-impl ToJson {
-    fn convert(&mut self, value: &Value, path: &str) -> Result<serde_json::Value> {
+impl FromLua {
+    fn convert<D: Document>(&mut self, value: &Value, path: &str) -> Result<D> {
         let at = || if path.is_empty() { "the value".to_string() } else { path.to_string() };
         match value {
-            Value::Nil => Ok(serde_json::Value::Null),
-            Value::LightUserData(pointer) if pointer.0.is_null() => Ok(serde_json::Value::Null),
+            Value::Nil => Ok(D::null()),
+            Value::LightUserData(pointer) if pointer.0.is_null() => Ok(D::null()),
             Value::Boolean(flag) => Ok((*flag).into()),
             Value::Integer(n) => Ok((*n).into()),
-            Value::Number(x) => match Number::from_f64(*x) {
-                Some(number) => Ok(serde_json::Value::Number(number)),
-                None => Err(Error::option(at(), "a finite number", x)),
-            },
+            Value::Number(x) => D::float(*x).ok_or_else(|| Error::option(at(), "a finite number", x)),
             Value::String(text) => match text.to_str() {
-                Ok(text) => Ok(serde_json::Value::String(text.to_string())),
+                Ok(text) => Ok(text.to_string().into()),
                 Err(_) => Err(Error::option(at(), "UTF-8 text", "a string of other bytes")),
             },
             Value::Table(table) => {
@@ -121,11 +191,11 @@ impl ToJson {
         }
     }
 
-    fn table(&mut self, table: &Table, path: &str, at: &str) -> Result<serde_json::Value> {
+    fn table<D: Document>(&mut self, table: &Table, path: &str, at: &str) -> Result<D> {
         let metatable = table.metatable();
         let length = table.raw_len();
         if length > 0 || metatable.as_ref() == Some(&self.list) {
-            let mut items = Vec::with_capacity(length);
+            let mut items: Vec<D> = Vec::with_capacity(length);
             for item in 1..=length {
                 let value: Value = table.raw_get(item).map_err(|error| report::lower(&error))?;
                 items.push(self.convert(&value, &format!("{path}[{item}]"))?);
@@ -138,7 +208,7 @@ impl ToJson {
             {
                 return Err(Error::message(format!("{at}: expected a list or names as keys, got both")));
             }
-            return Ok(serde_json::Value::Array(items));
+            return Ok(D::list(items));
         }
         let mut fields = HashMap::new();
         for pair in table.pairs::<Value, Value>() {
@@ -150,14 +220,14 @@ impl ToJson {
         let remembered: Option<Vec<String>> = metatable.and_then(|metatable| metatable.raw_get(ORDER).ok().flatten());
         let mut rest: Vec<String> = fields.keys().cloned().collect();
         rest.sort();
-        let mut object = Map::with_capacity(fields.len());
+        let mut object = Vec::with_capacity(fields.len());
         for key in remembered.into_iter().flatten().chain(rest) {
             if let Some(value) = fields.remove(&key) {
                 let child = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-                object.insert(key, self.convert(&value, &child)?);
+                object.push((key, self.convert(&value, &child)?));
             }
         }
-        Ok(serde_json::Value::Object(object))
+        Ok(D::object(object))
     }
 }
 

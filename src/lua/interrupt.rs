@@ -26,6 +26,7 @@ use mlua::{Lua, Table, ffi, lua_State};
 
 use super::{report, unsaved};
 use crate::engine::signals::{self, Stopping};
+use crate::engine::track::wandb;
 use crate::engine::{Error, cancel, shell};
 
 /// The exit code of an interrupted script, as shells give it for SIGINT.
@@ -213,6 +214,7 @@ fn end_at_once() -> ! {
     apart(|| {
         let _ = unsafe { libc::fflush(std::ptr::null_mut()) };
     });
+    apart(|| wandb::end_at_once(wandb::INTERRUPTED));
     signals::put_terminal_right();
     // SAFETY: ends the process.
     unsafe { libc::_exit(EXIT_CODE.into()) }

@@ -196,5 +196,6 @@ function os.exit(code, close)
   if code == nil or code == true or code == 0 then
     host.check_output()
   end
+  host.end_runs(math.type(code) == "integer" and code or code == false and 1 or 0)
   exit_raw(code, close)
 end

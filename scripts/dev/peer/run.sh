@@ -32,6 +32,11 @@ if wanted agentgym; then "$python" scripts/dev/peer/agentgym_client.py "$affine"
 if wanted adapters; then "$(scripts/dev/bench/peers.sh "$python")" scripts/dev/peer/adapters.py "$affine"; fi
 if wanted shards; then "$(scripts/dev/bench/peers.sh "$python")" scripts/dev/peer/shards.py "$affine"; fi
 
+if wanted trackers; then
+  venv trackers wandb==0.31.0 tensorboard==2.21.0 tensorboardX==2.6.5 numpy==2.4.6
+  "$out/trackers/bin/python" scripts/dev/peer/trackers.py "$affine" --seed "$seed"
+fi
+
 if wanted card; then
   venv hub huggingface_hub==2.4.0
   "$out/hub/bin/python" scripts/dev/peer/card.py "$affine" "$seed"

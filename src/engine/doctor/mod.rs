@@ -22,6 +22,7 @@ pub fn examine(repository: Option<&str>) -> Vec<Finding> {
     let python = programs::Python::find();
     findings.push(programs::python(python.as_ref()));
     findings.push(programs::java());
+    findings.extend(programs::wandb());
     findings.push(sandbox::sandbox());
     findings.extend(environments::data());
     findings

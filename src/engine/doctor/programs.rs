@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::finding::Finding;
 use crate::engine::env::sciworld::find;
+use crate::engine::shell::find_program;
 use crate::engine::signals::as_started;
 
 /// A program that hangs must not hang the doctor.
@@ -46,6 +47,25 @@ impl Python {
         let mut numbers = self.version.split('.').map_while(|part| part.parse::<u32>().ok());
         (numbers.next(), numbers.next()) < (Some(3), Some(8))
     }
+}
+
+/// What uploads runs to Weights & Biases, where it is installed.
+pub fn wandb() -> Option<Finding> {
+    const SUBJECT: &str = "W&B";
+    let mut command = Command::new(find_program("wandb")?);
+    command.arg("--version");
+    let output = finish(command).filter(|output| output.status.success());
+    let said = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_string()).unwrap_or_default();
+    let version = said.rsplit(' ').next().unwrap_or_default();
+    let numbers: Vec<u32> = version.split('.').map_while(|part| part.parse().ok()).collect();
+    Some(match numbers[..] {
+        [] => Finding::warn(SUBJECT, "`wandb --version` does not tell its version", "pip install --upgrade wandb"),
+        [0, ..28, ..] => {
+            let message = format!("wandb {version}, which overwrites what a resumed run has uploaded");
+            Finding::warn(SUBJECT, message, "pip install --upgrade wandb, to 0.28 or newer, before `wandb sync`")
+        }
+        _ => Finding::ok(SUBJECT, format!("wandb {version} uploads runs (tracking.use_wandb)")),
+    })
 }
 
 /// ABD and DED judge Python programs by running them; nothing else of affine needs Python once it is built.

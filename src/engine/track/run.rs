@@ -7,11 +7,15 @@
 //! | `metrics.jsonl` | a line per [`Run::log`], at once | one JSON object per line; NaN is `null`; `time`  |
 //! |                 |                                  | in seconds since 1970 is when it was written     |
 //! | `summary.json`  | whole, by [`Run::summary`]       | the results                                    |
+//! | `wandb/`        | as `metrics.jsonl`, where asked  | a run of Weights & Biases, see [`wandb`](super::wandb) |
+//! | `tensorboard/`  | as `metrics.jsonl`, where asked  | event files of TensorBoard                     |
 //! | `unfinished`    | until [`Run::finish`]            | nothing: [`Run::resume`] goes on with this run |
 //!
 //! A run that goes on takes steps again that came after its last checkpoint. The first line about a step (`step` or
 //! `iteration`) of a stage (`stage`) therefore replaces what was logged of that stage from that step on before the run
 //! was left, and every step is in `metrics.jsonl` once.
+//!
+//! What has a step goes to the run's [`Tracker`]s, too.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -22,18 +26,28 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, flock};
 use serde_json::{Map, Value, json};
 
+use super::alarms::Alarms;
+use super::metric::{Metric, Metrics};
+use super::row_step::RowStep;
+use super::tensorboard::TensorBoard;
+use super::tracker::{Place, Tracker};
+use super::wandb::{self, Wandb};
 use crate::engine::file::{create_folder, reason, remove, unreadable, write_atomic};
 use crate::engine::system::machine;
-use crate::engine::{Error, Result};
+use crate::engine::{Error, Result, proxy};
 
 const LATEST: &str = "latest";
+const CONFIG: &str = "config.json";
 const METRICS: &str = "metrics.jsonl";
+const WANDB: &str = "wandb";
 const UNFINISHED: &str = "unfinished";
 
 /// An execution with its folder.
 #[derive(Debug)]
 pub struct Run {
     path: PathBuf,
+    trackers: RefCell<Vec<Box<dyn Tracker>>>,
+    alarms: RefCell<Alarms>,
     metrics: RefCell<File>,
     /// The last step of each stage that was logged before the run was left.
     before: RefCell<HashMap<String, u64>>,
@@ -54,7 +68,7 @@ impl Run {
         }
         let root = root.as_ref();
         let path = folder(root, name)?;
-        write_json(&path.join("config.json"), config)?;
+        write_json(&path.join(CONFIG), config)?;
         Run::open(root, path, config, kernels)
     }
 
@@ -68,10 +82,14 @@ impl Run {
             let run = Run { unfinished: Some(lock), ..Run::open(root, path, config, kernels)? };
             let logged = run.lines()?;
             run.rewrite(&logged.concat())?;
-            for (stage, step) in logged.iter().filter_map(|line| place(serde_json::from_str(line).ok()?)) {
-                let mut before = run.before.borrow_mut();
-                let last = before.entry(stage).or_insert(step);
-                *last = step.max(*last);
+            for row in logged.iter().filter_map(|line| serde_json::from_str(line).ok()) {
+                // What was normal in the beginning is normal now.
+                run.alarms.borrow_mut().see(&row);
+                if let Some(RowStep { stage, step, .. }) = RowStep::of(&row) {
+                    let mut before = run.before.borrow_mut();
+                    let last = before.entry(stage).or_insert(step);
+                    *last = step.max(*last);
+                }
             }
             return Ok(run);
         }
@@ -84,33 +102,82 @@ impl Run {
         write_json(&path.join("versions.json"), &versions(config, kernels))?;
         let metrics = RefCell::new(append_to(&path.join(METRICS))?);
         point_latest_at(root, &path)?;
-        Ok(Run { path, metrics, before: RefCell::default(), unfinished: None })
+        let alarms = RefCell::default();
+        Ok(Run { path, trackers: RefCell::default(), alarms, metrics, before: RefCell::default(), unfinished: None })
     }
 
     /// The run came to its end: it will not go on.
     pub fn finish(&self) -> Result<()> {
+        self.tell(|tracker| tracker.finish(0))?;
         match self.unfinished {
             Some(_) => remove(self.path.join(UNFINISHED)),
             None => Ok(()),
         }
     }
 
+    /// From now on what is logged goes there, too.
+    pub fn add_tracker(&self, tracker: Box<dyn Tracker>) {
+        self.trackers.borrow_mut().push(tracker);
+    }
+
+    /// Adds a W&B run in the folder, or goes on with the one that is there. Those in other runs' folders whose processes were
+    /// killed get their end.
+    pub fn add_wandb(&self, options: &wandb::Options) -> Result<()> {
+        let runs = self.path.parent().map(std::fs::read_dir).and_then(io::Result::ok);
+        for run in runs.into_iter().flatten().flatten() {
+            wandb::close_abandoned(&run.path().join(WANDB))?;
+        }
+        let config = serde_json::from_str(&read(&self.path.join(CONFIG))?);
+        let config = config.map_err(|error| Error::file(self.path.join(CONFIG), error))?;
+        self.add_tracker(Box::new(Wandb::begin(&self.path.join(WANDB), options, &without_secrets(config))?));
+        Ok(())
+    }
+
+    /// Adds TensorBoard's event files in the folder.
+    pub fn add_tensorboard(&self) {
+        self.add_tracker(Box::new(TensorBoard::begin(&self.path.join("tensorboard"))));
+    }
+
+    /// Tells every tracker something. One that logs to its own run meanwhile is refused.
+    pub fn tell(&self, mut what: impl FnMut(&mut dyn Tracker) -> Result<()>) -> Result<()> {
+        let trackers = self.trackers.try_borrow_mut();
+        let mut trackers = trackers.map_err(|_| Error::message("a tracker logs to the run that it is a tracker of"))?;
+        trackers.iter_mut().try_for_each(|tracker| what(tracker.as_mut()))
+    }
+
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Appends a line to `metrics.jsonl`. The line reaches the system in one piece, so a reader never sees half a
-    /// line of a run that goes on.
-    pub fn log(&self, record: &Map<String, Value>) -> Result<()> {
-        if let Some((stage, step)) = place(record.clone())
+    /// Appends a line to `metrics.jsonl`, says which alarms it raises or ends, and tells the trackers. The line reaches the system in one piece, so a reader never
+    /// sees half a line of a run that goes on.
+    pub fn log(&self, mut record: Metrics) -> Result<()> {
+        let now = chrono::Utc::now().timestamp_millis() as f64 / 1000.0;
+        if !record.iter().any(|(name, _)| name == "time") {
+            record.push(("time".to_string(), Metric::Float(now)));
+        }
+        let row = record.iter().map(|(name, value)| (name.clone(), value.to_value())).collect();
+        self.write(&row)?;
+        for alarm in self.alarms.borrow_mut().see(&row) {
+            match alarm.begins {
+                true => tracing::warn!("{alarm}"),
+                false => tracing::info!("{alarm}"),
+            }
+        }
+        match Place::take(&mut record, now) {
+            Some(place) => self.tell(|tracker| tracker.log(&place, &record)),
+            None => Ok(()),
+        }
+    }
+
+    fn write(&self, record: &Map<String, Value>) -> Result<()> {
+        if let Some(RowStep { stage, step, .. }) = RowStep::of(record)
             && self.before.borrow().get(&stage).is_some_and(|&last| last >= step)
         {
             self.forget(&stage, step)?;
             self.before.borrow_mut().remove(&stage);
         }
-        let mut record = record.clone();
-        record.entry("time").or_insert_with(|| json!(chrono::Utc::now().timestamp_millis() as f64 / 1000.0));
-        let mut line = to_text(serde_json::to_string(&record));
+        let mut line = to_text(serde_json::to_string(record));
         line.push('\n');
         let written = self.metrics.borrow_mut().write_all(line.as_bytes());
         written.map_err(|e| Error::file(self.path.join(METRICS), format!("cannot be written: {}", reason(&e))))
@@ -119,8 +186,8 @@ impl Run {
     /// Removes what was logged of a stage from a step on.
     fn forget(&self, stage: &str, from: u64) -> Result<()> {
         let replaced = |line: &str| {
-            let place = serde_json::from_str(line).ok().and_then(place);
-            place.is_some_and(|(of, step)| of == stage && step >= from)
+            let place = serde_json::from_str(line).ok().and_then(|row| RowStep::of(&row));
+            place.is_some_and(|place| place.stage == stage && place.step >= from)
         };
         let kept: String = self.lines()?.into_iter().filter(|line| !replaced(line)).collect();
         self.rewrite(&kept)
@@ -135,21 +202,40 @@ impl Run {
 
     /// The whole lines of `metrics.jsonl`; a full disk or the end of a process may have left a part of one.
     fn lines(&self) -> Result<Vec<String>> {
-        let path = self.path.join(METRICS);
-        let text = std::fs::read_to_string(&path).map_err(|e| unreadable(&path, &e))?;
+        let text = read(&self.path.join(METRICS))?;
         Ok(text.split_inclusive('\n').filter(|line| line.ends_with('\n')).map(str::to_string).collect())
     }
 
     /// Replaces `summary.json`.
     pub fn summary(&self, summary: &Value) -> Result<()> {
-        write_json(&self.path.join("summary.json"), summary)
+        write_json(&self.path.join("summary.json"), summary)?;
+        match Metric::from(summary) {
+            Metric::Nested(results) => self.tell(|tracker| tracker.summary(&results)),
+            _ => Ok(()),
+        }
     }
 }
 
-/// The stage of a record and its step or iteration.
-fn place(record: Map<String, Value>) -> Option<(String, u64)> {
-    let step = record.get("step").or(record.get("iteration"))?.as_u64()?;
-    Some((record.get("stage").and_then(Value::as_str).unwrap_or_default().to_string(), step))
+fn read(path: &Path) -> Result<String> {
+    std::fs::read_to_string(path).map_err(|e| unreadable(path, &e))
+}
+
+/// What a name of a setting ends with whose value is nobody's business.
+const SECRET: [&str; 4] = ["token", "api_key", "password", "secret"];
+
+/// A configuration as it may leave the machine.
+fn without_secrets(config: Map<String, Value>) -> Map<String, Value> {
+    config.into_iter().map(|(name, value)| (name.clone(), without_secret(&name, value))).collect()
+}
+
+fn without_secret(name: &str, value: Value) -> Value {
+    match value {
+        Value::Object(inner) => Value::Object(without_secrets(inner)),
+        Value::Array(items) => items.into_iter().map(|item| without_secret(name, item)).collect(),
+        Value::String(text) if !text.is_empty() && SECRET.iter().any(|ending| name.ends_with(ending)) => json!("…"),
+        Value::String(text) if text.contains("://") => json!(proxy::without_credentials(&text)),
+        other => other,
+    }
 }
 
 /// The newest run folder of that name.
@@ -167,7 +253,7 @@ fn newest(root: &Path, name: &str) -> Option<PathBuf> {
 }
 
 fn has_config(path: &Path, config: &Value) -> bool {
-    let text = std::fs::read_to_string(path.join("config.json")).unwrap_or_default();
+    let text = std::fs::read_to_string(path.join(CONFIG)).unwrap_or_default();
     serde_json::from_str::<Value>(&text).is_ok_and(|written| written == *config)
 }
 
@@ -254,5 +340,28 @@ fn collect_seeds(config: &Value, prefix: &str, seeds: &mut Map<String, Value>) {
         } else {
             collect_seeds(value, &path, seeds);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_gives_access_does_not_leave_the_machine() {
+        let config = json!({
+            "seed": 1,
+            "judge": { "api_key": "abc", "endpoint": "https://me:pw@judge.example/v1", "max_new_tokens": 5 },
+            "data": { "environments": [{ "name": "sat", "token": "xyz" }, "http://u:p@env.example:8000"] },
+            "hf_token": "",
+        });
+        let Value::Object(config) = config else { unreachable!() };
+        let wanted = json!({
+            "seed": 1,
+            "judge": { "api_key": "…", "endpoint": "https://judge.example/v1", "max_new_tokens": 5 },
+            "data": { "environments": [{ "name": "sat", "token": "…" }, "http://env.example:8000"] },
+            "hf_token": "",
+        });
+        assert_eq!(Value::Object(without_secrets(config)), wanted);
     }
 }

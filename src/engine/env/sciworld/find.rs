@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 use std::sync::Mutex;
 
 use crate::engine::file;
+use crate::engine::shell::find_program;
 use crate::engine::signals::as_started;
 use crate::engine::{Error, Result};
 
@@ -27,11 +28,11 @@ const NO_JAR: &str = "`affine env setup sciworld` obtains it; or pip install sci
 /// The Java to run: the option, `$JAVA_HOME/bin/java`, or `java` on the path.
 pub fn java(option: Option<&str>) -> Result<PathBuf> {
     if let Some(given) = option {
-        return program(given)
+        return find_program(given)
             .ok_or_else(|| Error::hinted(format!("java: there is no program {given}"), "name Java's `java` program"));
     }
     let home = variable("JAVA_HOME").map(|home| home.join("bin/java")).filter(|java| java.is_file());
-    home.or_else(|| program("java"))
+    home.or_else(|| find_program("java"))
         .ok_or_else(|| Error::hinted("ScienceWorld runs on Java, and there is no `java` here", NO_JAVA))
 }
 
@@ -72,7 +73,7 @@ fn in_python() -> Option<PathBuf> {
 
 fn ask_python() -> Option<PathBuf> {
     let script = "import importlib.util as u; s = u.find_spec('scienceworld'); print(s.submodule_search_locations[0])";
-    let python = program("python3")?;
+    let python = find_program("python3")?;
     let mut command = Command::new(python);
     command.args(["-c", script]).stdin(Stdio::null()).stderr(Stdio::null());
     let asked = as_started(|| command.output()).ok()?;
@@ -90,15 +91,6 @@ pub fn is_known_version(jar: &Path) -> Result<bool> {
     let known = file::sha256_file(jar)? == SHA256;
     seen.push((jar.to_path_buf(), known));
     Ok(known)
-}
-
-/// A program by its path, or by its name on the path.
-pub fn program(name: &str) -> Option<PathBuf> {
-    if name.contains('/') {
-        return Some(PathBuf::from(name)).filter(|path| path.is_file());
-    }
-    let folders = std::env::var_os("PATH")?;
-    std::env::split_paths(&folders).map(|folder| folder.join(name)).find(|path| path.is_file())
 }
 
 fn variable(name: &str) -> Option<PathBuf> {

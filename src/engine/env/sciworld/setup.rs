@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 use super::find::{self, VERSION};
 use crate::engine::file;
+use crate::engine::shell::find_program;
 use crate::engine::signals::as_started;
 use crate::engine::{Error, Result};
 
@@ -17,7 +18,7 @@ pub fn setup(folder: Option<&Path>, python: Option<&str>) -> Result<PathBuf> {
         None => return Err(Error::message("there is no home folder to install into: name a folder")),
     };
     let python = python.unwrap_or("python3");
-    let program = find::program(python)
+    let program = find_program(python)
         .ok_or_else(|| Error::hinted(format!("there is no {python}"), "ScienceWorld is obtained with Python's pip"))?;
     file::create_folder(&folder)?;
     let mut pip = Command::new(program);
