@@ -1,7 +1,9 @@
 //! Episodes: ids that only grow, who said what, where rewards lie, and the ways in which an episode ends.
 
 use affine::engine::env::{Environment, TurnLimit};
+use affine::engine::eval::candidate::Candidate;
 use affine::engine::eval::run::{EvalOptions, Keeping, run};
+use affine::engine::eval::served::Served;
 use affine::engine::generate::Sampling;
 use affine::engine::model::Model;
 use affine::engine::random;
@@ -13,8 +15,12 @@ use affine::engine::text::{Conversation, Message};
 
 use super::toys::{Break, Walk, model, model_with, with_lora};
 
-const PLAY: PlayOptions =
-    PlayOptions { sampling: Sampling { temperature: 0.7, top_k: 0, top_p: 1.0 }, max_new_tokens: 6, batch_size: 16 };
+const PLAY: PlayOptions = PlayOptions {
+    sampling: Sampling { temperature: 0.7, top_k: 0, top_p: 1.0 },
+    max_new_tokens: 6,
+    batch_size: 16,
+    as_served: false,
+};
 
 fn seats(walk: &Walk, tasks: impl IntoIterator<Item = u64>) -> Vec<Seat> {
     let seat =
@@ -85,6 +91,44 @@ fn log_probs_of_every_turn_are_those_of_one_fresh_pass() {
             assert!((got - expected).abs() < 1e-4, "token {t}: {got} instead of {expected}");
         }
     }
+}
+
+/// What a chat server reads at each turn is the template over the messages, whatever ids the replies had.
+#[test]
+fn as_served_each_turn_follows_the_rendered_messages() {
+    let model = model_with(1, 256);
+    let tokenizer = model.tokenizer().unwrap();
+    let served = PlayOptions { as_served: true, ..PLAY };
+    let walk = Walk { length: |task| task as usize % 4 + 1, ..Walk::new() };
+    let episodes = walks(&model, &walk, 16, &served);
+    let (mut differing, mut same, mut changes) = (0, 0, Vec::new());
+    for episode in &episodes {
+        for (turn, played) in episode.turns.iter().enumerate() {
+            // The opening, and a reply and an observation for each turn before.
+            let prompt = Conversation::open(tokenizer, &episode.messages[..1 + 2 * turn]).unwrap();
+            let reply = &episode.ids[played.tokens.clone()];
+            let fresh = model.logprobs(&[prompt.ids(), reply].concat(), 0.7).unwrap();
+            for (place, token) in played.tokens.clone().enumerate() {
+                let (got, expected) = (episode.logprobs[token], fresh[prompt.len() + place - 1]);
+                assert!((got - expected).abs() < 1e-4, "task {}: {got} instead of {expected}", episode.task_id);
+            }
+            let differs = prompt.ids() != &episode.ids[..played.tokens.start];
+            assert_eq!(played.prompt_differs, differs);
+            *(if differs { &mut differing } else { &mut same }) += 1;
+        }
+        let found = Served::of(&model, episode, 0.7).unwrap();
+        let trained = model.logprobs(&episode.ids, 0.7).unwrap();
+        let tokens = episode.turns.iter().filter(|turn| turn.prompt_differs).flat_map(|turn| turn.tokens.clone());
+        let change: f64 = tokens.map(|t| f64::from(episode.logprobs[t] - trained[t - 1]).abs()).sum();
+        assert!((found.logprob_change - change).abs() < 1e-9);
+        changes.push(found.logprob_change);
+    }
+    // Here most replies are read again as other tokens.
+    assert!(differing > 10 && same > 16, "{differing} of {}", differing + same);
+    assert!(changes.iter().any(|change| *change > 0.01), "{changes:?}");
+    // Whatever plays beside it.
+    let alone = walks(&model, &walk, 16, &PlayOptions { batch_size: 1, ..served });
+    assert!(episodes.iter().zip(&alone).all(|(a, b)| a.ids == b.ids && a.messages == b.messages));
 }
 
 #[test]
@@ -248,7 +292,7 @@ fn an_opening_that_fills_the_context_is_a_failed_episode() {
     assert!(episodes.iter().all(|e| matches!(&e.ending, Ending::Failed(text) if text.contains(reason))));
 
     let options = EvalOptions { num_eval_samples: 3, ..EvalOptions::default() };
-    let error = run(&model, &[Box::new(Walk::new())], &options, &Keeping::default()).err().unwrap();
+    let error = run(Candidate::Model(&model), &[Box::new(Walk::new())], &options, &Keeping::default()).err().unwrap();
     assert_eq!(error.to_string(), "3 of 3 episodes failed, more than 5 %");
     assert!(error.hint().unwrap().contains(reason));
 }

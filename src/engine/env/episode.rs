@@ -46,6 +46,10 @@ impl Ending {
 pub struct EpisodeState {
     description: Description,
     turns: usize,
+    complaints: usize,
+    /// The action of the last turn, where there was one.
+    last: Option<String>,
+    repeated: usize,
     score: f64,
     is_done: bool,
     ending: Option<Ending>,
@@ -56,20 +60,33 @@ impl EpisodeState {
     /// has for that.
     pub fn new(description: Description) -> Self {
         let score = description.score_range.0;
-        EpisodeState { description, turns: 0, score, is_done: false, ending: None }
+        EpisodeState {
+            description,
+            turns: 0,
+            complaints: 0,
+            last: None,
+            repeated: 0,
+            score,
+            is_done: false,
+            ending: None,
+        }
     }
 
     /// A turn by a whole reply, in which the environment finds its action or something to complain of.
     pub fn hear(&mut self, environment: &mut dyn Environment, reply: &str) -> Result<Step> {
         match environment.parse(reply)? {
             Parsed::Action(action) => self.act(environment, &action),
-            Parsed::Complaint(observation) => Ok(self.after(Step::complaint(observation, self.score))),
+            Parsed::Complaint(observation) => {
+                self.complaints += 1;
+                Ok(self.after(Step::complaint(observation, self.score)))
+            }
         }
     }
 
     /// A turn by an action as the environment takes it.
     pub fn act(&mut self, environment: &mut dyn Environment, action: &str) -> Result<Step> {
         let step = environment.step(action)?;
+        self.repeated += usize::from(self.last.replace(action.to_string()).as_deref() == Some(action));
         Ok(self.after(step))
     }
 
@@ -111,6 +128,16 @@ impl EpisodeState {
     /// Turns taken, those with a complaint included.
     pub fn turns(&self) -> usize {
         self.turns
+    }
+
+    /// Turns in whose reply there was no action.
+    pub fn complaints(&self) -> usize {
+        self.complaints
+    }
+
+    /// Turns whose action is the one before it once more.
+    pub fn repeated(&self) -> usize {
+        self.repeated
     }
 
     /// On the environment's own scale.

@@ -5,6 +5,7 @@
 //! difference between equal models. [`run`] plays the episodes that are judged, [`results`] keeps what came of each task, under
 //! the [`protocol`] that decides it.
 
+pub mod candidate;
 pub mod compare;
 pub mod dominance;
 pub mod false_alarms;
@@ -16,6 +17,7 @@ pub mod protocol;
 pub mod rank;
 pub mod results;
 pub mod run;
+pub mod served;
 pub mod summary;
 
 pub use dominance::{Dominance, Outcome, Verdict, verdict};

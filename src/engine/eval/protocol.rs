@@ -4,9 +4,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::candidate::Candidate;
 use super::run::EvalOptions;
 use crate::engine::env::Environment;
-use crate::engine::model::Model;
 use crate::engine::{Result, file};
 
 /// By name what decides a score, in the order of this file; its hash stands for it.
@@ -18,7 +18,7 @@ impl Protocol {
     /// Of an environment that a model plays. `also`: what else the caller knows to decide it, by name, such as the digest of
     /// an environment's code.
     pub fn of(
-        model: &Model,
+        candidate: Candidate,
         environment: &dyn Environment,
         options: &EvalOptions,
         also: &Map<String, Value>,
@@ -36,8 +36,8 @@ impl Protocol {
         put("max_turns", json!(about.max_turns));
         put("turn_limit", json!(about.turn_limit));
         put("move_limit", json!(about.move_limit));
-        let template = model.tokenizer()?.template_text();
-        put("chat_template", template.map_or(Value::Null, |text| json!(file::sha256(text.as_bytes()))));
+        put("chat_template", candidate.chat_template()?);
+        put("as_served", json!(candidate.is_served(options)));
         put("max_new_tokens", json!(options.max_new_tokens));
         put("temperature", json!(options.temperature));
         // What is greedy draws nothing.

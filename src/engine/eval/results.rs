@@ -1,19 +1,21 @@
 //! Results task by task, kept in a file: what was played is not played again, and can be read, compared and doubted.
 //!
-//! A line of JSON per task, appended as tasks end; with `.zst` at its name's end the file is a series of Zstandard frames,
-//! which every reader of such files takes for one. What a crash cut short at its end is left out, and said.
+//! A line of JSON per task, appended as tasks end; with `.zst` at its name's end the file is compressed (see
+//! [`frames`]).
 
-use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufReader, Read, Write};
+use std::collections::{BTreeMap, HashMap};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::protocol::Protocol;
+use super::served::Served;
 use crate::engine::model::Model;
 use crate::engine::rollout::Episode;
+use crate::engine::rollout::endpoint::{EndpointEpisode, Usage};
 use crate::engine::text::Message;
+use crate::engine::track::frames::{self, Lines};
 use crate::engine::{Error, Result, device, file};
 
 /// Who played.
@@ -63,23 +65,35 @@ pub struct Row {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     pub turns: usize,
-    /// That the model said.
-    pub tokens: usize,
+    /// Turns in whose reply the environment found no action.
+    #[serde(default)]
+    pub invalid_actions: usize,
+    /// That the model said, where its server counts them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<usize>,
     /// Of the whole conversation.
-    pub total_tokens: usize,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total_tokens: Option<usize>,
+    /// What an endpoint counts, over all turns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
     /// From the episode's first observation to its end, beside others that were played at the same time.
     pub seconds: f64,
     /// When it was written, in seconds since 1970.
     pub time: f64,
     pub messages: Vec<Message>,
+    /// Of an episode that was played as a chat server serves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub served: Option<Served>,
     pub protocol_hash: String,
     pub protocol: Protocol,
 }
 
 impl Row {
-    pub fn of(episode: &Episode, model: &Judged, protocol: &Protocol) -> Self {
+    /// `protocol`: with its hash.
+    pub fn of(episode: &Episode, model: Judged, (protocol, protocol_hash): (Protocol, String)) -> Self {
         Row {
-            model: model.clone(),
+            model,
             env: episode.environment.clone(),
             task_id: episode.task_id,
             score: episode.normalised_score,
@@ -88,20 +102,50 @@ impl Row {
             ending: episode.ending.name().to_string(),
             reason: episode.ending.failure().map(str::to_string),
             turns: episode.turns.len(),
-            tokens: episode.mask.iter().filter(|said| **said).count(),
-            total_tokens: episode.ids.len(),
+            invalid_actions: episode.invalid_actions,
+            tokens: Some(episode.mask.iter().filter(|said| **said).count()),
+            total_tokens: Some(episode.ids.len()),
+            usage: None,
             seconds: episode.seconds,
-            time: chrono::Utc::now().timestamp_millis() as f64 / 1000.0,
+            time: now(),
             messages: episode.messages.clone(),
-            protocol_hash: protocol.hash(),
-            protocol: protocol.clone(),
+            served: None,
+            protocol_hash,
+            protocol,
         }
     }
 
-    /// Whether this is a task that need not be played again: by this model, under this protocol, to an end.
-    pub fn is_of(&self, model: &Judged, protocol: &Protocol, env: &str) -> bool {
+    /// Of an episode that an endpoint's model played.
+    pub fn of_endpoint(episode: EndpointEpisode, model: Judged, (protocol, protocol_hash): (Protocol, String)) -> Self {
+        let usage = episode.usage();
+        let last = episode.turns.last().and_then(|turn| turn.usage);
+        Row {
+            model,
+            env: episode.environment,
+            task_id: episode.task_id,
+            score: episode.normalised_score,
+            own_score: episode.score,
+            success: episode.success,
+            ending: episode.ending.name().to_string(),
+            reason: episode.ending.failure().map(str::to_string),
+            turns: episode.turns.len(),
+            invalid_actions: episode.invalid_actions,
+            tokens: usage.map(|usage| usage.completion as usize),
+            total_tokens: last.map(|usage| (usage.prompt + usage.completion) as usize),
+            usage,
+            seconds: episode.seconds,
+            time: now(),
+            messages: episode.messages,
+            served: None,
+            protocol_hash,
+            protocol,
+        }
+    }
+
+    /// Whether this is a task that need not be played again: by this model, under the protocol of this hash, to an end.
+    pub fn is_of(&self, model: &Judged, protocol_hash: &str, env: &str) -> bool {
         let same = self.env == env && self.model.fingerprint == model.fingerprint;
-        same && !self.failed() && self.protocol_hash == protocol.hash()
+        same && !self.failed() && self.protocol_hash == protocol_hash
     }
 
     pub fn failed(&self) -> bool {
@@ -114,11 +158,26 @@ impl Row {
         if !(0.0..=1.0).contains(&self.score) && !self.failed() {
             return Err(format!("{}: expected a number from 0 to 1", what("score", self.score)));
         }
-        if self.protocol.hash() != self.protocol_hash {
-            return Err(format!("the protocol of task {} in {} has another hash", self.task_id, self.env));
-        }
         Ok(())
     }
+
+    /// Refuses a protocol that is not the one of the hash beside it. `known`: those that were looked at, by their hash.
+    fn check_protocol(&self, known: &mut HashMap<String, Protocol>) -> Result<(), String> {
+        let is_right = match known.get(&self.protocol_hash) {
+            Some(known) => *known == self.protocol,
+            None => self.protocol.hash() == self.protocol_hash,
+        };
+        if !is_right {
+            return Err(format!("the protocol of task {} in {} has another hash", self.task_id, self.env));
+        }
+        known.entry(self.protocol_hash.clone()).or_insert_with(|| self.protocol.clone());
+        Ok(())
+    }
+}
+
+/// In seconds since 1970.
+fn now() -> f64 {
+    chrono::Utc::now().timestamp_millis() as f64 / 1000.0
 }
 
 /// By environment the names of what differs between the protocols of two models' rows; environments of one protocol are not
@@ -153,59 +212,25 @@ impl Results {
         Results { path: path.into() }
     }
 
-    fn is_compressed(&self) -> bool {
-        self.path.extension().is_some_and(|ending| ending == "zst")
-    }
-
     /// All rows, of each task the last; none where there is no file.
     pub fn read(&self) -> Result<Vec<Row>> {
-        let text = match self.text() {
-            Ok(text) => text,
+        let lines = match Lines::of_file(&self.path) {
+            Ok(lines) => lines,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(file::unreadable(&self.path, &error)),
         };
-        let mut rows = BTreeMap::new();
-        for (number, line) in text.lines().enumerate() {
+        if let Some(left_out) = lines.left_out {
+            tracing::warn!("{}: {left_out}", self.path.display());
+        }
+        let (mut rows, mut protocols) = (BTreeMap::new(), HashMap::new());
+        for (number, line) in lines.text.lines().enumerate() {
             let place = |problem: String| Error::file(&self.path, format!("line {}: {problem}", number + 1));
             let row: Row = serde_json::from_str(line).map_err(|error| place(error.to_string()))?;
-            row.check().map_err(place)?;
+            row.check().and_then(|()| row.check_protocol(&mut protocols)).map_err(place)?;
             let key = (row.model.fingerprint.clone(), row.protocol_hash.clone(), row.env.clone(), row.task_id);
             rows.insert(key, row);
         }
         Ok(rows.into_values().collect())
-    }
-
-    /// The whole lines of the file.
-    fn text(&self) -> io::Result<String> {
-        let mut text = match self.is_compressed() {
-            true => self.frames()?.0,
-            false => std::fs::read(&self.path)?,
-        };
-        let whole = text.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
-        if whole < text.len() {
-            tracing::warn!("{}: its last line is cut short and left out", self.path.display());
-            text.truncate(whole);
-        }
-        String::from_utf8(text).map_err(|_| io::Error::other("it is not UTF-8"))
-    }
-
-    /// What the whole frames hold, and how many bytes they are.
-    fn frames(&self) -> io::Result<(Vec<u8>, u64)> {
-        let (mut text, mut whole) = (Vec::new(), 0);
-        let mut reader = BufReader::new(File::open(&self.path)?);
-        let length = reader.get_ref().metadata()?.len();
-        while whole < length {
-            let mut frame = Vec::new();
-            let mut decoder = zstd::Decoder::with_buffer(reader)?.single_frame();
-            if decoder.read_to_end(&mut frame).is_err() {
-                tracing::warn!("{}: its end is cut short and left out", self.path.display());
-                break;
-            }
-            reader = decoder.finish();
-            whole = io::Seek::stream_position(&mut reader)?;
-            text.extend(frame);
-        }
-        Ok((text, whole))
     }
 
     /// Adds rows, and has them on the disk before it returns.
@@ -215,33 +240,8 @@ impl Results {
             serde_json::to_writer(&mut text, row).map_err(|error| Error::message(error.to_string()))?;
             text.push(b'\n');
         }
-        self.append(&text).map_err(|e| Error::file(&self.path, format!("cannot be written: {}", file::reason(&e))))
-    }
-
-    fn append(&self, text: &[u8]) -> io::Result<()> {
-        if let Some(folder) = self.path.parent() {
-            std::fs::create_dir_all(folder)?;
-        }
-        let mut file = OpenOptions::new().read(true).append(true).create(true).open(&self.path)?;
-        self.mend(&mut file)?;
-        match self.is_compressed() {
-            true => file.write_all(&zstd::encode_all(text, zstd::DEFAULT_COMPRESSION_LEVEL)?)?,
-            false => file.write_all(text)?,
-        }
-        file.sync_data()
-    }
-
-    /// Takes away what a crash left of a line or a frame.
-    fn mend(&self, file: &mut File) -> io::Result<()> {
-        let length = file.metadata()?.len();
-        let whole = match self.is_compressed() {
-            true => self.frames()?.1,
-            false => {
-                let bytes = std::fs::read(&self.path)?;
-                bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last as u64 + 1)
-            }
-        };
-        if whole < length { file.set_len(whole) } else { Ok(()) }
+        let added = frames::append(&self.path, &text);
+        added.map_err(|e| Error::file(&self.path, format!("cannot be written: {}", file::reason(&e))))
     }
 
     /// Where they are, for messages.
@@ -271,11 +271,14 @@ mod tests {
             ending: "terminated".into(),
             reason: None,
             turns: 1,
-            tokens: 2,
-            total_tokens: 3,
+            invalid_actions: 0,
+            tokens: Some(2),
+            total_tokens: Some(3),
+            usage: None,
             seconds: 0.5,
             time: 1.0,
             messages: vec![Message::user("a task")],
+            served: None,
             protocol_hash: protocol.hash(),
             protocol,
         }

@@ -6,14 +6,14 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::candidate::Candidate;
 use super::protocol::Protocol;
 use super::results::{Judged, Results, Row};
 use super::summary::EnvironmentScore;
 use crate::engine::env::{Environment, Instructions};
 use crate::engine::generate::Sampling;
-use crate::engine::model::Model;
 use crate::engine::rollout::players::{self, Outcome, Player};
-use crate::engine::rollout::{self, Ending, PlayOptions, Seat};
+use crate::engine::rollout::{self, Ending, Seat};
 use crate::engine::track::progress::Progress;
 use crate::engine::{Error, Result, plan, random};
 
@@ -36,6 +36,10 @@ pub struct EvalOptions {
     pub top_p: f64,
     /// Per turn.
     pub max_new_tokens: usize,
+    /// Every turn's prompt is rendered anew, as a chat server does.
+    pub as_served: bool,
+    /// Episodes per task: sample i is played with the seed `seed` + i - 1.
+    pub samples_per_task: u64,
     pub seed: u64,
     /// Level of the interval, between 0 and 1.
     pub confidence: f64,
@@ -53,6 +57,8 @@ impl Default for EvalOptions {
             top_k: 0,
             top_p: 1.0,
             max_new_tokens: 256,
+            as_served: false,
+            samples_per_task: 1,
             seed: 0,
             confidence: 0.80,
             batch_size: 128,
@@ -66,6 +72,7 @@ impl EvalOptions {
             ("num_eval_samples", self.num_eval_samples),
             ("max_new_tokens", self.max_new_tokens as u64),
             ("batch_size", self.batch_size as u64),
+            ("samples_per_task", self.samples_per_task),
         ];
         for (key, value) in counts {
             if value < 1 {
@@ -74,6 +81,13 @@ impl EvalOptions {
         }
         if self.num_eval_samples > MOST_SAMPLES {
             return Err(Error::option("num_eval_samples", format!("at most {MOST_SAMPLES}"), self.num_eval_samples));
+        }
+        if self.samples_per_task > MOST_SAMPLES {
+            return Err(Error::option("samples_per_task", format!("at most {MOST_SAMPLES}"), self.samples_per_task));
+        }
+        if self.samples_per_task > 1 && self.temperature == 0.0 {
+            let expected = "1 where the temperature is 0: greedy replies are all the same";
+            return Err(Error::option("samples_per_task", expected, self.samples_per_task));
         }
         if self.task_ids.as_ref().is_some_and(Vec::is_empty) {
             return Err(Error::option("task_ids", "at least one task id", "an empty list"));
@@ -105,9 +119,16 @@ impl EvalOptions {
         }
         self.batch_size = self.batch_size.min(plan::EPISODES);
         self.max_new_tokens = self.max_new_tokens.min(plan::NEW_TOKENS);
+        self.samples_per_task = self.samples_per_task.min(2);
     }
 
-    fn sampling(&self) -> Sampling {
+    /// The same for each sample of a task.
+    fn samples(&self) -> impl Iterator<Item = EvalOptions> + '_ {
+        let sample = |index| EvalOptions { seed: self.seed.wrapping_add(index), samples_per_task: 1, ..self.clone() };
+        (0..self.samples_per_task).map(sample)
+    }
+
+    pub(super) fn sampling(&self) -> Sampling {
         Sampling { temperature: self.temperature, top_k: self.top_k, top_p: self.top_p }
     }
 
@@ -169,48 +190,71 @@ pub struct Evaluation {
     /// Which instructions the model was shown.
     pub instructions: Option<Instructions>,
     pub score: EnvironmentScore,
+    /// Of the first sample of each task.
     pub protocol: Protocol,
-    /// In the order of the tasks.
+    /// In the order of the samples, and of the tasks in each.
     pub rows: Vec<Row>,
 }
 
-/// Plays every environment's tasks with the model.
+/// Plays every environment's tasks with a model.
 pub fn run(
-    model: &Model,
+    candidate: Candidate,
     environments: &[Box<dyn Environment>],
     options: &EvalOptions,
     keeping: &Keeping,
-) -> Result<Vec<Evaluation>> {
+) -> Result<(Judged, Vec<Evaluation>)> {
     options.validate()?;
     let file = keeping.results.as_ref().filter(|_| !plan::active()).map(Results::at);
-    let judged = Judged::of(model, file.is_some());
+    let judged = candidate.judged(file.is_some());
     let known = match &file {
         Some(file) if !keeping.again => file.read()?,
         _ => Vec::new(),
     };
     let mut evaluations = Vec::with_capacity(environments.len());
     for environment in environments {
-        let protocol = Protocol::of(model, environment.as_ref(), options, &keeping.also)?;
-        let label = environment.label();
-        let known = known.iter().filter(|row| row.is_of(&judged, &protocol, &label)).cloned().collect();
-        let judging = Judging { model, environment: environment.as_ref(), options, judged: &judged, protocol };
-        evaluations.push(judging.run(known, file.as_ref())?);
+        let environment = environment.as_ref();
+        let mut rows = Vec::new();
+        for options in options.samples() {
+            let protocol = Protocol::of(candidate, environment, &options, &keeping.also)?;
+            let (label, hash) = (environment.label(), protocol.hash());
+            let known = known.iter().filter(|row| row.is_of(&judged, &hash, &label)).cloned().collect();
+            let protocol = (protocol, hash);
+            let judging = Judging { candidate, environment, options: &options, judged: &judged, protocol };
+            rows.extend(judging.run(known, file.as_ref())?);
+        }
+        evaluations.push(Evaluation {
+            environment: environment.label(),
+            instructions: environment.identity().instructions,
+            score: score_of(&rows, options.confidence)?,
+            protocol: Protocol::of(candidate, environment, options, &keeping.also)?,
+            rows,
+        });
     }
-    Ok(evaluations)
+    Ok((judged, evaluations))
 }
 
-/// A model in one environment.
+/// What rows come to. More than 5 % of failed episodes are an error.
+fn score_of(rows: &[Row], level: f64) -> Result<EnvironmentScore> {
+    rollout::check_failures(rows.iter().map(|row| row.reason.as_deref()))?;
+    let judged: Vec<(f64, bool)> =
+        rows.iter().filter(|row| !row.failed()).map(|row| (row.score, row.success)).collect();
+    let failed = (rows.len() - judged.len()) as u64;
+    Ok(EnvironmentScore::of(&judged, failed, level))
+}
+
+/// A model in one environment, a sample of each task.
 struct Judging<'a> {
-    model: &'a Model,
+    candidate: Candidate<'a>,
     environment: &'a dyn Environment,
     options: &'a EvalOptions,
     judged: &'a Judged,
-    protocol: Protocol,
+    /// With its hash.
+    protocol: (Protocol, String),
 }
 
 impl Judging<'_> {
-    /// `known`: what was played before.
-    fn run(self, known: Vec<Row>, file: Option<&Results>) -> Result<Evaluation> {
+    /// The rows in the order of the tasks. `known`: what was played before.
+    fn run(self, known: Vec<Row>, file: Option<&Results>) -> Result<Vec<Row>> {
         let (label, tasks) = (self.environment.label(), self.options.tasks());
         let mut rows: HashMap<u64, Row> = known.into_iter().map(|row| (row.task_id, row)).collect();
         let seats = self.options.seats(self.environment)?;
@@ -218,6 +262,12 @@ impl Judging<'_> {
         if let (Some(file), true) = (file, seats.len() < tasks.len()) {
             let known = tasks.len() - seats.len();
             tracing::info!("evaluate {label}: {known} of {} tasks are in {}", tasks.len(), file.path().display());
+            if self.candidate.may_change() {
+                let source = &self.judged.source;
+                tracing::warn!(
+                    "they are by what was {source} then; where that is another model now, play them `again`"
+                );
+            }
         }
         // With a file, piece by piece into it, so that an interruption costs no more than one.
         let piece = if file.is_some() { self.options.batch_size } else { seats.len() };
@@ -233,24 +283,12 @@ impl Judging<'_> {
         if let Some(progress) = progress {
             progress.finish();
         }
-        let rows: Vec<Row> = tasks.iter().filter_map(|task| rows.get(task).cloned()).collect();
-        rollout::check_failures(rows.iter().map(|row| row.reason.as_deref()))?;
-        let judged: Vec<(f64, bool)> =
-            rows.iter().filter(|row| !row.failed()).map(|row| (row.score, row.success)).collect();
-        let failed = (rows.len() - judged.len()) as u64;
-        let score = EnvironmentScore::of(&judged, failed, self.options.confidence);
-        let instructions = self.environment.identity().instructions;
-        Ok(Evaluation { environment: label, instructions, score, protocol: self.protocol, rows })
+        Ok(tasks.iter().filter_map(|task| rows.get(task).cloned()).collect())
     }
 
     fn play(&self, seats: Vec<Seat>, progress: &mut Progress) -> Result<Vec<Row>> {
-        let play = PlayOptions {
-            sampling: self.options.sampling(),
-            max_new_tokens: self.options.max_new_tokens,
-            batch_size: self.options.batch_size,
-        };
-        let episodes = rollout::play(self.model, seats, &play, &mut |ended| progress.tick(ended as u64))?;
-        Ok(episodes.iter().map(|episode| Row::of(episode, self.judged, &self.protocol)).collect())
+        let who = (self.judged, &self.protocol);
+        self.candidate.play(seats, self.options, who, &mut |ended| progress.tick(ended as u64))
     }
 }
 

@@ -90,6 +90,13 @@ impl<'m> Session<'m> {
         self.rows = rows.iter().map(|&row| self.rows[row].clone()).collect();
     }
 
+    /// Has a row forget what follows its first `length` tokens.
+    pub fn rewind(&mut self, row: usize, length: usize) {
+        let row = &mut self.rows[row];
+        row.unread.truncate(length.saturating_sub(row.length as usize));
+        row.length = row.length.min(length as i64);
+    }
+
     /// Tokens of a row so far, read or queued.
     fn total(&self, row: usize) -> i64 {
         self.rows[row].length + self.rows[row].unread.len() as i64

@@ -16,6 +16,9 @@ pub struct Turn {
     pub reward: f64,
     /// What the environment told of it besides.
     pub info: Map<String, Value>,
+    /// Whether the reply was given to a prompt of other ids than those before it in the episode (see
+    /// [`PlayOptions::as_served`](super::PlayOptions)).
+    pub prompt_differs: bool,
 }
 
 /// An episode as it was played.
@@ -30,6 +33,10 @@ pub struct Episode {
     /// The log-prob recorded while sampling; 0 where the model produced nothing. `[ids.len()]`
     pub logprobs: Vec<f32>,
     pub turns: Vec<Turn>,
+    /// Turns in whose reply the environment found no action.
+    pub invalid_actions: usize,
+    /// Turns whose action was the one before it once more.
+    pub repeated_actions: usize,
     /// Of an episode that was cut: the ids of the observation that it was cut at, with what opens the reply to it.
     pub unanswered: Vec<i64>,
     /// On the environment's own scale, as are the turns' rewards.

@@ -4,6 +4,7 @@
 //! those that are no model. Token ids are the truth: an [`Episode`] only ever extends its ids and is never rendered again from
 //! text, so what the trainer reads is what the model read and said while playing.
 
+pub mod endpoint;
 pub mod episode;
 pub mod play;
 pub mod players;

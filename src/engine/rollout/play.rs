@@ -28,6 +28,9 @@ pub struct PlayOptions {
     pub max_new_tokens: usize,
     /// Episodes side by side: decides memory and speed, not results.
     pub batch_size: usize,
+    /// Every turn's prompt is the chat template over the messages so far, as a chat server makes it, in place of the ids that
+    /// were read and said before.
+    pub as_served: bool,
 }
 
 impl Seat {
@@ -79,7 +82,7 @@ fn play_batch(
     on_ended: &mut dyn FnMut(usize),
 ) -> Result<Vec<(Episode, Seat)>> {
     let mut episodes: Vec<Conversing> =
-        seats.into_iter().map(|seat| Conversing::open(model, seat)).collect::<Result<_>>()?;
+        seats.into_iter().map(|seat| Conversing::open(model, seat, options.as_served)).collect::<Result<_>>()?;
     let mut session = Session::new(model, episodes.len());
     // The episodes in the session's rows.
     let mut rows: Vec<usize> = (0..episodes.len()).collect();
@@ -94,7 +97,9 @@ fn play_batch(
             rows = playing.iter().map(|&row| rows[row]).collect();
         }
         for (row, &place) in rows.iter().enumerate() {
-            session.feed(row, episodes[place].unread());
+            let (known, unread) = episodes[place].unread();
+            session.rewind(row, known);
+            session.feed(row, unread);
         }
         let mut streams: Vec<ChaCha8Rng> = rows.iter().map(|&place| episodes[place].stream.clone()).collect();
         let replies = session.reply(&mut streams, &options.sampling, options.max_new_tokens, &[])?;
@@ -116,8 +121,10 @@ struct Conversing {
     state: EpisodeState,
     stream: ChaCha8Rng,
     conversation: Conversation,
-    /// How many of the conversation's ids the session knows.
-    known: usize,
+    /// As a chat server has it: the ids of the next turn's prompt.
+    served: Option<Vec<i64>>,
+    /// The ids that the session knows.
+    known: Vec<i64>,
     logprobs: Vec<f32>,
     turns: Vec<Turn>,
     unanswered: Vec<i64>,
@@ -128,14 +135,15 @@ struct Conversing {
 }
 
 impl Conversing {
-    fn open(model: &Model, seat: Seat) -> Result<Self> {
+    fn open(model: &Model, seat: Seat, as_served: bool) -> Result<Self> {
         let mut playing = Conversing {
             label: seat.environment.label(),
             state: EpisodeState::new(seat.environment.describe()),
             stream: seat.stream.clone(),
             seat,
             conversation: Conversation::default(),
-            known: 0,
+            served: as_served.then(Vec::new),
+            known: Vec::new(),
             logprobs: Vec::new(),
             turns: Vec::new(),
             unanswered: Vec::new(),
@@ -153,10 +161,14 @@ impl Conversing {
 
     fn begin(&mut self, model: &Model, messages: Vec<Message>) -> Result<()> {
         self.conversation = Conversation::open(model.tokenizer()?, &messages)?;
+        if let Some(served) = &mut self.served {
+            *served = self.conversation.ids().to_vec();
+        }
         self.logprobs = vec![0.0; self.conversation.ids().len()];
         self.messages = messages;
-        if !has_room(model, &self.conversation) {
-            let (tokens, context) = (self.conversation.len(), model.net.config.max_position_embeddings);
+        let tokens = self.conversation.len();
+        if !has_room(model, tokens) {
+            let context = model.net.config.max_position_embeddings;
             let problem = format!("its opening of {tokens} tokens leaves no room in this model's context of {context}");
             self.fail(&Error::environment(&self.label, problem))?;
         }
@@ -167,40 +179,56 @@ impl Conversing {
         self.state.fail(&self.label, self.seat.task_id, error)
     }
 
-    /// The ids that the session has not been fed. They leave as known.
-    fn unread(&mut self) -> &[i64] {
-        let from = std::mem::replace(&mut self.known, self.conversation.ids().len());
-        &self.conversation.ids()[from..]
+    /// The next turn's prompt: as how many of the ids that the session knows it begins, and what follows those.
+    fn unread(&mut self) -> (usize, &[i64]) {
+        let prompt = self.served.as_deref().unwrap_or(self.conversation.ids());
+        let same = self.known.iter().zip(prompt).take_while(|(known, id)| known == id).count();
+        // What follows the last token is known by reading it.
+        let same = same.min(prompt.len() - 1);
+        self.known.clear();
+        self.known.extend_from_slice(prompt);
+        (same, &self.known[same..])
     }
 
     /// Takes the model's reply through parsing and the environment's step to the next observation or the end.
     fn hear(&mut self, model: &Model, reply: Reply) -> Result<()> {
         let tokenizer = model.tokenizer()?;
+        let prompt_differs = self.served.as_ref().is_some_and(|served| served != self.conversation.ids());
         let start = self.conversation.ids().len();
         self.conversation.push_reply(&reply.tokens);
+        let end = self.conversation.ids().len();
         // The session sampled these itself.
-        self.known = self.conversation.ids().len();
+        self.known.extend(&reply.tokens);
         self.logprobs.extend(&reply.logprobs);
-        let text = tokenizer.whole_reply(tokenizer.decode(reply.content(), true)?, &Map::new());
+        let said = tokenizer.decode(reply.content(), true)?;
+        // A server hands on what was sampled, also where its prompt opened a thought.
+        let text = if self.served.is_some() { said } else { tokenizer.whole_reply(said, &Map::new()) };
         self.messages.push(Message::assistant(text.clone()));
 
         let step = match self.state.hear(self.seat.environment.as_mut(), &text) {
             Ok(step) => step,
             Err(error) => return self.fail(&error),
         };
-        self.turns.push(Turn { tokens: start..self.known, reward: step.reward, info: step.info });
+        self.turns.push(Turn { tokens: start..end, reward: step.reward, info: step.info, prompt_differs });
         if self.state.ending() == Some(&Ending::Terminated) {
             return Ok(());
         }
         let mut longer = self.conversation.clone();
         longer.push_observation(tokenizer, &step.observation)?;
+        self.messages.push(Message::user(step.observation));
+        let served = match &self.served {
+            Some(_) => Some(Conversation::open(tokenizer, &self.messages)?.into_parts().0),
+            None => None,
+        };
         // What does not fit is left out: the trainer could not read it either.
-        if self.state.ending().is_none() && has_room(model, &longer) {
+        let length = served.as_ref().map_or(longer.len(), Vec::len);
+        if self.state.ending().is_none() && has_room(model, length) {
             self.conversation = longer;
+            self.served = served;
             self.logprobs.resize(self.conversation.ids().len(), 0.0);
-            self.messages.push(Message::user(step.observation));
         } else {
-            self.unanswered = longer.ids()[self.known..].to_vec();
+            self.messages.pop();
+            self.unanswered = longer.ids()[end..].to_vec();
             self.state.cut();
         }
         Ok(())
@@ -216,6 +244,8 @@ impl Conversing {
             mask,
             logprobs: self.logprobs,
             turns: self.turns,
+            invalid_actions: state.complaints(),
+            repeated_actions: state.repeated(),
             unanswered: self.unanswered,
             score: state.score(),
             normalised_score: state.normalised_score(),
@@ -229,7 +259,7 @@ impl Conversing {
     }
 }
 
-/// Whether the model can say another token after this conversation.
-fn has_room(model: &Model, conversation: &Conversation) -> bool {
-    (conversation.len() as i64) < model.net.config.max_position_embeddings
+/// Whether the model can say another token after so many.
+fn has_room(model: &Model, tokens: usize) -> bool {
+    (tokens as i64) < model.net.config.max_position_embeddings
 }

@@ -1,5 +1,6 @@
 //! `affine.eval`: models and baselines on the same numbered tasks, intervals, dominance.
 
+mod endpoint;
 mod results;
 
 use std::collections::BTreeMap;
@@ -8,14 +9,17 @@ use mlua::{Lua, MultiValue, Table, Value};
 use serde::Deserialize;
 use serde_json::{Map, json};
 
+use crate::engine::eval::candidate::Candidate;
 use crate::engine::eval::profiles::epsilon_pareto::{self, EpsilonParetoOptions};
 use crate::engine::eval::run::{EvalOptions, Evaluation, Keeping, baseline, best_constant, run};
+use crate::engine::eval::served::ServedSummary;
 use crate::engine::eval::{
     Contender, DEFAULT_LEVEL, EnvironmentScore, RankOptions, false_alarms, interval, rank, verdict,
 };
 use crate::engine::rollout::players::Player;
 use crate::engine::{Error, Result};
 use crate::lua::bind::env::{EnvironmentHandle, environments};
+use crate::lua::bind::eval::endpoint::EndpointHandle;
 use crate::lua::bind::model::ModelHandle;
 use crate::lua::call::Call;
 use crate::lua::{convert, report};
@@ -23,6 +27,7 @@ use crate::lua::{convert, report};
 pub fn module(lua: &Lua) -> mlua::Result<Table> {
     let table = lua.create_table()?;
     table.set("run", lua.create_function(eval_run)?)?;
+    table.set("endpoint", lua.create_function(endpoint::endpoint)?)?;
     table.set("baseline", lua.create_function(eval_baseline)?)?;
     table.set("interval", lua.create_function(eval_interval)?)?;
     table.set("rank", lua.create_function(eval_rank)?)?;
@@ -37,7 +42,10 @@ pub fn module(lua: &Lua) -> mlua::Result<Table> {
 
 fn eval_run(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
     let mut call = Call::new("eval.run", values);
-    let model = call.userdata::<ModelHandle>("model")?.clone();
+    let who = call.any_userdata("model")?;
+    if !who.is::<ModelHandle>() && !who.is::<EndpointHandle>() {
+        return Err(call.reject(Error::option("model", "a model or an endpoint", "another handle")));
+    }
     let mut table = call.required_options(lua)?;
     call.finish()?;
     let envs = table.take("envs")?;
@@ -47,10 +55,24 @@ fn eval_run(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
     let environments = environments(&call.function_name(), envs)?;
     let names: Vec<String> = environments.iter().map(|environment| environment.label()).collect();
     options.cut_in_plan("eval", &names);
-    let model = model.borrow()?;
-    let evaluations = report::guard(|| run(&model, &environments, &options, &keeping))?;
-    let rows: Map<String, serde_json::Value> = evaluations.iter().map(row).collect();
-    convert::to_lua(lua, &json!({ "envs": rows, "sampling": options }))
+    let judge = |candidate: Candidate| report::guard(|| run(candidate, &environments, &options, &keeping));
+    let (judged, evaluations, usages) = if who.is::<EndpointHandle>() {
+        let endpoint = who.borrow::<EndpointHandle>()?;
+        let (judged, evaluations) = judge(Candidate::Endpoint(&endpoint.0))?;
+        let usages = evaluations.iter().map(|evaluation| endpoint::usage(&endpoint.0, &evaluation.rows)).collect();
+        (judged, evaluations, usages)
+    } else {
+        let model = who.borrow::<ModelHandle>()?.clone();
+        let (judged, evaluations) = judge(Candidate::Model(&*model.borrow()?))?;
+        (judged, evaluations, Vec::new())
+    };
+    let mut rows: Map<String, serde_json::Value> = evaluations.iter().map(row).collect();
+    for (evaluation, usage) in evaluations.iter().zip(usages) {
+        if let (Some(row), Some(usage)) = (rows.get_mut(&evaluation.environment), usage) {
+            row["usage"] = usage;
+        }
+    }
+    convert::to_lua(lua, &json!({ "envs": rows, "sampling": options, "model": judged }))
 }
 
 /// The score by its environment's label, and which instructions led to it.
@@ -58,6 +80,9 @@ fn row(evaluation: &Evaluation) -> (String, serde_json::Value) {
     let mut row = json!(evaluation.score);
     if let Some(instructions) = &evaluation.instructions {
         row["instructions"] = json!(instructions);
+    }
+    if let Some(served) = ServedSummary::of(&evaluation.rows) {
+        row["served"] = json!(served);
     }
     row["protocol"] = json!(evaluation.protocol.hash());
     (evaluation.environment.clone(), row)

@@ -103,8 +103,8 @@ pub fn metrics_of(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
             success: row.success,
             failed: row.failed(),
             turns: row.turns as u64,
-            invalid_actions: None,
-            tokens: Some(row.tokens as u64),
+            invalid_actions: Some(row.invalid_actions as u64),
+            tokens: row.tokens.map(|tokens| tokens as u64),
             seconds: Some(row.seconds),
         })
     };
