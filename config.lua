@@ -121,6 +121,8 @@ return {
     temperature = 0.7, -- of the replies that are judged; greedy ones are shown beside them
     top_p = 1.0, -- sample from the smallest set of tokens that holds this probability
     max_new_tokens = 1024, -- longest reply in tokens
+    samples_per_task = 1, -- episodes per task and model, each with other luck
+    as_served = false, -- each turn's prompt is rendered anew, as a chat server does, not extended as in training
     batch_size = 32, -- episodes played side by side
     confidence = 0.8, -- of the intervals
     min_score_threshold = 0.0, -- deploy refuses a model whose mean score in any environment is lower
@@ -141,6 +143,11 @@ return {
 
   tracking = {
     run_name = "", -- last part of the run's folder name; empty: the preset's name
+    use_wandb = false, -- write a run of Weights & Biases, too: runs/RUN/wandb, which `wandb sync` uploads
+    wandb_project = "affine-training", -- the project that it is shown in
+    wandb_entity = "", -- the user or team that it belongs to; empty: whoever uploads it
+    wandb_mode = "offline", -- offline, or online: uploaded meanwhile by `wandb beta sync --live`
+    use_tensorboard = false, -- write TensorBoard's event files, too: tensorboard --logdir runs
   },
 
   presets = {

@@ -3,9 +3,10 @@
 --   affine scripts/evaluate.lua [--preset NAME] [--set key=value] [--force] [--help]
 --
 -- Sampled at one temperature fixed beforehand, with greedy decoding shown beside it; random play, the best constant
--- answer (chosen on other tasks), a one-line rule where there is one, and the expert play the same tasks. Leaves
--- summary.json in models/evaluation and in the run folder, every task with its conversation in
--- models/results.jsonl.zst, where what was played is found again, and prints one table.
+-- answer (chosen on other tasks), a one-line rule where there is one, and the expert play the same tasks. With
+-- evaluation.as_served the last model plays them as in training, too. Leaves summary.json in models/evaluation and in the
+-- run folder, every task with its conversation in models/results.jsonl.zst, where what was played is found again, and
+-- prints one table. A last model below evaluation.min_score_threshold ends it with an error.
 
 local collect = require("affine.collect")
 local eval = require("affine.eval")
@@ -14,7 +15,7 @@ local json = require("affine.json")
 local pipeline = require("affine.pipeline")
 local report = require("affine.report")
 
-local SAMPLING = "num_eval_samples first_task_id top_p max_new_tokens confidence"
+local SAMPLING = "num_eval_samples first_task_id samples_per_task as_served top_p max_new_tokens confidence"
 local BASELINE = "num_eval_samples first_task_id choose_first_task_id confidence"
 local BASELINES = { "random", "constant", "rule", "expert" }
 
@@ -72,15 +73,19 @@ local function keeping(settings, stage)
   }
 end
 
---- Rows by environment of one model at one temperature.
-local function judge(m, environments, settings, temperature, kept)
+--- Rows by environment of one model, and who that is. `changed`: options other than the configured ones.
+local function judge(m, environments, settings, changed, kept)
   local evaluation, options = settings.evaluation, pipeline.eval_options(settings)
-  options.temperature = temperature
+  for name, value in pairs(changed) do
+    options[name] = value
+  end
   options.results, options.again, options.also = kept.results, kept.again, kept.also
-  local together, rows = {}, {}
+  local together, rows, judged = {}, {}, nil
   local function play(list, task_ids)
     options.envs, options.task_ids = list, task_ids
-    for name, row in pairs(eval.run(m, options).envs) do
+    local result = eval.run(m, options)
+    judged = result.model
+    for name, row in pairs(result.envs) do
       rows[name] = row
     end
   end
@@ -95,7 +100,7 @@ local function judge(m, environments, settings, temperature, kept)
   if #together > 0 then
     play(together)
   end
-  return rows
+  return rows, judged
 end
 
 --- Whether there is a row for every environment of the other rows.
@@ -125,6 +130,40 @@ local function compare(models, baselines, order)
   return verdicts
 end
 
+-- A prompt of which a record holds so much is named.
+local NEAR = 0.5
+
+-- So many of them.
+local NAMED = 10
+
+--- Judged prompts that stand in good part in a record that was trained on, although they are in none as they are.
+local function near_duplicates(results, fingerprint, folder)
+  local prompts = {}
+  for _, row in ipairs(eval.results.read(results)) do
+    if row.model.fingerprint == fingerprint then
+      prompts[row.env .. " " .. row.task_id] = row
+    end
+  end
+  local rows, files, near = {}, {}, json.array {}
+  for _, row in pairs(prompts) do
+    rows[#rows + 1] = row
+  end
+  for _, name in ipairs { "sft.jsonl", "base.jsonl" } do
+    local path = folder .. "/" .. name
+    files[#files + 1] = fs.exists(path) and path or nil
+  end
+  for _, found in ipairs(eval.overlap(rows, files)) do
+    if found.record and found.record.seen >= NEAR then
+      local seen, record = found.record.seen, found.record.name
+      near[#near + 1] = { env = found.environment, task_id = found.task_id, seen = seen, record = record }
+    end
+  end
+  table.sort(near, function(a, b)
+    return a.seen ~= b.seen and a.seen > b.seen or a.seen == b.seen and a.task_id < b.task_id
+  end)
+  return { count = #near, tasks = #rows, found = json.array(table.move(near, 1, NAMED, 1, {})) }
+end
+
 local function evaluate(settings, stage)
   local evaluation = settings.evaluation
   local environments, names = pipeline.environments(settings)
@@ -139,11 +178,15 @@ local function evaluate(settings, stage)
   local apart = pipeline.kept_apart(tasks, names, pipeline.folder(settings, "data_cache"))
 
   local models, greedy, kept = {}, {}, keeping(settings, stage)
-  for _, name in ipairs(order) do
+  local sources, as_trained = {}, nil
+  for index, name in ipairs(order) do
     local m <close> = pipeline.load_model(settings, assert(folders[name]))
     stage:say("judging %s (%s)", name, folders[name])
-    models[name] = judge(m, environments, settings, evaluation.temperature, kept)
-    greedy[name] = judge(m, environments, settings, 0, kept)
+    models[name], sources[name] = judge(m, environments, settings, {}, kept)
+    greedy[name] = judge(m, environments, settings, { temperature = 0, samples_per_task = 1 }, kept)
+    if evaluation.as_served and index == #order then
+      as_trained = judge(m, environments, settings, { as_served = false }, kept)
+    end
   end
 
   local baselines = play_baselines(environments, names, evaluation, settings.seed)
@@ -153,12 +196,16 @@ local function evaluate(settings, stage)
     order = order,
     environments = names,
     models = models,
+    as_trained = as_trained,
+    sources = sources,
+    results = kept.results,
     baselines = baselines,
     greedy = { models = greedy },
     verdicts = compare(models, baselines, order),
     sampling = sampling,
     not_held_out = apart.not_held_out,
     held_out = apart,
+    near = near_duplicates(kept.results, sources[order[#order]].fingerprint, pipeline.folder(settings, "data_cache")),
   }
   if apart.not_held_out > 0 then
     stage:say("%s", report.held_out(summary))
@@ -176,8 +223,10 @@ local function present(settings, stage)
   stage.run:summary(summary)
   print("\n" .. report.table(summary))
   local last, threshold = summary.order[#summary.order], settings.evaluation.min_score_threshold
-  for _, name in ipairs(report.below(summary, last, threshold)) do
-    print(("%s: the score in %s is below evaluation.min_score_threshold = %g"):format(last, name, threshold))
+  local below = report.below(summary, last, threshold)
+  if #below > 0 then
+    local text = "the score of %s in %s is below evaluation.min_score_threshold = %g"
+    pipeline.fail(text, last, table.concat(below, ", "), threshold)
   end
 end
 

@@ -6,6 +6,7 @@
 
 local config = require("affine.config")
 local pipeline = require("affine.pipeline")
+local report = require("affine.report")
 local time = require("affine.time")
 
 local settings = config.load(arg)
@@ -17,9 +18,17 @@ for _, name in ipairs { "collect", "sft", "rl", "evaluate", "deploy" } do
   stage(settings, run)
 end
 
+local page = run:path() .. "/report.html"
+report.write(page, { run:path() })
+run:file(page)
 run:finish()
 
 local seconds = time.clock() - started
 print(
-  ("\nAll stages done in %d min %02d s. Run folder: %s"):format(seconds // 60, seconds % 60 // 1, run:path())
+  ("\nAll stages done in %d min %02d s. Run folder: %s; to read: %s"):format(
+    seconds // 60,
+    seconds % 60 // 1,
+    run:path(),
+    page
+  )
 )

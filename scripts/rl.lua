@@ -31,7 +31,7 @@ local function train(settings, stage)
   pipeline.add_adapter(settings, m)
 
   local options = pipeline.ppo_options(settings)
-  options.output_dir = stage.checkpoints
+  options.output_dir, options.samples = stage.checkpoints, stage:samples()
   exclude_judged(settings, options)
   options.resume_from_checkpoint = stage:resume_from(settings.rl.resume_from_checkpoint)
 
@@ -40,6 +40,7 @@ local function train(settings, stage)
     stage:log(it)
     stage:count(ppo:state(), it)
   end
+  stage:show_episodes(ppo:iteration())
   stage:note_training(m, ppo:state())
   pipeline.save_trained(settings, m, stage.output)
 end

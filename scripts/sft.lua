@@ -39,7 +39,7 @@ local function make_base(settings, stage)
   stage:say("a new Qwen3: %d parameters, %d tokens in its vocabulary", parameters, tokens)
 
   local base = pipeline.base_options(settings)
-  base.data, base.output_dir = records, stage.checkpoints
+  base.data, base.output_dir, base.samples = records, stage.checkpoints, stage:samples()
   base.resume_from_checkpoint = stage:resume_from("")
   train(stage, m, trainer.sft(m, base))
   m:save(stage.output)
@@ -55,7 +55,7 @@ local function fine_tune(settings, stage)
   local validation = pipeline.read_records(pipeline.folder(settings, "data_cache/validation.jsonl"))
   local sft_options = pipeline.sft_options(settings)
   sft_options.data = pipeline.folder(settings, "data_cache/sft.jsonl")
-  sft_options.output_dir = stage.checkpoints
+  sft_options.output_dir, sft_options.samples = stage.checkpoints, stage:samples()
   sft_options.resume_from_checkpoint = stage:resume_from(training.resume_from_checkpoint)
   local sft = trainer.sft(m, sft_options)
 

@@ -12,6 +12,7 @@ use rings::Program;
 /// tensors, files, random streams, …) is everybody's.
 #[rustfmt::skip]
 const MAY_USE: &[(&str, &[&str])] = &[
+    ("report",   &["eval", "track"]),
     ("rl",       &["rollout", "train", "generate", "env", "model", "text", "data", "track"]),
     ("eval",     &["rollout", "generate", "env", "model", "text", "data", "track"]),
     ("rollout",  &["generate", "env", "model", "text"]),

@@ -37,6 +37,10 @@ mod doctor;
 mod encodings;
 /// What every environment declares of its limits.
 mod endings;
+/// Models behind endpoints.
+mod endpoint;
+/// A server of chat completions that fails as it is told.
+mod endpoint_server;
 /// `affine env` as a user meets it.
 mod env_command;
 /// Intervals, dominance and ranking against the validators' own results.
@@ -97,6 +101,8 @@ mod quant;
 mod readme;
 /// Records in files.
 mod records;
+/// The report, in a browser.
+mod report;
 /// What makes a stage run again, and what does not.
 mod reruns;
 /// Advantages and losses against verl and TRL.
@@ -137,9 +143,13 @@ mod tokenizer;
 mod toys;
 /// Run folders and atomic files.
 mod track;
+/// Trackers as a script uses them.
+mod trackers;
 /// Supervised fine-tuning on toy models.
 mod training;
 /// `affine verify`.
 mod verify;
+/// `affine watch` on a terminal.
+mod watch;
 /// WebShop against recordings of the original.
 mod webshop;

@@ -43,6 +43,7 @@ const HANDLES: &[(&str, &str, &str)] = &[
     ("trainer",   "Sft",         "return dofile('tests/lua/tiny.lua').sft()"),
     ("trainer",   "Ppo",         "return dofile('tests/lua/tiny.lua').ppo()"),
     ("worker",    "Pool",        "return require('affine.worker').pool('return print', { threads = 1 })"),
+    ("track",     "Run",         "return require('affine.track').run('stub', {})"),
     ("worker",    "Job",         "return require('affine.worker').pool('return type', { threads = 1 }):submit(1)"),
     ("trainer",   "Batch",       "local t = dofile('tests/lua/tiny.lua')\nreturn t.ppo():rollout({ t.environment() }, 1)"),
 ];
@@ -155,6 +156,7 @@ fn every_option_and_every_number_of_a_report_is_documented() {
         ("eval", "affine.eval.RankOptions", [taken::<RankOptions>(), taken::<EpsilonParetoOptions>()].concat(), &[]),
         ("eval", "affine.eval.CompareOptions", taken::<CompareOptions>(), &[]),
         ("eval", "affine.eval.MetricOptions", taken::<MetricOptions>(), &[]),
+        ("track", "affine.track.WandbOptions", taken::<affine::engine::track::wandb::Options>(), &[]),
         ("model", "affine.model.LoraOptions", taken::<LoraOptions>(), &[]),
         ("model", "affine.model.GenerateOptions", taken::<GenerateOptions>(), &[]),
     ];

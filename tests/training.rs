@@ -63,7 +63,10 @@ fn refusal(model: &Model, records: &[Record], options: SftOptions) -> String {
 fn history(checkpoint: &Path) -> Vec<Value> {
     let state: Value = serde_json::from_slice(&std::fs::read(checkpoint.join("trainer_state.json")).unwrap()).unwrap();
     let mut history = state["log_history"].as_array().unwrap().clone();
-    history.iter_mut().for_each(|step| drop(step.as_object_mut().unwrap().remove("seconds")));
+    for step in &mut history {
+        // What the run was to be, and how long it took, is no part of what it did.
+        step.as_object_mut().unwrap().retain(|name, _| name != "seconds" && name != "total");
+    }
     history
 }
 

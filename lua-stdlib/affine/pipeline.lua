@@ -205,6 +205,23 @@ local function check_environments(settings)
   end
 end
 
+--- The W&B run that the settings ask for, if they do. `script`: the kind of run that it is.
+local function wandb(settings, script)
+  local tracking = settings.tracking
+  if not tracking.use_wandb or plan.active() then
+    return nil
+  end
+  return {
+    project = tracking.wandb_project,
+    entity = tracking.wandb_entity,
+    name = tracking.run_name,
+    group = settings.experiment,
+    job_type = script,
+    tags = { settings.preset },
+    mode = tracking.wandb_mode,
+  }
+end
+
 --- Opens the run folder of a script: a new one, or that of the same settings which was left before its end. Impossible
 --- settings are refused here, before a plan makes them small.
 function pipeline.open(settings, script, how)
@@ -216,7 +233,12 @@ function pipeline.open(settings, script, how)
   plan.cut(settings, config.literal)
   local name = settings.tracking.run_name
   name = name ~= "" and name or ("%s-%s"):format(script, settings.preset)
-  local run = track.run(name, settings, { resume = not force, kernels = settings.model.kernels })
+  local run = track.run(name, settings, {
+    resume = not force,
+    kernels = settings.model.kernels,
+    wandb = wandb(settings, script),
+    tensorboard = settings.tracking.use_tensorboard,
+  })
   log.info(("preset %s, seed %d, run folder %s"):format(settings.preset, settings.seed, run:path()))
   return run
 end

@@ -1,10 +1,15 @@
--- The results of an evaluation as text: one table, the same numbers for the terminal and the model card.
+-- The results of an evaluation as text: one table, the same numbers for the terminal and the model card; and the report of a run.
 --
 -- Boundary: reads a summary (as evaluate.lua writes it) and computes no statistics; intervals come from affine.eval.
 
+---@diagnostic disable-next-line: unresolved-require
+local native = require("affine.native.report")
 local stages = require("affine.internal.stages")
 
 local report = {}
+
+--- Writes an HTML file about runs, which needs nothing beside it.
+report.write = native.write
 
 local TITLES = {
   base = "base",
@@ -169,10 +174,50 @@ function report.held_out(summary)
   return text:format(apart.tasks, records)
 end
 
+--- Whether judged prompts stand in good part in records that were trained on, in one sentence; nil where none does.
+function report.near_duplicates(summary)
+  local near = summary.near
+  if not near or near.count == 0 then
+    return nil
+  end
+  local text = "Of %d of these %d tasks some record trained on holds at least half of the prompt, by its runs of 13 words that"
+    .. " are not common to many: task %d of %s the most, %.0f %% of it in %s."
+  local most = near.found[1]
+  return text:format(near.count, near.tasks, most.task_id, most.env, 100 * most.seen, most.record)
+end
+
+--- What it makes that a served model sees other prompts than training has, a line for each environment; nil where the
+--- model was not judged as it is served.
+function report.as_served(summary)
+  local last, lines = summary.order[#summary.order], {}
+  if not summary.as_trained then
+    return nil
+  end
+  for index, name in ipairs(summary.environments) do
+    local row, other = summary.models[last][name], summary.as_trained[name]
+    local served, change = row.served, "no turn's prompt had other ids"
+    if served.differing_turns > 0 then
+      local text =
+        "%d of %d turns had prompts of other ids, which moved the log-probs of the replies by %s nats a token"
+      local mean = served.logprob_change and ("%.4f"):format(served.logprob_change) or "(not measured)"
+      change = text:format(served.differing_turns, served.turns, mean)
+    end
+    lines[index] = ("%s, %s: as served %s, as trained %s; %s"):format(
+      TITLES[last],
+      name,
+      cell(row, row.n),
+      cell(other, row.n),
+      change
+    )
+  end
+  return table.concat(lines, "\n")
+end
+
 --- The whole table for a terminal.
 function report.table(summary)
-  local rows, lines =
-    report.rows(summary), { report.conditions(summary) .. ".", report.held_out(summary), "" }
+  local rows, lines = report.rows(summary), { report.conditions(summary) .. ".", report.held_out(summary) }
+  lines[#lines + 1] = report.near_duplicates(summary)
+  lines[#lines + 1] = ""
   local widths = { 0 } ---@type integer[]
   for index, name in ipairs(summary.environments) do
     widths[index + 1] = #name + 2
@@ -206,6 +251,7 @@ function report.table(summary)
   end
   lines[#lines + 1] = ""
   lines[#lines + 1] = "+ above the row before it with disjoint intervals, - below, = they overlap"
+  lines[#lines + 1] = report.as_served(summary)
   lines[#lines + 1] = report.verdicts(summary)
   lines[#lines + 1] = report.false_alarms(summary)
   return table.concat(lines, "\n")

@@ -6,16 +6,20 @@ mod check;
 mod data;
 mod doctor;
 mod env;
+mod eval;
 mod failure;
 mod files;
 mod hub;
 mod output;
 pub mod panic;
 mod repl;
+mod report;
+mod rollouts;
 mod run;
 mod test;
 mod types;
 mod verify;
+mod watch;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -23,6 +27,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use crate::engine::track::wandb;
 use crate::lua::interrupt;
 use failure::Failure;
 
@@ -58,11 +63,15 @@ enum Command {
     Data(data::Options),
     Doctor(doctor::Options),
     Env(env::Options),
+    Eval(eval::Options),
     Hub(hub::Options),
     Repl(repl::Options),
+    Report(report::Options),
+    Rollouts(rollouts::Options),
     Test(test::Options),
     Types(types::Options),
     Verify(verify::Options),
+    Watch(watch::Options),
     /// A script and its arguments.
     #[command(external_subcommand)]
     Script(Vec<OsString>),
@@ -85,21 +94,26 @@ pub fn main() -> ExitCode {
         }
     };
     // The panic hook has told the user.
-    let Ok(outcome) = std::panic::catch_unwind(|| dispatch(cli)) else {
-        return ExitCode::FAILURE;
-    };
+    let code = std::panic::catch_unwind(|| dispatch(cli)).map_or(1, told);
+    let was_interrupted = code == interrupt::EXIT_CODE;
+    wandb::end_all(if was_interrupted { wandb::INTERRUPTED } else { code.into() });
+    ExitCode::from(code)
+}
+
+/// Tells the user how it went: the exit code.
+fn told(outcome: Result<(), Failure>) -> u8 {
     match outcome {
         // Ctrl-C in a script's last moments: it ended by itself, and still was interrupted.
-        Ok(()) if crate::engine::cancel::requested() => ExitCode::from(interrupt::EXIT_CODE),
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) if crate::engine::cancel::requested() => interrupt::EXIT_CODE,
+        Ok(()) => 0,
         Err(Failure::Usage(sentence)) => {
             output::complain(format_args!("affine: {sentence}"));
-            ExitCode::from(2)
+            2
         }
-        Err(Failure::Told) => ExitCode::FAILURE,
+        Err(Failure::Told) => 1,
         Err(Failure::Script(report)) => {
             output::complain(&report);
-            ExitCode::from(if report.interrupted { interrupt::EXIT_CODE } else { 1 })
+            if report.interrupted { interrupt::EXIT_CODE } else { 1 }
         }
     }
 }
@@ -114,11 +128,15 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         (None, Some(Command::Data(options))) => data::run(options),
         (None, Some(Command::Doctor(options))) => doctor::run(&options),
         (None, Some(Command::Env(options))) => env::run(options),
+        (None, Some(Command::Eval(options))) => eval::run(options),
         (None, Some(Command::Hub(options))) => hub::run(options),
         (None, Some(Command::Repl(_))) => repl::run(),
+        (None, Some(Command::Report(options))) => report::run(options),
+        (None, Some(Command::Rollouts(options))) => rollouts::run(options),
         (None, Some(Command::Test(options))) => test::run(&options),
         (None, Some(Command::Types(options))) => types::run(&options),
         (None, Some(Command::Verify(options))) => verify::run(options),
+        (None, Some(Command::Watch(options))) => watch::run(&options),
         (None, None) => Err(Failure::Usage("no script given, try `affine --help`".to_string())),
     }
 }

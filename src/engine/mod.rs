@@ -24,6 +24,7 @@ pub mod plan;
 pub mod proxy;
 pub mod random;
 pub mod refusal;
+pub mod report;
 pub mod rl;
 pub mod rollout;
 pub mod sandbox;

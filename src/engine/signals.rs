@@ -11,7 +11,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use libc::{c_int, sigset_t};
@@ -131,8 +131,22 @@ fn remember_terminal() {
     }
 }
 
-/// Gives the terminal back as it was: a line editor may be at work on it.
+/// Whether the terminal shows a screen of this process's in place of its own.
+static OTHER_SCREEN: AtomicBool = AtomicBool::new(false);
+
+/// From here on the terminal shows another screen, or its own again: for [`put_terminal_right`].
+pub fn shows_other_screen(shown: bool) {
+    OTHER_SCREEN.store(shown, Ordering::SeqCst);
+}
+
+/// Gives the terminal back as it was: a line editor, or a live view, may be at work on it.
 pub fn put_terminal_right() {
+    /// Its own screen, and the cursor.
+    const BACK: &[u8] = b"\x1b[?1049l\x1b[?25h";
+    if OTHER_SCREEN.load(Ordering::SeqCst) {
+        // SAFETY: bytes, and how many.
+        unsafe { libc::write(libc::STDOUT_FILENO, BACK.as_ptr().cast(), BACK.len()) };
+    }
     if let Some(terminal) = TERMINAL.get() {
         // SAFETY: what the terminal said itself.
         unsafe { libc::tcsetattr(libc::STDIN_FILENO, libc::TCSANOW, terminal) };

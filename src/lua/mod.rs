@@ -25,6 +25,7 @@ pub mod report;
 pub mod require;
 pub mod session;
 mod strict;
+mod tracker;
 mod unsaved;
 pub mod worker;
 
@@ -117,6 +118,7 @@ fn prelude(lua: &Lua) -> mlua::Result<()> {
     caught::install(lua, &host)?;
     interrupt::install(lua, &host)?;
     process::install(lua, &host)?;
+    tracker::install(lua, &host)?;
     lua.load(include_str!("prelude.lua")).set_name("=[host]").call(host)
 }
 

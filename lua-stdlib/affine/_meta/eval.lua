@@ -14,11 +14,21 @@ local eval = {}
 ---@field lower number The interval of the mean.
 ---@field upper number
 ---@field instructions? affine.env.Instructions Which instructions the model was shown, where there is more than one text.
----@field protocol? string The hash of all that decided the scores beside the model and the tasks.
+---@field protocol? string The hash of all that decided the scores beside the model and the tasks (of the first sample's, with several a task).
+---@field served? affine.eval.Served With `as_served`.
+---@field usage? { prompt: integer, completion: integer, reasoning: integer, cost?: number } What an endpoint counted, where it did for every episode; the cost where prices were given.
+
+--- How far a model that is served is another one than the model that was trained: with `as_served`, over all episodes.
+---@class affine.eval.Served
+---@field turns integer
+---@field differing_turns integer Turns whose prompt, rendered anew, had other ids than the episode before it: those that training extends.
+---@field logprob_change? number The mean |log-prob as served - log-prob as trained| over the tokens of the replies in them, in nats; nil without any.
 
 ---@class affine.eval.RunOptions
 ---@field envs affine.env.Environment[]
----@field num_eval_samples? integer Tasks per environment, one episode each.
+---@field num_eval_samples? integer Tasks per environment.
+---@field samples_per_task? integer Episodes per task (1): sample i is played with the seed `seed` + i - 1, and every episode counts in `n`.
+---@field as_served? boolean Every turn's prompt is the chat template over the messages so far, as a chat server makes it, and not the ids that were read and said before (false).
 ---@field first_task_id? integer
 ---@field task_ids? integer[] These tasks, instead of `num_eval_samples` from `first_task_id` on.
 ---@field temperature? number 0 is greedy.
@@ -43,11 +53,14 @@ local eval = {}
 ---@field ending "terminated"|"truncated"|"failed"
 ---@field reason? string Why it failed.
 ---@field turns integer
----@field tokens integer That the model said.
----@field total_tokens integer Of the whole conversation.
+---@field invalid_actions integer Turns in whose reply the environment found no action.
+---@field tokens? integer That the model said; nil where its server does not count.
+---@field total_tokens? integer Of the whole conversation.
+---@field usage? { prompt: integer, completion: integer, reasoning: integer } What an endpoint counted over all turns.
 ---@field seconds number From its opening to its end, beside others.
 ---@field time number When it was written, in seconds since 1970.
 ---@field messages affine.model.Message[]
+---@field served? { differing_turns: integer, compared_tokens: integer, logprob_change: number } Of an episode that was played `as_served`: as in `affine.eval.Served`, with the sum over the compared tokens.
 ---@field protocol_hash string
 ---@field protocol table<string, any> All that decided the score beside the model and the task, by name.
 
@@ -72,11 +85,39 @@ function eval.results.read(path) end
 ---@param rows affine.eval.Result[]
 function eval.results.add(path, rows) end
 
+--- A model behind an OpenAI-compatible endpoint: vLLM, SGLang, llama.cpp, a vendor. The server is told the whole conversation at
+--- each turn, so it is judged as served. What may pass (no answer, 408, 429, 5xx) is tried again; an episode without a
+--- reply has failed; a server that has no such model, wants another key or says more tokens than it was asked for ends
+--- the evaluation.
+---@class affine.eval.EndpointOptions
+---@field base_url string What stands before `/chat/completions`: "http://host:8000/v1".
+---@field model string As the server calls it.
+---@field api_key_variable? string The environment variable that holds the key. By default OPENAI_API_KEY, whose key is not sent over plain HTTP to another machine.
+---@field parallel? integer Episodes side by side, and so requests in flight (8).
+---@field timeout_seconds? number That one answer may take (300).
+---@field retries? integer How often a request is repeated (5).
+---@field patience_seconds? number After so long a reply is given up (900).
+---@field prompt_price? number Per million tokens of the conversations, in any currency.
+---@field completion_price? number Per million tokens of the replies.
+---@field unlisted? boolean Ask for the model although the server's list of models lacks it (false).
+
+---@class affine.eval.Endpoint
+local Endpoint = {}
+
+--- What it was made with.
+---@return affine.eval.EndpointOptions
+function Endpoint:options() end
+
+--- Asks the server whether it has the model.
+---@param options affine.eval.EndpointOptions
+---@return affine.eval.Endpoint
+function eval.endpoint(options) end
+
 --- Plays every environment's tasks with the model; the rows are by label (`env.labels`). Replies extend the conversation's
 --- token ids, so earlier turns keep their thoughts, whatever the chat template would make of them.
----@param m affine.model.Model
+---@param m affine.model.Model|affine.eval.Endpoint Of an endpoint `batch_size` and `as_served` are its own affair.
 ---@param options affine.eval.RunOptions
----@return { envs: table<string, affine.eval.Row>, sampling: table }
+---@return { envs: table<string, affine.eval.Row>, sampling: table, model: affine.eval.Judged } The fingerprint of `model` is empty without `results`, for which alone it is computed.
 function eval.run(m, options) end
 
 ---@class affine.eval.BaselineOptions

@@ -1,8 +1,14 @@
 ---@meta affine.report
 
---- The results of an evaluation as text.
+--- The results of an evaluation as text, and the report of a run.
 ---@class affine.report
 local report = {}
+
+--- Writes what runs came to as one HTML file that needs nothing beside it: scores and differences with intervals, learning
+--- curves, transcripts token by token, settings. `affine report` does the same.
+---@param file string
+---@param runs string[] Folders of runs, laid over each other and compared with the first.
+function report.write(file, runs) end
 
 --- What evaluate.lua writes as summary.json.
 ---@class affine.report.KeptApart
@@ -21,6 +27,10 @@ local report = {}
 ---@field verdicts { candidate: string, against: string, result: affine.eval.Verdict }[]
 ---@field not_held_out integer How many of the tasks were trained on, or not left out of RL's rollouts.
 ---@field held_out? affine.report.KeptApart What they were compared with, by file, and how many of which environment collide.
+---@field sources? table<string, affine.eval.Judged> Who the models are.
+---@field results? string The file of results that holds every task.
+---@field as_trained? table<string, affine.eval.Row> The last model, whose rows in `models` are as served, as it was trained.
+---@field near? { count: integer, tasks: integer, found: { env: string, task_id: integer, seen: number, record: string }[] } Tasks of which a record trained on holds at least half of the prompt, the most first.
 ---@field sampling { temperature: number, top_p: number, seed: integer, first_task_id: integer, num_eval_samples: integer, max_new_tokens: integer, confidence: number }
 
 --- The whole table for a terminal.
@@ -52,6 +62,17 @@ function report.conditions(summary) end
 ---@param summary affine.report.Summary
 ---@return string
 function report.held_out(summary) end
+
+--- Whether judged prompts stand in good part in records that were trained on, in one sentence; nil where none does.
+---@param summary affine.report.Summary
+---@return string?
+function report.near_duplicates(summary) end
+
+--- What it makes that a served model sees other prompts than training has, a line per environment; nil where the model was
+--- not judged as it is served.
+---@param summary affine.report.Summary
+---@return string?
+function report.as_served(summary) end
 
 --- One line per comparison of two rows, over all environments.
 ---@param summary affine.report.Summary

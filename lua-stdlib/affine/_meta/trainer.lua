@@ -58,6 +58,7 @@ local trainer = {}
 ---@field early_stopping_patience? integer Evaluations without a better one after which the run ends; 0 never ends it.
 ---@field early_stopping_threshold? number By how much an evaluation must be better to count.
 ---@field nonfinite? affine.trainer.NonFinite
+---@field samples? affine.trainer.Samples Gets some records of the first step as they are trained on.
 ---@field resume? boolean|"force" As resume_from_checkpoint = true; "force" goes on although data or settings changed.
 ---@field on_step? fun(step: affine.trainer.SftStep) Hears of every step; may use the trainer.
 
@@ -69,8 +70,14 @@ function trainer.sft(m, options) end
 ---@class affine.trainer.Sft
 local Sft = {}
 
+--- A file of what was trained on, which `affine rollouts show` and `affine report` read.
+---@class affine.trainer.Samples
+---@field file string `episodes.jsonl.zst` of the run's folder.
+---@field stage? string As in metrics.jsonl ("").
+
 ---@class affine.trainer.SftStep
 ---@field step integer Counted from 1.
+---@field total integer Steps of the run.
 ---@field epoch number
 ---@field loss number Mean negative log-likelihood per trained token, in nats.
 ---@field learning_rate number
@@ -176,6 +183,7 @@ function Sft:state() end
 ---@field padding_free? boolean
 ---@field optim? affine.trainer.Optim
 ---@field nonfinite? affine.trainer.NonFinite
+---@field samples? affine.trainer.Samples Gets the best, the worst and two random episodes of each environment and iteration, with log-probs, values, advantages and returns of every token.
 ---@field first_task_id? integer Tasks are drawn from here,
 ---@field last_task_id? integer up to here.
 ---@field exclude_prompts? string[] Hashes of prompts (`env:prompt_hash`) or of first observations (`env.observation_hash`) that must not be trained on.
@@ -194,11 +202,19 @@ local Ppo = {}
 --- The numbers of one iteration.
 ---@class affine.trainer.PpoStats
 ---@field iteration integer Counted from 1.
+---@field total integer Iterations of the run.
 ---@field score_mean table<string, number> By environment, on 0..1.
+---@field score_sd table<string, number> The sample standard deviation of the scores.
+---@field success_mean table<string, number> The share of episodes that the environment calls a success.
+---@field episodes_by_env table<string, integer> Episodes that did not fail: what the means are over.
 ---@field reward_mean table<string, number> On each environment's own scale.
 ---@field turns_mean table<string, number>
 ---@field episodes integer
 ---@field failed integer
+---@field truncated integer Episodes that were cut from outside.
+---@field invalid_actions number Of all turns, the share whose reply held no action.
+---@field repeated_actions number Of all turns, the share whose action was the one before it once more.
+---@field tokens_mean number Tokens that the model said per episode.
 ---@field kl? number To the reference, per token in nats.
 ---@field tokens integer Trained tokens in its optimizer steps: an episode's once per pass over it.
 ---@field approx_kl number Between the policies before and after the update.

@@ -29,6 +29,7 @@ local RANGES = {
 local CHOICES = {
   ["data.split_by"] = { "task", "order" },
   ["model.quantize"] = { "none", "int8", "nf4" },
+  ["tracking.wandb_mode"] = { "offline", "online" },
 }
 
 local function fail(text, ...)

@@ -12,6 +12,7 @@ local log = require("affine.log")
 local plan = require("affine.internal.plan")
 local results = require("affine.internal.results")
 local time = require("affine.time")
+local track = require("affine.track")
 
 local stage = {}
 
@@ -85,15 +86,53 @@ function Stage:note_training(m, state)
   self.record.notes.work = state.work
 end
 
+--- Where a sample of what is trained on goes: the option `samples` of a trainer.
+function Stage:samples()
+  return { file = self.run:path() .. "/episodes.jsonl.zst", stage = self.name }
+end
+
+--- Shows W&B and TensorBoard the episodes of an iteration's sample.
+function Stage:show_episodes(iteration)
+  local rows = {}
+  for index, episode in ipairs(track.episodes(self.run:path(), { stage = self.name, iteration = iteration })) do
+    local said = {}
+    for place, message in ipairs(episode.messages) do
+      said[place] = ("[%s] %s"):format(message.role, message.content)
+    end
+    rows[index] = {
+      episode.env,
+      episode.task_id,
+      episode.picked,
+      episode.score,
+      episode.ending,
+      table.concat(said, "\n"),
+    }
+  end
+  local columns = { "environment", "task", "picked", "score", "ending", "conversation" }
+  self.run:table({ stage = self.name, iteration = iteration }, "episodes", columns, rows)
+end
+
 --- What `resume_from_checkpoint` should be: the configured folder, or whether to look for the newest.
 function Stage:resume_from(configured)
   return configured ~= "" and configured or self.resuming
 end
 
---- Sends log lines to the stage's own file; closed by an error, the file ends with it.
-local function open_log(settings, name)
-  local path = ("%s/%s_%s.log"):format(stage.folder(settings, "logs"), name, time.stamp())
+-- What the logs of the stages are called; that of another stage by its name.
+local LOGS = {
+  collect = "data-collection",
+  base = "base-training",
+  sft = "sft-training",
+  rl = "rl-training",
+  evaluate = "evaluation",
+  deploy = "deployment",
+}
+
+--- Sends log lines to the stage's own file, which begins with the run that they belong to; closed by an error, the file ends
+--- with it.
+local function open_log(settings, name, run)
+  local path = ("%s/%s_%s.log"):format(stage.folder(settings, "logs"), LOGS[name] or name, time.stamp())
   log.file(path)
+  log.info(("%s: run %s, log %s"):format(name, run:path(), path))
   return setmetatable({}, {
     __close = function(_, problem)
       local file = problem and io.open(path, "a")
@@ -121,7 +160,7 @@ local function complete(self, spec)
 end
 
 local function run_stage(self, spec)
-  local _ <close> = open_log(self.config, self.name)
+  local _ <close> = open_log(self.config, self.name, self.run)
   plan.stage(self.name)
   self:say("%s: begins", self.name)
   if not self.resuming then

@@ -39,6 +39,7 @@ impl Collector<'_> {
             sampling: self.options.sampling,
             max_new_tokens: self.options.max_new_tokens,
             batch_size: self.options.rollout_batch_size,
+            as_served: false,
         };
         let episodes = rollout::play(self.model, seats, &play, &mut |_| {})?;
         check_failures(episodes.iter().map(|episode| episode.ending.failure()))?;

@@ -128,7 +128,12 @@ mod tests {
 
     /// An opening of three ids, then replies of two with observations of three between them; cut at another observation.
     fn cut(turns: usize) -> Episode {
-        let reply = |turn: usize| Turn { tokens: 3 + 5 * turn..5 + 5 * turn, reward: 0.0, info: Map::new() };
+        let reply = |turn: usize| Turn {
+            tokens: 3 + 5 * turn..5 + 5 * turn,
+            reward: 0.0,
+            info: Map::new(),
+            prompt_differs: false,
+        };
         Episode {
             environment: "cut".to_string(),
             task_id: 0,
@@ -136,6 +141,8 @@ mod tests {
             mask: Vec::new(),
             logprobs: Vec::new(),
             turns: (0..turns).map(reply).collect(),
+            invalid_actions: 0,
+            repeated_actions: 0,
             unanswered: vec![90, 91, 92],
             score: 0.0,
             normalised_score: 0.0,

@@ -18,6 +18,7 @@ mod played;
 pub mod ppo;
 pub mod report;
 pub mod rollout;
+mod samples;
 
 use super::train::run::Naming;
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::gap::{Auto, MaxSamplerGap};
 use crate::engine::generate::Sampling;
+use crate::engine::track::episodes::Samples;
 use crate::engine::train::batch::{Batching, Shape};
 use crate::engine::train::checkpoint::{Resume, ResumeFrom};
 use crate::engine::train::options::{NonFinite, Optim, RunOptions, at_least_one, at_least_zero, in_range, run_options};
@@ -79,6 +80,10 @@ pub struct PpoOptions {
     pub padding_free: bool,
     pub optim: Optim,
     pub nonfinite: NonFinite,
+    /// Gets the best, the worst and two random episodes of each environment and iteration, with all that is known of their
+    /// tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub samples: Option<Samples>,
     /// Tasks are drawn from `first_task_id..=last_task_id`, without repetition within an iteration.
     pub first_task_id: u64,
     pub last_task_id: u64,
@@ -188,6 +193,7 @@ impl Default for PpoOptions {
             padding_free: false,
             optim: Optim::AdamwTorch,
             nonfinite: NonFinite::Stop,
+            samples: None,
             first_task_id: 0,
             last_task_id: u32::MAX as u64,
             exclude_prompts: Vec::new(),

@@ -32,6 +32,7 @@ use super::options::{Coefficients, DiscountUnit, PpoOptions};
 use super::played::Played;
 use super::report::{Iteration, UpdateReport};
 use super::rollout::{Rollout, Sample};
+use super::samples;
 use crate::engine::env::Environment;
 use crate::engine::model::value_head::ValueHead;
 use crate::engine::model::{Model, Qwen3};
@@ -278,13 +279,25 @@ impl Ppo {
             iteration: iteration + 1,
             rollout: rollout.report(),
             update: UpdateReport::of(&reports),
+            total: self.run.total(),
             learning_rate: self.options.learning_rate * factor,
             seconds: rollout.seconds + started.elapsed().as_secs_f64(),
         };
+        self.keep_samples(model, rollout, done.iteration)?;
         self.run.took(&done);
         done.tell(self.run.total());
         self.run.log(&done);
         Ok(done)
+    }
+
+    fn keep_samples(&self, model: &Model, rollout: &Rollout, iteration: u64) -> Result<()> {
+        match &self.options.samples {
+            Some(samples) if samples.wants(iteration, self.run.total()) => {
+                let rows = samples::rows(rollout, model.tokenizer()?, &samples.stage, iteration)?;
+                samples.add(rows, self.run.total())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// One optimizer step with a part of the rollout.
@@ -394,6 +407,7 @@ const IMMATERIAL: &[&str] = &[
     "iterations",
     "exclude_prompts",
     "exclude_tasks",
+    "samples",
 ];
 
 /// What decides an iteration's steps. How long the run is decides them only where the rate follows it.

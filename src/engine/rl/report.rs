@@ -12,6 +12,9 @@ use crate::engine::train::step::StepReport;
 pub struct Iteration {
     /// Counted from 1.
     pub iteration: u64,
+    /// Iterations of the run.
+    #[serde(default)]
+    pub total: u64,
     #[serde(flatten)]
     pub rollout: RolloutReport,
     #[serde(flatten)]
@@ -27,11 +30,32 @@ pub struct Iteration {
 pub struct RolloutReport {
     /// On 0..1.
     pub score_mean: BTreeMap<String, f64>,
+    /// The sample standard deviation of the scores (n - 1).
+    #[serde(default)]
+    pub score_sd: BTreeMap<String, f64>,
+    /// The share of episodes that the environment calls a success.
+    #[serde(default)]
+    pub success_mean: BTreeMap<String, f64>,
+    /// Episodes that did not fail: what the means are over.
+    #[serde(default)]
+    pub episodes_by_env: BTreeMap<String, usize>,
     /// On each environment's own scale.
     pub reward_mean: BTreeMap<String, f64>,
     pub turns_mean: BTreeMap<String, f64>,
     pub episodes: usize,
     pub failed: usize,
+    /// Those that were cut from outside.
+    #[serde(default)]
+    pub truncated: usize,
+    /// Of all turns, those whose reply held no action.
+    #[serde(default)]
+    pub invalid_actions: f64,
+    /// Of all turns, those whose action was the one before it once more.
+    #[serde(default)]
+    pub repeated_actions: f64,
+    /// Tokens that the model said per episode.
+    #[serde(default)]
+    pub tokens_mean: f64,
     /// To the reference, per token in nats.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kl: Option<f64>,

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::advantage::Credit;
 use super::report::RolloutReport;
-use crate::engine::rollout::Episode;
+use crate::engine::rollout::{Ending, Episode};
 use crate::engine::train::batch::Sequence;
 use crate::engine::{Error, Result};
 
@@ -115,6 +115,11 @@ impl Rollout {
         self.samples.iter().map(|sample| &sample.episode)
     }
 
+    /// Episodes that did not fail.
+    fn played(&self) -> impl Iterator<Item = &Episode> {
+        self.episodes().filter(|episode| !episode.failed())
+    }
+
     /// The samples that an update trains on, with their places among all.
     pub fn trained(&self) -> impl Iterator<Item = (usize, &Sample)> {
         self.samples.iter().enumerate().filter(|(_, sample)| !sample.episode.failed())
@@ -159,10 +164,7 @@ impl Rollout {
     /// What an iteration reports of it.
     pub fn report(&self) -> RolloutReport {
         let by_environment = |value: &dyn Fn(&Episode) -> f64| -> BTreeMap<String, f64> {
-            let mean_of = |name: &String| {
-                let played = self.episodes().filter(|e| &e.environment == name && !e.failed());
-                mean(played.map(value))
-            };
+            let mean_of = |name: &String| mean(self.played().filter(|episode| &episode.environment == name).map(value));
             let means = self.environments().into_iter().map(|name| (mean_of(&name), name));
             means.filter(|(mean, _)| !mean.is_nan()).map(|(mean, name)| (name, mean)).collect()
         };
@@ -170,12 +172,30 @@ impl Rollout {
             s.actions(&s.episode.logprobs).zip(s.actions(&s.reference_logprobs)).map(|(a, b)| a - b).collect()
         };
         let existing = |number: f64| number.is_finite().then_some(number);
+        let spread = |name: String| {
+            let scores: Vec<f64> =
+                self.played().filter(|e| e.environment == name).map(|episode| episode.normalised_score).collect();
+            let n = scores.len() as f64;
+            let sd = if scores.len() < 2 { 0.0 } else { (variance(&scores) * n / (n - 1.0)).sqrt() };
+            (!scores.is_empty()).then_some((name, sd, scores.len()))
+        };
+        let spreads: Vec<(String, f64, usize)> = self.environments().into_iter().filter_map(spread).collect();
+        let turns: usize = self.played().map(|episode| episode.turns.len()).sum();
+        let share = |count: fn(&Episode) -> usize| self.played().map(count).sum::<usize>() as f64 / turns.max(1) as f64;
+        let tokens = |episode: &Episode| episode.mask.iter().filter(|said| **said).count() as f64;
         RolloutReport {
             score_mean: by_environment(&|episode| episode.normalised_score),
+            score_sd: spreads.iter().map(|(name, sd, _)| (name.clone(), *sd)).collect(),
+            success_mean: by_environment(&|episode| f64::from(u8::from(episode.success))),
+            episodes_by_env: spreads.into_iter().map(|(name, _, n)| (name, n)).collect(),
             reward_mean: by_environment(&Episode::total_reward),
             turns_mean: by_environment(&|episode| episode.turns.len() as f64),
             episodes: self.samples.len(),
             failed: self.episodes().filter(|episode| episode.failed()).count(),
+            truncated: self.played().filter(|episode| episode.ending == Ending::Truncated).count(),
+            invalid_actions: share(|episode| episode.invalid_actions),
+            repeated_actions: share(|episode| episode.repeated_actions),
+            tokens_mean: existing(mean(self.played().map(tokens))).unwrap_or(0.0),
             kl: existing(mean(self.trained().flat_map(|(_, sample)| kl(sample)))),
             sampler_gap: existing(self.sampler_gap()),
             explained_variance: existing(self.explained_variance()),

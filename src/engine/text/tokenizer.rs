@@ -172,6 +172,21 @@ impl Tokenizer {
         })
     }
 
+    /// The text of each id; joined they are [`Tokenizer::decode`]'s. A character of several tokens is with the last of them.
+    pub fn pieces(&self, ids: &[i64]) -> Result<Vec<String>> {
+        let mut pieces = vec![String::new(); ids.len()];
+        let mut from = 0;
+        for end in 1..=ids.len() {
+            let text = self.decode(&ids[from..end], false)?;
+            // No character has more tokens than bytes; what is longer is none.
+            if !text.ends_with(char::REPLACEMENT_CHARACTER) || end - from >= 4 || end == ids.len() {
+                pieces[end - 1] = text;
+                from = end;
+            }
+        }
+        Ok(pieces)
+    }
+
     /// SHA-256 (hex) of what decides which ids a text or a conversation becomes: the files it was read from and the end tokens,
     /// and today's date where the chat template prints it.
     pub fn fingerprint(&self) -> String {

@@ -14,6 +14,7 @@ mod path;
 mod pipeline;
 mod plan;
 pub mod random;
+mod report;
 mod rollout;
 mod sandbox;
 pub mod tensor;
@@ -54,7 +55,13 @@ pub const ALL: &[(&str, Module)] = &[
 ];
 
 /// Native modules for the standard library alone: `require "affine.native.<name>"`.
-const INTERNAL: &[(&str, Module)] = &[("card", card::module), ("pipeline", pipeline::module), ("plan", plan::module)];
+#[rustfmt::skip]
+const INTERNAL: &[(&str, Module)] = &[
+    ("card",     card::module),
+    ("pipeline", pipeline::module),
+    ("plan",     plan::module),
+    ("report",   report::module),
+];
 
 /// Makes every native module known to `require`. Nothing is built before it is required.
 pub fn preload(lua: &Lua) -> mlua::Result<()> {

@@ -6,6 +6,7 @@ mod evaluation;
 pub mod options;
 mod preflight;
 mod records;
+mod samples;
 
 use std::path::Path;
 use std::time::Instant;
@@ -37,6 +38,9 @@ pub const NAMING: Naming = Naming { trainer: "sft", unit: "step" };
 pub struct SftStep {
     /// Counted from 1.
     pub step: u64,
+    /// Steps of the run.
+    #[serde(default)]
+    pub total: u64,
     pub epoch: f64,
     /// Mean negative log-likelihood per trained token, in nats.
     #[serde(deserialize_with = "number")]
@@ -165,6 +169,11 @@ impl Sft {
         let started = Instant::now();
         let settings = self.settings(step);
         let sequences = self.rows.of_step(step);
+        if step == 0
+            && let Some(file) = &self.options.samples
+        {
+            file.add(samples::rows(&sequences, model.tokenizer()?, &file.stage)?, 1)?;
+        }
         let policy = policy(model, &self.options);
         let report = policy.step(&mut self.run.optimizer, &sequences, &settings, &negative_log_likelihood)?;
         self.run.fits = report.fits;
@@ -178,6 +187,7 @@ impl Sft {
         }
         let done = SftStep {
             step: step + 1,
+            total: self.run.total(),
             epoch: (step + 1) as f64 / self.rows.steps_per_epoch() as f64,
             loss,
             learning_rate: self.options.learning_rate * settings.learning_rate_factor,
@@ -303,6 +313,7 @@ const IMMATERIAL: &[&str] = &[
     "max_steps",
     "warmup_ratio",
     "max_length",
+    "samples",
 ];
 
 /// Those of them that choose among the steps taken, where nothing asks for such a choice.

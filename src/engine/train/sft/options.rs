@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::engine::track::episodes::Samples;
 use crate::engine::train::batch::{Batching, Shape};
 use crate::engine::train::checkpoint::{Resume, ResumeFrom};
 use crate::engine::train::options::{NonFinite, Optim, RunOptions, at_least_one, in_range, run_options};
@@ -69,6 +70,9 @@ pub struct SftOptions {
     /// By how much an evaluation must be better to count.
     pub early_stopping_threshold: f64,
     pub nonfinite: NonFinite,
+    /// Gets some records of the first step, as they are trained on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub samples: Option<Samples>,
 }
 
 /// What decides which checkpoint is best.
@@ -126,6 +130,7 @@ impl Default for SftOptions {
             early_stopping_patience: 0,
             early_stopping_threshold: 0.0,
             nonfinite: NonFinite::Stop,
+            samples: None,
             resume: Resume::default(),
         }
     }

@@ -1,0 +1,120 @@
+//! `summary.json`, as the stage evaluate writes it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+
+use crate::engine::eval::{Dominance, EnvironmentScore, FalseAlarms, Outcome};
+
+/// A score by environment.
+pub type Scores = BTreeMap<String, Score>;
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Summary {
+    /// The models, each after the one that it was made from.
+    pub order: Vec<String>,
+    pub environments: Vec<String>,
+    pub models: BTreeMap<String, Scores>,
+    #[serde(default, deserialize_with = "table")]
+    pub baselines: BTreeMap<String, Scores>,
+    #[serde(default)]
+    pub greedy: Greedy,
+    #[serde(default)]
+    pub verdicts: Vec<Compared>,
+    #[serde(default)]
+    pub sampling: Sampling,
+    pub held_out: Option<HeldOut>,
+    #[serde(default)]
+    pub not_held_out: u64,
+    /// Where every task's result lies, relative to the folder that affine worked in.
+    pub results: Option<PathBuf>,
+    /// Whose weights were judged, by model.
+    #[serde(default, deserialize_with = "table")]
+    pub sources: BTreeMap<String, Source>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Score {
+    #[serde(flatten)]
+    pub score: EnvironmentScore,
+    /// The hash of the protocol that decided it.
+    pub protocol: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct Greedy {
+    #[serde(default, deserialize_with = "table")]
+    pub models: BTreeMap<String, Scores>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Compared {
+    pub candidate: String,
+    pub against: String,
+    pub result: Found,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Found {
+    pub verdict: Dominance,
+    #[serde(default, deserialize_with = "table")]
+    pub envs: BTreeMap<String, Outcome>,
+    pub strict: Option<Dominance>,
+    pub false_alarms: Option<FalseAlarms>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Sampling {
+    pub num_eval_samples: Option<u64>,
+    pub first_task_id: Option<u64>,
+    pub temperature: Option<f64>,
+    pub seed: Option<u64>,
+    pub confidence: Option<f64>,
+    pub max_new_tokens: Option<u64>,
+    pub top_p: Option<f64>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct HeldOut {
+    #[serde(deserialize_with = "table")]
+    pub envs: BTreeMap<String, Apart>,
+    #[serde(default)]
+    pub found: Vec<FoundAgain>,
+    /// How many records each file that was trained on holds.
+    #[serde(deserialize_with = "table")]
+    pub records: BTreeMap<String, u64>,
+    pub tasks: u64,
+}
+
+/// How far an environment's judged tasks were kept from training.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Apart {
+    pub n: u64,
+    pub not_excluded: u64,
+    pub trained_on: u64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct FoundAgain {
+    pub file: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Source {
+    pub fingerprint: Option<String>,
+}
+
+/// A table; Lua writes an empty one as a list may be.
+fn table<'de, D, T>(value: D) -> Result<BTreeMap<String, T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: serde::de::DeserializeOwned,
+{
+    match Value::deserialize(value)? {
+        Value::Null => Ok(BTreeMap::new()),
+        Value::Array(items) if items.is_empty() => Ok(BTreeMap::new()),
+        value => serde_json::from_value(value).map_err(serde::de::Error::custom),
+    }
+}

@@ -1,0 +1,196 @@
+//! What an evaluation says, in sentences.
+
+use serde::Serialize;
+
+use super::paired::{PairedRow, Pairing};
+use super::summary::{Compared, HeldOut, Summary};
+use super::{titles, words};
+use crate::engine::eval::{Dominance, FalseAlarms, Outcome};
+
+/// The last model against the one before it, then against players that learned nothing.
+pub fn sentence(summary: &Summary) -> String {
+    let Some((last, earlier)) = summary.order.split_last() else { return "No model was judged.".to_string() };
+    let Some(before) = earlier.last() else {
+        return format!("Only {} was judged, so there is nothing to compare.", titles::of(last));
+    };
+    let about = |against: &str| {
+        summary.verdicts.iter().find(|verdict| verdict.candidate == *last && verdict.against == against)
+    };
+    let Some(verdict) = about(before) else {
+        return format!("{} was not compared with {}.", titles::of(last), titles::of(before));
+    };
+    let beaten: Vec<String> = titles::BASELINES
+        .iter()
+        .filter(|kind| about(kind).is_some_and(|verdict| verdict.result.verdict == Dominance::Dominates))
+        .map(|kind| titles::in_sentence(kind))
+        .collect();
+    match beaten.is_empty() {
+        true => format!("{}.", against_previous(verdict, &summary.environments)),
+        false => {
+            format!("{}; it dominates {}.", against_previous(verdict, &summary.environments), words::list(&beaten))
+        }
+    }
+}
+
+fn against_previous(verdict: &Compared, environments: &[String]) -> String {
+    let (candidate, against) = (titles::of(&verdict.candidate), titles::of(&verdict.against));
+    let of = |outcome: Outcome| -> Vec<&String> {
+        environments.iter().filter(|env| verdict.result.envs.get(*env) == Some(&outcome)).collect()
+    };
+    let (better, worse, ties) = (of(Outcome::Better), of(Outcome::Worse), of(Outcome::Tie));
+    let mut parts = Vec::new();
+    if !better.is_empty() {
+        parts.push(format!("is better than {against} on {}", words::list(&better)));
+    }
+    if !worse.is_empty() {
+        parts.push(format!("is worse than {against} on {}", words::list(&worse)));
+    }
+    match (parts.is_empty(), ties.is_empty()) {
+        (true, _) => parts
+            .push(format!("is not shown to differ from {against}: their intervals overlap on {}", words::list(&ties))),
+        (false, false) => parts.push(format!("the intervals overlap on {}", words::list(&ties))),
+        (false, true) => {}
+    }
+    format!("{candidate} {}", words::list(&parts))
+}
+
+/// The same two models by the difference on the tasks that both played: a sharper look than at two intervals.
+pub fn paired_sentence(pairing: &Pairing, level: f64) -> Option<String> {
+    let part = |row: &PairedRow| {
+        let interval = format!("[{}, {}]", words::signed(row.lower), words::signed(row.upper));
+        let p = words::p_value(row.wilcoxon_holm);
+        let p = if p.starts_with('<') { p } else { format!("= {p}") };
+        format!("{} on {} {interval}, p {p}", words::signed(row.difference), row.env)
+    };
+    let parts: Vec<String> = pairing.rows.iter().map(part).collect();
+    let level = words::percent(level);
+    let (candidate, against) = (&pairing.candidate, &pairing.against);
+    (!parts.is_empty()).then(|| {
+        format!(
+            "Task by task, {candidate} − {against} is {} (mean difference, {level} BCa interval; Wilcoxon’s p after Holm’s \
+             correction).",
+            parts.join("; ")
+        )
+    })
+}
+
+/// How often such verdicts are wrong of two equal models.
+pub fn false_alarms(summary: &Summary) -> Option<String> {
+    let rates = || summary.verdicts.iter().filter_map(|verdict| verdict.result.false_alarms);
+    let most = |rate: fn(&FalseAlarms) -> f64| rates().map(|r| rate(&r)).reduce(f64::max);
+    let (disjoint, dominates) = (most(|rates| rates.disjoint)?, most(|rates| rates.dominates)?);
+    Some(format!(
+        "By luck alone, two equal models over {} would show some difference in up to {} of such comparisons, and a given one \
+         of them would dominate in up to {}.",
+        words::count(summary.environments.len() as u64, "environment"),
+        words::percent(disjoint),
+        words::percent(dominates)
+    ))
+}
+
+/// Whether what is judged was kept out of training; and whether all is well.
+#[derive(Debug, Clone, Serialize)]
+pub struct KeptApart {
+    pub text: String,
+    pub fine: bool,
+}
+
+pub fn kept_apart(summary: &Summary) -> KeptApart {
+    let Some(apart) = &summary.held_out else {
+        let text = "Whether these tasks were kept out of the training data was not recorded.".to_string();
+        return KeptApart { text, fine: false };
+    };
+    if summary.not_held_out > 0 {
+        return KeptApart { text: not_kept_apart(apart), fine: false };
+    }
+    // A journal holds the episodes from which the records were chosen.
+    let records = apart.records.iter().filter(|(path, _)| !path.contains("/journals/")).map(|(_, n)| n).sum();
+    let text = format!(
+        "The prompts of these tasks were kept out of all training data: none of the {} is among the {} records trained on, by \
+         task id or by prompt with or without instructions, and RL left them out.",
+        words::thousands(apart.tasks),
+        words::thousands(records)
+    );
+    KeptApart { text, fine: true }
+}
+
+fn not_kept_apart(apart: &HeldOut) -> String {
+    let mut parts = Vec::new();
+    for (env, own) in &apart.envs {
+        if own.trained_on > 0 {
+            parts.push(format!("{} of {} of {env} were trained on", own.trained_on, own.n));
+        }
+        if own.not_excluded > 0 {
+            parts.push(format!("{} of {} of {env} were not left out of RL's rollouts", own.not_excluded, own.n));
+        }
+    }
+    let mut files: Vec<&String> = apart.found.iter().map(|found| &found.file).collect();
+    files.sort();
+    files.dedup();
+    let files = if files.is_empty() { String::new() } else { format!(" (in {})", words::list(&files)) };
+    format!("Warning: of these tasks {}{files}.", words::list(&parts))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn said(order: &[&str], verdicts: &[(&str, &str, &str, [&str; 2])]) -> String {
+        let verdicts: Vec<Value> = verdicts
+            .iter()
+            .map(|(candidate, against, verdict, [sat, grid])| {
+                json!({ "candidate": candidate, "against": against, "result": { "verdict": verdict, "envs": { "sat": sat, "grid": grid } } })
+            })
+            .collect();
+        let summary = json!({ "order": order, "environments": ["sat", "grid"], "models": {}, "verdicts": verdicts });
+        sentence(&serde_json::from_value(summary).unwrap())
+    }
+
+    #[test]
+    fn the_last_model_is_told_against_the_one_before_it() {
+        assert_eq!(
+            said(&["base", "sft"], &[("sft", "base", "neither", ["better", "worse"])]),
+            "SFT is better than base on sat and is worse than base on grid."
+        );
+        assert_eq!(
+            said(
+                &["base", "sft"],
+                &[("sft", "base", "dominates", ["better", "tie"]), ("sft", "constant", "dominates", ["better"; 2])]
+            ),
+            "SFT is better than base on sat and the intervals overlap on grid; it dominates the best constant answer."
+        );
+        assert_eq!(
+            said(&["base", "sft"], &[("sft", "base", "neither", ["tie", "tie"])]),
+            "SFT is not shown to differ from base: their intervals overlap on sat and grid."
+        );
+    }
+
+    #[test]
+    fn what_was_not_compared_has_no_verdict() {
+        assert_eq!(said(&["base", "sft"], &[]), "SFT was not compared with base.");
+        assert_eq!(said(&["base"], &[]), "Only base was judged, so there is nothing to compare.");
+        assert_eq!(said(&[], &[]), "No model was judged.");
+    }
+
+    #[test]
+    fn tasks_that_were_trained_on_are_a_warning() {
+        let summary = json!({
+            "order": [], "environments": ["sat"], "models": {}, "not_held_out": 3,
+            "held_out": {
+                "envs": { "sat": { "n": 200, "not_excluded": 2, "trained_on": 1 } }, "records": [], "tasks": 200,
+                "found": [{ "file": "data_cache/sft.jsonl" }, { "file": "data_cache/sft.jsonl" }],
+            },
+        });
+        let apart = kept_apart(&serde_json::from_value(summary).unwrap());
+        assert_eq!(
+            (apart.text.as_str(), apart.fine),
+            (
+                "Warning: of these tasks 1 of 200 of sat were trained on and 2 of 200 of sat were not left out of RL's rollouts \
+              (in data_cache/sft.jsonl).",
+                false
+            )
+        );
+    }
+}
