@@ -393,3 +393,63 @@ fn an_interruption_ends_a_wait_at_once() {
     assert_eq!(child.wait().unwrap().code(), Some(130));
     assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
 }
+
+/// An environment that is won by saying the word back; `arg` says how the server is reached.
+const SCRIPT: &str = r#"
+    local env, eval = require("affine.env"), require("affine.eval")
+    local echo = env.make(env.define {
+      name = "echo", prompt = "Say it back.",
+      reset = function(self, task) self.word = "word " .. task.id return self.word end,
+      step = function(self, action) return "", action == self.word and 1 or 0, true end,
+    })
+    local judged = eval.endpoint { base_url = arg[1], model = "tiny", prompt_price = 1, completion_price = 2 }
+    local result = eval.run(judged, { envs = { echo }, num_eval_samples = 4, results = "results.jsonl" })
+    local row = result.envs.echo
+    print(row.n, row.mean, row.usage.prompt, row.usage.completion, row.usage.cost)
+    print(result.model.source:match("^tiny at http://127"), result.model.dtype, judged:options().parallel)
+    local task = eval.results.read("results.jsonl")[1]
+    print(task.messages[2].content, task.tokens, task.usage.prompt, task.protocol.as_served, task.protocol.chat_template)
+"#;
+
+fn affine(folder: &std::path::Path, words: &[&str]) -> std::process::Output {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_affine"));
+    command.current_dir(folder).args(words);
+    affine::engine::signals::as_started(|| command.output()).unwrap()
+}
+
+#[test]
+fn a_script_judges_an_endpoint_and_plays_no_task_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(echo);
+    let mut words = vec!["-e", SCRIPT, &server.base];
+    let output = affine(folder.path(), &words);
+    let wanted = "4\t1.0\t40\t12\t6.4e-05\ntiny at http://127\tunknown\t8\nword 0\t3\t10\ttrue\tnil\n";
+    assert_eq!(String::from_utf8_lossy(&output.stdout), wanted, "{output:?}");
+    let asked = server.asked();
+    let output = affine(folder.path(), &words);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), wanted, "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("they are by what was tiny at"), "{output:?}");
+    // Its models once more, and nothing else.
+    assert_eq!(server.asked() - asked, 1);
+
+    // From the shell, against itself under another address.
+    let again = Server::start(|asked| says(&asked.last().replace('1', "2")));
+    let (one, other) = (format!("tiny@{}", server.base), format!("tiny@{}", again.base));
+    words = vec!["eval", "compare", &one, &other, "--environments", "echo.lua", "--samples", "20", "--results", "both.jsonl"];
+    std::fs::write(
+        folder.path().join("echo.lua"),
+        r#"return require("affine.env").define {
+             name = "echo", prompt = "Say it back.",
+             reset = function(self, task) self.word = "word " .. task.id return self.word end,
+             step = function(self, action) return "", action == self.word and 1 or 0, true end,
+           }"#,
+    )
+    .unwrap();
+    let output = affine(folder.path(), &words);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{output:?}");
+    // Tasks 1 and 10 to 19 have a 1 in them.
+    for part in ["1.000 [", "0.450 [", "-0.550 [", "over 20 tasks", "is dominated", "tokens", "both.jsonl"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+}

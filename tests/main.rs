@@ -8,6 +8,8 @@ mod agentgym_client;
 mod alfworld;
 /// The layers keep their arrows.
 mod arch;
+/// `affine attach`.
+mod attach;
 /// BabyAI against minigrid's and AgentGym's own episodes.
 mod babyai;
 /// BabyAI's modes, opening and expert.

@@ -168,7 +168,7 @@ fn every_option_and_every_number_of_a_report_is_documented() {
         (
             "affine.trainer.PpoStats",
             json!(Iteration::default()),
-            ["explained_variance", "kl", "sampler_gap", "update_gap"].as_slice(),
+            ["explained_variance", "kl", "sampler_gap", "sampler_gap_p999", "update_gap"].as_slice(),
         ),
         ("affine.trainer.SftStep", json!(SftStep::default()), &["eval_loss", "eval_accuracy", "spike", "skipped"]),
     ];

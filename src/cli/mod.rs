@@ -2,6 +2,7 @@
 //!
 //! 0 success · 1 the script failed · 2 the command line is wrong (a missing script is part of it) · 130 interrupted.
 
+mod attach;
 mod check;
 mod data;
 mod doctor;
@@ -59,6 +60,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Attach(attach::Options),
     Check(check::Options),
     Data(data::Options),
     Doctor(doctor::Options),
@@ -124,6 +126,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         (Some(words), _) => run::code(words, mode),
         (None, Some(Command::Script(words))) => run::script(words, mode),
         (None, _) if cli.plan => Err(Failure::Usage("--plan is for a script: affine --plan SCRIPT".to_string())),
+        (None, Some(Command::Attach(options))) => attach::run(&options),
         (None, Some(Command::Check(options))) => check::run(&options),
         (None, Some(Command::Data(options))) => data::run(options),
         (None, Some(Command::Doctor(options))) => doctor::run(&options),

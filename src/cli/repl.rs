@@ -55,7 +55,7 @@ fn at_terminal(session: &Session) -> Result<(), Failure> {
 }
 
 /// What stands before the cursor.
-struct Sign(&'static str);
+pub(super) struct Sign(pub &'static str);
 
 impl Prompt for Sign {
     fn render_prompt_left(&self) -> Cow<'_, str> {

@@ -2,6 +2,7 @@
 //!
 //! Read in this order: [`error`], [`text`], [`model`], [`generate`], [`train`], [`env`], [`rollout`], [`rl`], [`eval`].
 
+pub mod attach;
 pub mod bytes;
 pub mod cancel;
 pub mod data;

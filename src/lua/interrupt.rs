@@ -198,7 +198,7 @@ extern "C" fn told(_: c_int) {
 
 /// What runs on this thread is interrupted at its next instruction. The body of a loop over a trainer's steps is given
 /// time to end, so that it hears of each step whole.
-fn set_hook() {
+pub(super) fn set_hook() {
     let state = RUNNING.get();
     if !state.is_null() && cancel::requested() {
         let count = if LOOPS.get() > 0 { PATIENCE } else { 1 };

@@ -7,6 +7,7 @@
 //! [`bind`] has one file per native module.
 
 mod allocator;
+mod attach;
 pub mod bind;
 pub mod call;
 mod caught;

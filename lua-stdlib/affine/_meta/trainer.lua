@@ -141,6 +141,10 @@ function Sft:preflight() end
 ---@return string
 function Sft:save() end
 
+--- Scales the learning rates of all steps that follow, on top of what was scaled before. Checkpoints hold it.
+---@param factor number Above 0.
+function Sft:scale_learning_rate(factor) end
+
 --- A table of the script's own, always the same one: every checkpoint holds it as it was between two bodies of the loop, and a
 --- run that is resumed begins with it. It may hold what JSON can.
 ---@return table
@@ -224,6 +228,9 @@ local Ppo = {}
 ---@field value_loss number In units of reward, squared.
 ---@field explained_variance? number Of the returns by the value head; absent where all returns are equal.
 ---@field sampler_gap? number Mean difference of the log-probs recorded while sampling and recomputed by the trainer.
+---@field sampler_gap_p999? number Its 99.9th percentile over tokens.
+---@field sampler_gap_share number The share of tokens with more than 0.1 nats of it.
+---@field sampler_gap_by_env table<string, number> The mean by environment.
 ---@field update_gap? number The same, of the first minibatch and as the update itself computes it: the ratio begins at 1.
 ---@field grad_norm number Of the model's gradient before clipping, a mean over the steps.
 ---@field value_grad_norm number Of the value head's.
@@ -272,6 +279,10 @@ function Ppo:update(batch) end
 --- Writes a checkpoint of the state after the last iteration and gives its folder.
 ---@return string
 function Ppo:save() end
+
+--- Scales the learning rates of all steps that follow, on top of what was scaled before. Checkpoints hold it.
+---@param factor number Above 0.
+function Ppo:scale_learning_rate(factor) end
 
 --- As `Sft:state`.
 ---@return table

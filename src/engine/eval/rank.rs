@@ -92,12 +92,13 @@ pub struct Subset {
     pub shares: BTreeMap<String, f64>,
 }
 
+/// `C`: what a profile tells of an environment.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct RankedModel {
+pub struct RankedModel<C = Cell> {
     pub name: String,
     /// Enough episodes in every environment.
     pub eligible: bool,
-    pub environments: BTreeMap<String, Cell>,
+    pub environments: BTreeMap<String, C>,
     /// How many of the ranked models it dominates on all environments.
     pub dominates: usize,
     /// Points by the size of the subset.

@@ -265,7 +265,7 @@ impl Ppo {
                 let settings = StepSettings {
                     batching: self.options.batching(),
                     fits: self.run.fits,
-                    learning_rate_factor: self.run.schedule.factor(tick),
+                    learning_rate_factor: self.run.rate_factor(tick),
                     max_grad_norm: self.run.clip_at(),
                     // The policy is trained as it plays: nothing is dropped, nothing is noise.
                     seed: 0,
@@ -274,7 +274,7 @@ impl Ppo {
                 reports.push(self.step(model, rollout, &part, &settings)?);
             }
         }
-        let factor = self.run.schedule.factor((iteration + 1) * TICKS);
+        let factor = self.run.rate_factor((iteration + 1) * TICKS);
         let done = Iteration {
             iteration: iteration + 1,
             rollout: rollout.report(),

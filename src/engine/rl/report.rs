@@ -61,6 +61,14 @@ pub struct RolloutReport {
     pub kl: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sampler_gap: Option<f64>,
+    /// Its 99.9th percentile over tokens, and the share of tokens beyond 0.1 nats.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sampler_gap_p999: Option<f64>,
+    #[serde(default)]
+    pub sampler_gap_share: f64,
+    /// The mean by environment.
+    #[serde(default)]
+    pub sampler_gap_by_env: BTreeMap<String, f64>,
     /// Of the returns by the value head.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub explained_variance: Option<f64>,

@@ -172,6 +172,8 @@ impl Rollout {
             s.actions(&s.episode.logprobs).zip(s.actions(&s.reference_logprobs)).map(|(a, b)| a - b).collect()
         };
         let existing = |number: f64| number.is_finite().then_some(number);
+        let mut gaps: Vec<f64> = self.gaps().map(|(_, gap)| gap).collect();
+        gaps.sort_by(f64::total_cmp);
         let spread = |name: String| {
             let scores: Vec<f64> =
                 self.played().filter(|e| e.environment == name).map(|episode| episode.normalised_score).collect();
@@ -198,6 +200,9 @@ impl Rollout {
             tokens_mean: existing(mean(self.played().map(tokens))).unwrap_or(0.0),
             kl: existing(mean(self.trained().flat_map(|(_, sample)| kl(sample)))),
             sampler_gap: existing(self.sampler_gap()),
+            sampler_gap_p999: gaps.get((gaps.len() * 999).div_ceil(1000).saturating_sub(1)).copied(),
+            sampler_gap_share: gaps.iter().filter(|gap| **gap > 0.1).count() as f64 / gaps.len().max(1) as f64,
+            sampler_gap_by_env: self.gap_by_environment(),
             explained_variance: existing(self.explained_variance()),
             rollout_seconds: self.seconds,
         }
@@ -205,10 +210,25 @@ impl Rollout {
 
     /// Mean of |log-prob recorded while sampling − log-prob by the trainer's pass after the rollout|; NaN over nothing.
     pub fn sampler_gap(&self) -> f64 {
-        let gaps = |s: &Sample| -> Vec<f64> {
-            s.actions(&s.episode.logprobs).zip(s.actions(&s.trainer_logprobs)).map(|(a, b)| (a - b).abs()).collect()
-        };
-        mean(self.trained().flat_map(|(_, sample)| gaps(sample)))
+        mean(self.gaps().map(|(_, gap)| gap))
+    }
+
+    fn gap_by_environment(&self) -> BTreeMap<String, f64> {
+        let mut sums: BTreeMap<String, (f64, f64)> = BTreeMap::new();
+        for (name, gap) in self.gaps() {
+            let (sum, count) = sums.entry(name.to_string()).or_default();
+            (*sum, *count) = (*sum + gap, *count + 1.0);
+        }
+        sums.into_iter().map(|(name, (sum, count))| (name, sum / count)).collect()
+    }
+
+    /// The gap of each action token, with its environment.
+    fn gaps(&self) -> impl Iterator<Item = (&str, f64)> {
+        self.trained().flat_map(|(_, sample)| {
+            let (sampled, trained) = (&sample.episode.logprobs, &sample.trainer_logprobs);
+            let gaps = sample.actions(sampled).zip(sample.actions(trained)).map(|(a, b)| (a - b).abs());
+            gaps.map(|gap| (sample.episode.environment.as_str(), gap))
+        })
     }
 
     /// 1 − Var(return − value) / Var(return) over action tokens.

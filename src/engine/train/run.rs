@@ -147,6 +147,20 @@ impl Run {
         self.state.max_steps
     }
 
+    /// The schedule's factor of the learning rates at a step, as somebody has scaled it since.
+    pub fn rate_factor(&self, step: u64) -> f64 {
+        self.schedule.factor(step) * self.state.learning_rate_scale
+    }
+
+    /// Scales the learning rates of all steps that follow, on top of what was scaled before. Checkpoints hold it.
+    pub fn scale_learning_rate(&mut self, factor: f64) -> Result<()> {
+        if !(factor > 0.0 && factor.is_finite()) {
+            return Err(Error::option("factor", "a number above 0", factor));
+        }
+        self.state.learning_rate_scale *= factor;
+        Ok(())
+    }
+
     pub fn is_over(&self) -> bool {
         self.done() >= self.total() || self.state.stopped_early
     }

@@ -1,11 +1,13 @@
 //! `affine.track`: the run folder, and the trackers of a run.
 
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use mlua::{AnyUserData, Lua, MultiValue, Table, UserData, UserDataMethods, Value};
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::engine::attach::Door;
 use crate::engine::model::KernelChoice;
 use crate::engine::track::episodes::Episodes;
 use crate::engine::track::{Metric, Place, Run, wandb};
@@ -14,7 +16,7 @@ use crate::lua::call::Call;
 use crate::lua::kind::kind;
 use crate::lua::strict::handle;
 use crate::lua::tracker::LuaTracker;
-use crate::lua::{convert, report};
+use crate::lua::{attach, convert, report};
 
 /// Where runs are kept, below the folder that the script was started in.
 const ROOT: &str = "runs";
@@ -45,7 +47,8 @@ fn episodes(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
     convert::to_lua(lua, &json!(rows))
 }
 
-struct RunHandle(Run);
+/// A run, and its door, which is open as long as it.
+struct RunHandle(Run, #[expect(dead_code, reason = "dropped with the run")] Option<Rc<Door>>);
 
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -79,7 +82,9 @@ fn run(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
         trackers.into_iter().for_each(|tracker| run.add_tracker(Box::new(tracker)));
         Ok(run)
     })?;
-    handle(lua, "a run", RunHandle(run))
+    // Some file systems have no sockets: nobody can attach there.
+    let door = attach::open(lua, run.path()).inspect_err(|error| tracing::debug!("{error}")).ok();
+    handle(lua, "a run", RunHandle(run, door))
 }
 
 fn trackers_of(list: &Value) -> Result<Vec<LuaTracker>> {

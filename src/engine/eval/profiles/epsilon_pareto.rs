@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::super::rank::{Contender, environments, subsets_of};
+use super::super::rank::{Contender, RankedModel, environments, subsets_of};
 use crate::engine::{Error, Result};
 
 /// More episodes than this do not make a standard error smaller.
@@ -107,21 +107,6 @@ pub struct Cell {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct RankedModel {
-    pub name: String,
-    /// Enough episodes in every environment.
-    pub eligible: bool,
-    pub environments: BTreeMap<String, Cell>,
-    /// How many of the ranked models it dominates on all environments.
-    pub dominates: usize,
-    /// Points by the size of the subset.
-    pub layer_points: BTreeMap<usize, f64>,
-    pub points: f64,
-    /// The share of all points; sums to 1 over the models.
-    pub weight: f64,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Subset {
     pub environments: Vec<String>,
     pub winner: String,
@@ -130,7 +115,7 @@ pub struct Subset {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Ranking {
     /// In the order given.
-    pub models: Vec<RankedModel>,
+    pub models: Vec<RankedModel<Cell>>,
     pub subsets: Vec<Subset>,
     /// Who leads each environment.
     pub winners: BTreeMap<String, String>,

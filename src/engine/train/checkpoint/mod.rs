@@ -63,6 +63,9 @@ pub struct TrainerState {
     /// Whether early stopping has ended the run.
     #[serde(default)]
     pub stopped_early: bool,
+    /// What somebody has scaled the learning rates by while it ran.
+    #[serde(default = "unscaled")]
+    pub learning_rate_scale: f64,
     /// What a loss spike is told from: the losses of the last steps.
     #[serde(default)]
     pub recent_losses: Vec<f64>,
@@ -75,6 +78,10 @@ pub struct TrainerState {
     /// What a script keeps of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub script: Option<Value>,
+}
+
+fn unscaled() -> f64 {
+    1.0
 }
 
 /// The losses of all steps of a run that were taken. A checkpoint of an older version knows none: then of those since.
@@ -121,6 +128,7 @@ impl TrainerState {
             best_model_checkpoint: None,
             evaluations_without_gain: 0,
             stopped_early: false,
+            learning_rate_scale: unscaled(),
             recent_losses: Vec::new(),
             losses: Losses::default(),
             unheard: None,

@@ -228,7 +228,7 @@ impl Sft {
         StepSettings {
             batching: self.options.batching(self.limit),
             fits: self.run.fits,
-            learning_rate_factor: self.run.schedule.factor(step),
+            learning_rate_factor: self.run.rate_factor(step),
             max_grad_norm: self.run.clip_at(),
             seed: random::torch_seed(self.options.seed, "sft dropout", step),
             neftune_noise_alpha: self.options.neftune_noise_alpha.filter(|&alpha| alpha > 0.0),

@@ -22,7 +22,7 @@ use crate::lua::call::Call;
 use crate::lua::interrupt::Loop;
 use crate::lua::strict::handle;
 use crate::lua::unsaved::{Saving, remember};
-use crate::lua::{convert, report};
+use crate::lua::{attach, convert, report};
 
 /// A trainer: its name, what makes one, and what takes one of its steps that was kept once more.
 struct Row {
@@ -137,6 +137,13 @@ where
             let path = report::guard(|| this.read()?.save(&model))?;
             Ok(path.to_string_lossy().into_owned())
         });
+        methods.add_function("scale_learning_rate", move |_, values: MultiValue| {
+            let mut call = Call::new(format!("{trainer}:scale_learning_rate"), values);
+            let (this, _) = Self::of(&mut call)?;
+            let factor = call.number("factor")?;
+            call.finish()?;
+            call.run(|| this.with_run(|run| run.scale_learning_rate(factor))?)
+        });
         methods.add_function("state", move |lua, values: MultiValue| {
             let mut call = Call::new(format!("{trainer}:state"), values);
             let (this, handle) = Self::of(&mut call)?;
@@ -190,6 +197,7 @@ where
             self.with_run(Run::begin_body)??;
             hear(&report).or_else(|error| self.read()?.leave(model, error))?;
             self.with_run(Run::end_body)?;
+            attach::serve(lua).or_else(|error| self.read()?.leave(model, error))?;
             last = Some(report);
         }
         progress.finish();
@@ -220,6 +228,7 @@ where
         let next = lua.create_function(move |lua, _: MultiValue| {
             begun.borrow_mut().get_or_insert_with(Loop::begin);
             report::guard(|| this.with_run(Run::end_body))?;
+            report::guard(|| attach::serve(lua))?;
             let outcome = next();
             let Ok(Some(step)) = outcome else {
                 begun.take();
