@@ -18,10 +18,9 @@ for _, name in ipairs { "collect", "sft", "rl", "evaluate", "deploy" } do
   stage(settings, run)
 end
 
+run:finish()
 local page = run:path() .. "/report.html"
 report.write(page, { run:path() })
-run:file(page)
-run:finish()
 
 local seconds = time.clock() - started
 print(

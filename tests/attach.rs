@@ -13,7 +13,8 @@ const SCRIPT: &str = r#"
     local records = {}
     for i = 1, 4 do records[i] = { prompt = "one", completion = "two three" } end
     local run = track.run("attached", {})
-    local sft = trainer.sft(m, { data = records, output_dir = "out", max_steps = 100000, learning_rate = 1e-3, logging_steps = 0 })
+    local sft = trainer.sft(m, { data = records, output_dir = "out", max_steps = 100000, learning_rate = 1e-3,
+      lr_scheduler_type = "constant", logging_steps = 0 })
     local said = "nothing"
     local function train()
       for step in sft:steps() do

@@ -400,7 +400,7 @@ const SCRIPT: &str = r#"
     local echo = env.make(env.define {
       name = "echo", prompt = "Say it back.",
       reset = function(self, task) self.word = "word " .. task.id return self.word end,
-      step = function(self, action) return "", action == self.word and 1 or 0, true end,
+      step = function(self, action) return "", action:match("word %d+$") == self.word and 1 or 0, true end,
     })
     local judged = eval.endpoint { base_url = arg[1], model = "tiny", prompt_price = 1, completion_price = 2 }
     local result = eval.run(judged, { envs = { echo }, num_eval_samples = 4, results = "results.jsonl" })
@@ -423,7 +423,7 @@ fn a_script_judges_an_endpoint_and_plays_no_task_twice() {
     let server = Server::start(echo);
     let mut words = vec!["-e", SCRIPT, &server.base];
     let output = affine(folder.path(), &words);
-    let wanted = "4\t1.0\t40\t12\t6.4e-05\ntiny at http://127\tunknown\t8\nword 0\t3\t10\ttrue\tnil\n";
+    let wanted = "4\t1.0\t40\t12\t6.4e-05\ntiny at http://127\tunknown\t8\nSay it back.\nword 0\t3\t10\ttrue\tnil\n";
     assert_eq!(String::from_utf8_lossy(&output.stdout), wanted, "{output:?}");
     let asked = server.asked();
     let output = affine(folder.path(), &words);
@@ -435,13 +435,24 @@ fn a_script_judges_an_endpoint_and_plays_no_task_twice() {
     // From the shell, against itself under another address.
     let again = Server::start(|asked| says(&asked.last().replace('1', "2")));
     let (one, other) = (format!("tiny@{}", server.base), format!("tiny@{}", again.base));
-    words = vec!["eval", "compare", &one, &other, "--environments", "echo.lua", "--samples", "20", "--results", "both.jsonl"];
+    words = vec![
+        "eval",
+        "compare",
+        &one,
+        &other,
+        "--environments",
+        "echo.lua",
+        "--samples",
+        "20",
+        "--results",
+        "both.jsonl",
+    ];
     std::fs::write(
         folder.path().join("echo.lua"),
         r#"return require("affine.env").define {
              name = "echo", prompt = "Say it back.",
              reset = function(self, task) self.word = "word " .. task.id return self.word end,
-             step = function(self, action) return "", action == self.word and 1 or 0, true end,
+             step = function(self, action) return "", action:match("word %d+$") == self.word and 1 or 0, true end,
            }"#,
     )
     .unwrap();

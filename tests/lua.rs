@@ -49,7 +49,7 @@ of_files! {
     test: expectations;
     time: clock;
     tokenizer: chat;
-    trainer: callbacks options ppo sft;
+    trainer: adapters callbacks options ppo sft;
     worker: pool;
 }
 

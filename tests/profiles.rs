@@ -3,9 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use affine::engine::eval::profiles::epsilon_pareto::{EpsilonParetoOptions, Mean, RankedModel, Ranking, rank};
+use affine::engine::eval::profiles::epsilon_pareto::{Cell, EpsilonParetoOptions, Mean, Ranking, rank};
 use affine::engine::eval::profiles::window_2026::{Environment, EnvironmentRule, NotWorse, compare};
 use affine::engine::eval::rank::Contender;
+use affine::engine::eval::rank::RankedModel;
 use serde_json::{Value, json};
 
 use crate::golden;
@@ -26,7 +27,7 @@ fn names(row: &Value) -> Vec<&str> {
 fn check_ranking(row: &Value) {
     let contenders: Vec<Contender> = names(row).into_iter().map(|name| contender(row, name)).collect();
     let ranking = rank(&contenders, &EpsilonParetoOptions::default()).unwrap();
-    let by_model = |number: fn(&RankedModel) -> Value| -> Value {
+    let by_model = |number: fn(&RankedModel<Cell>) -> Value| -> Value {
         ranking.models.iter().map(|model| (model.name.clone(), number(model))).collect::<serde_json::Map<_, _>>().into()
     };
     let eligible: Vec<&str> = ranking.models.iter().filter(|m| m.eligible).map(|m| m.name.as_str()).collect();

@@ -26,6 +26,7 @@ pub struct Summary {
     #[serde(default)]
     pub sampling: Sampling,
     pub held_out: Option<HeldOut>,
+    pub near: Option<Near>,
     #[serde(default)]
     pub not_held_out: u64,
     /// Where every task's result lies, relative to the folder that affine worked in.
@@ -99,6 +100,21 @@ pub struct Apart {
 #[derive(Debug, Clone, Deserialize)]
 pub struct FoundAgain {
     pub file: String,
+}
+
+/// Judged prompts of which a record that was trained on holds at least half, the most first.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Near {
+    pub count: u64,
+    pub found: Vec<NearDuplicate>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct NearDuplicate {
+    pub env: String,
+    pub task_id: u64,
+    pub seen: f64,
+    pub record: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -111,7 +111,23 @@ pub fn kept_apart(summary: &Summary) -> KeptApart {
         words::thousands(apart.tasks),
         words::thousands(records)
     );
-    KeptApart { text, fine: true }
+    KeptApart { text: text + &near_duplicates(summary), fine: true }
+}
+
+/// A sentence about judged prompts that stand in good part in a record; nothing where none does.
+fn near_duplicates(summary: &Summary) -> String {
+    let Some((near, most)) = summary.near.as_ref().and_then(|near| Some((near, near.found.first()?))) else {
+        return String::new();
+    };
+    format!(
+        " Of {} of these tasks some record holds at least half of the prompt, by its runs of 13 words that are not common to many: \
+         task {} of {} the most, {:.0} % of it in {}.",
+        words::thousands(near.count),
+        most.task_id,
+        most.env,
+        100.0 * most.seen,
+        most.record
+    )
 }
 
 fn not_kept_apart(apart: &HeldOut) -> String {

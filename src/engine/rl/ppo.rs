@@ -351,7 +351,7 @@ impl Ppo {
 
     /// Writes the adapter or the model to `output_dir`, with the value head beside it.
     pub fn finish(&mut self, model: &Model) -> Result<()> {
-        self.run.check_claim()?;
+        self.run.check(model)?;
         self.run.note_heard()?;
         self.run.close();
         checkpoint::save_model(model, self.run.folder())?;

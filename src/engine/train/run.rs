@@ -189,8 +189,9 @@ impl Run {
             return Ok(());
         }
         Err(Error::hinted(
-            "the model's parameters are not those that this trainer was made for: its adapter was added, merged or replaced since",
-            "make the trainer after the last change of the model's adapter",
+            "the model's parameters are not those that this trainer was made for: its adapter was added, merged or replaced since, \
+             or another one is on",
+            "make the trainer after the last change of the model's adapter, and turn that one on (set_adapter)",
         ))
     }
 
@@ -415,7 +416,7 @@ pub trait Trainer {
 
 fn write<T: Trainer + ?Sized>(trainer: &T, model: &Model, state: &TrainerState) -> Result<PathBuf> {
     let run = trainer.run();
-    run.output.claim.check()?;
+    run.check(model)?;
     let limit = run.options.save_total_limit;
     let more = |checkpoint: &Path| trainer.save_more(model, checkpoint);
     let path = checkpoint::save(run.folder(), model, &run.optimizer, state, limit, &more)?;

@@ -18,6 +18,7 @@ pub const KNOWN: &[(&str, &str, &str, &str)] = &[
     (OPTIMIZER, "value_grad_norm", "Gradient norm, value head", "before clipping"),
     (OPTIMIZER, "learning_rate", "Learning rate", ""),
     (OPTIMIZER, "sampler_gap", "Sampler gap", "nats between sampling and training"),
+    (OPTIMIZER, "sampler_gap_p999", "Sampler gap, 99.9th percentile", "nats, over tokens"),
     (OPTIMIZER, "update_gap", "Update gap", "nats, first step"),
     (SPEED, "tokens_per_second", "Training speed", "tokens per second"),
     (SPEED, "playing_tokens_per_second", "Playing speed", "tokens per second"),
@@ -25,7 +26,8 @@ pub const KNOWN: &[(&str, &str, &str, &str)] = &[
     (SPEED, "rollout_seconds", "Seconds playing", "per iteration"),
     (EPISODES, "truncated", "Truncated episodes", ""),
     (EPISODES, "failed", "Failed episodes", ""),
-    (EPISODES, "repeated_actions", "Repeated actions", ""),
+    (EPISODES, "repeated_actions", "Repeated actions", "share of turns"),
+    (EPISODES, "invalid_actions", "Invalid actions", "share of turns"),
     (EPISODES, "episodes", "Episodes", "per iteration"),
     (EPISODES, "turns_mean", "Turns", "mean per episode"),
     (EPISODES, "tokens_mean", "Tokens", "mean per episode"),
@@ -40,4 +42,4 @@ const EPISODES: &str = "Episodes";
 pub const FURTHER: &str = "Further metrics";
 
 /// What says more about other keys, or is in the place on the axis already.
-pub const SILENT: &[&str] = &["episodes_by_env", "score_sd", "success_sd", "seconds", "tokens", "epoch"];
+pub const SILENT: &[&str] = &["episodes_by_env", "score_sd", "success_sd", "seconds", "tokens", "epoch", "total"];

@@ -119,7 +119,7 @@ fn not_what_was_asked(body: &str, expected: &str) -> String {
     format!("expected {expected}, got {got}")
 }
 
-/// What an answer says that is no success. An error may also come with the status of a success, from servers that pass on
+/// What an answer says that is no success, whole. An error may also come with the status of a success, from servers that pass on
 /// what another one told them: its own number counts then.
 pub fn refusal(status: u16, body: &str) -> Option<Refusal> {
     let json: Value = serde_json::from_str(body).unwrap_or_default();
@@ -143,7 +143,7 @@ pub fn refusal(status: u16, body: &str) -> Option<Refusal> {
     };
     let parameter = word("param").map(str::to_string).or_else(|| named(&said));
     let code = word("code").or(word("type")).unwrap_or_default().to_string();
-    Some(Refusal { status, said: one_line(&said), code, parameter })
+    Some(Refusal { status, said, code, parameter })
 }
 
 /// The first parameter in the text of a complaint that has no field for it. `n` is a word of its own in too many.

@@ -136,7 +136,8 @@ impl Asking {
                     "the server does not keep to max_tokens: give all that are compared the limit that it does keep to";
                 Err(Lasting::Stop(Error::hinted(problem, hint)))
             }
-            _ => Ok(reply),
+            // What is escaped in JSON was not seen before.
+            _ => Ok(Reply { text: self.clean(&reply.text), ..reply }),
         }
     }
 
@@ -156,7 +157,8 @@ impl Asking {
         let wait = header(RETRY_AFTER).and_then(|text| wait(&text, chrono::Utc::now()));
         let text = self.text(response).await?;
         let Some(refusal) = answer::refusal(status, &text) else { return Ok(text) };
-        let refusal = Refusal { said: self.clean(&refusal.said), ..refusal };
+        // Cleaned whole: of a key that was cut nobody would know what it is.
+        let refusal = Refusal { said: answer::one_line(&self.clean(&refusal.said)), ..refusal };
         match refusal.is_passing() {
             true => Err(Problem::Passing(Passing { reason: refusal.sentence(), wait, is_unreachable: false })),
             false => Err(Problem::Refused(refusal)),
@@ -173,7 +175,7 @@ impl Asking {
                 return Err(Lasting::Failed(problem).into());
             }
         }
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
+        Ok(self.clean(&String::from_utf8_lossy(&bytes)))
     }
 
     /// Of a request that did not come to an answer.

@@ -243,7 +243,7 @@ impl Sft {
     /// Writes the adapter or the model to `output_dir`, as transformers' Trainer leaves it. Where the best was asked for,
     /// the model has its weights from here on.
     pub fn finish(&mut self, model: &Model) -> Result<SftResult> {
-        self.run.check_claim()?;
+        self.run.check(model)?;
         self.run.note_heard()?;
         self.run.close();
         if let (true, Some(best)) = (self.options.load_best_model_at_end, &self.run.state.best_model_checkpoint) {

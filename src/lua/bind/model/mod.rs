@@ -58,7 +58,7 @@ impl ModelHandle {
         Ref::filter_map(slot, Option::as_ref).map_err(|_| closed())
     }
 
-    fn borrow_mut(&self) -> mlua::Result<RefMut<'_, Model>> {
+    pub fn borrow_mut(&self) -> mlua::Result<RefMut<'_, Model>> {
         let slot = self.model.try_borrow_mut().map_err(|_| in_use())?;
         RefMut::filter_map(slot, Option::as_mut).map_err(|_| closed())
     }

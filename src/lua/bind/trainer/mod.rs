@@ -97,10 +97,8 @@ where
     fn in_lua(lua: &Lua, model: ModelHandle, trainer: T, callback: Option<Function>) -> mlua::Result<AnyUserData> {
         let trainer = Rc::new(RefCell::new(trainer));
         let (of, saved) = (model.clone(), trainer.clone());
-        let save = move || {
-            let model = of.borrow()?;
-            report::guard(|| borrow(&saved)?.save_unsaved(&model))
-        };
+        let own = model.borrow()?.active_adapter().map(str::to_string);
+        let save = move || with_adapter(&of, own.as_deref(), |model| borrow(&saved)?.save_unsaved(model));
         let save = remember(lua, Rc::new(save));
         let handle = handle(lua, "a trainer", TrainerHandle { model, trainer, save, in_loop: Rc::default() })?;
         handle.set_nth_user_value(CALLBACK, callback)?;
@@ -259,6 +257,31 @@ where
         metatable.set("__close", close)?;
         closing.set_metatable(Some(metatable))?;
         Ok((next, Value::Nil, Value::Nil, closing))
+    }
+}
+
+/// Does something with a model while the adapter of that name is on: several trainers may take turns on one base.
+fn with_adapter(model: &ModelHandle, own: Option<&str>, what: impl FnOnce(&Model) -> Result<()>) -> mlua::Result<()> {
+    let before = model.borrow()?.active_adapter().map(str::to_string);
+    let is_on = before.as_deref() == own;
+    if !is_on {
+        switch(&mut *model.borrow_mut()?, own)?;
+    }
+    let done = model.borrow().and_then(|model| report::guard(|| what(&model)));
+    if !is_on {
+        switch(&mut *model.borrow_mut()?, before.as_deref())?;
+    }
+    done
+}
+
+/// Turns an adapter on, or all of them off.
+fn switch(model: &mut Model, adapter: Option<&str>) -> mlua::Result<()> {
+    match adapter {
+        Some(name) => report::guard(|| model.set_adapter(name)),
+        None => {
+            model.disable_adapter();
+            Ok(())
+        }
     }
 }
 
