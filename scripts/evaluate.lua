@@ -205,7 +205,11 @@ local function evaluate(settings, stage)
     sampling = sampling,
     not_held_out = apart.not_held_out,
     held_out = apart,
-    near = near_duplicates(kept.results, sources[order[#order]].fingerprint, pipeline.folder(settings, "data_cache")),
+    near = near_duplicates(
+      kept.results,
+      sources[order[#order]].fingerprint,
+      pipeline.folder(settings, "data_cache")
+    ),
   }
   if apart.not_held_out > 0 then
     stage:say("%s", report.held_out(summary))

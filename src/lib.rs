@@ -6,7 +6,7 @@
 //! main → cli → lua → engine
 //!
 //! engine:  rl, eval → rollout, train → generate → model → text;  env → text, data;  all → tensor, device, error, cancel
-//!          hub, sandbox, track are leaves
+//!          report → eval, track;  sweep → report;  hub, sandbox, track are leaves
 //! ```
 //!
 //! [`engine`] trains, samples and judges, and knows no Lua. [`lua`] is the only folder that names mlua: it turns

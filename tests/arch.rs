@@ -13,6 +13,7 @@ use rings::Program;
 #[rustfmt::skip]
 const MAY_USE: &[(&str, &[&str])] = &[
     ("report",   &["eval", "track"]),
+    ("sweep",    &["report"]),
     ("rl",       &["rollout", "train", "generate", "env", "model", "text", "data", "track"]),
     ("eval",     &["rollout", "generate", "env", "model", "text", "data", "track"]),
     ("rollout",  &["generate", "env", "model", "text"]),

@@ -45,6 +45,7 @@ of_files! {
     random: streams;
     report: table;
     sandbox: run;
+    sweep: bad_input population trials;
     tensor: arithmetic creation examples gradients handles indexing layers linear_regression optimizers parts reductions torch;
     test: expectations;
     time: clock;

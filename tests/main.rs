@@ -85,6 +85,8 @@ mod optimizer;
 mod output_dir;
 /// The model against transformers and PEFT.
 mod parity;
+/// `scripts/sweep.lua`.
+mod pipeline_sweep;
 /// The folder and the home that all tests work in.
 mod place;
 /// `affine --plan`.
@@ -135,6 +137,8 @@ mod signals;
 mod stages;
 /// The LuaCATS stubs and the live modules name the same functions.
 mod stubs;
+/// Studies that processes share, some of which die.
+mod sweep;
 /// TextCraft against the original's texts and verdicts.
 mod textcraft;
 /// Tokenised records on the disk.

@@ -45,6 +45,7 @@ const LONG: &[(&str, &[&str])] = &[
     ("affine scripts/deploy.lua --adapter", &[SMALL]),
     ("affine scripts/deploy.lua --dry-run --set huggingface.repo_name=you/your-model", &[SMALL]),
     ("affine scripts/deploy.lua --upload --verify --set huggingface.repo_name=you/your-model", &[SMALL]),
+    ("affine scripts/sweep.lua --space space.lua --trials 2 --until sft", &[SMALL]),
     ("affine scripts/examples/easy_levels.lua", &["--seeds 0 --samples 12 --steps 2 --tasks 2"]),
 ];
 

@@ -43,6 +43,7 @@ const HANDLES: &[(&str, &str, &str)] = &[
     ("trainer",   "Sft",         "return dofile('tests/lua/tiny.lua').sft()"),
     ("trainer",   "Ppo",         "return dofile('tests/lua/tiny.lua').ppo()"),
     ("worker",    "Pool",        "return require('affine.worker').pool('return print', { threads = 1 })"),
+    ("sweep",     "Study",       "return require('affine.sweep').open { name = 's', direction = 'minimize', storage = 'stub.log' }"),
     ("track",     "Run",         "return require('affine.track').run('stub', {})"),
     ("worker",    "Job",         "return require('affine.worker').pool('return type', { threads = 1 }):submit(1)"),
     ("trainer",   "Batch",       "local t = dofile('tests/lua/tiny.lua')\nreturn t.ppo():rollout({ t.environment() }, 1)"),

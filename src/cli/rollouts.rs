@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
@@ -31,9 +31,9 @@ enum Action {
 /// trained is green, or in ⟦…⟧ where the output is no terminal or NO_COLOR is set.
 #[derive(Args)]
 struct Show {
-    /// The folder of a run
-    #[arg(value_name = "RUN", default_value = "runs/latest")]
-    run: PathBuf,
+    /// The folder of a run; by default the newest in runs/ that has such a sample
+    #[arg(value_name = "RUN")]
+    run: Option<PathBuf>,
     /// A stage of training, such as rl or sft
     #[arg(long)]
     stage: Option<String>,
@@ -73,13 +73,11 @@ pub fn run(options: Options) -> std::result::Result<(), Failure> {
 }
 
 fn show(options: &Show) -> Result<String> {
-    let found = Episodes::of_run(&options.run)?;
+    let run = options.run.clone().unwrap_or_else(newest);
+    let found = Episodes::of_run(&run)?;
     if found.rows.is_empty() {
         let hint = "training keeps a sample of its episodes there; --stage, --iteration and --env choose among them";
-        return Err(Error::hinted(
-            format!("{}: no episodes were kept in it", options.run.join(EPISODES).display()),
-            hint,
-        ));
+        return Err(Error::hinted(format!("{}: no episodes were kept in it", run.join(EPISODES).display()), hint));
     }
     let mut text = found.left_out.map_or_else(String::new, |left_out| format!("{EPISODES}: {left_out}\n\n"));
     match options.is_filter() {
@@ -87,6 +85,15 @@ fn show(options: &Show) -> Result<String> {
         false => text += &table(&found.rows),
     }
     Ok(text)
+}
+
+/// The newest run with a sample, or else the newest of all.
+fn newest() -> PathBuf {
+    let runs = Path::new("runs");
+    let folders = std::fs::read_dir(runs).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
+    // Their names begin with their times.
+    let sampled = folders.filter(|folder| !folder.ends_with("latest") && folder.join(EPISODES).exists());
+    sampled.max().unwrap_or_else(|| runs.join("latest"))
 }
 
 impl Show {

@@ -47,6 +47,10 @@ pub enum Error {
     #[error("interrupted")]
     Interrupted,
 
+    /// A trial that its study's pruner ends: not a mistake, and nothing that a script's `pcall` may keep to itself.
+    #[error("trial {trial} was pruned at step {step}")]
+    Pruned { trial: u64, step: i64 },
+
     /// An error with the action that it stopped ("load checkpoint-40").
     #[error("{action}: {source}")]
     Context { action: String, source: Box<Error> },
@@ -99,6 +103,7 @@ impl Error {
             Error::OutOfMemory(_) => "memory",
             Error::Script { .. } => "script",
             Error::Interrupted => "interrupted",
+            Error::Pruned { .. } => "pruned",
             _ => "message",
         }
     }
@@ -135,6 +140,10 @@ impl Error {
 
     pub fn is_interrupted(&self) -> bool {
         matches!(self.root(), Error::Interrupted)
+    }
+
+    pub fn is_pruned(&self) -> bool {
+        matches!(self.root(), Error::Pruned { .. })
     }
 
     pub fn is_out_of_memory(&self) -> bool {

@@ -31,6 +31,7 @@ pub mod rollout;
 pub mod sandbox;
 pub mod shell;
 pub mod signals;
+pub mod sweep;
 pub mod system;
 pub mod tensor;
 pub mod text;

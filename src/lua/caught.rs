@@ -43,11 +43,11 @@ fn text(lua: &Lua, value: Value) -> mlua::Result<LuaString> {
     }
 }
 
-/// Lets a caught error pass, unless it is an interruption, which is raised again. (A panic that was caught goes on as
-/// it is handed to this function.)
+/// Lets a caught error pass, unless it is an interruption or the end of a pruned trial, which is raised again. (A panic
+/// that was caught goes on as it is handed to this function.)
 fn pass(_: &Lua, value: Value) -> mlua::Result<()> {
     match value {
-        Value::Error(error) if Report::new(&error).interrupted => Err(*error),
+        Value::Error(error) if Report::new(&error).interrupted || report::is_pruned(&error) => Err(*error),
         _ => Ok(()),
     }
 }

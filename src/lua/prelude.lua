@@ -46,11 +46,12 @@ end
 local pcall_raw, xpcall_raw, close_raw, resume_raw, running = pcall, xpcall, coroutine.close, coroutine.resume, coroutine.running
 
 -- What a protected call gave; `host.pass` raises an interruption again.
-local function settle(ok, first, ...)
+local function settle(ok, ...)
+  local first = ...
   if not ok and type(first) == "userdata" then
     host.pass(first)
   end
-  return ok, first, ...
+  return ok, ...
 end
 
 function pcall(f, ...)
@@ -60,10 +61,11 @@ end
 -- The handler sees the failing stack, except for a native error, which brings its own traceback.
 function xpcall(f, handler, ...)
   local native = false
-  local function finish(ok, first, ...)
+  local function finish(ok, ...)
     if ok or not native then
-      return ok, first, ...
+      return ok, ...
     end
+    local first = ...
     host.pass(first)
     return false, handler(first)
   end
@@ -94,10 +96,11 @@ end
 -- As Lua's own, but the coroutine's lines are kept for the traceback.
 function coroutine.wrap(f)
   local thread = coroutine.create(f)
-  local function finish(ok, first, ...)
+  local function finish(ok, ...)
     if ok then
-      return first, ...
+      return ...
     end
+    local first = ...
     if coroutine.status(thread) == "dead" then
       host.remember(first, thread)
       close_raw(thread)

@@ -141,6 +141,11 @@ thread_local! {
     static COROUTINE: RefCell<(String, Vec<String>)> = const { RefCell::new((String::new(), Vec::new())) };
 }
 
+/// Whether an error ends a pruned trial.
+pub fn is_pruned(error: &mlua::Error) -> bool {
+    engine_error(error).is_some_and(Error::is_pruned)
+}
+
 /// Remembers the lines of a coroutine that ends with an error, because its own traceback is gone once it is closed.
 /// `text` is the error's; `inside` and `outside` are the tracebacks of the coroutine and of what resumed it.
 pub fn remember_coroutine(text: &str, inside: &str, outside: &str) {

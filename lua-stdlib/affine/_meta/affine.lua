@@ -22,6 +22,7 @@
 ---@field random affine.random
 ---@field sandbox affine.sandbox
 ---@field report affine.report
+---@field sweep affine.sweep
 ---@field tensor affine.tensor
 ---@field test affine.test
 ---@field time affine.time

@@ -143,7 +143,7 @@ local function score_line(row, numbers, level)
   if bootstrap then
     text = text .. (", bootstrap [%.3f, %.3f]"):format(bootstrap.lower, bootstrap.upper)
   end
-  text = text .. (" at %d %%, n %d, success %.3f"):format(100 * level + 0.5, row.n, row.success_rate)
+  text = text .. (" at %.0f %%, n %d, success %.3f"):format(100 * level, row.n, row.success_rate)
   return row.failed > 0 and ("%s, %d failed"):format(text, row.failed) or text
 end
 

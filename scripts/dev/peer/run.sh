@@ -37,6 +37,11 @@ if wanted trackers; then
   "$out/trackers/bin/python" scripts/dev/peer/trackers.py "$affine" --seed "$seed"
 fi
 
+if wanted sweep; then
+  venv optuna optuna==5.0.0 optuna-dashboard==0.21.0 scipy==1.17.1 numpy==2.4.6
+  "$out/optuna/bin/python" scripts/dev/peer/sweep.py "$affine"
+fi
+
 if wanted card; then
   venv hub huggingface_hub==2.4.0
   "$out/hub/bin/python" scripts/dev/peer/card.py "$affine" "$seed"

@@ -17,6 +17,7 @@ pub mod random;
 mod report;
 mod rollout;
 mod sandbox;
+pub mod sweep;
 pub mod tensor;
 mod time;
 mod tokenizer;
@@ -46,6 +47,7 @@ pub const ALL: &[(&str, Module)] = &[
     ("path",      path::module),
     ("random",    random::module),
     ("sandbox",   sandbox::module),
+    ("sweep",     sweep::module),
     ("tensor",    tensor::module),
     ("time",      time::module),
     ("tokenizer", tokenizer::module),
@@ -61,6 +63,7 @@ const INTERNAL: &[(&str, Module)] = &[
     ("pipeline", pipeline::module),
     ("plan",     plan::module),
     ("report",   report::module),
+    ("sweep_checks", sweep::checks::module),
 ];
 
 /// Makes every native module known to `require`. Nothing is built before it is required.

@@ -11,6 +11,10 @@ use crate::lua::strict::handle;
 pub struct Random(ChaCha8Rng);
 
 impl Random {
+    pub fn of(stream: ChaCha8Rng) -> Self {
+        Random(stream)
+    }
+
     /// `index` and `seed` may be negative: their 64 bits count.
     pub fn new(seed: i64, purpose: &str, index: i64) -> Self {
         Random(random::stream(seed as u64, purpose, index as u64))

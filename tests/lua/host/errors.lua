@@ -57,6 +57,14 @@ describe("a caught error", function()
     expect(rawequal(caught(error, first, 0), first)):equals(true)
   end)
 
+  it("does not add a value to what was caught", function()
+    local function nothing() end
+    expect(select("#", pcall(nothing))):equals(1)
+    expect(select("#", xpcall(nothing, print))):equals(1)
+    expect(select("#", coroutine.wrap(nothing)())):equals(0)
+    expect(select("#", coroutine.resume(coroutine.create(nothing)))):equals(1)
+  end)
+
   it("is what coroutines and xpcall give, too", function()
     local thread = coroutine.create(function()
       local passed = pcall(function()

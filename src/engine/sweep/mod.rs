@@ -1,0 +1,35 @@
+//! Sweeps: a study and its trials, in Optuna's journal, so that Optuna and its dashboard work on the same file.
+//!
+//! Read in this order: [`study`] and [`trial`] are what is used; [`journal`] is the file, [`record`] what it tells of a trial,
+//! [`history`] what of that decides anything; [`sampler`] chooses parameters ([`distribution`]), [`pruner`] ends trials; [`abandoned`] and
+//! [`process`] are for those whose process died; [`importance`], [`figure`], [`table`] and [`config_text`] say what came out.
+
+pub mod abandoned;
+pub mod budget;
+pub mod config_text;
+pub mod distribution;
+pub mod figure;
+
+mod heart;
+pub mod history;
+pub mod importance;
+pub mod journal;
+mod normal;
+mod pareto;
+mod process;
+pub mod pruner;
+mod python_json;
+pub mod record;
+pub mod sampler;
+pub mod study;
+pub mod table;
+pub mod tasks;
+pub mod trial;
+mod unit;
+
+pub use budget::{Budget, Done};
+pub use distribution::Distribution;
+pub use history::History;
+pub use record::{Direction, State, TrialRecord};
+pub use study::{Next, Study, StudyOptions};
+pub use trial::Trial;

@@ -1,0 +1,55 @@
+//! Pruners: whether a trial is worth going on with.
+//!
+//! Each decides as Optuna's of the same name and options does on the same history. What Optuna keeps in a pruner's memory (a resource that
+//! the first trials decided) is kept in the study here, so that it outlives the process.
+
+mod custom;
+mod halving;
+mod hyperband;
+mod percentile;
+mod wilcoxon;
+
+use serde_json::{Map, Value};
+
+pub use self::custom::{Custom, Judge};
+pub use self::halving::{Halving, HalvingOptions};
+pub use self::hyperband::{Hyperband, HyperbandOptions};
+pub use self::percentile::{MedianOptions, Percentile, PercentileOptions};
+pub use self::wilcoxon::{Wilcoxon, WilcoxonOptions};
+use super::history::{History, Placed};
+use crate::engine::Result;
+
+/// What a pruner says of a trial, and what it wants to be remembered for it.
+#[derive(Debug, Default, PartialEq)]
+pub struct Verdict {
+    pub prune: bool,
+    /// Attributes of the trial.
+    pub marks: Map<String, Value>,
+    /// Attributes of the study.
+    pub study_marks: Map<String, Value>,
+}
+
+impl Verdict {
+    pub fn of(prune: bool) -> Self {
+        Verdict { prune, ..Verdict::default() }
+    }
+}
+
+pub trait Pruner {
+    /// `trial` is one of the history, and runs.
+    fn judge(&self, history: &History, trial: &Placed) -> Result<Verdict>;
+
+    /// The part of the history that a sampler learns from, where trials that were treated differently do not compare.
+    fn peers(&self, _history: &History, _place: u64) -> Option<History> {
+        None
+    }
+}
+
+/// Lets every trial come to its end.
+pub struct Never;
+
+impl Pruner for Never {
+    fn judge(&self, _: &History, _: &Placed) -> Result<Verdict> {
+        Ok(Verdict::default())
+    }
+}

@@ -1,0 +1,301 @@
+//! A study: trials that look for the best parameters of something, in a journal that any number of processes share.
+
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use serde_json::{Map, Value};
+
+use super::abandoned::{self, TakenOver};
+use super::budget::{Budget, Done};
+use super::heart::Heart;
+use super::history::{History, Placed};
+use super::journal::operation::{self, Operation};
+use super::journal::{Journal, Transaction};
+use super::pareto;
+use super::process::{HEARTBEAT, PROCESS, Process, now};
+use super::pruner::{Pruner, Verdict};
+use super::record::{Direction, FIXED_PARAMS, State, StudyRecord, TrialRecord};
+use super::sampler::{Draw, Marks, Sampler, SamplerOptions};
+use super::trial::Trial;
+use crate::engine::{Error, Result};
+
+/// The attribute of a study that keeps its seed.
+const SEED: &str = "affine:seed";
+
+pub struct StudyOptions {
+    pub name: String,
+    /// One for each objective.
+    pub directions: Vec<Direction>,
+    /// The journal's file.
+    pub storage: PathBuf,
+    pub sampler: SamplerOptions,
+    pub pruner: Rc<dyn Pruner>,
+    /// Without it the study's own, or 0.
+    pub seed: Option<u64>,
+    /// Whether a study of the name that is there already is gone on with; otherwise it is an error.
+    pub load_if_exists: bool,
+    pub budget: Budget,
+}
+
+/// Cheap to clone: all are one.
+#[derive(Clone)]
+pub struct Study {
+    inner: Rc<RefCell<Inner>>,
+    id: usize,
+    name: Rc<str>,
+    directions: Rc<[Direction]>,
+    pub(super) sampler: Rc<dyn Sampler>,
+    pruner: Rc<dyn Pruner>,
+    pub(super) seed: u64,
+    budget: Budget,
+}
+
+struct Inner {
+    journal: Journal,
+    heart: Option<Heart>,
+}
+
+/// What comes next.
+pub enum Next {
+    Trial(Box<Trial>),
+    Done(Done),
+}
+
+impl Study {
+    pub fn open(options: StudyOptions) -> Result<Self> {
+        let StudyOptions { name, directions, storage, sampler, pruner, seed, load_if_exists, budget } = options;
+        budget.check()?;
+        if name.is_empty() || directions.is_empty() {
+            return Err(Error::option("name", "a name, and a direction for each objective", "nothing"));
+        }
+        let mut journal = Journal::open(&storage)?;
+        let seed = journal.transaction(|transaction| {
+            match transaction.replay().study(&name) {
+                Some(study) => check_study(study, &directions, load_if_exists, &storage)?,
+                None => transaction.append(operation::create_study(&name, &directions))?,
+            }
+            settle_seed(transaction, &name, seed)
+        })?;
+        let sampler = sampler.build(seed)?;
+        let id = journal.replay().study(&name).map_or(0, |study| study.id);
+        let inner = Rc::new(RefCell::new(Inner { journal, heart: None }));
+        Ok(Study { inner, id, name: name.into(), directions: directions.into(), sampler, pruner, seed, budget })
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub fn directions(&self) -> &[Direction] {
+        &self.directions
+    }
+
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    pub fn storage(&self) -> PathBuf {
+        self.inner.borrow().journal.path().to_path_buf()
+    }
+
+    /// Whether there is an end of trials without a number of them.
+    pub fn ends_by_itself(&self) -> bool {
+        let Budget { timeout_seconds, max_trials, max_tokens } = self.budget;
+        timeout_seconds.is_some() || max_trials.is_some() || max_tokens.is_some() || self.sampler.is_finite()
+    }
+
+    /// Makes a trial that waits, with these parameters; the sampler chooses the others.
+    pub fn enqueue(&self, params: Map<String, Value>) -> Result<()> {
+        let attrs = Map::from_iter([(FIXED_PARAMS.to_string(), Value::Object(params))]);
+        self.transaction(|transaction| transaction.append(operation::enqueue(self.id, attrs)))
+    }
+
+    /// A new trial, or one that waits.
+    pub fn ask(&self) -> Result<Trial> {
+        match self.make(|_| None)? {
+            Next::Trial(trial) => Ok(*trial),
+            Next::Done(done) => Err(Error::message(format!("no further trial can be made: {done}"))),
+        }
+    }
+
+    /// The next trial of a run that began then and wants the study to have so many trials, or why there is none. Trials of dead processes
+    /// are taken over before.
+    pub fn next(&self, wanted: Option<u64>, begun: Instant) -> Result<Next> {
+        for TakenOver { number, why, goes_on } in self.take_over_abandoned()? {
+            let then = if goes_on { "it goes on from its checkpoint" } else { "it left no checkpoint to go on from" };
+            tracing::warn!("trial {number} was left running: {why}; {then}");
+        }
+        self.make(|history| self.budget.spent(history, wanted, begun))
+    }
+
+    fn make(&self, spent: impl FnOnce(&History) -> Option<Done>) -> Result<Next> {
+        let made = self.transaction(|transaction| {
+            let study = self.record(transaction)?;
+            let mut history = History::of(transaction.replay(), study);
+            if let Some(done) = spent(&history) {
+                return Ok(Err(done));
+            }
+            let (study, id) = (study.id, transaction.replay().trial_count());
+            let waiting =
+                transaction.replay().trials(self.record(transaction)?).find(|t| t.state == State::Waiting).cloned();
+            let (id, place, marks) = match waiting {
+                Some(record) => {
+                    let place = history.place_of(record.number).unwrap_or(record.number);
+                    history.trials.retain(|trial| trial.record.number != record.number);
+                    transaction.append(operation::state(record.id, State::Running, None))?;
+                    (record.id, place, Marks::new())
+                }
+                None => {
+                    let place = history.places;
+                    let draw = Draw { seed: self.seed, place, history: &history };
+                    let Some(marks) = self.sampler.begin(&draw)? else { return Ok(Err(Done::Grid)) };
+                    transaction.append(operation::create_trial(study))?;
+                    (id, place, marks)
+                }
+            };
+            let own = [(PROCESS.to_string(), Process::this().to_value()), (HEARTBEAT.to_string(), now().into())];
+            for (name, value) in own.into_iter().chain(marks) {
+                transaction.append(operation::system_attr(id, &name, value))?;
+            }
+            Ok(Ok((id, place, history)))
+        })?;
+        let (id, place, history) = match made {
+            Ok(made) => made,
+            Err(done) => return Ok(Next::Done(done)),
+        };
+        let mut inner = self.inner.borrow_mut();
+        let journal = inner.journal.path().to_path_buf();
+        inner.heart.get_or_insert_with(|| Heart::of(&journal));
+        let number = inner.journal.replay().trial(id).number;
+        drop(inner);
+        let history = self.pruner.peers(&history, place).unwrap_or(history);
+        Ok(Next::Trial(Box::new(Trial::new(self.clone(), &journal, id, number, place, history))))
+    }
+
+    /// Fails the trials whose process died; those with a checkpoint wait to be done again.
+    pub fn take_over_abandoned(&self) -> Result<Vec<TakenOver>> {
+        let storage = self.storage();
+        self.transaction(|transaction| abandoned::take_over(transaction, &self.name, &storage))
+    }
+
+    /// What makes marks attributes of the study.
+    pub(super) fn marks(&self, marks: Marks) -> impl Iterator<Item = Operation> {
+        let study = self.id;
+        marks.into_iter().map(move |(name, value)| operation::study_attr(study, &name, value))
+    }
+
+    pub(super) fn transaction<T>(&self, work: impl FnOnce(&mut Transaction) -> Result<T>) -> Result<T> {
+        let inner = self.inner.try_borrow_mut();
+        let mut inner = inner.map_err(|_| Error::message("the study is in use by the call that led here"))?;
+        inner.journal.transaction(work)
+    }
+
+    fn record<'a>(&self, transaction: &'a Transaction) -> Result<&'a StudyRecord> {
+        let study = transaction.replay().study(&self.name);
+        study.ok_or_else(|| Error::message(format!("the study {} was deleted", self.name)))
+    }
+
+    /// A trial as it was last read.
+    pub(super) fn trial_record(&self, id: usize) -> Arc<TrialRecord> {
+        self.inner.borrow().journal.replay().trial(id).clone()
+    }
+
+    /// The study as it is now.
+    pub fn history(&self) -> Result<History> {
+        let mut inner = self.inner.borrow_mut();
+        inner.journal.sync()?;
+        let replay = inner.journal.replay();
+        let study = replay.study(&self.name);
+        let study = study.ok_or_else(|| Error::message(format!("the study {} was deleted", self.name)))?;
+        Ok(History::of(replay, study))
+    }
+
+    /// What the pruner says of a trial as it is now.
+    pub fn judge(&self, number: u64) -> Result<Verdict> {
+        let history = self.history()?;
+        history.trial(number).map_or(Ok(Verdict::default()), |trial| self.pruner.judge(&history, trial))
+    }
+
+    /// Every trial by number, those included that were done again.
+    pub fn trials(&self) -> Result<Vec<Arc<TrialRecord>>> {
+        let mut inner = self.inner.borrow_mut();
+        inner.journal.sync()?;
+        let replay = inner.journal.replay();
+        Ok(replay.study(&self.name).map_or(Vec::new(), |study| replay.trials(study).cloned().collect()))
+    }
+
+    /// The best complete trial of a single objective.
+    pub fn best(&self) -> Result<Arc<TrialRecord>> {
+        if self.directions.len() > 1 {
+            let message =
+                format!("the study {} has {} objectives: no one trial is best", self.name, self.directions.len());
+            return Err(Error::hinted(message, "best_trials gives those that no other beats in all of them"));
+        }
+        let history = self.history()?;
+        history.best().map(|best| best.record.clone()).ok_or_else(|| self.none_complete(&history))
+    }
+
+    /// The complete trials that no other beats in every objective.
+    pub fn best_trials(&self) -> Result<Vec<Arc<TrialRecord>>> {
+        let history = self.history()?;
+        let complete: Vec<&Placed> = history.of_state(State::Complete).collect();
+        let losses = |trial: &&Placed| -> Vec<f64> {
+            let both = trial.record.values.iter().zip(self.directions.iter());
+            both.map(|(value, direction)| direction.loss(*value)).collect()
+        };
+        let all: Vec<Vec<f64>> = complete.iter().map(losses).collect();
+        Ok(pareto::front(&all).into_iter().map(|place| complete[place].record.clone()).collect())
+    }
+
+    pub(super) fn none_complete(&self, history: &History) -> Error {
+        let count = |state: State| match history.of_state(state).count() {
+            0 => None,
+            n => Some(format!("{n} {}", state.name())),
+        };
+        let counts: Vec<String> = State::ALL.into_iter().filter_map(count).collect();
+        let there = if counts.is_empty() { "there is none".to_string() } else { counts.join(", ") };
+        let message = format!("no trial of the study {} is complete ({there})", self.name);
+        let last = history
+            .of_state(State::Failed)
+            .filter_map(|trial| trial.record.user_attrs.get(super::trial::REASON))
+            .last();
+        match last.and_then(Value::as_str) {
+            Some(reason) => Error::hinted(message, format!("the last one failed: {reason}")),
+            None => Error::message(message),
+        }
+    }
+}
+
+fn check_study(study: &StudyRecord, directions: &[Direction], load: bool, storage: &Path) -> Result<()> {
+    let names = |directions: &[Direction]| directions.iter().map(|d| d.name()).collect::<Vec<_>>().join(", ");
+    let StudyRecord { name, .. } = study;
+    if !load {
+        let message = format!("{}: there is a study {name} already", storage.display());
+        return Err(Error::hinted(message, "go on with it (load_if_exists = true), or choose another name"));
+    }
+    match study.directions == directions {
+        true => Ok(()),
+        false => Err(Error::option(
+            "direction",
+            format!("{}, as the study {name} has it", names(&study.directions)),
+            names(directions),
+        )),
+    }
+}
+
+/// The seed that the study has from now on, which its journal keeps.
+fn settle_seed(transaction: &mut Transaction, name: &str, wanted: Option<u64>) -> Result<u64> {
+    let study = transaction.replay().study(name);
+    let (id, known) = study.map_or((0, None), |study| (study.id, study.system_attrs.get(SEED).and_then(Value::as_u64)));
+    let seed = wanted.or(known).unwrap_or(0);
+    match known {
+        Some(known) if known == seed => return Ok(seed),
+        Some(known) => tracing::warn!("the study {name} was begun with the seed {known} and goes on with {seed}"),
+        None => {}
+    }
+    transaction.append(operation::study_attr(id, SEED, seed.into()))?;
+    Ok(seed)
+}

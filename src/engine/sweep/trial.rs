@@ -1,0 +1,285 @@
+//! A trial that runs here: what it asks for, what it reports, how it ends.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::abandoned::{self, CHECKPOINT};
+use super::budget::TOKENS;
+use super::distribution::Distribution;
+use super::history::History;
+use super::journal::operation::{self, Operation};
+use super::process::{PROCESS, Process, Working};
+use super::record::{Parameter, State, TrialRecord};
+use super::sampler::{Draw, tpe};
+use super::study::Study;
+use super::tasks;
+use crate::engine::{Error, Result};
+
+/// The attribute of a failed trial that says why.
+pub const REASON: &str = "reason";
+
+pub struct Trial {
+    study: Study,
+    id: usize,
+    number: u64,
+    place: u64,
+    /// What the sampler sees: the study as this trial began.
+    history: History,
+    joint: OnceCell<Vec<(String, f64, Distribution)>>,
+    pruned_at: Cell<Option<i64>>,
+    working: RefCell<Option<Working>>,
+}
+
+impl Trial {
+    pub(super) fn new(study: Study, journal: &Path, id: usize, number: u64, place: u64, history: History) -> Self {
+        let (joint, working) = (OnceCell::new(), RefCell::new(Some(Working::on(journal, id))));
+        Trial { study, id, number, place, history, joint, pruned_at: Cell::new(None), working }
+    }
+
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// What the journal knows of it.
+    pub fn record(&self) -> Arc<TrialRecord> {
+        self.study.trial_record(self.id)
+    }
+
+    /// A number from a range; see [`Distribution::float`].
+    pub fn uniform(&self, name: &str, low: f64, high: f64, log: bool, step: Option<f64>) -> Result<f64> {
+        self.suggest(name, Distribution::float(name, low, high, log, step)?)
+    }
+
+    pub fn int(&self, name: &str, low: i64, high: i64, log: bool, step: i64) -> Result<i64> {
+        self.suggest(name, Distribution::int(name, low, high, log, step)?).map(|value| value as i64)
+    }
+
+    pub fn choice(&self, name: &str, choices: Vec<Value>) -> Result<Value> {
+        let distribution = Distribution::choice(name, choices)?;
+        let value = self.suggest(name, distribution.clone())?;
+        Ok(distribution.external(value))
+    }
+
+    /// A value for the parameter of that name: the same one, however often it is asked for.
+    pub fn suggest(&self, name: &str, distribution: Distribution) -> Result<f64> {
+        self.check_runs()?;
+        let record = self.record();
+        if let Some(known) = record.parameter(name) {
+            return match known.distribution == distribution {
+                true => Ok(known.value),
+                false => Err(another_range(name, &known.distribution, &distribution, "this trial")),
+            };
+        }
+        let known = self.history.trials.iter().find_map(|trial| trial.record.parameter(name));
+        if let Some(known) = known.filter(|known| !known.distribution.is_compatible(&distribution)) {
+            return Err(another_range(name, &known.distribution, &distribution, "the study's trials"));
+        }
+        let (value, plan) = self.choose(&record, name, &distribution)?;
+        let plan = plan.into_iter().map(|(name, value)| operation::system_attr(self.id, &name, value));
+        let parameter = operation::parameter(self.id, name, value, &distribution);
+        self.write(plan.chain([parameter]).collect())?;
+        Ok(value)
+    }
+
+    /// A value, and the attributes that tell others what this trial will be given next.
+    fn choose(
+        &self,
+        record: &TrialRecord,
+        name: &str,
+        distribution: &Distribution,
+    ) -> Result<(f64, Map<String, Value>)> {
+        if let Some(fixed) = record.fixed(name) {
+            let value = distribution.internal(fixed).filter(|value| distribution.contains(*value));
+            let got = || format!("{fixed}, which was given to this trial");
+            let value = value.ok_or_else(|| Error::option(name, distribution.to_string(), got()))?;
+            return Ok((value, Map::new()));
+        }
+        if distribution.is_single() {
+            return Ok((distribution.first(), Map::new()));
+        }
+        let draw = Draw { seed: self.study.seed, place: self.place, history: &self.history };
+        let mut plan = Map::new();
+        if self.joint.get().is_none() {
+            let joint = self.study.sampler.joint(&draw)?;
+            plan = tpe::plan(&joint);
+            let _ = self.joint.set(joint);
+        }
+        let joint = self.joint.get().into_iter().flatten().find(|(known, ..)| known == name);
+        if let Some((_, value, known)) = joint
+            && known.is_compatible(distribution)
+            && distribution.contains(*value)
+        {
+            return Ok((*value, plan));
+        }
+        let before: Vec<&str> = record.parameters.iter().map(|parameter| parameter.name.as_str()).collect();
+        let value = self.study.sampler.suggest(&draw, &record.system_attrs, &before, name, distribution)?;
+        Ok((value, plan))
+    }
+
+    /// What the trial has come to at a step.
+    pub fn report(&self, step: i64, value: f64) -> Result<()> {
+        self.check_reports(step)?;
+        self.write(vec![operation::report(self.id, step, value)])
+    }
+
+    /// The scores of some tasks at a step; those of others that were reported of the step stay. Their mean is what the trial has come to.
+    pub fn report_tasks(&self, step: i64, scores: &BTreeMap<i64, f64>) -> Result<()> {
+        self.check_reports(step)?;
+        let mut all = tasks::at(&self.record(), step).unwrap_or_default();
+        all.extend(scores);
+        if all.is_empty() {
+            return Err(Error::option("scores", "a number for each of some tasks", "none"));
+        }
+        let mean = all.values().sum::<f64>() / all.len() as f64;
+        let (name, value) = tasks::attr(step, &all);
+        self.write(vec![operation::system_attr(self.id, &name, value), operation::report(self.id, step, mean)])
+    }
+
+    fn check_reports(&self, step: i64) -> Result<()> {
+        self.check_runs()?;
+        if step < 0 {
+            return Err(Error::option("step", "0 or more", step));
+        }
+        match self.study.directions().len() {
+            1 => Ok(()),
+            n => Err(Error::message(format!(
+                "a trial of {n} objectives is not pruned and reports nothing before its end"
+            ))),
+        }
+    }
+
+    /// Whether the study's pruner ends it here.
+    pub fn should_prune(&self) -> Result<bool> {
+        self.check_runs()?;
+        let verdict = self.study.judge(self.number)?;
+        let marks = verdict.marks.into_iter().map(|(name, value)| operation::system_attr(self.id, &name, value));
+        let operations: Vec<Operation> = marks.chain(self.study.marks(verdict.study_marks)).collect();
+        if !operations.is_empty() {
+            self.write(operations)?;
+        }
+        Ok(verdict.prune)
+    }
+
+    /// [`Trial::report`], and the end of a trial that is pruned: an error that is for whoever runs the trial.
+    pub fn report_or_end(&self, report: impl FnOnce(&Self) -> Result<()>, step: i64) -> Result<()> {
+        report(self)?;
+        match self.should_prune()? {
+            true => Err(self.end_at(step)),
+            false => Ok(()),
+        }
+    }
+
+    fn end_at(&self, step: i64) -> Error {
+        self.pruned_at.set(Some(step));
+        Error::Pruned { trial: self.number, step }
+    }
+
+    /// At which step it was told that it is pruned.
+    pub fn pruned_at(&self) -> Option<i64> {
+        self.pruned_at.get()
+    }
+
+    /// Something that its table and Optuna's dashboard show.
+    pub fn set_attr(&self, name: &str, value: Value) -> Result<()> {
+        self.check_runs()?;
+        self.write(vec![operation::user_attr(self.id, name, value)])
+    }
+
+    /// Where it can go on from, should its process die.
+    pub fn set_checkpoint(&self, place: &str) -> Result<()> {
+        self.check_runs()?;
+        self.write(vec![operation::system_attr(self.id, CHECKPOINT, place.into())])
+    }
+
+    /// Where it goes on from: what it told last, or the trial that it goes on from.
+    pub fn checkpoint(&self) -> Option<String> {
+        abandoned::checkpoint(&self.record()).map(str::to_string)
+    }
+
+    /// Counts tokens that it used, for the study's budget.
+    pub fn count_tokens(&self, count: u64) -> Result<()> {
+        self.check_runs()?;
+        let before = self.record().user_attrs.get(TOKENS).and_then(Value::as_u64).unwrap_or(0);
+        self.write(vec![operation::user_attr(self.id, TOKENS, (before + count).into())])
+    }
+
+    /// Its end, with a value for each objective.
+    pub fn complete(&self, values: &[f64]) -> Result<()> {
+        let wanted = self.study.directions().len();
+        if values.len() != wanted {
+            let plural = if wanted == 1 { "" } else { "s" };
+            return Err(Error::option(
+                "values",
+                format!("{wanted} number{plural}, one for each objective"),
+                values.len(),
+            ));
+        }
+        if let Some(place) = values.iter().position(|value| value.is_nan()) {
+            return Err(Error::option(format!("values[{}]", place + 1), "a number", "NaN"));
+        }
+        self.finish(State::Complete, Some(values), Vec::new())
+    }
+
+    /// Its early end. As in Optuna, its last report is its value.
+    pub fn prune(&self) -> Result<()> {
+        let last = self.record().last_report().map(|(_, value)| value).filter(|value| !value.is_nan());
+        self.finish(State::Pruned, last.as_ref().map(std::slice::from_ref), Vec::new())
+    }
+
+    pub fn fail(&self, reason: &str) -> Result<()> {
+        self.finish(State::Failed, None, vec![operation::user_attr(self.id, REASON, reason.into())])
+    }
+
+    /// This process works on it no more; it stays running in the journal until somebody takes it over.
+    pub fn let_go(&self) {
+        self.working.take();
+    }
+
+    fn finish(&self, state: State, values: Option<&[f64]>, mut before: Vec<Operation>) -> Result<()> {
+        before.push(operation::state(self.id, state, values));
+        self.write(before)?;
+        self.let_go();
+        Ok(())
+    }
+
+    fn check_runs(&self) -> Result<()> {
+        match self.pruned_at.get() {
+            Some(step) => Err(Error::Pruned { trial: self.number, step }),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes about this trial, unless it is over or another process's by now.
+    fn write(&self, operations: Vec<Operation>) -> Result<()> {
+        self.study.transaction(|transaction| {
+            let record = transaction.replay().trial(self.id);
+            if record.state != State::Running {
+                let message = format!("trial {} is {} already", self.number, record.state.name());
+                return Err(match abandoned::is_abandoned(record) {
+                    true => {
+                        Error::message(format!("{message}: another process took it over, as this one was not heard of"))
+                    }
+                    false => Error::message(message),
+                });
+            }
+            if record.system_attrs.get(PROCESS) != Some(&Process::this().to_value()) {
+                return Err(Error::message(format!("trial {} is run by another process by now", self.number)));
+            }
+            operations.into_iter().try_for_each(|operation| transaction.append(operation))
+        })
+    }
+}
+
+fn another_range(name: &str, before: &Distribution, now: &Distribution, whose: &str) -> Error {
+    let expected = format!("{before}, as {whose} had it before");
+    Error::option(name, expected, now)
+}
+
+/// A parameter as it is shown.
+pub fn external(parameter: &Parameter) -> Value {
+    parameter.distribution.external(parameter.value)
+}
