@@ -1,20 +1,18 @@
 //! `affine attach`: a conversation with a running script, between two of its steps.
 
 use std::io::{BufRead, IsTerminal};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use reedline::{Reedline, Signal, SimpleMatchHighlighter};
 
 use super::failure::Failure;
+use super::files::run_folder;
 use super::output::{complain, put, say};
 use super::repl::Sign;
 use crate::engine::attach::{Answer, Visitor};
 use crate::engine::{Result, cancel};
 use crate::lua::report::Report;
-
-/// Where runs are.
-const RUNS: &str = "runs";
 
 /// After so long a person is told that the run has not come between two steps yet.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -36,7 +34,7 @@ pub struct Options {
 
 pub fn run(options: &Options) -> std::result::Result<(), Failure> {
     let failed = |error| Failure::Script(Report::of(&error));
-    let mut visitor = Visitor::knock(&folder(&options.run)).map_err(failed)?;
+    let mut visitor = Visitor::knock(&run_folder(&options.run)).map_err(failed)?;
     if let Some(code) = &options.code {
         let answer = ask(&mut visitor, code).map_err(failed)?;
         return if told(answer).is_some() { Err(Failure::Told) } else { Ok(()) };
@@ -45,12 +43,6 @@ pub fn run(options: &Options) -> std::result::Result<(), Failure> {
         true => at_terminal(&mut visitor),
         false => from_pipe(&mut visitor),
     }
-}
-
-/// What was asked for, or what has that name among the runs.
-fn folder(asked: &Path) -> PathBuf {
-    let named = Path::new(RUNS).join(asked);
-    if !asked.exists() && named.exists() { named } else { asked.to_path_buf() }
 }
 
 fn at_terminal(visitor: &mut Visitor) -> std::result::Result<(), Failure> {

@@ -1,4 +1,4 @@
-//! The Lua files that a command line names.
+//! The files and folders that a command line names.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -46,4 +46,10 @@ pub fn read(path: &Path) -> Result<Vec<u8>, Failure> {
             _ => format!("cannot read the script {shown}: {error}"),
         })
     })
+}
+
+/// The folder of a run: what was asked for, or what has that name in `runs/`.
+pub fn run_folder(asked: &Path) -> PathBuf {
+    let named = Path::new("runs").join(asked);
+    if !asked.exists() && named.exists() { named } else { asked.to_path_buf() }
 }

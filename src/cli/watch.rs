@@ -8,16 +8,14 @@ mod terminal;
 mod view;
 
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::failure::Failure;
+use super::files::run_folder;
 use super::output::put;
 use crate::engine::track::follow::{Followed, Life};
 use crate::engine::{Error, Result};
 use crate::lua::report::Report;
-
-/// Where runs are.
-const RUNS: &str = "runs";
 
 /// Watch a run: progress, curves, the last episodes and alarms
 ///
@@ -38,7 +36,7 @@ pub fn run(options: &Options) -> std::result::Result<(), Failure> {
 }
 
 fn watch(options: &Options) -> Result<()> {
-    let mut run = Followed::new(&folder(&options.run));
+    let mut run = Followed::new(&run_folder(&options.run));
     if !options.once && std::io::stdout().is_terminal() {
         return terminal::watch(&mut run);
     }
@@ -48,12 +46,6 @@ fn watch(options: &Options) -> Result<()> {
     }
     put(plain::summary(&run, now()));
     Ok(())
-}
-
-/// What was asked for, or what has that name among the runs.
-fn folder(asked: &Path) -> PathBuf {
-    let named = Path::new(RUNS).join(asked);
-    if !asked.exists() && named.exists() { named } else { asked.to_path_buf() }
 }
 
 /// Seconds since 1970.

@@ -124,8 +124,11 @@ impl Run {
     /// killed get their end.
     pub fn add_wandb(&self, options: &wandb::Options) -> Result<()> {
         let runs = self.path.parent().map(std::fs::read_dir).and_then(io::Result::ok);
-        for run in runs.into_iter().flatten().flatten() {
-            wandb::close_abandoned(&run.path().join(WANDB))?;
+        // Not by way of `latest`. What is wrong with another run's files is no reason not to begin this one.
+        for run in runs.into_iter().flatten().flatten().filter(|run| run.file_type().is_ok_and(|kind| kind.is_dir())) {
+            if let Err(error) = wandb::close_abandoned(&run.path().join(WANDB)) {
+                tracing::warn!("{error}");
+            }
         }
         let config = serde_json::from_str(&read(&self.path.join(CONFIG))?);
         let config = config.map_err(|error| Error::file(self.path.join(CONFIG), error))?;
