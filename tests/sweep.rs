@@ -9,7 +9,7 @@ use std::time::Instant;
 use affine::engine::sweep::journal::{Journal, operation};
 use affine::engine::sweep::pruner::Never;
 use affine::engine::sweep::sampler::SamplerOptions;
-use affine::engine::sweep::{Budget, Direction, Next, State, Study, StudyOptions, TrialRecord};
+use affine::engine::sweep::{Budget, Direction, Keep, Next, State, Study, StudyOptions, TrialRecord};
 
 use super::cli::{affine, stderr, stdout};
 
@@ -179,6 +179,7 @@ fn study(
         seed: None,
         load_if_exists: true,
         budget: Budget::default(),
+        keep: Keep::All,
     };
     change(&mut options);
     Study::open(options)
@@ -209,13 +210,87 @@ fn a_trial_is_given_up_that_dies_twice_at_one_checkpoint() {
         let Next::Trial(trial) = study.next(None, Instant::now()).unwrap() else { unreachable!() };
         seen.push((trial.number(), trial.checkpoint(), trial.uniform("x", 0.0, 1.0, false, None).unwrap()));
         trial.set_checkpoint("here").unwrap();
-        trial.let_go();
+        drop(trial);
     }
     let (first, second) = (&seen[0], &seen[1]);
     assert_eq!((second.0, second.1.as_deref(), second.2), (1, Some("here"), first.2));
     assert_eq!((seen[2].0, &seen[2].1), (2, &None));
     let states: Vec<State> = study.trials().unwrap().iter().map(|trial| trial.state).collect();
     assert_eq!(states, [State::Failed, State::Failed, State::Running]);
+}
+
+#[test]
+fn a_trial_goes_on_however_often_it_is_interrupted_or_dies_later_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let study = study(folder.path(), &[Direction::Minimize], |_| {}).unwrap();
+    for round in 0..6 {
+        let Next::Trial(trial) = study.next(None, Instant::now()).unwrap() else { unreachable!() };
+        assert_eq!(trial.record().reports.len(), [0, 0, 0, 0, 1, 2][round], "round {round}");
+        assert!(trial.folder().unwrap().ends_with("study.log.trials/0000"), "{:?}", trial.folder());
+        if round < 3 {
+            trial.interrupt().unwrap();
+        } else {
+            trial.report(round as i64, 1.0).unwrap();
+        }
+    }
+}
+
+/// Three trials on one model by turns, each of which goes on in its folder.
+const POPULATION: &str = r#"
+    local model, sweep, tokenizer, trainer =
+      require("affine.model"), require("affine.sweep"), require("affine.tokenizer"), require("affine.trainer")
+    local m <close> = model.create { preset = "tiny", tokenizer = tokenizer.train { "one two three" }, seed = 1 }
+    local records = {}
+    for i = 1, 4 do records[i] = { prompt = "one", completion = "two three" } end
+    local study <close> = sweep.open { name = "s", direction = "minimize", storage = "study.log", sampler = "random", seed = 2 }
+    print(study:population({ model = m, n = 4, size = 3 }, function(trial)
+      m:add_lora { lora_r = 4, seed = trial:number() and 3, adapter_name = trial:adapter() }
+      local sft = trainer.sft(m, { data = records, max_steps = 12, output_dir = trial:folder(), resume = true,
+        save_steps = 0, learning_rate = trial:uniform("learning_rate", 1e-3, 1e-1, { log = true }), logging_steps = 0 })
+      local loss
+      for step in sft:steps() do
+        loss = step.loss
+        if arg[1] and step.step == 7 then
+          print("waiting")
+          io.flush()
+          repeat until false
+        end
+        trial:report(step.step, loss)
+      end
+      return loss
+    end))
+"#;
+
+#[test]
+fn a_population_that_is_interrupted_saves_all_of_its_trials_and_goes_on() {
+    let run = |folder: &Path, waits: &[&str]| {
+        std::fs::write(folder.join("population.lua"), POPULATION).unwrap();
+        let mut command = affine();
+        command.arg("population.lua").args(waits).current_dir(folder);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    };
+    let (whole, cut) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    finished(run(whole.path(), &[]));
+    let mut child = affine::engine::signals::as_started(|| run(cut.path(), &["waits"]).spawn()).unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    for trial in ["0000", "0001", "0002"] {
+        let saved = std::fs::read_dir(cut.path().join("study.log.trials").join(trial)).unwrap().count();
+        assert!(saved > 0, "trial {trial} has saved nothing");
+    }
+    let output = finished(run(cut.path(), &[]));
+    assert_eq!(stderr(&output).matches("it goes on from its checkpoint").count(), 3, "{}", stderr(&output));
+    let reports = |folder: &Path| -> Vec<_> {
+        let mut whole = trials(folder);
+        whole.retain(|trial| trial.state == State::Complete);
+        whole.sort_by_key(|trial| trial.retry_of().unwrap_or(trial.number));
+        whole.into_iter().map(|trial| trial.reports).collect()
+    };
+    assert_eq!(reports(cut.path()), reports(whole.path()));
+    assert_eq!(reports(cut.path()).iter().map(|reports| reports.len()).collect::<Vec<_>>(), [12; 4]);
 }
 
 #[test]

@@ -26,6 +26,8 @@ function sweep.open(options) end
 ---@field timeout_seconds? number `run` begins no trial after so long.
 ---@field max_trials? integer The study has so many trials at most, whoever runs them.
 ---@field max_tokens? integer `run` begins no trial once the study's trials have counted so many.
+---@field max_bytes? integer What the trials' folders may hold: those of the worst are removed, and no trial is begun where that is not enough.
+---@field keep? "all"|"best" Whose folders stay when a trial is over; those of failed ones always do ("all").
 
 ---@alias affine.sweep.Direction "minimize"|"maximize"
 
@@ -43,7 +45,7 @@ function sweep.open(options) end
 ---   nil for a random one.
 ---@alias affine.sweep.Sampler "tpe"|"random"|"quasi"|"grid"|table|fun(name: string, space: affine.sweep.Space, trials: affine.sweep.TrialInfo[], random: affine.random.Random): any
 
---- A name, a name with options, or a function. Each decides as Optuna's does.
+--- A name, a name with options, or a function. Each but "pbt" decides as Optuna's does.
 ---
 --- - "none".
 --- - "median": ends what is worse than half of the complete trials at the same step. `n_startup_trials` (5), `n_warmup_steps` (0),
@@ -55,8 +57,11 @@ function sweep.open(options) end
 ---   `reduction_factor` (3), `bootstrap_count` (0).
 --- - "wilcoxon": ends what is worse than the best trial on the same tasks by Wilcoxon's signed-rank test (see `trial:report_tasks`).
 ---   `p_threshold` (0.1), `n_startup_steps` (2).
+--- - "pbt": population-based training, for `study:population`: every `interval` steps (required) the worst `share` of the trials (0.25) ends,
+---   and clones of the best ones take their place, from their checkpoints, with rates times or divided by `factor` (1.2). Only what
+---   `trial:uniform` gives is changed. Such a pair counts as one trial.
 --- - a function that is given the trial and all trials and returns whether it ends.
----@alias affine.sweep.Pruner "none"|"median"|"percentile"|"asha"|"hyperband"|"wilcoxon"|table|fun(trial: affine.sweep.TrialInfo, trials: affine.sweep.TrialInfo[]): boolean?
+---@alias affine.sweep.Pruner "none"|"median"|"percentile"|"asha"|"hyperband"|"wilcoxon"|"pbt"|table|fun(trial: affine.sweep.TrialInfo, trials: affine.sweep.TrialInfo[]): boolean?
 
 --- What a parameter can be.
 ---@class affine.sweep.Space
@@ -98,6 +103,7 @@ function sweep.choice(choices) end
 ---@field started? string
 ---@field finished? string
 ---@field retry_of? integer The number of the trial that it does again.
+---@field cloned_from? integer The number of the trial that it began from.
 
 ---@class affine.sweep.Study
 local Study = {}
@@ -117,9 +123,11 @@ function Study:run(n, f) end
 
 --- Trials until the study has `options.n`, on one loaded model, an adapter and an optimizer each, by turns: each trial's function
 --- runs until it reports, then the next one's does. `trial:adapter()` names its adapter, which is on whenever its function runs:
---- `m:add_lora { adapter_name = trial:adapter(), … }`. Each trial comes to what it comes to by itself.
----@param options { model: affine.model.Model, n: integer, size?: integer } `size`: trials at a time (8).
+--- `m:add_lora { adapter_name = trial:adapter(), … }`. Each trial comes to what it comes to by itself. Otherwise it is as `run`: Ctrl-C
+--- saves the last step of every trainer whose loop runs, and the same call goes on.
+---@param options { model: affine.model.Model, n?: integer, size?: integer } `size`: trials at a time (8).
 ---@param f fun(trial: affine.sweep.Trial): number?, ...
+---@return string reason
 function Study:population(options, f) end
 
 --- A new trial, or one that waits, for a script that runs it by itself and ends it with `complete`, `prune` or `fail`.
@@ -129,6 +137,17 @@ function Study:ask() end
 --- Makes a trial with these parameters, which is run next; the sampler chooses the others.
 ---@param params table<string, any>
 function Study:enqueue(params) end
+
+--- Makes a trial that begins from the checkpoint of one that runs or is complete, with its parameters but for `params`; its number. A
+--- checkpoint that is a folder is the clone's own from now on.
+---@param number integer
+---@param params? table<string, any>
+---@return integer
+function Study:clone(number, params) end
+
+--- Ends a trial by hand: it is pruned, and hears of it at its next report.
+---@param number integer
+function Study:stop(number) end
 
 --- The best complete trial of one objective.
 ---@return affine.sweep.TrialInfo
@@ -232,6 +251,11 @@ function Trial:set_checkpoint(place) end
 --- What was told last, by this trial or by the one that it goes on from.
 ---@return string?
 function Trial:checkpoint() end
+
+--- A folder of the trial's own, beside the study's file: `output_dir` of its trainer. What goes on after a crash or Ctrl-C has the same,
+--- so that `resume = true` is all it takes.
+---@return string
+function Trial:folder() end
 
 --- The name of the adapter that is the trial's, in `study:population`.
 ---@return string

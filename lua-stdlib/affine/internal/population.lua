@@ -1,11 +1,8 @@
--- Several trials on one loaded base, an adapter and an optimizer each, by turns.
---
--- Each trial's function runs in a coroutine of its own and hands over at `trial:report`. So the function is the one that
--- `study:run` takes; nothing is loaded twice, and a pruner's decision costs nothing but the trial's own adapter.
+-- The half of `study:population` that must be Lua: its trials' functions run in coroutines and hand over at a report.
 
 local population = {}
 
---- A trial as its function sees it: `report` ends its turn.
+--- A trial as its function sees it.
 local Member = {}
 
 function Member.__index(self, key)
@@ -25,74 +22,41 @@ function Member:adapter()
 end
 
 ---@async
-function Member:report(step, value)
-  self.trial:report(step, value)
-  coroutine.yield(self.trial:should_prune() and "pruned" or "turn")
+function Member:report(...)
+  self.trial:report(...)
+  coroutine.yield()
 end
 
-local function has_adapter(m, name)
-  for _, known in ipairs(m:info().adapters) do
-    if known == name then
-      return true
-    end
-  end
-  return false
+---@async
+function Member:report_tasks(...)
+  self.trial:report_tasks(...)
+  coroutine.yield()
 end
 
-local function start(study, f)
-  local trial = study:ask()
-  local member = setmetatable({ trial = trial, name = ("trial-%d"):format(trial:number()) }, Member)
-  member.thread = coroutine.create(f)
-  return member
+--- The coroutine of a trial.
+function population.start(trial, adapter, f)
+  local member = setmetatable({ trial = trial, name = adapter }, Member)
+  return coroutine.create(function()
+    return f(member)
+  end)
 end
 
---- Ends a member: what its function had open is closed, its adapter goes.
-local function finish(m, member)
-  coroutine.close(member.thread)
-  if has_adapter(m, member.name) then
-    m:delete_adapter(member.name)
-  end
-end
-
---- One turn of a member; whether it goes on.
-local function take_turn(m, member)
-  if has_adapter(m, member.name) then
-    m:set_adapter(member.name)
-  end
-  local results = table.pack(coroutine.resume(member.thread, member))
-  if coroutine.status(member.thread) == "suspended" then
-    if results[2] ~= "pruned" then
-      return true
-    end
-    member.trial:prune()
-  elseif not results[1] then
-    member.trial:fail(tostring(results[2]))
-  else
-    local ok, problem = pcall(member.trial.complete, member.trial, table.unpack(results, 2, results.n))
+--- Lets it go on to its next report: true, or false and what its function returned.
+function population.turn(thread)
+  local function told(ok, ...)
     if not ok then
-      member.trial:fail(tostring(problem))
+      error((...), 0)
     end
+    return coroutine.status(thread) == "suspended", ...
   end
-  finish(m, member)
-  return false
+  return told(coroutine.resume(thread))
 end
 
---- Trials until the study has `options.n`, at most `options.size` of them on `options.model` at a time.
-function population.run(study, options, f)
-  local m, size, wanted = options.model, options.size or 8, options.n
-  local members = {}
-  while true do
-    while #members < size and #study:trials() < wanted do
-      members[#members + 1] = start(study, f)
-    end
-    if #members == 0 then
-      return
-    end
-    for index = #members, 1, -1 do
-      if not take_turn(m, members[index]) then
-        table.remove(members, index)
-      end
-    end
+--- Closes what its function had open; an error in that is raised.
+function population.close(thread)
+  local ok, problem = coroutine.close(thread)
+  if not ok then
+    error(problem, 0)
   end
 end
 

@@ -7,11 +7,11 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::distribution::Distribution;
+use super::folders::FOLDER;
 use super::journal::Transaction;
-use super::journal::operation;
+use super::journal::operation::{self, Operation};
 use super::process::{self, HEARTBEAT, PROCESS};
-use super::record::{FAILED_TRIAL, FIXED_PARAMS, Parameter, RETRY_HISTORY, State, TrialRecord};
+use super::record::{FAILED_TRIAL, FIXED_PARAMS, RETRY_HISTORY, State, TrialRecord};
 use crate::engine::Result;
 
 /// Where a trial can go on from: whatever its function makes of this text.
@@ -20,7 +20,7 @@ pub const CHECKPOINT: &str = "affine:checkpoint";
 /// Why a trial was given up.
 const ABANDONED: &str = "affine:abandoned";
 
-/// From which checkpoint the trial before went on: one that dies twice at the same one is not tried a third time.
+/// How far the trial before was as it died: one that dies twice at the same place is not tried a third time.
 const RESUMED_FROM: &str = "affine:resumed_from";
 
 /// What was done about a trial whose process died.
@@ -61,11 +61,22 @@ pub fn take_over(transaction: &mut Transaction, study: &str, journal: &Path) -> 
     Ok(taken)
 }
 
+/// How far a trial got that can go on: where from, and after which report.
+fn reached(record: &TrialRecord) -> Option<Value> {
+    let place = record.system_attrs.get(CHECKPOINT).or_else(|| record.system_attrs.get(FOLDER))?;
+    Some(json!([place, record.last_report().map(|(step, _)| step)]))
+}
+
+/// What makes it no death that a trial's process ends: it was asked to.
+pub fn interrupted(trial: usize) -> Operation {
+    operation::system_attr(trial, RESUMED_FROM, Value::Null)
+}
+
 /// The trial that goes on from a trial's checkpoint, where it has one that is not the one it began from.
 fn again(record: &TrialRecord) -> Option<TrialRecord> {
-    let checkpoint = record.system_attrs.get(CHECKPOINT)?;
-    if record.system_attrs.get(RESUMED_FROM) == Some(checkpoint) {
-        tracing::warn!("trial {} died twice at {checkpoint} and is given up", record.number);
+    let reached = reached(record)?;
+    if record.system_attrs.get(RESUMED_FROM) == Some(&reached) {
+        tracing::warn!("trial {} died twice at {} and is given up", record.number, reached[0]);
         return None;
     }
     let mut attrs: Map<String, Value> = record.system_attrs.clone();
@@ -73,10 +84,10 @@ fn again(record: &TrialRecord) -> Option<TrialRecord> {
     let retried: Vec<u64> = record.retried().chain([record.number]).collect();
     attrs.entry(FAILED_TRIAL).or_insert(json!(record.number));
     attrs.insert(RETRY_HISTORY.to_string(), json!(retried));
-    attrs.insert(RESUMED_FROM.to_string(), checkpoint.clone());
-    let mut fixed = attrs.get(FIXED_PARAMS).and_then(Value::as_object).cloned().unwrap_or_default();
-    let external = |p: &Parameter| (p.name.clone(), Distribution::external(&p.distribution, p.value));
-    fixed.extend(record.parameters.iter().map(external));
-    attrs.insert(FIXED_PARAMS.to_string(), Value::Object(fixed));
+    match record.system_attrs.get(RESUMED_FROM) {
+        Some(Value::Null) => attrs.remove(RESUMED_FROM),
+        _ => attrs.insert(RESUMED_FROM.to_string(), reached),
+    };
+    attrs.insert(FIXED_PARAMS.to_string(), Value::Object(record.given()));
     Some(TrialRecord { system_attrs: attrs, state: State::Waiting, ..record.clone() })
 }

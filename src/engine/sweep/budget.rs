@@ -7,8 +7,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::abandoned::is_abandoned;
+use super::clones::is_replaced;
 use super::history::{History, Placed};
-use super::record::State;
+use super::record::{State, TrialRecord};
 use crate::engine::{Error, Result};
 
 /// The attribute of a trial that counts the tokens it used.
@@ -24,6 +25,8 @@ pub struct Budget {
     pub max_trials: Option<u64>,
     /// Of the study: what its trials counted.
     pub max_tokens: Option<u64>,
+    /// What the folders of its trials may hold, once those are gone that can be spared.
+    pub max_bytes: Option<u64>,
 }
 
 /// Why no further trial is begun.
@@ -32,6 +35,7 @@ pub enum Done {
     Trials(u64),
     Time(Duration),
     Tokens(u64),
+    Bytes(u64),
     /// Every combination of a grid has its trial.
     Grid,
 }
@@ -56,9 +60,11 @@ impl Budget {
     }
 }
 
-/// How many trials there are or were, without those that wait and those that ended with their process.
+/// How many trials there are or were, without those that wait, those that ended with their process and those that a better one took the
+/// place of.
 fn counted(history: &History) -> u64 {
-    let counts = |trial: &&Placed| trial.record.state != State::Waiting && !is_abandoned(&trial.record);
+    let is_over = |record: &TrialRecord| is_abandoned(record) || is_replaced(record);
+    let counts = |trial: &&Placed| trial.record.state != State::Waiting && !is_over(&trial.record);
     history.trials.iter().filter(counts).count() as u64
 }
 
@@ -74,6 +80,7 @@ impl fmt::Display for Done {
             Done::Trials(most) => write!(f, "the study has its {most} trials"),
             Done::Time(most) => write!(f, "the time of {} s is used up", most.as_secs_f64()),
             Done::Tokens(most) => write!(f, "the {most} tokens are used up"),
+            Done::Bytes(most) => write!(f, "the folders of its trials hold the {most} bytes that they may"),
             Done::Grid => write!(f, "every combination of the grid has its trial"),
         }
     }

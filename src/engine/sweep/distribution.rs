@@ -115,6 +115,13 @@ impl Distribution {
         }
     }
 
+    /// The number of a range that is nearest to `value`.
+    pub fn nearest(&self, value: f64) -> f64 {
+        let Some((low, high)) = self.range() else { return self.first() };
+        let value = value.clamp(low, high);
+        self.step().map_or(value, |step| low + ((value - low) / step).round() * step)
+    }
+
     /// What a script sees of a value.
     pub fn external(&self, value: f64) -> Value {
         match self {

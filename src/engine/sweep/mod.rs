@@ -2,13 +2,15 @@
 //!
 //! Read in this order: [`study`] and [`trial`] are what is used; [`journal`] is the file, [`record`] what it tells of a trial,
 //! [`history`] what of that decides anything; [`sampler`] chooses parameters ([`distribution`]), [`pruner`] ends trials; [`abandoned`] and
-//! [`process`] are for those whose process died; [`importance`], [`figure`], [`table`] and [`config_text`] say what came out.
+//! [`process`] are for those whose process died, [`clones`] for those that begin where another is, [`folders`] for what they leave on the disk; [`importance`], [`figure`], [`table`] and [`config_text`] say what came out.
 
 pub mod abandoned;
 pub mod budget;
+pub mod clones;
 pub mod config_text;
 pub mod distribution;
 pub mod figure;
+pub mod folders;
 
 mod heart;
 pub mod history;
@@ -28,7 +30,9 @@ pub mod trial;
 mod unit;
 
 pub use budget::{Budget, Done};
+pub use clones::Successor;
 pub use distribution::Distribution;
+pub use folders::Keep;
 pub use history::History;
 pub use record::{Direction, State, TrialRecord};
 pub use study::{Next, Study, StudyOptions};

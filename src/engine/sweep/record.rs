@@ -117,6 +117,11 @@ impl TrialRecord {
         self.reports.last_key_value().map(|(step, value)| (*step, *value))
     }
 
+    /// As in Optuna, its last report is the value of a trial that is pruned.
+    pub fn value_if_pruned(&self) -> Option<f64> {
+        self.last_report().map(|(_, value)| value).filter(|value| !value.is_nan())
+    }
+
     /// The first objective's value.
     pub fn value(&self) -> Option<f64> {
         self.values.first().copied()
@@ -130,6 +135,13 @@ impl TrialRecord {
     /// The numbers of all trials that this one stands for.
     pub fn retried(&self) -> impl Iterator<Item = u64> {
         self.system_attrs.get(RETRY_HISTORY).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_u64)
+    }
+
+    /// The parameters that it has been given or will be.
+    pub fn given(&self) -> Map<String, Value> {
+        let mut given = self.system_attrs.get(FIXED_PARAMS).and_then(Value::as_object).cloned().unwrap_or_default();
+        given.extend(self.parameters.iter().map(|p| (p.name.clone(), p.distribution.external(p.value))));
+        given
     }
 
     /// Values that are given for parameters, whatever a sampler would say.

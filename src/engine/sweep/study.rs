@@ -10,6 +10,8 @@ use serde_json::{Map, Value};
 
 use super::abandoned::{self, TakenOver};
 use super::budget::{Budget, Done};
+use super::clones::{self, Successor};
+use super::folders::{self, Keep};
 use super::heart::Heart;
 use super::history::{History, Placed};
 use super::journal::operation::{self, Operation};
@@ -19,7 +21,7 @@ use super::process::{HEARTBEAT, PROCESS, Process, now};
 use super::pruner::{Pruner, Verdict};
 use super::record::{Direction, FIXED_PARAMS, State, StudyRecord, TrialRecord};
 use super::sampler::{Draw, Marks, Sampler, SamplerOptions};
-use super::trial::Trial;
+use super::trial::{REASON, Trial};
 use crate::engine::{Error, Result};
 
 /// The attribute of a study that keeps its seed.
@@ -38,6 +40,7 @@ pub struct StudyOptions {
     /// Whether a study of the name that is there already is gone on with; otherwise it is an error.
     pub load_if_exists: bool,
     pub budget: Budget,
+    pub keep: Keep,
 }
 
 /// Cheap to clone: all are one.
@@ -51,6 +54,7 @@ pub struct Study {
     pruner: Rc<dyn Pruner>,
     pub(super) seed: u64,
     budget: Budget,
+    keep: Keep,
 }
 
 struct Inner {
@@ -66,7 +70,7 @@ pub enum Next {
 
 impl Study {
     pub fn open(options: StudyOptions) -> Result<Self> {
-        let StudyOptions { name, directions, storage, sampler, pruner, seed, load_if_exists, budget } = options;
+        let StudyOptions { name, directions, storage, sampler, pruner, seed, load_if_exists, budget, keep } = options;
         budget.check()?;
         if name.is_empty() || directions.is_empty() {
             return Err(Error::option("name", "a name, and a direction for each objective", "nothing"));
@@ -82,7 +86,8 @@ impl Study {
         let sampler = sampler.build(seed)?;
         let id = journal.replay().study(&name).map_or(0, |study| study.id);
         let inner = Rc::new(RefCell::new(Inner { journal, heart: None }));
-        Ok(Study { inner, id, name: name.into(), directions: directions.into(), sampler, pruner, seed, budget })
+        let (name, directions) = (name.into(), directions.into());
+        Ok(Study { inner, id, name, directions, sampler, pruner, seed, budget, keep })
     }
 
     pub fn name(&self) -> &str {
@@ -103,14 +108,50 @@ impl Study {
 
     /// Whether there is an end of trials without a number of them.
     pub fn ends_by_itself(&self) -> bool {
-        let Budget { timeout_seconds, max_trials, max_tokens } = self.budget;
-        timeout_seconds.is_some() || max_trials.is_some() || max_tokens.is_some() || self.sampler.is_finite()
+        let Budget { timeout_seconds, max_trials, max_tokens, max_bytes } = self.budget;
+        let counts = [max_trials, max_tokens, max_bytes];
+        timeout_seconds.is_some() || counts.iter().any(Option::is_some) || self.sampler.is_finite()
     }
 
     /// Makes a trial that waits, with these parameters; the sampler chooses the others.
     pub fn enqueue(&self, params: Map<String, Value>) -> Result<()> {
         let attrs = Map::from_iter([(FIXED_PARAMS.to_string(), Value::Object(params))]);
         self.transaction(|transaction| transaction.append(operation::enqueue(self.id, attrs)))
+    }
+
+    /// Makes a trial that waits and begins from the checkpoint of another; its number.
+    pub fn clone_trial(&self, successor: &Successor) -> Result<u64> {
+        let storage = self.storage();
+        self.transaction(|transaction| {
+            let study = self.record(transaction)?.clone();
+            clones::make(transaction, &study, successor, &storage)
+        })
+    }
+
+    /// Ends a trial by hand, whoever runs it: it is pruned, and hears of it at its next report.
+    pub fn stop(&self, number: u64) -> Result<()> {
+        self.transaction(|transaction| {
+            let study = self.record(transaction)?;
+            let trial = transaction.replay().trials(study).find(|trial| trial.number == number).cloned();
+            let trial = trial.filter(|trial| !trial.state.is_finished());
+            let trial = trial.ok_or_else(|| Error::option("number", "a trial that runs or waits", number))?;
+            transaction.append(operation::user_attr(trial.id, REASON, "stopped by hand".into()))?;
+            transaction.append(operation::state(
+                trial.id,
+                State::Pruned,
+                trial.value_if_pruned().as_ref().map(std::slice::from_ref),
+            ))
+        })
+    }
+
+    /// Removes the folders of trials that are over and can be spared.
+    pub(super) fn make_room(&self) -> Result<()> {
+        if self.keep == Keep::All && self.budget.max_bytes.is_none() {
+            return Ok(());
+        }
+        let history = self.history()?;
+        let best: Vec<u64> = self.front(&history).iter().map(|trial| trial.record.number).collect();
+        folders::make_room(&history, &best, &self.storage(), self.keep, self.budget.max_bytes)
     }
 
     /// A new trial, or one that waits.
@@ -127,6 +168,9 @@ impl Study {
         for TakenOver { number, why, goes_on } in self.take_over_abandoned()? {
             let then = if goes_on { "it goes on from its checkpoint" } else { "it left no checkpoint to go on from" };
             tracing::warn!("trial {number} was left running: {why}; {then}");
+        }
+        if let Some(most) = self.budget.max_bytes.filter(|most| folders::bytes(&self.storage()) >= *most) {
+            return Ok(Next::Done(Done::Bytes(most)));
         }
         self.make(|history| self.budget.spent(history, wanted, begun))
     }
@@ -240,14 +284,18 @@ impl Study {
 
     /// The complete trials that no other beats in every objective.
     pub fn best_trials(&self) -> Result<Vec<Arc<TrialRecord>>> {
-        let history = self.history()?;
+        Ok(self.front(&self.history()?).into_iter().map(|trial| trial.record.clone()).collect())
+    }
+
+    /// The same, within a history; of one objective the best.
+    fn front<'a>(&self, history: &'a History) -> Vec<&'a Placed> {
         let complete: Vec<&Placed> = history.of_state(State::Complete).collect();
         let losses = |trial: &&Placed| -> Vec<f64> {
             let both = trial.record.values.iter().zip(self.directions.iter());
             both.map(|(value, direction)| direction.loss(*value)).collect()
         };
         let all: Vec<Vec<f64>> = complete.iter().map(losses).collect();
-        Ok(pareto::front(&all).into_iter().map(|place| complete[place].record.clone()).collect())
+        pareto::front(&all).into_iter().map(|place| complete[place]).collect()
     }
 
     pub(super) fn none_complete(&self, history: &History) -> Error {
@@ -258,10 +306,7 @@ impl Study {
         let counts: Vec<String> = State::ALL.into_iter().filter_map(count).collect();
         let there = if counts.is_empty() { "there is none".to_string() } else { counts.join(", ") };
         let message = format!("no trial of the study {} is complete ({there})", self.name);
-        let last = history
-            .of_state(State::Failed)
-            .filter_map(|trial| trial.record.user_attrs.get(super::trial::REASON))
-            .last();
+        let last = history.of_state(State::Failed).filter_map(|trial| trial.record.user_attrs.get(REASON)).last();
         match last.and_then(Value::as_str) {
             Some(reason) => Error::hinted(message, format!("the last one failed: {reason}")),
             None => Error::message(message),
@@ -298,4 +343,9 @@ fn settle_seed(transaction: &mut Transaction, name: &str, wanted: Option<u64>) -
     }
     transaction.append(operation::study_attr(id, SEED, seed.into()))?;
     Ok(seed)
+}
+
+/// The seed that a study's attributes keep.
+pub fn seed_of(system_attrs: &Map<String, Value>) -> u64 {
+    system_attrs.get(SEED).and_then(Value::as_u64).unwrap_or(0)
 }

@@ -2,14 +2,16 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use super::abandoned::{self, CHECKPOINT};
 use super::budget::TOKENS;
+use super::clones::{REPLACED_BY, Successor};
 use super::distribution::Distribution;
+use super::folders::{self, FOLDER};
 use super::history::History;
 use super::journal::operation::{self, Operation};
 use super::process::{PROCESS, Process, Working};
@@ -17,7 +19,7 @@ use super::record::{Parameter, State, TrialRecord};
 use super::sampler::{Draw, tpe};
 use super::study::Study;
 use super::tasks;
-use crate::engine::{Error, Result};
+use crate::engine::{Error, Result, file};
 
 /// The attribute of a failed trial that says why.
 pub const REASON: &str = "reason";
@@ -31,13 +33,16 @@ pub struct Trial {
     history: History,
     joint: OnceCell<Vec<(String, f64, Distribution)>>,
     pruned_at: Cell<Option<i64>>,
+    /// What takes its place, if it is pruned now.
+    successor: RefCell<Option<Successor>>,
     working: RefCell<Option<Working>>,
 }
 
 impl Trial {
     pub(super) fn new(study: Study, journal: &Path, id: usize, number: u64, place: u64, history: History) -> Self {
         let (joint, working) = (OnceCell::new(), RefCell::new(Some(Working::on(journal, id))));
-        Trial { study, id, number, place, history, joint, pruned_at: Cell::new(None), working }
+        let (pruned_at, successor) = (Cell::new(None), RefCell::new(None));
+        Trial { study, id, number, place, history, joint, pruned_at, successor, working }
     }
 
     pub fn number(&self) -> u64 {
@@ -161,6 +166,7 @@ impl Trial {
         if !operations.is_empty() {
             self.write(operations)?;
         }
+        self.successor.replace(verdict.successor);
         Ok(verdict.prune)
     }
 
@@ -200,6 +206,22 @@ impl Trial {
         abandoned::checkpoint(&self.record()).map(str::to_string)
     }
 
+    /// A folder of its own beside the journal, which is there; what goes on after a crash has the same.
+    pub fn folder(&self) -> Result<PathBuf> {
+        let known = folders::of(&self.record()).map(str::to_string);
+        let name = match known {
+            Some(name) => name,
+            None => {
+                let name = folders::name(self.id);
+                self.write(vec![operation::system_attr(self.id, FOLDER, name.as_str().into())])?;
+                name
+            }
+        };
+        let folder = folders::path(&self.study.storage(), &name);
+        file::create_folder(&folder)?;
+        Ok(folder)
+    }
+
     /// Counts tokens that it used, for the study's budget.
     pub fn count_tokens(&self, count: u64) -> Result<()> {
         self.check_runs()?;
@@ -224,25 +246,32 @@ impl Trial {
         self.finish(State::Complete, Some(values), Vec::new())
     }
 
-    /// Its early end. As in Optuna, its last report is its value.
+    /// Its early end; where a better one's clone is to take its place, that clone is made.
     pub fn prune(&self) -> Result<()> {
-        let last = self.record().last_report().map(|(_, value)| value).filter(|value| !value.is_nan());
-        self.finish(State::Pruned, last.as_ref().map(std::slice::from_ref), Vec::new())
+        let (last, successor) = (self.record().value_if_pruned(), self.successor.take());
+        let replaced = successor.iter().map(|by| operation::system_attr(self.id, REPLACED_BY, by.of.into()));
+        self.finish(State::Pruned, last.as_ref().map(std::slice::from_ref), replaced.collect())?;
+        successor.map_or(Ok(()), |successor| self.study.clone_trial(&successor).map(|_| ()))
     }
 
     pub fn fail(&self, reason: &str) -> Result<()> {
         self.finish(State::Failed, None, vec![operation::user_attr(self.id, REASON, reason.into())])
     }
 
-    /// This process works on it no more; it stays running in the journal until somebody takes it over.
-    pub fn let_go(&self) {
+    /// This process was asked to end and works on it no more; whoever goes on with the study goes on with it.
+    pub fn interrupt(&self) -> Result<()> {
+        let noted = self.write(vec![abandoned::interrupted(self.id)]);
         self.working.take();
+        noted
     }
 
     fn finish(&self, state: State, values: Option<&[f64]>, mut before: Vec<Operation>) -> Result<()> {
         before.push(operation::state(self.id, state, values));
         self.write(before)?;
-        self.let_go();
+        self.working.take();
+        if let Err(error) = self.study.make_room() {
+            tracing::warn!("a trial's folder stays although it could be spared: {error}");
+        }
         Ok(())
     }
 

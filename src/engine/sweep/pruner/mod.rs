@@ -1,11 +1,12 @@
 //! Pruners: whether a trial is worth going on with.
 //!
-//! Each decides as Optuna's of the same name and options does on the same history. What Optuna keeps in a pruner's memory (a resource that
+//! Each but `pbt`, which Optuna has not, decides as Optuna's of the same name and options does on the same history. What Optuna keeps in a pruner's memory (a resource that
 //! the first trials decided) is kept in the study here, so that it outlives the process.
 
 mod custom;
 mod halving;
 mod hyperband;
+mod pbt;
 mod percentile;
 mod wilcoxon;
 
@@ -14,8 +15,10 @@ use serde_json::{Map, Value};
 pub use self::custom::{Custom, Judge};
 pub use self::halving::{Halving, HalvingOptions};
 pub use self::hyperband::{Hyperband, HyperbandOptions};
+pub use self::pbt::{Pbt, PbtOptions};
 pub use self::percentile::{MedianOptions, Percentile, PercentileOptions};
 pub use self::wilcoxon::{Wilcoxon, WilcoxonOptions};
+use super::clones::Successor;
 use super::history::{History, Placed};
 use crate::engine::Result;
 
@@ -23,6 +26,8 @@ use crate::engine::Result;
 #[derive(Debug, Default, PartialEq)]
 pub struct Verdict {
     pub prune: bool,
+    /// Of a pruned trial: what takes its place.
+    pub successor: Option<Successor>,
     /// Attributes of the trial.
     pub marks: Map<String, Value>,
     /// Attributes of the study.

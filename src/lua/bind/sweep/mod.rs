@@ -2,6 +2,7 @@
 
 pub mod checks;
 mod options;
+mod population;
 mod shown;
 mod space;
 mod study;

@@ -16,7 +16,7 @@ use crate::lua::strict::handle;
 use crate::lua::{convert, options, report};
 
 const SAMPLERS: [&str; 4] = ["tpe", "random", "quasi", "grid"];
-const PRUNERS: [&str; 6] = ["none", "median", "percentile", "asha", "hyperband", "wilcoxon"];
+const PRUNERS: [&str; 7] = ["none", "median", "percentile", "asha", "hyperband", "wilcoxon", "pbt"];
 
 /// A name and the options beside it.
 struct Named {
@@ -177,6 +177,7 @@ pub fn pruner(lua: &Lua, function: &'static str, value: Value) -> mlua::Result<R
         "asha" => Rc::new(named.built(pruner::Halving::new(named.options()?))?),
         "hyperband" => Rc::new(named.built(pruner::Hyperband::new(named.options()?))?),
         "wilcoxon" => Rc::new(named.built(pruner::Wilcoxon::new(named.options()?))?),
+        "pbt" => Rc::new(named.built(pruner::Pbt::new(named.options()?))?),
         _ => return Err(named.unknown(&PRUNERS)),
     })
 }

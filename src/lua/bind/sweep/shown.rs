@@ -2,11 +2,12 @@
 
 use mlua::{Lua, Table, Value};
 
+use crate::engine::sweep::clones::cloned_from;
 use crate::engine::sweep::trial::external;
 use crate::engine::sweep::{Distribution, TrialRecord};
 use crate::lua::convert;
 
-/// `{ number =, state =, params =, value =, values =, reports =, attrs =, started =, finished = }`
+/// `{ number =, state =, params =, value =, values =, reports =, attrs =, started =, finished =, retry_of =, cloned_from = }`
 pub fn trial(lua: &Lua, record: &TrialRecord) -> mlua::Result<Table> {
     let table = lua.create_table()?;
     table.raw_set("number", record.number)?;
@@ -19,6 +20,7 @@ pub fn trial(lua: &Lua, record: &TrialRecord) -> mlua::Result<Table> {
     table.raw_set("started", record.started.clone())?;
     table.raw_set("finished", record.finished.clone())?;
     table.raw_set("retry_of", record.retry_of())?;
+    table.raw_set("cloned_from", cloned_from(record))?;
     Ok(table)
 }
 

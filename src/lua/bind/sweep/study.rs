@@ -6,6 +6,7 @@ use std::time::Instant;
 use mlua::{AnyUserData, Function, Lua, MetaMethod, MultiValue, Table, UserData, UserDataMethods, Value};
 use serde::Deserialize;
 
+use super::population::population;
 use super::trial::{TrialHandle, numbers};
 use super::{options, shown};
 use crate::engine::sweep::budget::Budget;
@@ -14,13 +15,14 @@ use crate::engine::sweep::figure::figure;
 use crate::engine::sweep::importance::{METHOD, importance};
 use crate::engine::sweep::table::table;
 use crate::engine::sweep::trial::external;
-use crate::engine::sweep::{Direction, Next, State, Study, StudyOptions, Trial};
+use crate::engine::sweep::{Direction, Keep, Next, State, Study, StudyOptions, Successor, Trial};
 use crate::engine::{Error, cancel, file};
 use crate::lua::call::Call;
+use crate::lua::convert;
 use crate::lua::report::{self, Report};
 use crate::lua::strict::handle;
 
-const BUDGET: [&str; 3] = ["timeout_seconds", "max_trials", "max_tokens"];
+const BUDGET: [&str; 4] = ["timeout_seconds", "max_trials", "max_tokens", "max_bytes"];
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -34,6 +36,8 @@ struct OpenOptions {
     load_if_exists: bool,
     #[serde(default)]
     on_error: OnError,
+    #[serde(default)]
+    keep: Keep,
 }
 
 fn yes() -> bool {
@@ -62,7 +66,7 @@ pub fn open(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
     let sampler = options::sampler(lua, NAME, table.take("sampler")?)?;
     let pruner = options::pruner(lua, NAME, table.take("pruner")?)?;
     let budget: Budget = table.take_struct(&BUDGET)?;
-    let OpenOptions { name, storage, direction, directions, seed, load_if_exists, on_error } = table.read()?;
+    let OpenOptions { name, storage, direction, directions, seed, load_if_exists, on_error, keep } = table.read()?;
     call.finish()?;
     let directions = match (direction, directions) {
         (Some(one), None) => vec![one],
@@ -70,7 +74,7 @@ pub fn open(lua: &Lua, values: MultiValue) -> mlua::Result<AnyUserData> {
         (None, None) => return Err(call.reject(Error::message("direction: required, but missing"))),
         _ => return Err(call.reject(Error::option("directions", "direction or directions", "both"))),
     };
-    let options = StudyOptions { name, directions, storage, sampler, pruner, seed, load_if_exists, budget };
+    let options = StudyOptions { name, directions, storage, sampler, pruner, seed, load_if_exists, budget, keep };
     let study = call.run(|| Study::open(options))?;
     handle(lua, "a study", StudyHandle { study, on_error })
 }
@@ -89,9 +93,25 @@ impl UserData for StudyHandle {
             let mut call = Call::new("study:enqueue", values);
             let params = call.table("params")?;
             call.finish()?;
-            call.run(|| match crate::lua::convert::to_json_at(lua, &Value::Table(params), "params")? {
-                serde_json::Value::Object(params) => this.study.enqueue(params),
-                _ => Err(Error::option("params", "values by name", "a list")),
+            call.run(|| this.study.enqueue(named_values(lua, params)?))
+        });
+        methods.add_method("clone", |lua, this, values: MultiValue| {
+            let mut call = Call::new("study:clone", values);
+            let (number, params) = (call.integer("number")?, call.optional_table("params")?);
+            call.finish()?;
+            call.run(|| {
+                let of = u64::try_from(number).map_err(|_| Error::option("number", "a trial's number", number))?;
+                let params = params.map(|params| named_values(lua, params)).transpose()?.unwrap_or_default();
+                this.study.clone_trial(&Successor { of, params })
+            })
+        });
+        methods.add_method("stop", |_, this, values: MultiValue| {
+            let mut call = Call::new("study:stop", values);
+            let number = call.integer("number")?;
+            call.finish()?;
+            call.run(|| {
+                let number = u64::try_from(number).map_err(|_| Error::option("number", "a trial's number", number))?;
+                this.study.stop(number)
             })
         });
         methods.add_method("best", |lua, this, values: MultiValue| {
@@ -150,7 +170,25 @@ impl UserData for StudyHandle {
     }
 }
 
+/// Parameters as a script gives them.
+fn named_values(lua: &Lua, params: Table) -> crate::engine::Result<serde_json::Map<String, serde_json::Value>> {
+    match convert::to_json_at(lua, &Value::Table(params), "params")? {
+        serde_json::Value::Object(params) => Ok(params),
+        serde_json::Value::Array(none) if none.is_empty() => Ok(serde_json::Map::new()),
+        _ => Err(Error::option("params", "values by name", "a list")),
+    }
+}
+
 impl StudyHandle {
+    /// A run must have an end.
+    pub fn check_ends(&self, call: &Call, wanted: Option<u64>) -> mlua::Result<()> {
+        if wanted.is_none() && !self.study.ends_by_itself() {
+            let error = Error::option("n", "a number of trials, as the study has no budget and no grid", "nothing");
+            return Err(call.reject(error));
+        }
+        Ok(())
+    }
+
     fn write_config(&self, path: &Path) -> crate::engine::Result<()> {
         let best = self.study.best()?;
         let settings: Vec<(String, serde_json::Value)> =
@@ -173,10 +211,7 @@ fn run(lua: &Lua, mut values: MultiValue) -> mlua::Result<String> {
     call.finish()?;
     let wanted = wanted.map(u64::try_from).transpose();
     let wanted = wanted.map_err(|_| call.reject(Error::option("n", "0 or more trials", "a negative number")))?;
-    if wanted.is_none() && !study.study.ends_by_itself() {
-        let error = Error::option("n", "a number of trials, as the study has no budget and no grid", "nothing");
-        return Err(call.reject(error));
-    }
+    study.check_ends(&call, wanted)?;
     let begun = Instant::now();
     loop {
         let next = call.run(|| cancel::check().and_then(|()| study.study.next(wanted, begun)))?;
@@ -187,25 +222,26 @@ fn run(lua: &Lua, mut values: MultiValue) -> mlua::Result<String> {
     }
 }
 
-/// `study:population(options, f)`: several trials on one base, by turns; the loop is the library's.
-fn population(lua: &Lua, values: MultiValue) -> mlua::Result<MultiValue> {
-    let population: Table = lua.globals().get::<Function>("require")?.call("affine.internal.population")?;
-    population.get::<Function>("run")?.call(values)
-}
-
 impl StudyHandle {
     fn run_trial(&self, lua: &Lua, function: &Function, trial: Trial) -> mlua::Result<()> {
-        let number = trial.number();
         let trial = handle(lua, "a trial", TrialHandle { trial, ends_itself: true })?;
         let outcome = function.call::<MultiValue>(&trial);
+        self.settle(&trial, outcome)
+    }
+
+    /// Ends a trial as its function did.
+    pub fn settle(&self, trial: &AnyUserData, outcome: mlua::Result<MultiValue>) -> mlua::Result<()> {
         let trial = &trial.borrow::<TrialHandle>()?.trial;
+        let number = trial.number();
         let failed = match outcome {
             // The function has ended it by itself.
             _ if trial.record().state.is_finished() => None,
             _ if trial.pruned_at().is_some() => report::guard(|| trial.prune()).map(|()| None)?,
             Ok(values) => completed(trial, values)?,
             Err(error) if Report::new(&error).interrupted => {
-                trial.let_go();
+                if let Err(problem) = trial.interrupt() {
+                    tracing::warn!("trial {number} may not go on: {problem}");
+                }
                 return Err(error);
             }
             Err(error) => Some(error),

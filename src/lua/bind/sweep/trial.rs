@@ -125,6 +125,12 @@ impl UserData for TrialHandle {
             call.finish()?;
             call.run(|| this.trial.set_checkpoint(&place))
         });
+        methods.add_method("folder", |_, this, values: MultiValue| {
+            let call = Call::new("trial:folder", values);
+            call.finish()?;
+            let folder = call.run(|| this.trial.folder())?;
+            Ok(folder.to_string_lossy().into_owned())
+        });
         methods.add_method("number", |_, this, values: MultiValue| {
             Call::new("trial:number", values).finish()?;
             Ok(this.trial.number())
