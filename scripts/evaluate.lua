@@ -41,12 +41,13 @@ local function tasks_of(e, evaluation)
   return collect.task_ids(e:describe(), evaluation.first_task_id, evaluation.num_eval_samples, 0)
 end
 
-local function play_baselines(environments, names, evaluation, seed)
+local function play_baselines(environments, names, evaluation, seed, kept)
   local baselines = {}
   for _, kind in ipairs(BASELINES) do
     for index, e in ipairs(environments) do
       local options = pipeline.pick(evaluation, BASELINE)
       options.kind, options.seed = kind, seed
+      options.results, options.again, options.also = kept.results, kept.again, kept.also
       local ids, is_spread = tasks_of(e, evaluation)
       if is_spread then
         local first, count = evaluation.choose_first_task_id, evaluation.num_eval_samples
@@ -80,11 +81,11 @@ local function judge(m, environments, settings, changed, kept)
     options[name] = value
   end
   options.results, options.again, options.also = kept.results, kept.again, kept.also
-  local together, rows, judged = {}, {}, nil
+  local together, rows, who = {}, {}, nil
   local function play(list, task_ids)
     options.envs, options.task_ids = list, task_ids
     local result = eval.run(m, options)
-    judged = result.model
+    who = result.model
     for name, row in pairs(result.envs) do
       rows[name] = row
     end
@@ -100,7 +101,7 @@ local function judge(m, environments, settings, changed, kept)
   if #together > 0 then
     play(together)
   end
-  return rows, judged
+  return rows, who
 end
 
 --- Whether there is a row for every environment of the other rows.
@@ -136,13 +137,51 @@ local NEAR = 0.5
 -- So many of them.
 local NAMED = 10
 
---- Judged prompts that stand in good part in a record that was trained on, although they are in none as they are.
-local function near_duplicates(results, fingerprint, folder)
-  local prompts = {}
-  for _, row in ipairs(eval.results.read(results)) do
-    if row.model.fingerprint == fingerprint then
-      prompts[row.env .. " " .. row.task_id] = row
+--- The rows behind a model's scores: of its weights, under the protocols of these scores, of the tasks that are judged.
+local function rows_behind(all, fingerprint, scores, tasks)
+  local rows = {}
+  for _, row in ipairs(all) do
+    local score = row.model.fingerprint == fingerprint and scores[row.env]
+    for _, protocol in ipairs(score and tasks[row.env][row.task_id] and score.protocols or {}) do
+      if protocol == row.protocol_hash then
+        rows[#rows + 1] = row
+      end
     end
+  end
+  return rows
+end
+
+--- By environment which tasks are judged.
+local function judged_tasks(environments, names, evaluation)
+  local tasks = {}
+  for index, e in ipairs(environments) do
+    local ids = tasks_of(e, evaluation)
+    local set = {}
+    for _, id in ipairs(ids) do
+      set[id] = true
+    end
+    tasks[names[index]] = set
+  end
+  return tasks
+end
+
+--- What the episodes come to beside their mean score, by model.
+local function all_metrics(order, behind, evaluation)
+  local metrics = {}
+  local samples = evaluation.samples_per_task
+  local options =
+    { k = samples > 1 and { 1, samples } or { 1 }, bootstrap = { level = evaluation.confidence } }
+  for _, name in ipairs(order) do
+    metrics[name] = eval.metrics(behind[name], options)
+  end
+  return metrics
+end
+
+--- Judged prompts that stand in good part in a record that was trained on, although they are in none as they are.
+local function near_duplicates(judged_rows, folder)
+  local prompts = {}
+  for _, row in ipairs(judged_rows) do
+    prompts[row.env .. " " .. row.task_id] = row
   end
   local rows, files, near = {}, {}, json.array {}
   for _, row in pairs(prompts) do
@@ -189,7 +228,12 @@ local function evaluate(settings, stage)
     end
   end
 
-  local baselines = play_baselines(environments, names, evaluation, settings.seed)
+  local baselines = play_baselines(environments, names, evaluation, settings.seed, kept)
+  local all, tasks_judged, behind =
+    eval.results.read(kept.results), judged_tasks(environments, names, evaluation), {}
+  for _, name in ipairs(order) do
+    behind[name] = rows_behind(all, sources[name].fingerprint, models[name], tasks_judged)
+  end
   local sampling = pipeline.pick(evaluation, SAMPLING)
   sampling.temperature, sampling.seed = evaluation.temperature, settings.seed
   local summary = {
@@ -205,11 +249,8 @@ local function evaluate(settings, stage)
     sampling = sampling,
     not_held_out = apart.not_held_out,
     held_out = apart,
-    near = near_duplicates(
-      kept.results,
-      sources[order[#order]].fingerprint,
-      pipeline.folder(settings, "data_cache")
-    ),
+    metrics = all_metrics(order, behind, evaluation),
+    near = near_duplicates(behind[order[#order]], pipeline.folder(settings, "data_cache")),
   }
   if apart.not_held_out > 0 then
     stage:say("%s", report.held_out(summary))

@@ -39,8 +39,10 @@ local function train(settings, stage)
   for it in ppo:iterations(environments) do
     stage:log(it)
     stage:count(ppo:state(), it)
+    if it.iteration % math.max(settings.rl.save_steps, 1) == 0 or it.iteration == settings.rl.iterations then
+      stage:show_episodes(it.iteration)
+    end
   end
-  stage:show_episodes(ppo:iteration())
   stage:note_training(m, ppo:state())
   pipeline.save_trained(settings, m, stage.output)
 end

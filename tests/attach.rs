@@ -106,3 +106,60 @@ fn ctrl_c_of_who_is_attached_ends_what_was_sent_and_not_the_run() {
     assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
     assert_eq!(child.wait().unwrap().code(), Some(130));
 }
+
+/// A study of trials that train until they are stopped, on one model.
+const STUDY: &str = r#"
+    local model, sweep, tokenizer = require("affine.model"), require("affine.sweep"), require("affine.tokenizer")
+    local track, trainer = require("affine.track"), require("affine.trainer")
+    local m = model.create { preset = "tiny", tokenizer = tokenizer.train { "one two three" } }
+    local records = {}
+    for i = 1, 4 do records[i] = { prompt = "one", completion = "two three" } end
+    local run = track.run("attached", {})
+    local study <close> = sweep.open { name = "s", direction = "minimize", storage = "study.log", sampler = "random" }
+    study:population({ model = m, n = 3, size = 2 }, function(trial)
+      print("begins", trial:number(), trial:checkpoint() ~= nil)
+      io.flush()
+      m:add_lora { lora_r = 2, adapter_name = trial:adapter() }
+      local sft = trainer.sft(m, { data = records, output_dir = trial:folder(), max_steps = 1000000, logging_steps = 0,
+        resume_from_checkpoint = trial:checkpoint(), resume = "force", save_steps = 0,
+        learning_rate = trial:uniform("learning_rate", 1e-4, 1e-2, { log = true }) })
+      for step in sft:steps() do
+        trial:report(step.step, step.loss)
+      end
+    end)
+    for _, trial in ipairs(study:trials()) do print(trial.number, trial.state, trial.cloned_from) end
+"#;
+
+#[test]
+fn trials_are_looked_at_stopped_and_cloned_from_outside() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_affine"));
+    command.current_dir(folder.path()).args(["-e", STUDY]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = affine::engine::signals::as_started(|| command.spawn()).unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    assert_eq!(lines.next().unwrap(), "begins\t0\tfalse");
+    assert_eq!(lines.next().unwrap(), "begins\t1\tfalse");
+    let run = |code: &str| {
+        let output = attach(folder.path(), &["-e", code], "");
+        assert!(output.status.success(), "{output:?}");
+        text(&output.stdout)
+    };
+    assert_eq!(run("return #study:trials(), study:trials()[1].state, type(sft:save())"), "2\trunning\tstring\n");
+    assert_eq!(
+        run("trial:set_checkpoint(sft:save()) return study:clone(trial:number(), { learning_rate = 0.005 })"),
+        "2\n"
+    );
+    assert_eq!(run("study:stop(0)"), "");
+    assert_eq!(lines.next().unwrap(), "begins\t2\ttrue");
+    run("study:stop(1)");
+    run("study:stop(2)");
+    let rest: Vec<String> = lines.collect();
+    assert_eq!(rest.len(), 3, "{rest:?}");
+    assert!(
+        rest[0] == "0\tpruned\tnil" && rest[1] == "1\tpruned\tnil" && rest[2].starts_with("2\tpruned\t"),
+        "{rest:?}"
+    );
+    assert!(child.wait().unwrap().success());
+    let journal = std::fs::read_to_string(folder.path().join("runs/latest/attached.jsonl")).unwrap();
+    assert!(journal.contains("study:stop(0)"), "{journal}");
+}

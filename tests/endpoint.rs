@@ -116,15 +116,21 @@ fn episodes_are_played_side_by_side_and_come_in_the_order_of_their_seats() {
     let (mut ended, tasks) = (0, [3, 0, 1, 2, 0, 4, 9]);
     let client = Client::open(&Endpoint { parallel: 3, ..endpoint(&server) }).unwrap();
     let episodes = play(&client, seats(tasks), &SPEECH, &mut |more| ended += more).unwrap();
-    assert_eq!(episodes.iter().map(|episode| episode.task_id).collect::<Vec<_>>(), tasks);
+    assert_eq!(episodes.iter().map(|episode| episode.outcome.task_id).collect::<Vec<_>>(), tasks);
     assert_eq!((ended, server.most_in_flight(), client.is_seeded()), (7, 3, true));
     let first = &episodes[0];
-    assert_eq!((first.score, first.normalised_score, first.success), (10.0, 1.0, true));
-    assert_eq!((first.turns.len(), first.messages.len(), first.ending.clone()), (4, 9, Ending::Terminated));
+    assert_eq!((first.outcome.score, first.outcome.normalised_score, first.outcome.success), (10.0, 1.0, true));
+    assert_eq!(
+        (first.turns.len(), first.outcome.messages.len(), first.outcome.ending.clone()),
+        (4, 9, Ending::Terminated)
+    );
     assert_eq!(first.usage(), Some(Usage { prompt: 40, completion: 12, reasoning: 0 }));
-    assert!(first.seconds > 0.03 && first.turns.iter().all(|turn| turn.reward == 1.0 && turn.finish == Finish::Stop));
+    assert!(
+        first.outcome.seconds > 0.03
+            && first.turns.iter().all(|turn| turn.reward == 1.0 && turn.finish == Finish::Stop)
+    );
     // Nine turns are a limit from outside.
-    assert_eq!((episodes[6].turns.len(), episodes[6].ending.clone()), (9, Ending::Truncated));
+    assert_eq!((episodes[6].turns.len(), episodes[6].outcome.ending.clone()), (9, Ending::Truncated));
     // A task is drawn alike whatever is played beside it, and each turn anew.
     let seeds = |server: &Server| {
         let of_task = |body: &serde_json::Value| body["messages"][1]["content"].as_str().unwrap().ends_with("task 3");
@@ -159,14 +165,14 @@ fn what_passes_is_waited_for() {
         let server = troubled(move |number| (number < 2).then(act));
         let begun = Instant::now();
         let episodes = play_at(&endpoint(&server), [0]).unwrap();
-        assert!(episodes[0].success && server.asked() == 3, "{name}");
+        assert!(episodes[0].outcome.success && server.asked() == 3, "{name}");
         let wanted = if name == "429" { 2.0..6.0 } else { 0.75..5.0 };
         assert!(wanted.contains(&begun.elapsed().as_secs_f64()), "{name}: {:?}", begun.elapsed());
     }
     let server = troubled(move |number| (number < 3).then(page));
-    assert!(play_at(&endpoint(&server), [0]).unwrap()[0].success);
+    assert!(play_at(&endpoint(&server), [0]).unwrap()[0].outcome.success);
     let stalling = troubled(|number| (number == 0).then_some(Act::Stall));
-    assert!(play_at(&Endpoint { timeout_seconds: 0.3, ..endpoint(&stalling) }, [0]).unwrap()[0].success);
+    assert!(play_at(&Endpoint { timeout_seconds: 0.3, ..endpoint(&stalling) }, [0]).unwrap()[0].outcome.success);
 }
 
 #[test]
@@ -188,8 +194,8 @@ fn what_does_not_pass_fails_the_episode_and_no_other() {
     for (act, wanted) in cases {
         let server = Server::start(move |asked| if asked.last().ends_with("task 1") { act() } else { echo(asked) });
         let episodes = play_at(&Endpoint { retries: 1, ..endpoint(&server) }, [0, 1, 2]).unwrap();
-        assert_eq!(episodes[1].ending, Ending::Failed(with(&server.base, wanted)));
-        assert!(episodes[0].success && episodes[2].success && episodes[1].failed());
+        assert_eq!(episodes[1].outcome.ending, Ending::Failed(with(&server.base, wanted)));
+        assert!(episodes[0].outcome.success && episodes[2].outcome.success && episodes[1].outcome.failed());
     }
 }
 
@@ -199,7 +205,7 @@ fn an_episode_that_failed_is_played_once_more() {
     let mut ended = 0;
     let client = Client::open(&endpoint(&server)).unwrap();
     let episodes = play(&client, seats([1]), &SPEECH, &mut |more| ended += more).unwrap();
-    assert!(episodes[0].success && ended == 1 && server.asked() == 4);
+    assert!(episodes[0].outcome.success && ended == 1 && server.asked() == 4);
 }
 
 #[test]
@@ -217,8 +223,8 @@ fn an_empty_reply_is_a_reply() {
             json!([{ "message": { "content": content, "reasoning_content": "hm" }, "finish_reason": "length" }]);
         let server = Server::start(move |_| completion(choices.clone(), 48));
         let episode = play_at(&endpoint(&server), [0]).unwrap().remove(0);
-        assert_eq!((episode.score, episode.ending.clone()), (0.0, Ending::Terminated));
-        assert_eq!((&episode.turns[0].finish, episode.messages[2].content.as_str()), (&Finish::Length, ""));
+        assert_eq!((episode.outcome.score, episode.outcome.ending.clone()), (0.0, Ending::Terminated));
+        assert_eq!((&episode.turns[0].finish, episode.outcome.messages[2].content.as_str()), (&Finish::Length, ""));
     }
 }
 
@@ -253,10 +259,13 @@ fn a_conversation_that_outgrows_the_context_cuts_the_episode() {
         _ => echo(asked),
     });
     let episodes = play_at(&endpoint(&server), [4, 0]).unwrap();
-    assert_eq!((&episodes[0].ending, episodes[0].turns.len(), episodes[0].messages.len()), (&Ending::Truncated, 2, 5));
-    assert_eq!(episodes[1].ending, Ending::Terminated);
+    assert_eq!(
+        (&episodes[0].outcome.ending, episodes[0].turns.len(), episodes[0].outcome.messages.len()),
+        (&Ending::Truncated, 2, 5)
+    );
+    assert_eq!(episodes[1].outcome.ending, Ending::Terminated);
     let narrow = Server::start(|_| refuses(400, "This model's maximum context length is 8 tokens"));
-    let reason = play_at(&endpoint(&narrow), [4]).unwrap().remove(0).ending.failure().unwrap().to_string();
+    let reason = play_at(&endpoint(&narrow), [4]).unwrap().remove(0).outcome.ending.failure().unwrap().to_string();
     assert!(reason.starts_with("its opening leaves no room in the model's context: http"), "{reason}");
 }
 
@@ -271,7 +280,7 @@ fn parameters_of_other_names_are_found_out_once() {
     });
     let client = Client::open(&Endpoint { parallel: 1, ..endpoint(&server) }).unwrap();
     let episodes = play(&client, seats([0, 1]), &SPEECH, &mut |_| {}).unwrap();
-    assert!(episodes.iter().all(|episode| episode.success) && !client.is_seeded());
+    assert!(episodes.iter().all(|episode| episode.outcome.success) && !client.is_seeded());
     assert_eq!((server.asked(), server.bodies()[4]["max_completion_tokens"].as_u64()), (5, Some(48)));
     let strict = Server::start(|_| refuses(400, "temperature must be 1 with this model"));
     let said = stopped(&endpoint(&strict), [0]);
@@ -315,7 +324,7 @@ fn a_model_that_is_not_there_is_told_with_those_that_are() {
     let known =
         "has no model \"tinny\" | it has \"tiny\", \"small\"; with unlisted it is asked for one that it does not list";
     assert_eq!(said, format!("{} {known}", server.base));
-    assert!(play_at(&Endpoint { unlisted: true, ..wanted.clone() }, [0]).unwrap()[0].success);
+    assert!(play_at(&Endpoint { unlisted: true, ..wanted.clone() }, [0]).unwrap()[0].outcome.success);
     // A list that came too late to help: the refusal of the model itself.
     let many: Vec<_> = (0..12).map(|n| json!({ "id": format!("model-{n}") })).collect();
     let models = move || answers(200, json!({ "data": many }));
@@ -330,7 +339,7 @@ fn what_is_no_endpoint_is_told_before_anything_is_played() {
     let said = stopped(&endpoint(&page), [0]);
     assert!(said.contains("/models: expected a list of models, got a web page | is it an OpenAI-compatible server?"));
     let listless = Server::with_models(|| Act::Answer(404, "", "not found".into()), echo);
-    assert!(play_at(&endpoint(&listless), [0]).unwrap()[0].success);
+    assert!(play_at(&endpoint(&listless), [0]).unwrap()[0].outcome.success);
     let begun = Instant::now();
     let nobody = Endpoint { base_url: "http://127.0.0.1:9/v1".into(), model: "tiny".into(), ..Default::default() };
     let said = stopped(&nobody, [0]);
@@ -347,7 +356,7 @@ fn a_server_that_never_answers_is_given_up_in_time() {
     let server = Server::start(|_| Act::Stall);
     let begun = Instant::now();
     let patient = Endpoint { timeout_seconds: 20.0, patience_seconds: 0.5, ..endpoint(&server) };
-    let reason = play_at(&patient, [0]).unwrap()[0].ending.failure().unwrap().to_string();
+    let reason = play_at(&patient, [0]).unwrap()[0].outcome.ending.failure().unwrap().to_string();
     assert!(reason.ends_with("no reply within 0.5 s") && begun.elapsed() < Duration::from_secs(3), "{reason}");
 }
 
@@ -361,7 +370,7 @@ fn the_key_is_shown_to_the_server_and_to_nobody_else() {
     let wanted = format!("Bearer {key}");
     let server = Server::start(move |asked| if asked.key == wanted { echo(asked) } else { refuses(401, "no") });
     let episodes = play_at(&keyed(&server), [0]).unwrap();
-    assert!(episodes[0].success);
+    assert!(episodes[0].outcome.success);
     let locked = Server::start(|asked| refuses(401, &format!("Incorrect API key provided: {}", asked.key)));
     let said = stopped(&keyed(&locked), [0]);
     assert!(
@@ -431,6 +440,13 @@ fn a_script_judges_an_endpoint_and_plays_no_task_twice() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("they are by what was tiny at"), "{output:?}");
     assert_eq!(server.asked(), asked);
 
+    // A key that is a common word, as servers without keys are given, changes no reply.
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_affine"));
+    let elsewhere = tempfile::tempdir().unwrap();
+    command.current_dir(elsewhere.path()).env("OPENAI_API_KEY", "word").args(&words);
+    let output = affine::engine::signals::as_started(|| command.output()).unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), wanted, "{output:?}");
+
     // From the shell, against itself under another address.
     let again = Server::start(|asked| says(&asked.last().replace('1', "2")));
     let (one, other) = (format!("tiny@{}", server.base), format!("tiny@{}", again.base));
@@ -440,7 +456,7 @@ fn a_script_judges_an_endpoint_and_plays_no_task_twice() {
         &one,
         &other,
         "--environments",
-        "echo.lua",
+        "echo.lua {}, affine:sat { n = 3, k = 2, m = 4 }",
         "--samples",
         "20",
         "--results",

@@ -116,3 +116,81 @@ fn a_file_that_is_none_of_results_is_refused() {
     let output = run(folder.path(), "require('affine.eval').results.add('y.jsonl', { { env = 'echo' } })");
     assert!(String::from_utf8_lossy(&output.stderr).contains("eval.results.add: rows[1]"), "{output:?}");
 }
+
+#[test]
+fn what_a_script_read_and_wrote_back_is_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let code = "
+        evaluate()
+        local results = require('affine.eval').results
+        results.add('results.jsonl.zst', { results.read('results.jsonl.zst')[1] })
+        print(#results.read('results.jsonl.zst'))
+        evaluate()";
+    assert_eq!(out(&run(folder.path(), code)), "0 1 2 3 4 5\t6 0.5\n6\n\t6 0.5\n");
+}
+
+#[test]
+fn samples_of_a_task_differ_in_nothing_but_their_luck() {
+    let folder = tempfile::tempdir().unwrap();
+    let code = "
+        options.samples_per_task = 2
+        local row = evaluate()
+        seed = 2
+        evaluate()
+        print(#row.protocols, row.protocols[1] == row.protocol, row.protocols[2] == row.protocol)
+        local eval, models = require('affine.eval'), {}
+        for _, one in ipairs(eval.results.read('results.jsonl.zst')) do
+          models[one.model.fingerprint] = models[one.model.fingerprint] or {}
+          table.insert(models[one.model.fingerprint], one)
+        end
+        local a, b = next(models)
+        local _, other = next(models, a)
+        local found = eval.compare(b, other)
+        print(found.envs.echo.tasks, found.envs.echo.pairs, next(found.differs))
+        local fewer = {}
+        for _, one in ipairs(other) do
+          if one.protocol.seed == 0 then fewer[#fewer + 1] = one end
+        end
+        print(table.concat(eval.compare(b, fewer).differs.echo, ' '))";
+    let output = run(folder.path(), code);
+    assert!(out(&output).ends_with("2\ttrue\tfalse\n6\t12\tnil\nseed\n"), "{output:?}");
+}
+
+#[test]
+fn a_baseline_is_kept_and_compared_task_by_task() {
+    let folder = tempfile::tempdir().unwrap();
+    let code = "
+        local env, eval = require('affine.env'), require('affine.eval')
+        local sat = env.make('affine:sat', { n = 3, k = 2, m = 4 })
+        local given = { kind = 'random', num_eval_samples = 6, results = 'b.jsonl' }
+        local first = eval.baseline(sat, given)
+        local function rows() return eval.results.read('b.jsonl') end
+        local kept = rows()
+        print(#kept, first.n, kept[1].model.source, kept[1].protocol.player, kept[1].protocol.temperature)
+        print(kept[1].messages[#kept[1].messages].role, kept[1].tokens)
+        local time = kept[1].time
+        local second = eval.baseline(sat, given)
+        print(second.mean == first.mean, rows()[1].time == time, #rows())
+        given.kind = 'expert'
+        eval.baseline(sat, given)
+        local by = {}
+        for _, row in ipairs(rows()) do
+          by[row.model.source] = by[row.model.source] or {}
+          table.insert(by[row.model.source], row)
+        end
+        local found = eval.compare(by.expert, by['random play'])
+        print(found.envs.sat.tasks, table.concat(found.differs.sat, ' '))
+        given.kind = 'rule'
+        print(eval.baseline(env.make('affine:sat', { n = 3, k = 2, m = 4 }), given) == nil or #rows())";
+    let output = run(folder.path(), code);
+    let wanted = "6\t6\trandom play\trandom play\tnil\nassistant\tnil\ntrue\ttrue\t6\n6\tplayer\n";
+    assert!(out(&output).starts_with(wanted), "{output:?}");
+}
+
+#[test]
+fn a_task_is_asked_for_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = run(folder.path(), "options.task_ids = { 5, 7, 5 } evaluate()");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(text.contains("task_ids: expected each task once, got task 5 twice"), "{text}");
+}

@@ -49,7 +49,7 @@ end
 
 --- The rows of the table: { title, cells }, and { rule = true } between groups.
 function report.rows(summary)
-  local common_n, rows = summary.sampling.num_eval_samples, {}
+  local common_n, rows = summary.sampling.num_eval_samples * (summary.sampling.samples_per_task or 1), {}
   local function add(title, by_environment, before)
     local cells = {}
     for index, name in ipairs(summary.environments) do
@@ -127,7 +127,19 @@ function report.conditions(summary)
     level,
     s.num_eval_samples
   )
-  return ("%s, ids from %d, temperature %g, seed %d"):format(score, s.first_task_id, s.temperature, s.seed)
+  local text = ("%s, ids from %d, temperature %g, seed %d"):format(
+    score,
+    s.first_task_id,
+    s.temperature,
+    s.seed
+  )
+  if (s.samples_per_task or 1) > 1 then
+    text = text
+      .. (", %d samples a task (n counts them all; intervals that count tasks stand below)"):format(
+        s.samples_per_task
+      )
+  end
+  return text
 end
 
 --- How many tasks of which environment were trained on, or not left out of RL's rollouts.
@@ -213,6 +225,46 @@ function report.as_served(summary)
   return table.concat(lines, "\n")
 end
 
+--- A model's other numbers on an environment, in one line. The bootstrap's interval is over tasks, whatever the scores are and
+--- however often each task was played; the table's is the validators' rule, of episodes that are successes or failures.
+local function beside(title, name, own)
+  local parts = {}
+  if own.bootstrap then
+    parts[1] = ("bootstrap [%s, %s]"):format(number(own.bootstrap.lower), number(own.bootstrap.upper))
+  end
+  parts[#parts + 1] = "median " .. number(own.median)
+  parts[#parts + 1] = "success " .. number(own.success_rate)
+  for k, at in pairs(own.at) do
+    if tonumber(k) > 1 then
+      parts[#parts + 1] = ("pass@%s %s"):format(k, number(at.pass))
+      parts[#parts + 1] = ("avg@%s %s"):format(k, number(at.avg))
+    end
+  end
+  local function add(text, value)
+    parts[#parts + 1] = value and text:format(value) or nil
+  end
+  add("%.1f %% of turns invalid", own.invalid_action_rate and 100 * own.invalid_action_rate)
+  add("%.1f turns", own.turns)
+  add("%.0f tokens", own.tokens)
+  add("%.2f s", own.seconds)
+  return ("%s, %s: %s"):format(title, name, table.concat(parts, ", "))
+end
+
+--- What the episodes come to beside their mean score, a line for each model and environment; nil where it is not known.
+function report.metrics(summary)
+  if not summary.metrics then
+    return nil
+  end
+  local lines = {}
+  for _, model in ipairs(summary.order) do
+    for _, name in ipairs(summary.environments) do
+      local own = summary.metrics[model].envs[name]
+      lines[#lines + 1] = own and beside(TITLES[model], name, own)
+    end
+  end
+  return table.concat(lines, "\n")
+end
+
 --- The whole table for a terminal.
 function report.table(summary)
   local rows, lines = report.rows(summary), { report.conditions(summary) .. ".", report.held_out(summary) }
@@ -251,6 +303,7 @@ function report.table(summary)
   end
   lines[#lines + 1] = ""
   lines[#lines + 1] = "+ above the row before it with disjoint intervals, - below, = they overlap"
+  lines[#lines + 1] = report.metrics(summary)
   lines[#lines + 1] = report.as_served(summary)
   lines[#lines + 1] = report.verdicts(summary)
   lines[#lines + 1] = report.false_alarms(summary)

@@ -28,9 +28,9 @@ enum Action {
 struct CompareOptions {
     #[arg(value_name = "MODEL", num_args = 2.., required = true)]
     models: Vec<String>,
-    /// As env.make takes them, with commas between
-    #[arg(long, value_name = "NAMES", value_delimiter = ',', required = true)]
-    environments: Vec<String>,
+    /// With commas between, options in braces: sat, grid or "sat { n = 4, k = 2 }, grid"
+    #[arg(long, value_name = "NAMES", required = true)]
+    environments: String,
     /// Tasks per environment
     #[arg(long, value_name = "N", default_value_t = 100)]
     samples: u64,
@@ -68,6 +68,12 @@ struct CompareOptions {
     /// The environment variable that holds the endpoints' key, in place of OPENAI_API_KEY
     #[arg(long, value_name = "NAME")]
     api_key_variable: Option<String>,
+    /// Of a million tokens of the conversations at an endpoint, in any currency
+    #[arg(long, value_name = "PRICE", requires = "completion_price")]
+    prompt_price: Option<f64>,
+    /// Of a million tokens of its replies
+    #[arg(long, value_name = "PRICE", requires = "prompt_price")]
+    completion_price: Option<f64>,
 }
 
 pub fn run(options: Options) -> Result<(), Failure> {

@@ -14,7 +14,8 @@ local eval = {}
 ---@field lower number The interval of the mean.
 ---@field upper number
 ---@field instructions? affine.env.Instructions Which instructions the model was shown, where there is more than one text.
----@field protocol? string The hash of all that decided the scores beside the model and the tasks (of the first sample's, with several a task).
+---@field protocol? string The hash of all that decided the scores beside the model and the tasks, of the first sample.
+---@field protocols? string[] Of every sample: they differ in the seed.
 ---@field served? affine.eval.Served With `as_served`.
 ---@field usage? { prompt: integer, completion: integer, reasoning: integer, cost?: number } What an endpoint counted, where it did for every episode; the cost where prices were given.
 
@@ -130,6 +131,9 @@ function eval.run(m, options) end
 ---@field action? string For "constant": this one, without choosing.
 ---@field seed? integer
 ---@field confidence? number
+---@field results? string As in `eval.run`; the player's name stands for its weights.
+---@field again? boolean
+---@field also? table<string, any>
 
 --- The same tasks by a player that is no model; nil when the environment has no such player.
 ---@param e affine.env.Environment

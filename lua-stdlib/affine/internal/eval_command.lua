@@ -38,6 +38,8 @@ function Loader:open(word)
       model = name,
       parallel = options.batch_size,
       api_key_variable = given(options.api_key_variable),
+      prompt_price = given(options.prompt_price),
+      completion_price = given(options.completion_price),
     }
   end
   local base, adapter = word:match("^(.-)%+(.+)$")
@@ -102,14 +104,13 @@ local function play(options, environments, file)
   return played
 end
 
---- Whether a row of the file is one of this comparison's: of its protocol, but for the seeds of further samples, and tasks.
+--- Whether a row of the file is one of this comparison's: of its protocols and tasks.
 function command.is_of(row, score, options)
-  local first, seed = options.first_task_id, row.protocol.seed or options.seed
-  local is_asked = row.task_id >= first and row.task_id < first + options.samples
-  if options.samples_per_task == 1 then
-    return is_asked and row.protocol_hash == score.protocol
+  local first, is_one = options.first_task_id, false
+  for _, protocol in ipairs(score.protocols) do
+    is_one = is_one or protocol == row.protocol_hash
   end
-  return is_asked and seed >= options.seed and seed < options.seed + options.samples_per_task
+  return is_one and row.task_id >= first and row.task_id < first + options.samples
 end
 
 local function signed(value)
@@ -202,11 +203,35 @@ local function print_differences(played, names, options)
   end
 end
 
+--- `sat, grid` or `sat { n = 4, k = 2 }, grid`: what env.make is given for each.
+function command.environments(text)
+  local list, place = {}, 1
+  while place <= #text do
+    local name, after, stop = text:match("^%s*([^,{]-)%s*([,{]?)()", place)
+    local options ---@type table?
+    if after == "{" then
+      local braces, behind = text:match("^(%b{})%s*,?()", stop - 1)
+      local chunk = braces and load("return " .. braces, "=--environments", "t", {})
+      local ok, given_options = pcall(chunk or error)
+      if not ok then
+        error(('--environments: expected NAME { option = value }, got "%s"'):format(text:sub(place)), 0)
+      end
+      options, stop = given_options, behind
+    end
+    if name == "" then
+      error(('--environments: expected a name before each comma, got "%s"'):format(text), 0)
+    end
+    list[#list + 1] = { name = name, options = options }
+    place = stop
+  end
+  return list
+end
+
 --- The models of the options on the same tasks, printed.
 function command.compare(options)
   local environments = {}
-  for index, name in ipairs(options.environments) do
-    environments[index] = env.make(name)
+  for index, wanted in ipairs(command.environments(options.environments)) do
+    environments[index] = env.make(wanted.name, wanted.options)
   end
   local names, file = env.labels(environments), results_file(options)
   local played = play(options, environments, file)

@@ -91,25 +91,53 @@ function Stage:samples()
   return { file = self.run:path() .. "/episodes.jsonl.zst", stage = self.name }
 end
 
---- Shows W&B and TensorBoard the episodes of an iteration's sample.
-function Stage:show_episodes(iteration)
-  local rows = {}
-  for index, episode in ipairs(track.episodes(self.run:path(), { stage = self.name, iteration = iteration })) do
-    local said = {}
-    for place, message in ipairs(episode.messages) do
-      said[place] = ("[%s] %s"):format(message.role, message.content)
+-- What of a sample's tokens is shown as a distribution.
+local TOKEN_NUMBERS = { "logprobs", "advantages", "values" }
+
+--- Of the tokens that the policy said.
+local function said_numbers(episodes, what)
+  local numbers = {}
+  for _, episode in ipairs(episodes) do
+    local own = episode[what] or {}
+    for _, range in ipairs(episode.mask or {}) do
+      table.move(own, range[1] + 1, math.min(range[2], #own), #numbers + 1, numbers)
     end
+  end
+  return numbers
+end
+
+--- Shows W&B and TensorBoard an iteration's sample: its episodes as a table, the best and the worst as texts, and how the numbers of their tokens
+--- are distributed.
+function Stage:show_episodes(iteration)
+  local place, rows = { stage = self.name, iteration = iteration }, {}
+  local episodes = track.episodes(self.run:path(), place)
+  for index, episode in ipairs(episodes) do
+    local said = {}
+    for turn, message in ipairs(episode.messages) do
+      said[turn] = ("[%s] %s"):format(message.role, message.content)
+    end
+    local conversation = table.concat(said, "\n")
     rows[index] = {
       episode.env,
       episode.task_id,
       episode.picked,
       episode.score,
       episode.ending,
-      table.concat(said, "\n"),
+      conversation,
     }
+    if episode.picked == "best" or episode.picked == "worst" then
+      local title = ("episodes/%s/%s"):format(episode.env, episode.picked)
+      self.run:text(place, title, ("score %.3f\n\n%s"):format(episode.score or 0, conversation))
+    end
   end
   local columns = { "environment", "task", "picked", "score", "ending", "conversation" }
-  self.run:table({ stage = self.name, iteration = iteration }, "episodes", columns, rows)
+  self.run:table(place, "episodes", columns, rows)
+  for _, what in ipairs(TOKEN_NUMBERS) do
+    local numbers = said_numbers(episodes, what)
+    if #numbers > 0 then
+      self.run:histogram(place, "sample/" .. what, numbers)
+    end
+  end
 end
 
 --- What `resume_from_checkpoint` should be: the configured folder, or whether to look for the newest.

@@ -8,6 +8,9 @@
 -- A trial is 200 steps of 16 records; what it comes to is the loss per token on 400 held-out records (lower is better).
 -- The seed of a trial decides the adapter's first values and the order of the records.
 
+-- Its arguments are numbers, its trials are there.
+---@diagnostic disable: need-check-nil, assign-type-mismatch, redefined-local
+
 local fs = require("affine.fs")
 local json = require("affine.json")
 local model = require("affine.model")

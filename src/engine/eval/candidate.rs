@@ -1,4 +1,4 @@
-//! Who is judged: a model that is here, or one behind an endpoint.
+//! Who is judged: a model that is here, one behind an endpoint, or a player that is none.
 
 use serde_json::{Value, json};
 
@@ -8,6 +8,7 @@ use super::run::EvalOptions;
 use super::served::Served;
 use crate::engine::model::Model;
 use crate::engine::rollout::endpoint::{self, Client, Speech};
+use crate::engine::rollout::players::{self, Player};
 use crate::engine::rollout::{self, PlayOptions, Seat};
 use crate::engine::{Result, file};
 
@@ -15,6 +16,7 @@ use crate::engine::{Result, file};
 pub enum Candidate<'a> {
     Model(&'a Model),
     Endpoint(&'a Client),
+    Player(&'a Player),
 }
 
 impl Candidate<'_> {
@@ -23,6 +25,7 @@ impl Candidate<'_> {
     pub fn judged(&self, known_by_its_weights: bool) -> Judged {
         match self {
             Candidate::Model(model) => Judged::of(model, known_by_its_weights),
+            Candidate::Player(player) => Judged::of_player(player),
             Candidate::Endpoint(client) => {
                 let endpoint = client.endpoint();
                 let source = format!("{} at {}", endpoint.model, endpoint.base_url.trim_end_matches('/'));
@@ -51,7 +54,7 @@ impl Candidate<'_> {
                 let template = model.tokenizer()?.template_text();
                 Ok(template.map_or(Value::Null, |text| json!(file::sha256(text.as_bytes()))))
             }
-            Candidate::Endpoint(_) => Ok(Value::Null),
+            Candidate::Endpoint(_) | Candidate::Player(_) => Ok(Value::Null),
         }
     }
 
@@ -76,7 +79,7 @@ impl Candidate<'_> {
                 let episodes = rollout::play(model, seats, &play, on_ended)?;
                 let row = |episode| {
                     let served = as_served.then(|| Served::of(model, episode, options.temperature)).transpose()?;
-                    Ok(Row { served, ..Row::of(episode, judged.clone(), protocol.clone()) })
+                    Ok(Row { served, ..Row::of_episode(episode, judged.clone(), protocol.clone()) })
                 };
                 episodes.iter().map(row).collect()
             }
@@ -84,6 +87,16 @@ impl Candidate<'_> {
                 let episodes = endpoint::play(client, seats, &Speech { sampling, max_new_tokens }, on_ended)?;
                 let row = |episode| Row::of_endpoint(episode, judged.clone(), protocol.clone());
                 Ok(episodes.into_iter().map(row).collect())
+            }
+            Candidate::Player(player) => {
+                let row = |seat: Seat| {
+                    // Where it sees no way, the task counts as played, with a score of 0.
+                    let unplayed = players::unplayed(&seat);
+                    let outcome = players::play(seat, player)?.unwrap_or(unplayed);
+                    on_ended(1);
+                    Ok(Row::of(outcome, judged.clone(), protocol.clone()))
+                };
+                seats.into_iter().map(row).collect()
             }
         }
     }

@@ -9,13 +9,16 @@ use super::run::EvalOptions;
 use crate::engine::env::Environment;
 use crate::engine::{Result, file};
 
+/// The name of the seed in it.
+pub const SEED: &str = "seed";
+
 /// By name what decides a score, in the order of this file; its hash stands for it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Protocol(Map<String, Value>);
 
 impl Protocol {
-    /// Of an environment that a model plays. `also`: what else the caller knows to decide it, by name, such as the digest of
+    /// Of an environment that somebody plays; a player that is no model has nothing to say. `also`: what else the caller knows to decide it, by name, such as the digest of
     /// an environment's code.
     pub fn of(
         candidate: Candidate,
@@ -36,15 +39,20 @@ impl Protocol {
         put("max_turns", json!(about.max_turns));
         put("turn_limit", json!(about.turn_limit));
         put("move_limit", json!(about.move_limit));
-        put("chat_template", candidate.chat_template()?);
-        put("as_served", json!(candidate.is_served(options)));
-        put("max_new_tokens", json!(options.max_new_tokens));
-        put("temperature", json!(options.temperature));
-        // What is greedy draws nothing.
-        if options.temperature > 0.0 {
-            put("top_k", json!(options.top_k));
-            put("top_p", json!(options.top_p));
-            put("seed", json!(options.seed));
+        if let Candidate::Player(player) = candidate {
+            put("player", json!(player.name()));
+            put(SEED, json!(options.seed));
+        } else {
+            put("chat_template", candidate.chat_template()?);
+            put("as_served", json!(candidate.is_served(options)));
+            put("max_new_tokens", json!(options.max_new_tokens));
+            put("temperature", json!(options.temperature));
+            // What is greedy draws nothing.
+            if options.temperature > 0.0 {
+                put("top_k", json!(options.top_k));
+                put("top_p", json!(options.top_p));
+                put(SEED, json!(options.seed));
+            }
         }
         for (name, value) in also {
             put(name, value.clone());
@@ -59,7 +67,19 @@ impl Protocol {
 
     /// Which luck the model met.
     pub fn seed(&self) -> u64 {
-        self.0.get("seed").and_then(Value::as_u64).unwrap_or_default()
+        self.given_seed().unwrap_or_default()
+    }
+
+    /// Nothing where nothing was drawn.
+    pub fn given_seed(&self) -> Option<u64> {
+        self.0.get(SEED).and_then(Value::as_u64)
+    }
+
+    /// The same for all samples of a task.
+    pub fn without_seed(&self) -> Protocol {
+        let mut protocol = self.0.clone();
+        protocol.remove(SEED);
+        Protocol(protocol)
     }
 
     /// The names of what differs from another; empty where both are one.

@@ -3,17 +3,18 @@
 //! A line of JSON per task, appended as tasks end; with `.zst` at its name's end the file is compressed (see
 //! [`frames`]).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::protocol::Protocol;
+use super::protocol::{Protocol, SEED};
 use super::served::Served;
 use crate::engine::model::Model;
-use crate::engine::rollout::Episode;
 use crate::engine::rollout::endpoint::{EndpointEpisode, Usage};
+use crate::engine::rollout::players::Player;
+use crate::engine::rollout::{Episode, Outcome};
 use crate::engine::text::Message;
 use crate::engine::track::frames::{self, Lines};
 use crate::engine::{Error, Result, device, file};
@@ -44,6 +45,13 @@ impl Judged {
             device: device::name(model.net.device()),
             kernels: model.net.compute().kernels.resolved().name().to_string(),
         }
+    }
+
+    /// Of a player that is no model: its name is all there is to know.
+    pub fn of_player(player: &Player) -> Self {
+        let (source, none) = (player.name(), || "none".to_string());
+        let fingerprint = file::sha256(source.as_bytes());
+        Judged { fingerprint, source, revision: None, dtype: none(), device: none(), kernels: none() }
     }
 }
 
@@ -90,55 +98,49 @@ pub struct Row {
 }
 
 impl Row {
-    /// `protocol`: with its hash.
-    pub fn of(episode: &Episode, model: Judged, (protocol, protocol_hash): (Protocol, String)) -> Self {
+    /// `protocol`: with its hash. What a kind of player tells besides is not in it.
+    pub fn of(outcome: Outcome, model: Judged, (protocol, protocol_hash): (Protocol, String)) -> Self {
         Row {
             model,
-            env: episode.environment.clone(),
-            task_id: episode.task_id,
-            score: episode.normalised_score,
-            own_score: episode.score,
-            success: episode.success,
-            ending: episode.ending.name().to_string(),
-            reason: episode.ending.failure().map(str::to_string),
-            turns: episode.turns.len(),
-            invalid_actions: episode.invalid_actions,
-            tokens: Some(episode.mask.iter().filter(|said| **said).count()),
-            total_tokens: Some(episode.ids.len()),
+            score: outcome.normalised_score,
+            own_score: outcome.score,
+            success: outcome.success,
+            ending: outcome.ending.name().to_string(),
+            reason: outcome.ending.failure().map(str::to_string),
+            turns: outcome.turns,
+            invalid_actions: outcome.invalid_actions,
+            env: outcome.environment,
+            task_id: outcome.task_id,
+            tokens: None,
+            total_tokens: None,
             usage: None,
-            seconds: episode.seconds,
+            seconds: outcome.seconds,
             time: now(),
-            messages: episode.messages.clone(),
+            messages: outcome.messages,
             served: None,
             protocol_hash,
             protocol,
         }
     }
 
+    /// Of an episode that a model played here.
+    pub fn of_episode(episode: &Episode, model: Judged, protocol: (Protocol, String)) -> Self {
+        Row {
+            tokens: Some(episode.mask.iter().filter(|said| **said).count()),
+            total_tokens: Some(episode.ids.len()),
+            ..Row::of(episode.outcome(), model, protocol)
+        }
+    }
+
     /// Of an episode that an endpoint's model played.
-    pub fn of_endpoint(episode: EndpointEpisode, model: Judged, (protocol, protocol_hash): (Protocol, String)) -> Self {
+    pub fn of_endpoint(episode: EndpointEpisode, model: Judged, protocol: (Protocol, String)) -> Self {
         let usage = episode.usage();
         let last = episode.turns.last().and_then(|turn| turn.usage);
         Row {
-            model,
-            env: episode.environment,
-            task_id: episode.task_id,
-            score: episode.normalised_score,
-            own_score: episode.score,
-            success: episode.success,
-            ending: episode.ending.name().to_string(),
-            reason: episode.ending.failure().map(str::to_string),
-            turns: episode.turns.len(),
-            invalid_actions: episode.invalid_actions,
             tokens: usage.map(|usage| usage.completion as usize),
             total_tokens: last.map(|usage| (usage.prompt + usage.completion) as usize),
             usage,
-            seconds: episode.seconds,
-            time: now(),
-            messages: episode.messages,
-            served: None,
-            protocol_hash,
-            protocol,
+            ..Row::of(episode.outcome, model, protocol)
         }
     }
 
@@ -163,11 +165,9 @@ impl Row {
 
     /// Refuses a protocol that is not the one of the hash beside it. `known`: those that were looked at, by their hash.
     fn check_protocol(&self, known: &mut HashMap<String, Protocol>) -> Result<(), String> {
-        let is_right = match known.get(&self.protocol_hash) {
-            Some(known) => *known == self.protocol,
-            None => self.protocol.hash() == self.protocol_hash,
-        };
-        if !is_right {
+        // One that a script wrote back may have another form and say the same.
+        let is_known = known.get(&self.protocol_hash) == Some(&self.protocol);
+        if !is_known && self.protocol.hash() != self.protocol_hash {
             return Err(format!("the protocol of task {} in {} has another hash", self.task_id, self.env));
         }
         known.entry(self.protocol_hash.clone()).or_insert_with(|| self.protocol.clone());
@@ -181,24 +181,35 @@ fn now() -> f64 {
 }
 
 /// By environment the names of what differs between the protocols of two models' rows; environments of one protocol are not
-/// among them.
+/// among them. Several samples of a task are of one protocol but for the seed: seeds are compared as a whole.
 pub fn protocol_differences(a: &[Row], b: &[Row]) -> BTreeMap<String, Vec<String>> {
+    let (ours, theirs) = (told_apart(a), told_apart(b));
     let mut differences: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    let protocols = |rows: &[Row]| -> BTreeMap<(String, String), Protocol> {
-        rows.iter().map(|row| ((row.env.clone(), row.protocol_hash.clone()), row.protocol.clone())).collect()
-    };
-    let (ours, theirs) = (protocols(a), protocols(b));
-    for ((env, hash), protocol) in &ours {
-        for ((_, other_hash), other) in theirs.iter().filter(|((name, _), _)| name == env) {
-            if hash != other_hash {
-                let names = differences.entry(env.clone()).or_default();
-                names.extend(
-                    protocol.differences(other).into_iter().filter(|name| !names.contains(name)).collect::<Vec<_>>(),
-                );
-            }
+    for (env, (seeds, protocols)) in &ours {
+        let Some((other_seeds, others)) = theirs.get(env) else { continue };
+        let pairs = protocols.values().flat_map(|protocol| others.values().map(move |other| (protocol, other)));
+        let mut names: Vec<String> = pairs.flat_map(|(protocol, other)| protocol.differences(other)).collect();
+        names.extend((seeds != other_seeds).then(|| SEED.to_string()));
+        let mut known = HashSet::new();
+        names.retain(|name| known.insert(name.clone()));
+        if !names.is_empty() {
+            differences.insert(env.clone(), names);
         }
     }
     differences
+}
+
+/// By environment the seeds, and the protocols without them by their hash.
+fn told_apart(rows: &[Row]) -> BTreeMap<String, (BTreeSet<u64>, BTreeMap<String, Protocol>)> {
+    let mut apart: BTreeMap<String, (BTreeSet<u64>, BTreeMap<String, Protocol>)> = BTreeMap::new();
+    let mut known = HashSet::new();
+    for row in rows.iter().filter(|row| known.insert((&row.env, &row.protocol_hash))) {
+        let (seeds, protocols) = apart.entry(row.env.clone()).or_default();
+        let protocol = row.protocol.without_seed();
+        seeds.extend(row.protocol.given_seed());
+        protocols.insert(protocol.hash(), protocol);
+    }
+    apart
 }
 
 /// A file of results.

@@ -1,6 +1,6 @@
 //! Evaluation: a model, or a player that is none, on the same numbered tasks.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -12,8 +12,8 @@ use super::results::{Judged, Results, Row};
 use super::summary::EnvironmentScore;
 use crate::engine::env::{Environment, Instructions};
 use crate::engine::generate::Sampling;
-use crate::engine::rollout::players::{self, Outcome, Player};
-use crate::engine::rollout::{self, Ending, Seat};
+use crate::engine::rollout::players::{self, Player};
+use crate::engine::rollout::{self, Seat};
 use crate::engine::track::progress::Progress;
 use crate::engine::{Error, Result, plan, random};
 
@@ -89,8 +89,15 @@ impl EvalOptions {
             let expected = "1 where the temperature is 0: greedy replies are all the same";
             return Err(Error::option("samples_per_task", expected, self.samples_per_task));
         }
-        if self.task_ids.as_ref().is_some_and(Vec::is_empty) {
-            return Err(Error::option("task_ids", "at least one task id", "an empty list"));
+        if let Some(ids) = &self.task_ids {
+            let mut known = HashSet::new();
+            match ids.iter().find(|id| !known.insert(**id)) {
+                Some(id) => return Err(Error::option("task_ids", "each task once", format!("task {id} twice"))),
+                None if ids.is_empty() => {
+                    return Err(Error::option("task_ids", "at least one task id", "an empty list"));
+                }
+                None => {}
+            }
         }
         if !(self.confidence > 0.0 && self.confidence < 1.0) {
             return Err(Error::option("confidence", "a number between 0 and 1", self.confidence));
@@ -190,13 +197,13 @@ pub struct Evaluation {
     /// Which instructions the model was shown.
     pub instructions: Option<Instructions>,
     pub score: EnvironmentScore,
-    /// Of the first sample of each task.
-    pub protocol: Protocol,
+    /// The hashes of the protocols of all samples, which differ in the seed.
+    pub protocols: Vec<String>,
     /// In the order of the samples, and of the tasks in each.
     pub rows: Vec<Row>,
 }
 
-/// Plays every environment's tasks with a model.
+/// Plays every environment's tasks.
 pub fn run(
     candidate: Candidate,
     environments: &[Box<dyn Environment>],
@@ -213,11 +220,12 @@ pub fn run(
     let mut evaluations = Vec::with_capacity(environments.len());
     for environment in environments {
         let environment = environment.as_ref();
-        let mut rows = Vec::new();
+        let (mut rows, mut protocols) = (Vec::new(), Vec::new());
         for options in options.samples() {
             let protocol = Protocol::of(candidate, environment, &options, &keeping.also)?;
             let (label, hash) = (environment.label(), protocol.hash());
             let known = known.iter().filter(|row| row.is_of(&judged, &hash, &label)).cloned().collect();
+            protocols.push(hash.clone());
             let protocol = (protocol, hash);
             let judging = Judging { candidate, environment, options: &options, judged: &judged, protocol };
             rows.extend(judging.run(known, file.as_ref())?);
@@ -226,7 +234,7 @@ pub fn run(
             environment: environment.label(),
             instructions: environment.identity().instructions,
             score: score_of(&rows, options.confidence)?,
-            protocol: Protocol::of(candidate, environment, options, &keeping.also)?,
+            protocols,
             rows,
         });
     }
@@ -242,7 +250,7 @@ fn score_of(rows: &[Row], level: f64) -> Result<EnvironmentScore> {
     Ok(EnvironmentScore::of(&judged, failed, level))
 }
 
-/// A model in one environment, a sample of each task.
+/// A candidate in one environment, a sample of each task.
 struct Judging<'a> {
     candidate: Candidate<'a>,
     environment: &'a dyn Environment,
@@ -298,24 +306,25 @@ pub fn baseline(
     environment: &dyn Environment,
     player: &Player,
     options: &EvalOptions,
-) -> Result<Option<EnvironmentScore>> {
-    options.validate()?;
-    let mut outcomes = Vec::new();
-    for seat in options.seats(environment)? {
-        outcomes.push(players::play(seat, player)?);
-    }
-    if outcomes.iter().all(Option::is_none) {
+    keeping: &Keeping,
+) -> Result<Option<Evaluation>> {
+    if !can_play(environment, player, options)? {
         return Ok(None);
     }
-    rollout::check_failures(outcomes.iter().flatten().map(|outcome| outcome.ending.failure()))?;
-    let failed = |outcome: &&Option<Outcome>| matches!(outcome, Some(Outcome { ending: Ending::Failed(_), .. }));
-    let judged: Vec<(f64, bool)> = outcomes
-        .iter()
-        .filter(|outcome| !failed(outcome))
-        .map(|outcome| outcome.as_ref().map_or((0.0, false), |o| (o.normalised_score, o.success)))
-        .collect();
-    let failures = outcomes.iter().filter(failed).count() as u64;
-    Ok(Some(EnvironmentScore::of(&judged, failures, options.confidence)))
+    let fresh = [environment.fresh()?];
+    let (_, evaluations) = run(Candidate::Player(player), &fresh, options, keeping)?;
+    Ok(evaluations.into_iter().next())
+}
+
+/// Whether the player has a first action in any of the tasks.
+fn can_play(environment: &dyn Environment, player: &Player, options: &EvalOptions) -> Result<bool> {
+    options.validate()?;
+    for seat in options.seats(environment)? {
+        if players::play(seat, player)?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The best of the environment's constant answers on the tasks of `options`: choose it on other tasks than those it is
@@ -323,11 +332,11 @@ pub fn baseline(
 pub fn best_constant(environment: &dyn Environment, options: &EvalOptions) -> Result<Option<String>> {
     let mut best: Option<(f64, String)> = None;
     for action in environment.baselines().map_or_else(Vec::new, |players| players.constant_actions()) {
-        let score = baseline(environment, &Player::Constant(action.clone()), options)?;
-        if let Some(score) = score
-            && best.as_ref().is_none_or(|(mean, _)| score.mean > *mean)
+        let played = baseline(environment, &Player::Constant(action.clone()), options, &Keeping::default())?;
+        if let Some(played) = played
+            && best.as_ref().is_none_or(|(mean, _)| played.score.mean > *mean)
         {
-            best = Some((score.mean, action));
+            best = Some((played.score.mean, action));
         }
     }
     Ok(best.map(|(_, action)| action))

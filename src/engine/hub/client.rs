@@ -11,9 +11,10 @@ use reqwest::{RequestBuilder, Response};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::problem::{Problem, Refusal, one_line};
+use super::problem::{Problem, Refusal};
 use super::repository::{Kind, Repository};
 use super::settings::Settings;
+use crate::engine::sentence::one_line;
 use crate::engine::track::Transfer;
 use crate::engine::{Error, Result, cancel};
 

@@ -8,6 +8,7 @@ use hf_hub::HFError;
 
 use super::repository::Repository;
 use super::settings::Settings;
+use crate::engine::sentence::one_line;
 use crate::engine::{Error, proxy};
 
 #[derive(Debug)]
@@ -225,19 +226,6 @@ impl From<HFError> for Problem {
 
 fn in_brackets(message: &str) -> String {
     if message.is_empty() { String::new() } else { format!(" ({message})") }
-}
-
-/// A server's text as part of a sentence.
-pub fn one_line(text: &str) -> String {
-    const LONGEST: usize = 300;
-    let readable = |c: char| if c.is_control() || c == char::REPLACEMENT_CHARACTER { ' ' } else { c };
-    let words = text.chars().map(readable).collect::<String>();
-    let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
-    let words = words.trim_end_matches('.');
-    match words.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", &words[..end]),
-        None => words.to_string(),
-    }
 }
 
 /// Whether an answer came whole and is not what it should be, as a proxy on the way may make it.

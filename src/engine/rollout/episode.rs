@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use serde_json::{Map, Value};
 
+use super::outcome::Outcome;
 use crate::engine::env::Ending;
 use crate::engine::text::Message;
 use crate::engine::{Error, Result};
@@ -56,6 +57,21 @@ pub struct Episode {
 impl Episode {
     pub fn failed(&self) -> bool {
         matches!(self.ending, Ending::Failed(_))
+    }
+
+    pub fn outcome(&self) -> Outcome {
+        Outcome {
+            environment: self.environment.clone(),
+            task_id: self.task_id,
+            turns: self.turns.len(),
+            invalid_actions: self.invalid_actions,
+            score: self.score,
+            normalised_score: self.normalised_score,
+            success: self.success,
+            ending: self.ending.clone(),
+            messages: self.messages.clone(),
+            seconds: self.seconds,
+        }
     }
 
     /// The sum of all turns' rewards.

@@ -1,11 +1,12 @@
 //! Rollouts: a model, or another player, plays episodes of environments.
 //!
-//! [`episode`] is an episode as it was played, [`play`] has a model play many side by side, [`players`] are
+//! [`episode`] is an episode as it was played, [`outcome`] what became of it whoever played, [`play`] has a model play many side by side, [`players`] are
 //! those that are no model. Token ids are the truth: an [`Episode`] only ever extends its ids and is never rendered again from
 //! text, so what the trainer reads is what the model read and said while playing.
 
 pub mod endpoint;
 pub mod episode;
+pub mod outcome;
 pub mod play;
 pub mod players;
 
@@ -13,6 +14,7 @@ pub use super::env::Ending;
 use super::file;
 use super::text::Message;
 pub use episode::{Episode, Turn, check_failures};
+pub use outcome::Outcome;
 pub use play::{PlayOptions, Seat, play};
 
 /// SHA-256 (hex) of an episode's opening messages as JSON: two tasks with equal hashes show the model the same prompt.

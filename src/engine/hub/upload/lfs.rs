@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use super::folder::LocalFile;
 use super::plan::Target;
 use crate::engine::hub::client::{Client, Reporter};
-use crate::engine::hub::problem::{Problem, Refusal, one_line};
+use crate::engine::hub::problem::{Problem, Refusal};
+use crate::engine::sentence::one_line;
 use crate::engine::{Error, Result, file};
 
 const JSON: &str = "application/vnd.git-lfs+json";

@@ -11,7 +11,8 @@ use xet::xet_session::{Sha256Policy, XetConfig, XetFileUpload, XetSessionBuilder
 use super::folder::LocalFile;
 use super::plan::Target;
 use crate::engine::hub::client::{Client, Reporter};
-use crate::engine::hub::problem::{Problem, Refusal, one_line};
+use crate::engine::hub::problem::{Problem, Refusal};
+use crate::engine::sentence::one_line;
 
 /// The question that gives access.
 const TOKEN: &str = "xet-write-token";

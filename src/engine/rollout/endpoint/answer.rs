@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::problem::{PARAMETERS, Refusal};
+use crate::engine::sentence::one_line;
 
 /// Tokens as the server counts them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -151,16 +152,4 @@ fn named(said: &str) -> Option<String> {
     let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let mut words = said.split(|c: char| !is_part(c));
     words.find(|word| *word != "n" && PARAMETERS.contains(word)).map(str::to_string)
-}
-
-/// A server's text as part of a sentence.
-pub fn one_line(text: &str) -> String {
-    const LONGEST: usize = 200;
-    let readable: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let words = readable.split_whitespace().collect::<Vec<_>>().join(" ");
-    let words = words.trim_end_matches('.');
-    match words.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", &words[..end]),
-        None => words.to_string(),
-    }
 }

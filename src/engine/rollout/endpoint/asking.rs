@@ -13,6 +13,7 @@ use super::options::Endpoint;
 use super::problem::{Lasting, Passing, Problem, Refusal, wait};
 use super::request::{Dialect, Speech};
 use super::secret::Secret;
+use crate::engine::sentence::one_line;
 use crate::engine::text::Message;
 use crate::engine::{Error, Result, proxy, random};
 
@@ -124,8 +125,9 @@ impl Asking {
     }
 
     fn judge(&self, text: &str, speech: &Speech) -> Result<Reply, Lasting> {
-        let reply = answer::reply(text);
-        let reply = reply.map_err(|problem| Lasting::Failed(format!("{}: {}", self.base, self.clean(&problem))))?;
+        let problem = |_| answer::reply(&self.clean(text)).err().unwrap_or_default();
+        let reply = answer::reply(text).map_err(problem);
+        let reply = reply.map_err(|problem| Lasting::Failed(format!("{}: {problem}", self.base)))?;
         match reply.usage {
             Some(usage) if usage.completion > speech.max_new_tokens as u64 => {
                 let problem = format!(
@@ -136,8 +138,7 @@ impl Asking {
                     "the server does not keep to max_tokens: give all that are compared the limit that it does keep to";
                 Err(Lasting::Stop(Error::hinted(problem, hint)))
             }
-            // What is escaped in JSON was not seen before.
-            _ => Ok(Reply { text: self.clean(&reply.text), ..reply }),
+            _ => Ok(Reply { text: self.kept(reply.text), ..reply }),
         }
     }
 
@@ -157,8 +158,7 @@ impl Asking {
         let wait = header(RETRY_AFTER).and_then(|text| wait(&text, chrono::Utc::now()));
         let text = self.text(response).await?;
         let Some(refusal) = answer::refusal(status, &text) else { return Ok(text) };
-        // Cleaned whole: of a key that was cut nobody would know what it is.
-        let refusal = Refusal { said: answer::one_line(&self.clean(&refusal.said)), ..refusal };
+        let refusal = Refusal { said: one_line(&self.clean(&refusal.said)), ..refusal };
         match refusal.is_passing() {
             true => Err(Problem::Passing(Passing { reason: refusal.sentence(), wait, is_unreachable: false })),
             false => Err(Problem::Refused(refusal)),
@@ -175,7 +175,7 @@ impl Asking {
                 return Err(Lasting::Failed(problem).into());
             }
         }
-        Ok(self.clean(&String::from_utf8_lossy(&bytes)))
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
     /// Of a request that did not come to an answer.
@@ -199,7 +199,16 @@ impl Asking {
         format!("{}/{path}", self.base)
     }
 
-    /// A server's text without the key.
+    /// A reply as it is judged and stored: as the model said it. A key that is a real one is in none that is a model's own, and is stored
+    /// nowhere; one that is a common word (`EMPTY`, `x`), as servers without keys are given, may be part of an answer.
+    fn kept(&self, text: String) -> String {
+        match &self.key {
+            Some(key) if key.is_real() => key.out_of(&text),
+            _ => text,
+        }
+    }
+
+    /// A server's text without the key, as part of a sentence: cleaned whole, as of a key that was cut nobody would know what it is.
     pub fn clean(&self, text: &str) -> String {
         self.key.as_ref().map_or_else(|| text.to_string(), |key| key.out_of(text))
     }

@@ -12,8 +12,8 @@ use super::answer::{Finish, Reply, Usage};
 use super::client::Client;
 use super::problem::Lasting;
 use super::request::Speech;
-use crate::engine::env::{Ending, EpisodeState};
-use crate::engine::rollout::Seat;
+use crate::engine::env::EpisodeState;
+use crate::engine::rollout::{Outcome, Seat};
 use crate::engine::text::Message;
 use crate::engine::{Error, Result};
 
@@ -33,29 +33,12 @@ pub struct Turn {
 /// An episode as it was played: what [`Episode`](crate::engine::rollout::Episode) is, without ids.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EndpointEpisode {
-    /// Its label.
-    pub environment: String,
-    pub task_id: u64,
+    /// It has *failed* also where the endpoint gave no reply.
+    pub outcome: Outcome,
     pub turns: Vec<Turn>,
-    /// Turns in whose reply the environment found no action.
-    pub invalid_actions: usize,
-    /// On the environment's own scale, as are the turns' rewards.
-    pub score: f64,
-    /// On 0..1.
-    pub normalised_score: f64,
-    pub success: bool,
-    /// *Failed* also where the endpoint gave no reply.
-    pub ending: Ending,
-    pub messages: Vec<Message>,
-    /// From its opening to its end, beside others that are played at the same time.
-    pub seconds: f64,
 }
 
 impl EndpointEpisode {
-    pub fn failed(&self) -> bool {
-        self.ending.failure().is_some()
-    }
-
     /// Of all turns; nothing where the server did not count one of them.
     pub fn usage(&self) -> Option<Usage> {
         self.turns.iter().map(|turn| turn.usage).try_fold(Usage::default(), |sum, usage| Some(sum.plus(usage?)))
@@ -72,7 +55,7 @@ pub fn play(
 ) -> Result<Vec<EndpointEpisode>> {
     speech.validate()?;
     let mut played = play_all(client, seats, speech, on_ended)?;
-    let broken: Vec<usize> = (0..played.len()).filter(|&place| played[place].0.failed()).collect();
+    let broken: Vec<usize> = (0..played.len()).filter(|&place| played[place].0.outcome.failed()).collect();
     if !broken.is_empty() {
         tracing::warn!("{} of {} episodes failed and are played once more", broken.len(), played.len());
         let seats = broken.iter().map(|&place| played[place].1.again()).collect::<Result<_>>()?;
@@ -240,19 +223,8 @@ impl Talking {
     }
 
     fn close(self) -> (EndpointEpisode, Seat) {
-        let state = self.state;
-        let episode = EndpointEpisode {
-            environment: self.label,
-            task_id: self.seat.task_id,
-            turns: self.turns,
-            invalid_actions: state.complaints(),
-            score: state.score(),
-            normalised_score: state.normalised_score(),
-            success: state.is_success(),
-            ending: state.ending().cloned().expect("every episode is played to its end"),
-            messages: self.messages,
-            seconds: self.lasted.as_secs_f64(),
-        };
-        (episode, self.seat)
+        let lasted = self.lasted.as_secs_f64();
+        let outcome = Outcome::of(&self.state, self.label, self.seat.task_id, self.messages, lasted);
+        (EndpointEpisode { outcome, turns: self.turns }, self.seat)
     }
 }

@@ -3,6 +3,7 @@
 use super::answer;
 use super::asking::Asking;
 use super::problem::{Lasting, Passing, Problem, Refusal};
+use crate::engine::sentence::one_line;
 use crate::engine::{Error, Result};
 
 /// How many models of a server are named.
@@ -33,9 +34,10 @@ impl Asking {
     }
 
     fn check_listed(&self, text: &str) -> Result<()> {
-        let models = answer::models(text).map_err(|problem| {
+        let models = answer::models(text).map_err(|_| {
+            let problem = answer::models(&self.clean(text)).err().unwrap_or_default();
             let hint = "is it an OpenAI-compatible server? base_url mostly ends in /v1";
-            Error::hinted(format!("{}/models: {}", self.base, self.clean(&problem)), hint)
+            Error::hinted(format!("{}/models: {problem}", self.base), hint)
         })?;
         let is_there = models.contains(&self.endpoint.model) || self.endpoint.unlisted || models.is_empty();
         if is_there { Ok(()) } else { Err(self.unknown_model(models)) }
@@ -93,7 +95,7 @@ impl Asking {
         models.sort_by(|a, b| strsim::jaro_winkler(b, wanted).total_cmp(&strsim::jaro_winkler(a, wanted)));
         let more = if models.len() > FEW { format!(" and {} more", models.len() - FEW) } else { String::new() };
         models.truncate(FEW);
-        let known: Vec<String> = models.iter().map(|name| format!("\"{}\"", answer::one_line(name))).collect();
+        let known: Vec<String> = models.iter().map(|name| format!("\"{}\"", one_line(&self.clean(name)))).collect();
         Error::hinted(
             format!("{} has no model \"{wanted}\"", self.base),
             format!("it has {}{more}; with unlisted it is asked for one that it does not list", known.join(", ")),

@@ -6,6 +6,9 @@ use reqwest::header::HeaderValue;
 
 use crate::engine::{Error, Result};
 
+/// No service gives out shorter keys.
+const SHORTEST: usize = 16;
+
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
@@ -32,6 +35,11 @@ impl Secret {
         value
     }
 
+    /// Whether it is no word that one says by chance.
+    pub fn is_real(&self) -> bool {
+        self.0.len() >= SHORTEST
+    }
+
     /// A text without the key: servers quote what they refuse.
     pub fn out_of(&self, text: &str) -> String {
         text.replace(&self.0, "…")
@@ -47,5 +55,7 @@ mod tests {
         let key = Secret("sk-very-secret".to_string());
         assert_eq!(format!("{key:?} {:?}", key.header()), "Secret(…) Sensitive");
         assert_eq!(key.out_of("no such key: sk-very-secret."), "no such key: ….");
+        assert!(!Secret("EMPTY".to_string()).is_real());
+        assert!(Secret("sk-0123456789abcdef".to_string()).is_real());
     }
 }

@@ -24,6 +24,9 @@ use crate::lua::bind::model::ModelHandle;
 use crate::lua::call::Call;
 use crate::lua::{convert, report};
 
+/// The options that are [`Keeping`]'s.
+const KEEPING: [&str; 3] = ["results", "again", "also"];
+
 pub fn module(lua: &Lua) -> mlua::Result<Table> {
     let table = lua.create_table()?;
     table.set("run", lua.create_function(eval_run)?)?;
@@ -49,7 +52,7 @@ fn eval_run(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
     let mut table = call.required_options(lua)?;
     call.finish()?;
     let envs = table.take("envs")?;
-    let keeping: Keeping = table.take_struct(&["results", "again", "also"])?;
+    let keeping: Keeping = table.take_struct(&KEEPING)?;
     let mut options: EvalOptions = table.read()?;
     options.validate().map_err(|error| call.reject(error))?;
     let environments = environments(&call.function_name(), envs)?;
@@ -84,7 +87,8 @@ fn row(evaluation: &Evaluation) -> (String, serde_json::Value) {
     if let Some(served) = ServedSummary::of(&evaluation.rows) {
         row["served"] = json!(served);
     }
-    row["protocol"] = json!(evaluation.protocol.hash());
+    row["protocol"] = json!(evaluation.protocols.first());
+    row["protocols"] = json!(evaluation.protocols);
     (evaluation.environment.clone(), row)
 }
 
@@ -116,10 +120,11 @@ fn eval_baseline(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
     let mut table = call.required_options(lua)?;
     call.finish()?;
     let what: BaselineOptions = table.take_struct(&["kind", "action", "choose_task_ids", "choose_first_task_id"])?;
+    let keeping: Keeping = table.take_struct(&KEEPING)?;
     let mut options: EvalOptions = table.read()?;
     options.validate().map_err(|error| call.reject(error))?;
     options.cut_in_plan("baseline", &[environment.label()]);
-    let score = report::guard(|| {
+    let played = report::guard(|| {
         let player = match what.kind {
             Kind::Random => Some(Player::Random),
             Kind::Rule => Some(Player::Rule),
@@ -127,12 +132,12 @@ fn eval_baseline(lua: &Lua, values: MultiValue) -> mlua::Result<Value> {
             Kind::Constant => constant(environment.as_ref(), &what, &options)?.map(Player::Constant),
         };
         match player {
-            Some(player) => baseline(environment.as_ref(), &player, &options),
+            Some(player) => baseline(environment.as_ref(), &player, &options, &keeping),
             None => Ok(None),
         }
     })?;
-    match score {
-        Some(score) => convert::to_lua(lua, &json!(score)),
+    match played {
+        Some(played) => convert::to_lua(lua, &row(&played).1),
         None => Ok(Value::Nil),
     }
 }
