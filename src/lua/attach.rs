@@ -1,8 +1,8 @@
 //! Code from outside, run between two steps of a trainer, with the names that are in sight there.
 //!
 //! What the door (see `engine::attach`) hands in runs at this very place of the script: it finds the locals of every function
-//! that is under way, the innermost first, then their upvalues, then globals, and what it assigns to them stays assigned. An
-//! error in it goes to who sent it and not to the script.
+//! that is under way, the innermost first, then their upvalues, then globals, and what it assigns to them stays assigned. In a
+//! coroutine it finds those of the coroutines that led to it, too. An error in it goes to who sent it and not to the script.
 
 use std::ffi::c_int;
 use std::path::Path;
@@ -10,11 +10,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use mlua::{Function, HookTriggers, Lua, Table, Value, VmState, ffi, lua_State};
+use mlua::{Function, HookTriggers, Lua, Table, Thread, Value, VmState, ffi, lua_State};
 
 use super::{interrupt, report};
 use crate::engine::attach::{Answer, Door, Request};
 use crate::engine::{Error, Result};
+
+/// The registry's name for the prelude's function that tells who resumed a coroutine.
+pub const RESUMER: &str = "affine.resumer";
 
 /// Instructions between two looks at whether the code is to stop.
 const LOOK: u32 = 10_000;
@@ -106,9 +109,11 @@ fn evaluate(lua: &Lua, code: &str, paused: &Rc<std::cell::Cell<bool>>) -> mlua::
     })
 }
 
-/// Where a name is: in a frame of the stack, a local of it or an upvalue of its function.
-#[derive(Clone, Copy)]
+/// Where a name is: in a frame of a stack, a local of it or an upvalue of its function.
+#[derive(Clone)]
 struct Place {
+    /// The coroutine whose stack it is, where that is not the one that runs.
+    thread: Option<Thread>,
     level: c_int,
     number: c_int,
     is_local: bool,
@@ -125,12 +130,14 @@ impl Sight {
     fn look(lua: &Lua) -> mlua::Result<Sight> {
         let values = lua.create_table()?;
         let mut names: Vec<(String, Place)> = Vec::new();
-        for level in 0.. {
-            let Some(found) = frame(lua, level)? else { break };
-            for (name, place, value) in found {
-                if !names.iter().any(|(known, _)| *known == name) {
-                    values.raw_set(name.as_str(), value)?;
-                    names.push((name, place));
+        for thread in std::iter::once(None).chain(resumers(lua)?.into_iter().map(Some)) {
+            for level in 0.. {
+                let Some(found) = frame(lua, thread.as_ref(), level)? else { break };
+                for (name, place, value) in found {
+                    if !names.iter().any(|(known, _)| *known == name) {
+                        values.raw_set(name.as_str(), value)?;
+                        names.push((name, place));
+                    }
                 }
             }
         }
@@ -152,26 +159,47 @@ impl Sight {
         for (name, place) in &self.names {
             if written.raw_get::<bool>(name.as_str())? {
                 let value: Value = self.values.raw_get(name.as_str())?;
-                assign(lua, *place, value)?;
+                assign(lua, place, value)?;
             }
         }
         Ok(())
     }
 }
 
+/// The coroutines that led to the one that runs, the innermost first.
+fn resumers(lua: &Lua) -> mlua::Result<Vec<Thread>> {
+    let mut found = Vec::new();
+    let resumer: Function = lua.named_registry_value(RESUMER)?;
+    let mut thread = lua.current_thread();
+    while let Some(before) = resumer.call::<Option<Thread>>(&thread)? {
+        found.push(before.clone());
+        thread = before;
+    }
+    Ok(found)
+}
+
 /// What a frame has: its locals, the later ones first, which hide earlier ones of their name, then its function's upvalues.
 /// `None` above the last frame.
-fn frame(lua: &Lua, level: c_int) -> mlua::Result<Option<Vec<(String, Place, Value)>>> {
+fn frame(
+    lua: &Lua,
+    thread: Option<&Thread>,
+    level: c_int,
+) -> mlua::Result<Option<Vec<(String, Place, Value)>>> {
     let list = lua.create_table()?;
-    // SAFETY: the list is at index 1; every pushed value is taken off again, and the debug record is only read where Lua filled it.
+    // SAFETY: the list is at index 1, the other thread or nil at 2; every value that is pushed, there or here, is taken off again, and the
+    // debug record is only read where Lua filled it.
     let exists: bool = unsafe {
-        lua.exec_raw(list.clone(), |state| {
+        lua.exec_raw((list.clone(), thread), |state| {
+            let of = stack_of(state);
             let mut record: ffi::lua_Debug = std::mem::zeroed();
-            let exists = ffi::lua_getstack(state, level, &mut record);
+            let exists = if of.is_null() { 0 } else { ffi::lua_getstack(of, level, &mut record) };
             if exists != 0 {
                 let mut count = 0;
                 let mut add = |state: *mut lua_State, name: *const std::ffi::c_char, kind: i64, number: c_int| {
-                    // On top is the value.
+                    // On top of the other stack is the value.
+                    if of != state {
+                        ffi::lua_xmove(of, state, 1);
+                    }
                     ffi::lua_createtable(state, 4, 0);
                     ffi::lua_insert(state, -2);
                     ffi::lua_rawseti(state, -2, 4);
@@ -185,20 +213,23 @@ fn frame(lua: &Lua, level: c_int) -> mlua::Result<Option<Vec<(String, Place, Val
                     ffi::lua_rawseti(state, 1, count);
                 };
                 for number in 1.. {
-                    let name = ffi::lua_getlocal(state, &record, number);
+                    let name = ffi::lua_getlocal(of, &record, number);
                     if name.is_null() {
                         break;
                     }
                     add(state, name, 1, number);
                 }
-                ffi::lua_getinfo(state, c"f".as_ptr(), &mut record);
-                let function = ffi::lua_gettop(state);
+                ffi::lua_getinfo(of, c"f".as_ptr(), &mut record);
+                let function = ffi::lua_gettop(of);
                 for number in 1.. {
-                    let name = ffi::lua_getupvalue(state, function, number);
+                    let name = ffi::lua_getupvalue(of, function, number);
                     if name.is_null() {
                         break;
                     }
                     add(state, name, 0, number);
+                }
+                if of != state {
+                    ffi::lua_settop(of, function - 1);
                 }
             }
             ffi::lua_settop(state, 0);
@@ -212,7 +243,8 @@ fn frame(lua: &Lua, level: c_int) -> mlua::Result<Option<Vec<(String, Place, Val
     for entry in list.sequence_values::<Table>() {
         let entry = entry?;
         let name: mlua::LuaString = entry.raw_get(1)?;
-        let place = Place { level, is_local: entry.raw_get::<i64>(2)? == 1, number: entry.raw_get(3)? };
+        let thread = thread.cloned();
+        let place = Place { thread, level, is_local: entry.raw_get::<i64>(2)? == 1, number: entry.raw_get(3)? };
         found.push((name.to_string_lossy(), place, entry.raw_get(4)?));
     }
     // Lua's own are in brackets, and the globals are no name.
@@ -222,21 +254,43 @@ fn frame(lua: &Lua, level: c_int) -> mlua::Result<Option<Vec<(String, Place, Val
     Ok(Some(locals.into_iter().chain(upvalues).collect()))
 }
 
-fn assign(lua: &Lua, place: Place, value: Value) -> mlua::Result<()> {
-    // SAFETY: the value is on top, and each branch leaves an empty stack.
+fn assign(lua: &Lua, place: &Place, value: Value) -> mlua::Result<()> {
+    // SAFETY: the value is at index 1, the other thread or nil at 2; each branch leaves both stacks as they were before.
     unsafe {
-        lua.exec_raw::<()>(value, |state| {
+        lua.exec_raw::<()>((value, place.thread.as_ref()), |state| {
+            let of = stack_of(state);
             let mut record: ffi::lua_Debug = std::mem::zeroed();
-            if ffi::lua_getstack(state, place.level, &mut record) != 0 {
+            if !of.is_null() && ffi::lua_getstack(of, place.level, &mut record) != 0 {
+                ffi::lua_settop(state, 1);
                 if place.is_local {
-                    ffi::lua_setlocal(state, &record, place.number);
+                    if of != state {
+                        ffi::lua_xmove(state, of, 1);
+                    }
+                    ffi::lua_setlocal(of, &record, place.number);
                 } else {
-                    ffi::lua_getinfo(state, c"f".as_ptr(), &mut record);
-                    ffi::lua_insert(state, -2);
-                    ffi::lua_setupvalue(state, -2, place.number);
+                    ffi::lua_getinfo(of, c"f".as_ptr(), &mut record);
+                    if of != state {
+                        ffi::lua_xmove(of, state, 1);
+                    }
+                    ffi::lua_insert(state, 1);
+                    ffi::lua_setupvalue(state, 1, place.number);
                 }
             }
             ffi::lua_settop(state, 0);
         })
+    }
+}
+
+/// The stack that is meant: that of the thread at index 2, with room for what is pushed there, or the state's own where that is nil. Null
+/// where there is no room.
+///
+/// # Safety
+/// `state` is a living state with at least two values.
+unsafe fn stack_of(state: *mut lua_State) -> *mut lua_State {
+    // SAFETY: the caller's.
+    unsafe {
+        let thread = ffi::lua_tothread(state, 2);
+        let of = if thread.is_null() { state } else { thread };
+        if ffi::lua_checkstack(of, 4) == 0 { std::ptr::null_mut() } else { of }
     }
 }

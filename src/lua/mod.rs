@@ -120,7 +120,8 @@ fn prelude(lua: &Lua) -> mlua::Result<()> {
     interrupt::install(lua, &host)?;
     process::install(lua, &host)?;
     tracker::install(lua, &host)?;
-    lua.load(include_str!("prelude.lua")).set_name("=[host]").call(host)
+    lua.load(include_str!("prelude.lua")).set_name("=[host]").call::<()>(&host)?;
+    lua.set_named_registry_value(attach::RESUMER, host.get::<mlua::Function>("resumer")?)
 }
 
 /// Lua's `arg`: the host at -1, the script at 0, its arguments from 1.

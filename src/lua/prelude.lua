@@ -81,9 +81,17 @@ local function resumed(before, ok, ...)
   return settle(ok, ...)
 end
 
+-- Who is attached sees what is in sight of the coroutine that runs, and of those that led to it.
+local resumers = setmetatable({}, { __mode = "k" })
+
+function host.resumer(thread)
+  return resumers[thread]
+end
+
 function coroutine.resume(thread, ...)
   local before = running()
   host.running(thread)
+  resumers[thread] = before
   return resumed(before, resume_raw(thread, ...))
 end
 

@@ -74,6 +74,12 @@ function report.near_duplicates(summary) end
 ---@return string?
 function report.as_served(summary) end
 
+--- What the episodes come to beside their mean score (medians, intervals over tasks, pass@k, invalid actions, turns, tokens), a line for each
+--- model and environment; nil where it is not known.
+---@param summary affine.report.Summary
+---@return string?
+function report.metrics(summary) end
+
 --- One line per comparison of two rows, over all environments.
 ---@param summary affine.report.Summary
 ---@return string

@@ -207,7 +207,8 @@ end
 function command.environments(text)
   local list, place = {}, 1
   while place <= #text do
-    local name, after, stop = text:match("^%s*([^,{]-)%s*([,{]?)()", place)
+    local before, after, stop = text:match("^([^,{]*)([,{]?)()", place)
+    local name = before:match("^%s*(.-)%s*$")
     local options ---@type table?
     if after == "{" then
       local braces, behind = text:match("^(%b{})%s*,?()", stop - 1)

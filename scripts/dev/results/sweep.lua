@@ -3,19 +3,21 @@
 --   affine scripts/dev/results/sweep.lua DEMO search SEED   30 trials by TPE, pruned by successive halving, on one loaded base
 --   affine scripts/dev/results/sweep.lua DEMO compare       what was found beside the presets and full tuning, with three other seeds
 --   affine scripts/dev/results/sweep.lua DEMO table         the table of README.md beside this file
+--   affine scripts/dev/results/sweep.lua DEMO cost          eight trials on one base beside a process for each, all at once
 --
 -- DEMO is the folder that `make demo` was run in. Studies are kept below runs/sweep; each command goes on where it was left.
 -- A trial is 200 steps of 16 records; what it comes to is the loss per token on 400 held-out records (lower is better).
 -- The seed of a trial decides the adapter's first values and the order of the records.
 
 -- Its arguments are numbers, its trials are there.
----@diagnostic disable: need-check-nil, assign-type-mismatch, redefined-local
+---@diagnostic disable: need-check-nil, assign-type-mismatch, redefined-local, param-type-mismatch
 
 local fs = require("affine.fs")
 local json = require("affine.json")
 local model = require("affine.model")
 local path = require("affine.path")
 local sweep = require("affine.sweep")
+local time = require("affine.time")
 local trainer = require("affine.trainer")
 
 local demo, what, seed = arg[1], arg[2], math.tointeger(tonumber(arg[3]))
@@ -195,5 +197,99 @@ local function show()
   end
 end
 
-local run = { search = search, compare = compare, table = show }
+-- What eight trials cost: 60 steps each, without a look at held-out records on the way.
+local COST = 60
+
+--- One of the eight: its rate follows from its number. Gives its last loss.
+local function cheap(m, adapter, number, report)
+  m:add_lora { lora_r = 16, lora_alpha = 32, seed = number, adapter_name = adapter }
+  local sft = trainer.sft(m, {
+    data = path.join(demo, "data_cache/sft.jsonl"),
+    output_dir = ("runs/sweep/cost-%d"):format(number),
+    max_steps = COST,
+    batch_size = 16,
+    learning_rate = 1e-4 * 2 ^ number,
+    seed = number,
+    save_steps = 0,
+    logging_steps = 0,
+  })
+  local loss
+  for step in sft:steps() do
+    loss = step.loss
+    if step.step % 10 == 0 then
+      report(step.step, loss)
+    end
+  end
+  return loss
+end
+
+local function population()
+  local study <close> = open("cost", { sampler = "random" })
+  local m <close> = load()
+  study:population({ model = m, n = 8, size = 8 }, function(trial)
+    return cheap(m, trial:adapter(), trial:number(), function(step, loss)
+      trial:report(step, loss)
+    end)
+  end)
+  for _, trial in ipairs(study:trials()) do
+    print(("loss %d %.6f"):format(trial.number, trial.value))
+  end
+end
+
+local function alone()
+  local m <close> = load()
+  print(("loss %d %.6f"):format(seed, cheap(m, "alone", seed, function() end)))
+end
+
+--- Runs commands at once; wall seconds, the sum of the CPU seconds, the sum of the processes' peak memory in MB, and what they printed.
+local function measured(words, count)
+  os.execute("rm -rf runs/sweep/cost*")
+  local exe = io.popen("readlink /proc/$PPID/exe"):read("l")
+  local lines = {}
+  for index = 1, count do
+    local timed = "python3 -c 'import os,resource,sys; s=os.spawnv(0,sys.argv[1],sys.argv[1:]); "
+      .. 'u=resource.getrusage(resource.RUSAGE_CHILDREN); print("cost",u.ru_utime+u.ru_stime,u.ru_maxrss/1024)\''
+    lines[index] = ("%s %s %s %s %s &"):format(timed, exe, arg[0], demo, words:format(index - 1))
+  end
+  local started = time.clock()
+  local pipe = io.popen("{ " .. table.concat(lines, " ") .. " wait; } 2>/dev/null")
+  local cpu, peak, losses = 0, 0, {}
+  for line in pipe:lines() do
+    local seconds, megabytes = line:match("^cost (%S+) (%S+)$")
+    local number, loss = line:match("^loss (%d+) (%S+)$")
+    if seconds then
+      cpu, peak = cpu + tonumber(seconds), peak + tonumber(megabytes)
+    elseif number then
+      losses[math.tointeger(tonumber(number)) + 1] = loss
+    end
+  end
+  pipe:close()
+  return { wall = time.clock() - started, cpu = cpu, peak = peak, losses = table.concat(losses, " ") }
+end
+
+local function cost()
+  local kinds = { { "one process, one base", "population", 1 }, { "eight processes at once", "alone %d", 8 } }
+  local found = { {}, {} }
+  for _ = 1, 3 do
+    for index, kind in ipairs(kinds) do
+      table.insert(found[index], measured(kind[2], kind[3]))
+    end
+  end
+  print("| | wall s | CPU s | peak MB |\n|---|---|---|---|")
+  for index, kind in ipairs(kinds) do
+    local function median(of)
+      local values = {}
+      for place, one in ipairs(found[index]) do
+        values[place] = one[of]
+      end
+      table.sort(values)
+      return ("%.1f (%.1f to %.1f)"):format(values[2], values[1], values[3])
+    end
+    print(("| %s | %s | %s | %s |"):format(kind[1], median("wall"), median("cpu"), median("peak")))
+  end
+  print("\nthe same losses: " .. tostring(found[1][1].losses == found[2][1].losses))
+end
+
+local run =
+  { search = search, compare = compare, table = show, population = population, alone = alone, cost = cost }
 run[what]()
