@@ -6,7 +6,6 @@ use mlua::{Function, Lua, Table, Value};
 use serde::de::DeserializeOwned;
 
 use super::{shown, space};
-use crate::engine::sweep::Distribution;
 use crate::engine::sweep::pruner::{self, Pruner};
 use crate::engine::sweep::sampler::{GridOptions, SamplerOptions};
 use crate::engine::{Error, Result};
@@ -113,6 +112,9 @@ pub fn sampler(lua: &Lua, function: &'static str, value: Value) -> mlua::Result<
     })
 }
 
+/// A space of no more values than this may stand in a grid.
+const FEW: u32 = 10_000;
+
 /// The values of a grid: lists by name, or spaces that have so many.
 fn grid(lua: &Lua, table: &Table) -> Result<Vec<(String, Vec<serde_json::Value>)>> {
     let mut columns = Vec::new();
@@ -123,7 +125,8 @@ fn grid(lua: &Lua, table: &Table) -> Result<Vec<(String, Vec<serde_json::Value>)
             Value::Table(list) => space::values(lua, list, &path)?,
             Value::UserData(handle) => match handle.borrow::<space::SpaceHandle>() {
                 Ok(space) => {
-                    values_of(&space.0).ok_or_else(|| Error::option(&path, "a space of few values", &space.0))?
+                    let values = space.0.values(FEW);
+                    values.ok_or_else(|| Error::option(&path, "a space of few values", &space.0))?
                 }
                 Err(_) => return Err(Error::option(path, "a list or a space", kind(&value))),
             },
@@ -132,16 +135,6 @@ fn grid(lua: &Lua, table: &Table) -> Result<Vec<(String, Vec<serde_json::Value>)
         columns.push((name, values));
     }
     Ok(columns)
-}
-
-/// All values of a space that has so many.
-fn values_of(space: &Distribution) -> Option<Vec<serde_json::Value>> {
-    if let Distribution::Choice { choices } = space {
-        return Some(choices.clone());
-    }
-    let ((low, high), step) = (space.range()?, space.step()?);
-    let count = ((high - low) / step).round() as u32;
-    (count < 10_000).then(|| (0..=count).map(|place| space.external(low + f64::from(place) * step)).collect())
 }
 
 /// `function(name, space, trials, random)` that gives a value, or nil for a random one.
