@@ -199,6 +199,11 @@ impl Transaction<'_> {
         &self.journal.replay
     }
 
+    /// The journal's file.
+    pub fn path(&self) -> &Path {
+        &self.journal.path
+    }
+
     pub fn append(&mut self, operation: Operation) -> Result<()> {
         let line = line(operation, &self.journal.writer);
         self.journal.apply(&line)?;
