@@ -293,7 +293,7 @@ impl fmt::Display for Distribution {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (noun, low, high) = match self {
             Distribution::Choice { choices } => {
-                let choices: Vec<String> = choices.iter().map(Value::to_string).collect();
+                let choices: Vec<String> = choices.iter().map(python_json::to_line).collect();
                 return write!(f, "one of {}", choices.join(", "));
             }
             Distribution::Float { low, high, .. } => ("a number", low.to_string(), high.to_string()),
