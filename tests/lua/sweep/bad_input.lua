@@ -42,6 +42,9 @@ describe("sweep", function()
     expect(complaint(open, { sampler = { "grid", space = { x = sweep.log(1, 2) } } })):equals(
       "sweep.open: sampler.space.x: expected a space of few values, got a number from 1 to 2 on a logarithmic scale"
     )
+    expect(complaint(open, { sampler = { "grid", space = { x = { 1, 1 } } } })):equals(
+      "sweep.open: sampler.space.x[2]: expected values that differ, got 1 twice"
+    )
     expect(complaint(sweep.open, { name = "s", storage = "x" })):equals(
       "sweep.open: direction: required, but missing"
     )
