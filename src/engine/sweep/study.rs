@@ -350,16 +350,34 @@ impl Vacancy {
         if let Some(Placed { place, record }) = history.of_state(State::Waiting).min_by_key(|trial| trial.record.number)
         {
             let is_the_samplers = record.retry_of().is_none() && record.given().is_empty();
-            return Vacancy { place: *place, waits: Some(record.id), is_the_samplers, marks: Marks::new(), tokens: None };
+            return Vacancy {
+                place: *place,
+                waits: Some(record.id),
+                is_the_samplers,
+                marks: Marks::new(),
+                tokens: None,
+            };
         }
         let Some(Placed { place, record }) = history.forsaken() else {
-            return Vacancy { place: history.places, waits: None, is_the_samplers: true, marks: Marks::new(), tokens: None };
+            return Vacancy {
+                place: history.places,
+                waits: None,
+                is_the_samplers: true,
+                marks: Marks::new(),
+                tokens: None,
+            };
         };
         let fixed =
             record.system_attrs.get(FIXED_PARAMS).filter(|fixed| fixed.as_object().is_some_and(|f| !f.is_empty()));
         let mut marks = Marks::from_iter([(PLACE.to_string(), (*place).into())]);
         marks.extend(fixed.map(|fixed| (FIXED_PARAMS.to_string(), fixed.clone())));
-        Vacancy { place: *place, waits: None, is_the_samplers: fixed.is_none(), marks, tokens: record.user_attrs.get(TOKENS).cloned() }
+        Vacancy {
+            place: *place,
+            waits: None,
+            is_the_samplers: fixed.is_none(),
+            marks,
+            tokens: record.user_attrs.get(TOKENS).cloned(),
+        }
     }
 }
 
