@@ -94,16 +94,17 @@ impl Lock {
         }
     }
 
-    /// Whether it still is; no longer where this process stood still for so long that another took it over.
+    /// Whether it still is; no longer where this process stood still for so long that another took it over. It may have been away for a
+    /// moment (see [`take_away`]).
     pub fn is_held(&self) -> bool {
-        identity(&self.link) == Some(self.identity)
+        identity(&self.link).is_some_and(|found| found.is_it(self.identity))
     }
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Another's is not this one's to take away.
-        if self.is_held() {
+        // Another's is not this one's to take away, nor that of another thread of this process, which is signed alike.
+        if identity(&self.link) == Some(self.identity) {
             remove(&self.link);
         }
     }
@@ -129,11 +130,10 @@ fn take_away(link: &Path, stale: Identity, why: &str) {
     if identity(link) != Some(stale) || std::fs::rename(link, &aside).is_err() {
         return;
     }
-    tracing::warn!("{}: {why}, and is taken over", link.display());
     // Another may have taken the stale one away and made its own between the look and the renaming: it gets its lock back.
-    let is_it = |found: Identity| (found.inode, found.time) == (stale.inode, stale.time);
-    let put_back = !identity(&aside).is_some_and(is_it) && std::fs::rename(&aside, link).is_ok();
+    let put_back = !identity(&aside).is_some_and(|found| found.is_it(stale)) && std::fs::rename(&aside, link).is_ok();
     if !put_back {
+        tracing::warn!("{}: {why}, and is taken over", link.display());
         let _ = std::fs::remove_file(&aside);
     }
 }
@@ -173,6 +173,11 @@ fn sign(link: &Path) {
 }
 
 impl Identity {
+    /// Whether it is the same link, whatever names it has had.
+    fn is_it(self, other: Identity) -> bool {
+        (self.inode, self.time) == (other.inode, other.time)
+    }
+
     /// Whether it was made here by a process that is no more.
     fn is_of_the_dead(&self) -> bool {
         self.time.0 == seconds_of_here() && u32::try_from(self.time.1).is_ok_and(|pid| !process::runs(pid))
@@ -219,8 +224,8 @@ mod tests {
         let late = Lock::take(&path, GRACE).unwrap();
         let link = folder.path().join("x.log.lock");
         take_away(&link, identity(&link).unwrap(), "it stayed");
-        let _next = Lock::take(&path, GRACE).unwrap();
         assert!(!late.is_held());
+        let _next = Lock::take(&path, GRACE).unwrap();
         drop(late);
         assert!(link.symlink_metadata().is_ok(), "the late one takes nothing away");
     }
