@@ -32,7 +32,12 @@ describe("sweep", function()
     expect(complaint(open, { directon = 1 })):equals(
       "sweep.open: directon: unknown option\nhint: did you mean `direction`?"
     )
-    expect(complaint(open, { pruner = "percentile" })):equals("sweep.open: percentile: required, but missing")
+    expect(complaint(open, { pruner = "percentile" })):equals(
+      "sweep.open: pruner.percentile: required, but missing"
+    )
+    expect(complaint(open, { pruner = { "percentile", percentile = "x" } })):equals(
+      "sweep.open: pruner.percentile: expected a number, got string"
+    )
     expect(complaint(open, { pruner = 5 })):equals(
       "sweep.open: pruner: expected a name, { name, option = … } or a function, got number"
     )

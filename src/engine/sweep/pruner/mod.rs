@@ -16,7 +16,7 @@ pub use self::custom::{Custom, Judge};
 pub use self::halving::{Halving, HalvingOptions};
 pub use self::hyperband::{Hyperband, HyperbandOptions};
 pub use self::pbt::{Pbt, PbtOptions};
-pub use self::percentile::{MedianOptions, Percentile, PercentileOptions};
+pub use self::percentile::{MEDIAN, Percentile, PercentileOptions};
 pub use self::wilcoxon::{Wilcoxon, WilcoxonOptions};
 use super::clones::Successor;
 use super::history::{History, Placed};

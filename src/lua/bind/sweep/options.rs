@@ -64,6 +64,19 @@ impl Named {
         }
     }
 
+    /// Takes a number out of the options that must be there.
+    fn number(&self, option: &str) -> mlua::Result<f64> {
+        let value = self.rest.raw_get::<Value>(option)?;
+        self.rest.raw_set(option, Value::Nil)?;
+        let path = format!("{}.{option}", self.key);
+        self.built(match &value {
+            Value::Nil => Err(Error::message(format!("{path}: required, but missing"))),
+            Value::Integer(n) => Ok(*n as f64),
+            Value::Number(x) => Ok(*x),
+            other => Err(Error::option(path, "a number", kind(other))),
+        })
+    }
+
     /// Without options.
     fn plain(&self) -> mlua::Result<()> {
         #[derive(serde::Deserialize)]
@@ -162,11 +175,11 @@ pub fn pruner(lua: &Lua, function: &'static str, value: Value) -> mlua::Result<R
     };
     Ok(match named.name.as_str() {
         "none" => named.plain().map(|()| Rc::new(pruner::Never))?,
-        "median" => {
-            let options: pruner::MedianOptions = named.options()?;
-            Rc::new(named.built(pruner::Percentile::new(options.into()))?)
+        "median" => Rc::new(named.built(pruner::Percentile::new(pruner::MEDIAN, named.options()?))?),
+        "percentile" => {
+            let percentile = named.number("percentile")?;
+            Rc::new(named.built(pruner::Percentile::new(percentile, named.options()?))?)
         }
-        "percentile" => Rc::new(named.built(pruner::Percentile::new(named.options()?))?),
         "asha" => Rc::new(named.built(pruner::Halving::new(named.options()?))?),
         "hyperband" => Rc::new(named.built(pruner::Hyperband::new(named.options()?))?),
         "wilcoxon" => Rc::new(named.built(pruner::Wilcoxon::new(named.options()?))?),
