@@ -9,7 +9,9 @@ use std::time::Instant;
 use affine::engine::sweep::journal::{Journal, operation};
 use affine::engine::sweep::pruner::Never;
 use affine::engine::sweep::sampler::SamplerOptions;
-use affine::engine::sweep::{Budget, Direction, Keep, Next, State, Study, StudyOptions, TrialRecord};
+use affine::engine::sweep::{
+    Budget, Direction, Distribution, Keep, Next, State, Study, StudyOptions, Trial, TrialRecord,
+};
 
 use super::cli::{affine, stderr, stdout};
 
@@ -185,12 +187,19 @@ fn study(
     Study::open(options)
 }
 
+/// A number from 0 to 1.
+fn suggested(trial: &Trial, name: &str) -> f64 {
+    trial.suggest(name, Distribution::float(name, 0.0, 1.0, false, None).unwrap()).unwrap()
+}
+
 #[test]
 fn a_study_is_opened_as_it_was_made() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     study(path, &[Direction::Minimize], |options| options.seed = Some(7)).unwrap();
-    assert_eq!(study(path, &[Direction::Minimize], |_| {}).unwrap().seed(), 7);
+    study(path, &[Direction::Minimize], |_| {}).unwrap();
+    let journal = Journal::open(&path.join("study.log")).unwrap();
+    assert_eq!(journal.replay().study("s").unwrap().system_attrs["affine:seed"], 7);
     let error = |result: affine::engine::Result<Study>| result.err().unwrap().to_string();
     assert_eq!(
         error(study(path, &[Direction::Maximize], |_| {})),
@@ -208,7 +217,7 @@ fn a_trial_is_given_up_that_dies_twice_at_one_checkpoint() {
     let mut seen = Vec::new();
     for _ in 0..3 {
         let Next::Trial(trial) = study.next(None, Instant::now()).unwrap() else { unreachable!() };
-        seen.push((trial.number(), trial.checkpoint(), trial.uniform("x", 0.0, 1.0, false, None).unwrap()));
+        seen.push((trial.number(), trial.checkpoint(), suggested(&trial, "x")));
         trial.set_checkpoint("here").unwrap();
         drop(trial);
     }
@@ -312,7 +321,7 @@ fn what_was_taken_over_is_written_by_its_new_process_alone() {
 
 #[test]
 fn suggestions_do_not_depend_on_the_order_of_the_calls() {
-    let suggested = |names: [&str; 3]| {
+    let last = |names: [&str; 3]| {
         let folder = tempfile::tempdir().unwrap();
         let study = study(folder.path(), &[Direction::Minimize], |options| {
             options.sampler = SamplerOptions::Tpe(Default::default());
@@ -321,12 +330,12 @@ fn suggestions_do_not_depend_on_the_order_of_the_calls() {
         let mut last = Vec::new();
         for number in 0..20 {
             let trial = study.ask().unwrap();
-            let given = |name: &&str| (name.to_string(), trial.uniform(name, 0.0, 1.0, false, None).unwrap());
+            let given = |name: &&str| (name.to_string(), suggested(&trial, name));
             last = names.iter().map(given).collect();
             last.sort_by(|a, b| a.0.cmp(&b.0));
             trial.complete(&[(last[0].1 - 0.3).powi(2) + f64::from(number % 3)]).unwrap();
         }
         last
     };
-    assert_eq!(suggested(["a", "b", "c"]), suggested(["c", "a", "b"]));
+    assert_eq!(last(["a", "b", "c"]), last(["c", "a", "b"]));
 }

@@ -15,26 +15,27 @@ function sweep.open(options) end
 
 ---@class affine.sweep.Options
 ---@field name string
----@field storage string The file; several studies may be in one.
+---@field storage string The file, no link to it; several studies may be in one.
 ---@field direction? affine.sweep.Direction Whether less or more is better. Required, or `directions`.
 ---@field directions? affine.sweep.Direction[] Of several objectives.
 ---@field sampler? affine.sweep.Sampler What chooses parameters ("tpe").
 ---@field pruner? affine.sweep.Pruner What ends trials that are not worth going on with ("none").
 ---@field seed? integer Decides what is tried (the study's own, or 0).
 ---@field load_if_exists? boolean Go on with a study of that name; otherwise it is an error that there is one (true).
----@field on_error? "continue"|"stop" What an error in a trial's function does besides failing the trial ("continue").
+---@field on_error? "continue"|"stop" What an error in a trial's function does besides failing the trial, which an error behind the trial's end does not ("continue").
 ---@field timeout_seconds? number `run` begins no trial after so long.
 ---@field max_trials? integer The study has so many trials at most, whoever runs them.
 ---@field max_tokens? integer `run` begins no trial once the study's trials have counted so many.
----@field max_bytes? integer What the trials' folders may hold: those of the worst are removed, and no trial is begun where that is not enough.
+---@field max_bytes? integer What the trials' folders may hold: those of the worst are removed, and no trial is begun where that is not enough. By itself it ends no run.
 ---@field keep? "all"|"best" Whose folders stay when a trial is over; those of failed ones always do ("all").
 
 ---@alias affine.sweep.Direction "minimize"|"maximize"
 
 --- A name, a name with options, or a function.
 ---
---- What is tried depends on the seed, the trial's place and, with "tpe", on the trials before it; not on a crash. Of trials that run
---- side by side each sees what is there when it begins: with "tpe" what they try then depends on who is faster.
+--- What is tried depends on the seed, the trial's place and, with "tpe", on the trials before it; not on a crash, as what left no
+--- checkpoint is begun anew in its place, once. Of trials that run side by side each sees what is there when it begins: with "tpe" what
+--- they try then depends on who is faster.
 ---
 --- - "tpe": Optuna's multivariate TPE. `n_startup_trials` random ones first (10), `n_ei_candidates` (24), `multivariate` (of one
 ---   objective), `group`: parameters of one branch of the script are chosen together, too (true).
@@ -114,7 +115,8 @@ local Study = {}
 --- `f` is given each trial and returns its value, or one for each objective. An error, nothing and NaN fail the trial.
 ---
 --- After Ctrl-C or a crash the same call goes on: a trial whose process ended is failed, and done again with the same parameters where
---- it left a checkpoint.
+--- it left a checkpoint; otherwise the next trial begins anew in its place. What dies twice at one point is given up. A trial that
+--- another process ended or took over (`stop`, or silence for five minutes) is left with a warning.
 ---@param n? integer
 ---@param f fun(trial: affine.sweep.Trial): number?, ...
 ---@return string reason
@@ -134,7 +136,7 @@ function Study:population(options, f) end
 ---@return affine.sweep.Trial
 function Study:ask() end
 
---- Makes a trial with these parameters, which is run next; the sampler chooses the others.
+--- Makes a trial with these parameters, which is run next; the sampler chooses the others. What a complete trial never asked for is said.
 ---@param params table<string, any>
 function Study:enqueue(params) end
 
@@ -217,7 +219,8 @@ function Trial:choice(name, choices) end
 ---@return table<string, any>
 function Trial:suggest(space) end
 
---- Tells what the trial has come to at a step. In `study:run` this ends a trial that the pruner gives up: nothing behind it runs, and
+--- Tells what the trial has come to at a step. What is told of one step again takes the place of what was told before (Optuna keeps the
+--- first). In `study:run` this ends a trial that the pruner gives up: nothing behind it runs, and
 --- no `pcall` keeps it. With `prune = false`, and in a trial of `study:ask`, it is left to `should_prune`.
 ---@param step integer
 ---@param value number

@@ -1,15 +1,18 @@
 //! Clones: trials that begin where another one is, from its checkpoint, by hand or by population-based training.
 
+use std::fs;
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
+use tempfile::TempDir;
 
 use super::abandoned::{self, CHECKPOINT};
 use super::folders::{self, FOLDER};
 use super::journal::Transaction;
 use super::journal::operation;
+use super::journal::replay::Replay;
 use super::record::{FIXED_PARAMS, State, StudyRecord, TrialRecord};
-use crate::engine::{Error, Result};
+use crate::engine::{Error, Result, file};
 
 /// Of a clone: the number of its origin.
 const CLONED_FROM: &str = "affine:cloned_from";
@@ -33,36 +36,69 @@ pub fn is_replaced(record: &TrialRecord) -> bool {
     record.system_attrs.contains_key(REPLACED_BY)
 }
 
-/// Makes a clone that waits; its number.
-pub fn make(transaction: &mut Transaction, study: &StudyRecord, successor: &Successor, journal: &Path) -> Result<u64> {
-    let origin = origin(transaction, study, successor.of)?;
-    let checkpoint = abandoned::checkpoint(&origin).ok_or_else(|| without_checkpoint(successor.of))?;
-    let (id, number) = (transaction.replay().trial_count(), study.trials.len() as u64);
-    let mut attrs = Map::from_iter([(CLONED_FROM.to_string(), json!(successor.of))]);
-    let mut place = checkpoint.to_string();
-    if Path::new(checkpoint).is_dir() {
-        // The origin goes on and removes its older checkpoints.
-        let own = folders::path(journal, &folders::name(id)).join(format!("from-{}", successor.of));
-        folders::link(Path::new(checkpoint), &own)?;
-        place = own.to_string_lossy().into_owned();
-        attrs.insert(FOLDER.to_string(), folders::name(id).into());
-    }
-    let mut params = origin.given();
-    params.extend(successor.params.clone());
-    attrs.insert(CHECKPOINT.to_string(), place.into());
-    attrs.insert(FIXED_PARAMS.to_string(), Value::Object(params));
-    transaction.append(operation::enqueue(study.id, attrs))?;
-    Ok(number)
+/// A clone whose checkpoint is its own already, and which nobody knows of yet. Copies of a checkpoint may take long, so they are made before
+/// the journal is locked.
+#[derive(Debug)]
+pub struct Prepared {
+    successor: Successor,
+    checkpoint: String,
+    /// Where the checkpoint, which is a folder, is kept until the clone has a folder of its own.
+    kept: Option<TempDir>,
 }
 
-fn origin(transaction: &Transaction, study: &StudyRecord, number: u64) -> Result<TrialRecord> {
-    let record = transaction.replay().trials(study).find(|record| record.number == number);
+/// The name of a checkpoint in the folder that keeps it.
+const KEPT: &str = "checkpoint";
+
+impl Prepared {
+    pub fn new(replay: &Replay, study: &StudyRecord, successor: Successor, journal: &Path) -> Result<Self> {
+        let origin = origin(replay, study, successor.of)?;
+        let checkpoint = abandoned::checkpoint(origin).ok_or_else(|| without_checkpoint(successor.of))?.to_string();
+        if folders::was_removed(journal, &checkpoint) {
+            let got = format!("{}, whose folder was removed", successor.of);
+            return Err(Error::option("number", "a trial whose checkpoint is there", got));
+        }
+        let mut kept = None;
+        if Path::new(&checkpoint).is_dir() {
+            let all = folders::all(journal);
+            file::create_folder(&all)?;
+            let folder = TempDir::with_prefix_in(".clone-", &all).map_err(|error| Error::file(&all, error))?;
+            folders::link(Path::new(&checkpoint), &folder.path().join(KEPT))?;
+            kept = Some(folder);
+        }
+        Ok(Prepared { successor, checkpoint, kept })
+    }
+
+    /// Makes the clone, which waits; its number. An error where its origin is none any more.
+    pub fn make(self, transaction: &mut Transaction, study: &StudyRecord, journal: &Path) -> Result<u64> {
+        let Prepared { successor, mut checkpoint, kept } = self;
+        let mut params = origin(transaction.replay(), study, successor.of)?.given();
+        params.extend(successor.params);
+        let mut attrs = Map::from_iter([(CLONED_FROM.to_string(), json!(successor.of))]);
+        if let Some(kept) = kept {
+            // The origin goes on and removes its older checkpoints.
+            let name = folders::new_name(journal, transaction.replay().trial_count());
+            let own = folders::path(journal, &name);
+            file::create_folder(&own)?;
+            let own = own.join(format!("from-{}", successor.of));
+            fs::rename(kept.path().join(KEPT), &own).map_err(|error| Error::file(&own, error))?;
+            checkpoint = own.to_string_lossy().into_owned();
+            attrs.insert(FOLDER.to_string(), name.into());
+        }
+        attrs.insert(CHECKPOINT.to_string(), checkpoint.into());
+        attrs.insert(FIXED_PARAMS.to_string(), Value::Object(params));
+        transaction.append(operation::enqueue(study.id, attrs))?;
+        Ok(study.trials.len() as u64)
+    }
+}
+
+fn origin<'a>(replay: &'a Replay, study: &StudyRecord, number: u64) -> Result<&'a TrialRecord> {
+    let record = replay.trials(study).find(|record| record.number == number);
     let Some(record) = record else {
         let expected = format!("a trial of the study {}, which has {}", study.name, study.trials.len());
         return Err(Error::option("number", expected, number));
     };
     match record.state {
-        State::Running | State::Complete => Ok((**record).clone()),
+        State::Running | State::Complete => Ok(record),
         state => {
             Err(Error::option("number", "a trial that runs or is complete", format!("{number}, {}", state.name())))
         }

@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use serde_json::{Map, Value};
 
+use super::python_json::as_number;
 use crate::engine::{Error, Result};
 
 /// The text of the file. `heading`: what its first line says.
@@ -41,6 +42,12 @@ fn insert(table: &mut Map<String, Value>, whole: &str, name: &str, value: Value)
 fn write_value(text: &mut String, value: &Value, depth: usize) {
     match value {
         Value::Null => text.push_str("nil"),
+        // What stands for a number that JSON lacks; Lua reads these.
+        Value::String(_) if let Some(x) = as_number(value) => text.push_str(match x {
+            f64::INFINITY => "1e999",
+            f64::NEG_INFINITY => "-1e999",
+            _ => "0/0",
+        }),
         Value::String(string) => text.push_str(&quoted(string)),
         Value::Object(fields) if fields.is_empty() => text.push_str("{}"),
         Value::Object(fields) => {
@@ -108,6 +115,9 @@ mod tests {
         let text = config_text("The best.\nOf 3.", &settings.map(|(name, value)| (name.to_string(), value))).unwrap();
         let wanted = "-- The best.\n-- Of 3.\nreturn {\n  training = {\n    learning_rate = 0.00001,\n    [\"end\"] = \"a\\\"b\",\n  },\n  seed = 3,\n  [\"a-b\"] = {\n    c = true,\n  },\n}\n";
         assert_eq!(text, wanted);
+        // As a journal of Optuna's may have it.
+        let endless = [("x".to_string(), crate::engine::sweep::python_json::number(f64::INFINITY))];
+        assert_eq!(config_text("", &endless).unwrap(), "return {\n  x = 1e999,\n}\n");
         let clash = [("a", json!(1)), ("a.b", json!(2))].map(|(name, value)| (name.to_string(), value));
         assert_eq!(config_text("", &clash).unwrap_err().to_string(), "a.b: it is a setting and a section at once");
     }

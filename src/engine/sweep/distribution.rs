@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::python_json;
 use crate::engine::{Error, Result};
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub enum Distribution {
     Choice { choices: Vec<Value> },
     Float { low: f64, high: f64, log: bool, step: Option<f64> },
@@ -78,7 +78,9 @@ impl Distribution {
         if log && step != 1 {
             return Err(Error::option(name, "a step or a logarithmic scale", "both"));
         }
-        Ok(Distribution::Int { low, high: low + (high - low) / step * step, log, step })
+        // The width of a range may be no number of 64 bits.
+        let width = (i128::from(high) - i128::from(low)) / i128::from(step) * i128::from(step);
+        Ok(Distribution::Int { low, high: (i128::from(low) + width) as i64, log, step })
     }
 
     /// Whether there is nothing to choose.
@@ -102,13 +104,12 @@ impl Distribution {
     pub fn contains(&self, value: f64) -> bool {
         match self {
             Distribution::Choice { choices } => value.fract() == 0.0 && (0.0..choices.len() as f64).contains(&value),
-            Distribution::Float { low, high, step, .. } => {
-                let on_step = step.is_none_or(|step| {
-                    let steps = (value - low) / step;
-                    (steps - steps.round()).abs() < ON_STEP
-                });
-                (*low..=*high).contains(&value) && on_step
+            Distribution::Float { low, high, step: Some(step), .. } => {
+                // 3 times 0.1 is more than 0.3.
+                let (steps, last) = ((value - low) / step, (high - low) / step);
+                (steps - steps.round()).abs() < ON_STEP && (-ON_STEP..=last + ON_STEP).contains(&steps)
             }
+            Distribution::Float { low, high, .. } => (*low..=*high).contains(&value),
             Distribution::Int { low, high, step, .. } => {
                 (*low as f64..=*high as f64).contains(&value) && (value - *low as f64) % *step as f64 == 0.0
             }
@@ -119,7 +120,7 @@ impl Distribution {
     pub fn nearest(&self, value: f64) -> f64 {
         let Some((low, high)) = self.range() else { return self.first() };
         let value = value.clamp(low, high);
-        self.step().map_or(value, |step| low + ((value - low) / step).round() * step)
+        self.step().map_or(value, |step| (low + ((value - low) / step).round() * step).clamp(low, high))
     }
 
     /// What a script sees of a value.
@@ -139,6 +140,28 @@ impl Distribution {
             }
             _ => python_json::as_number(value).filter(|number| !number.is_nan()),
         }
+    }
+
+    /// What stands for `value`, where it is in the range or one of the choices. Beyond an end by a rounding, it is the end.
+    pub fn taken(&self, value: &Value) -> Option<f64> {
+        let inside = self.internal(value).filter(|inside| self.contains(*inside))?;
+        Some(self.range().map_or(inside, |(low, high)| inside.clamp(low, high)))
+    }
+
+    /// Every value of a range that has steps, or of choices; nothing where there are more than `most`.
+    pub fn values(&self, most: u32) -> Option<Vec<Value>> {
+        if let Distribution::Choice { choices } = self {
+            return Some(choices.clone());
+        }
+        let ((low, high), step) = (self.range()?, self.step()?);
+        let last = ((high - low) / step).round();
+        let value = |place: u32| self.external((low + f64::from(place) * step).min(high));
+        (last < f64::from(most)).then(|| (0..=last as u32).map(value).collect())
+    }
+
+    /// A number on the scale of the range.
+    pub fn scaled(&self, x: f64) -> f64 {
+        if self.is_log() { x.ln() } else { x }
     }
 
     pub fn is_log(&self) -> bool {
@@ -165,9 +188,7 @@ impl Distribution {
     /// Whether trials of one study may have both for one parameter: ranges may change, the kind, the scale and the choices may not.
     pub fn is_compatible(&self, other: &Distribution) -> bool {
         match (self, other) {
-            (Distribution::Choice { choices }, Distribution::Choice { choices: others }) => {
-                choices.len() == others.len() && choices.iter().zip(others).all(|(a, b)| is_same(a, b))
-            }
+            (Distribution::Choice { .. }, Distribution::Choice { .. }) => self == other,
             (Distribution::Float { .. }, Distribution::Float { .. })
             | (Distribution::Int { .. }, Distribution::Int { .. }) => self.is_log() == other.is_log(),
             _ => false,
@@ -193,7 +214,10 @@ impl Distribution {
         let value = python_json::parse(text).ok()?;
         let (name, fields) = (value.get("name")?.as_str()?, value.get("attributes")?);
         let float = |field: &str| python_json::as_number(fields.get(field)?);
-        let int = |field: &str| fields.get(field)?.as_f64().map(|number| number as i64);
+        let int = |field: &str| {
+            let number = fields.get(field)?;
+            number.as_i64().or_else(|| number.as_f64().map(|number| number as i64))
+        };
         let is_log = fields.get("log").and_then(Value::as_bool).unwrap_or(false);
         Some(match name {
             "CategoricalDistribution" => Distribution::Choice { choices: fields.get("choices")?.as_array()?.clone() },
@@ -216,11 +240,34 @@ impl Distribution {
     }
 }
 
-fn check_range(name: &str, low: f64, high: f64) -> Result<()> {
-    if low <= high && low.is_finite() && high.is_finite() {
-        return Ok(());
+/// 1 and 1.0 are one choice, as they are to Python.
+impl PartialEq for Distribution {
+    fn eq(&self, other: &Self) -> bool {
+        use Distribution::{Choice, Float, Int};
+        match (self, other) {
+            (Choice { choices }, Choice { choices: others }) => {
+                choices.len() == others.len() && choices.iter().zip(others).all(|(a, b)| is_same(a, b))
+            }
+            (Float { low, high, log, step }, Float { low: l, high: h, log: g, step: s }) => {
+                (low, high, log, step) == (l, h, g, s)
+            }
+            (Int { low, high, log, step }, Int { low: l, high: h, log: g, step: s }) => {
+                (low, high, log, step) == (l, h, g, s)
+            }
+            _ => false,
+        }
     }
-    Err(Error::option(name, "a range from a lower to a higher number", format!("{low} to {high}")))
+}
+
+fn check_range(name: &str, low: f64, high: f64) -> Result<()> {
+    let got = || format!("{low} to {high}");
+    if !(low <= high && low.is_finite() && high.is_finite()) {
+        return Err(Error::option(name, "a range from a lower to a higher number", got()));
+    }
+    match (high - low).is_finite() {
+        true => Ok(()),
+        false => Err(Error::option(name, "a range whose width is a number", got())),
+    }
 }
 
 /// The last whole step that is not above `high`. Decimal steps miss decimal ends by a rounding, which counts as nothing.
@@ -246,7 +293,7 @@ impl fmt::Display for Distribution {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (noun, low, high) = match self {
             Distribution::Choice { choices } => {
-                let choices: Vec<String> = choices.iter().map(Value::to_string).collect();
+                let choices: Vec<String> = choices.iter().map(python_json::to_line).collect();
                 return write!(f, "one of {}", choices.join(", "));
             }
             Distribution::Float { low, high, .. } => ("a number", low.to_string(), high.to_string()),
@@ -299,6 +346,39 @@ mod tests {
     fn a_range_ends_on_its_last_step() {
         let float = |high| Distribution::float("x", 0.0, high, false, Some(0.1)).unwrap().range().unwrap().1;
         assert_eq!((float(0.3), float(0.35), float(1.0)), (0.3, 0.3, 1.0));
+    }
+
+    #[test]
+    fn the_end_of_a_range_is_hit_with_a_rounding() {
+        for (low, high, step) in [(0.0, 0.3, 0.1), (0.1, 0.7, 0.1), (-0.3, 0.3, 0.1), (1e-4, 9e-4, 1e-4)] {
+            let range = Distribution::float("x", low, high, false, Some(step)).unwrap();
+            for value in range.values(100).unwrap() {
+                let taken = range.taken(&value).unwrap();
+                assert!((low..=high).contains(&taken) && range.contains(range.nearest(taken)), "{value}");
+            }
+            assert_eq!(range.values(100).unwrap().last(), Some(&json!(high)));
+            assert!((low..=high).contains(&range.nearest(high)));
+            assert_eq!(range.taken(&json!(high + step)), None);
+            assert_eq!(range.taken(&json!(high + 0.01 * step)), None);
+        }
+        let range = Distribution::float("x", 0.0, 0.3, false, Some(0.1)).unwrap();
+        assert_eq!((range.taken(&json!(0.1 * 3.0)), range.nearest(0.3)), (Some(0.3), 0.3));
+    }
+
+    #[test]
+    fn ranges_are_as_wide_as_numbers_go() {
+        let all = Distribution::int("x", i64::MIN, i64::MAX, false, 2).unwrap();
+        assert!(matches!(all, Distribution::Int { low: i64::MIN, high, .. } if high == i64::MAX - 1));
+        assert_eq!(Distribution::from_json(&all.to_json()).as_ref(), Some(&all));
+        let error = Distribution::float("x", -1e308, 1e308, false, None).unwrap_err().to_string();
+        assert!(error.starts_with("x: expected a range whose width is a number, got -1000"), "{error}");
+    }
+
+    #[test]
+    fn choices_are_one_that_are_equal() {
+        let of = |choices: [Value; 2]| Distribution::choice("x", choices.to_vec()).unwrap();
+        assert_eq!(of([json!(1), json!("a")]), of([json!(1.0), json!("a")]));
+        assert_ne!(of([json!(1), json!("a")]), of([json!("a"), json!(1)]));
     }
 
     #[test]

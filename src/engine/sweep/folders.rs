@@ -1,9 +1,9 @@
 //! The folders of trials, below one beside the journal: where each may keep its checkpoints, and which of them are removed when it is over.
 
 use std::collections::HashSet;
-use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -25,17 +25,29 @@ pub enum Keep {
     Best,
 }
 
-/// The name of a new trial's folder: no two trials of a journal have the same id.
-pub fn name(id: usize) -> String {
-    format!("{id:04}")
+/// The name of a new trial's folder, which is not there yet. No two trials of a journal have the same id, but the folders of a journal that
+/// was deleted may be there still.
+pub fn new_name(journal: &Path, id: usize) -> String {
+    let name = |count: u32| if count == 1 { format!("{id:04}") } else { format!("{id:04}-{count}") };
+    let mut count = 1;
+    while path(journal, &name(count)).exists() {
+        count += 1;
+    }
+    name(count)
 }
 
 pub fn path(journal: &Path, name: &str) -> PathBuf {
     all(journal).join(name)
 }
 
+/// Whether a checkpoint lay in the folder of a trial and was removed with it.
+pub fn was_removed(journal: &Path, checkpoint: &str) -> bool {
+    let checkpoint = Path::new(checkpoint);
+    checkpoint.starts_with(all(journal)) && !checkpoint.exists()
+}
+
 /// Where a journal's trials have theirs.
-fn all(journal: &Path) -> PathBuf {
+pub fn all(journal: &Path) -> PathBuf {
     let mut name = journal.as_os_str().to_os_string();
     name.push(".trials");
     name.into()
@@ -80,7 +92,8 @@ pub fn bytes(journal: &Path) -> u64 {
     of(&all(journal), &mut HashSet::new())
 }
 
-/// Gives a checkpoint a second name, file by file: none of its files is ever written again. Copies where the disk has no second names.
+/// Gives a checkpoint a second name, file by file: none of its files is ever written again. Copies where the disk has no second names. `to` is
+/// not there yet.
 pub fn link(from: &Path, to: &Path) -> Result<()> {
     file::create_folder(to)?;
     for entry in fs::read_dir(from).map_err(|error| Error::file(from, error))? {
@@ -88,10 +101,47 @@ pub fn link(from: &Path, to: &Path) -> Result<()> {
         let (own, other) = (entry.path(), to.join(entry.file_name()));
         match own.is_dir() {
             true => link(&own, &other)?,
-            false => fs::hard_link(&own, &other)
-                .or_else(|_| fs::copy(&own, &other).map(|_| ()))
-                .map_err(|error| Error::file(&other, error))?,
+            false => link_file(&own, &other).map_err(|error| Error::file(&other, error))?,
         }
     }
     Ok(())
+}
+
+fn link_file(own: &Path, other: &Path) -> io::Result<()> {
+    match fs::hard_link(own, other) {
+        // What is there may be a second name of the same file: to copy over it would empty both.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
+        Err(_) => fs::copy(own, other).map(|_| ()),
+        Ok(()) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_link_of_a_checkpoint_leaves_it_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to) = (folder.path().join("from"), folder.path().join("to"));
+        fs::create_dir_all(from.join("inner")).unwrap();
+        fs::write(from.join("inner/weights"), "whole").unwrap();
+        link(&from, &to).unwrap();
+        assert!(link(&from, &to).is_err());
+        for place in [&from, &to] {
+            assert_eq!(fs::read_to_string(place.join("inner/weights")).unwrap(), "whole");
+        }
+    }
+
+    #[test]
+    fn a_new_folder_is_nobodys() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = folder.path().join("x.log");
+        assert_eq!(new_name(&journal, 7), "0007");
+        fs::create_dir_all(path(&journal, "0007")).unwrap();
+        assert_eq!(new_name(&journal, 7), "0007-2");
+        let gone = path(&journal, "0007").join("checkpoint-1");
+        assert!(was_removed(&journal, &gone.to_string_lossy()));
+        assert!(!was_removed(&journal, "epoch 3") && !was_removed(&journal, "/elsewhere/checkpoint-1"));
+    }
 }

@@ -2,15 +2,20 @@
 //!
 //! A trial whose process died is failed, and what goes on from its checkpoint is another trial with a later number. Nothing that is decided
 //! may depend on that. So the one that goes on stands in the place of the first, the others are left out, and places are counted as if
-//! none of them had died. Without such trials a trial's place is its number.
+//! none of them had died. Where nothing can go on, the next trial begins anew in the place ([`PLACE`]). Without such trials a trial's place is
+//! its number.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use super::abandoned::{frees_its_place, is_abandoned};
 use super::journal::replay::Replay;
 use super::record::{Direction, State, StudyRecord, TrialRecord};
+
+/// The attribute of a trial that begins anew in the place of one whose process died.
+pub const PLACE: &str = "affine:place";
 
 #[derive(Debug, Clone)]
 pub struct History {
@@ -33,14 +38,17 @@ impl History {
     pub fn of(replay: &Replay, study: &StudyRecord) -> Self {
         let records: Vec<&Arc<TrialRecord>> = replay.trials(study).collect();
         let replaced: HashSet<u64> = records.iter().flat_map(|record| record.retried()).collect();
-        let mut places = HashMap::new();
-        let mut trials = Vec::with_capacity(records.len());
+        let (mut places, mut count) = (HashMap::new(), 0);
+        let mut trials: Vec<Placed> = Vec::with_capacity(records.len());
         for record in records {
-            let next = places.len() as u64;
-            let place = match record.retry_of().and_then(|first| places.get(&first)) {
-                Some(&place) => place,
-                None => *places.entry(record.number).or_insert(next),
-            };
+            let anew = record.system_attrs.get(PLACE).and_then(Value::as_u64);
+            let taken = record.retry_of().and_then(|first| places.get(&first).copied()).or(anew);
+            let place = taken.unwrap_or(count);
+            count = count.max(place + 1);
+            places.insert(record.number, place);
+            if anew.is_some() {
+                trials.retain(|trial| trial.place != place || !is_abandoned(&trial.record));
+            }
             if !replaced.contains(&record.number) {
                 trials.push(Placed { place, record: record.clone() });
             }
@@ -51,8 +59,13 @@ impl History {
             directions: study.directions.clone(),
             system_attrs: study.system_attrs.clone(),
             trials,
-            places: places.len() as u64,
+            places: count,
         }
+    }
+
+    /// A trial whose process died and from which nothing goes on: the next one begins anew in its place.
+    pub fn forsaken(&self) -> Option<&Placed> {
+        self.trials.iter().find(|trial| frees_its_place(&trial.record))
     }
 
     pub fn of_state(&self, state: State) -> impl Iterator<Item = &Placed> {
@@ -67,6 +80,23 @@ impl History {
 
     pub fn trial(&self, number: u64) -> Option<&Placed> {
         self.trials.iter().find(|trial| trial.record.number == number)
+    }
+
+    /// How many there are of each state, in words; nothing where there are none.
+    pub fn counts(&self) -> Option<String> {
+        let count = |state: State| match self.of_state(state).count() {
+            0 => None,
+            n => Some(format!("{n} {}", state.name())),
+        };
+        let states = [State::Complete, State::Pruned, State::Failed, State::Running, State::Waiting];
+        let counts: Vec<String> = states.into_iter().filter_map(count).collect();
+        (!counts.is_empty()).then(|| counts.join(", "))
+    }
+
+    /// What a complete trial came to, in each objective: less is better.
+    pub fn losses(&self, trial: &Placed) -> Vec<f64> {
+        let both = trial.record.values.iter().zip(&self.directions);
+        both.map(|(value, direction)| direction.loss(*value)).collect()
     }
 
     /// The first objective's direction.
@@ -140,5 +170,6 @@ pub mod tests {
         let seen: Vec<(u64, u64)> = history.trials.iter().map(|trial| (trial.place, trial.record.number)).collect();
         assert_eq!(seen, [(0, 0), (1, 3), (2, 4)]);
         assert_eq!((history.place_of(1), history.place_of(2), history.place_of(4)), (Some(1), Some(1), Some(2)));
+        assert_eq!(history.places, 3);
     }
 }

@@ -48,11 +48,7 @@ pub fn importance(history: &History) -> Vec<(String, f64)> {
 /// Whether each trial is good.
 fn good(trials: &[&Placed], history: &History) -> Vec<bool> {
     let count = (GOOD * trials.len() as f64).ceil() as usize;
-    let losses = |trial: &&Placed| -> Vec<f64> {
-        let both = trial.record.values.iter().zip(&history.directions);
-        both.map(|(value, direction)| direction.loss(*value)).collect()
-    };
-    let losses: Vec<Vec<f64>> = trials.iter().map(losses).collect();
+    let losses: Vec<Vec<f64>> = trials.iter().map(|trial| history.losses(trial)).collect();
     if history.directions.len() > 1 {
         let best = pareto::best(&losses, count);
         return (0..trials.len()).map(|place| best.contains(&place)).collect();
@@ -109,7 +105,7 @@ fn counts(range: &Distribution, values: &[f64]) -> Vec<f64> {
                 (_, Some(step)) => ((high - low) / step).round() as usize + 1,
                 _ => BINS,
             };
-            let scale = |x: f64| if range.is_log() { x.ln() } else { x };
+            let scale = |x: f64| range.scaled(x);
             let bins = bins.min(BINS);
             let (low, width) = (scale(low), (scale(high) - scale(low)) / (bins - 1) as f64);
             (bins, Box::new(move |value| ((scale(value) - low) / width - 0.5).ceil().clamp(0.0, (bins - 1) as f64)))

@@ -26,6 +26,8 @@ pub mod sampler;
 pub mod study;
 pub mod table;
 pub mod tasks;
+#[cfg(test)]
+mod tests;
 pub mod trial;
 mod unit;
 
@@ -34,6 +36,7 @@ pub use clones::Successor;
 pub use distribution::Distribution;
 pub use folders::Keep;
 pub use history::History;
+pub use python_json::as_number;
 pub use record::{Direction, State, TrialRecord};
 pub use study::{Next, Study, StudyOptions};
 pub use trial::Trial;

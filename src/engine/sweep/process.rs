@@ -1,7 +1,7 @@
 //! Which process runs a trial, and whether it still does.
 //!
 //! On this machine the system is asked. Of a process elsewhere (another machine, another container) only its heartbeat tells: the time,
-//! written into the journal again and again while it runs the trial.
+//! written into the journal again and again while it runs the trial. What ran on this machine before it was started anew is no more.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -29,7 +29,9 @@ pub struct Process {
     /// What tells this start of this machine from others, and its processes' numbers from those of another container.
     boot: String,
     namespace: String,
-    /// For people.
+    /// What tells this machine from others, whenever it was started; nothing where it does not tell.
+    #[serde(default)]
+    machine: String,
     host: String,
 }
 
@@ -48,6 +50,7 @@ impl Process {
             pid,
             started: start_of(pid).unwrap_or(0),
             boot: read("/proc/sys/kernel/random/boot_id"),
+            machine: read("/etc/machine-id"),
             namespace: namespace.to_string_lossy().into_owned(),
             host: read("/proc/sys/kernel/hostname"),
         }
@@ -60,6 +63,14 @@ impl Process {
     fn is_here(&self) -> bool {
         let this = Process::this();
         (&self.boot, &self.namespace) == (&this.boot, &this.namespace)
+    }
+
+    /// Whether it ran on this machine before that was started anew. `beat`: its last heartbeat. Machines may be alike in all that tells them
+    /// apart, but of what runs elsewhere something was heard since.
+    fn is_of_an_earlier_boot(&self, beat: f64) -> bool {
+        let this = Process::this();
+        let same = (&self.machine, &self.host) == (&this.machine, &this.host) && self.boot != this.boot;
+        same && boot_time().is_some_and(|started| beat < started)
     }
 
     /// As messages name it.
@@ -90,6 +101,12 @@ fn start_of(pid: u32) -> Option<u64> {
     }
 }
 
+/// When this machine was started, in seconds since 1970.
+fn boot_time() -> Option<f64> {
+    let uptime = std::fs::read_to_string("/proc/uptime").ok()?;
+    Some(now() - uptime.split_whitespace().next()?.parse::<f64>().ok()?)
+}
+
 /// Seconds since 1970.
 pub fn now() -> f64 {
     chrono::Utc::now().timestamp_millis() as f64 / 1000.0
@@ -112,8 +129,22 @@ pub fn why_dead(record: &TrialRecord, journal: &Path) -> Option<String> {
             false => Some(format!("{title} ended")),
         };
     }
-    let silent = now() - record.system_attrs.get(HEARTBEAT).and_then(Value::as_f64).unwrap_or(0.0);
+    let (beat, silent) = (last_beat(record), now() - last_beat(record));
+    if process.is_of_an_earlier_boot(beat) {
+        return Some(format!("{title} ended with the machine, which was started anew"));
+    }
     (silent > SILENCE).then(|| format!("{title} has not been heard of for {silent:.0} s"))
+}
+
+fn last_beat(record: &TrialRecord) -> f64 {
+    record.system_attrs.get(HEARTBEAT).and_then(Value::as_f64).unwrap_or(0.0)
+}
+
+/// Who runs a trial elsewhere, where only the heartbeat tells whether anybody does, and since when nothing was heard.
+pub fn elsewhere(record: &TrialRecord) -> Option<String> {
+    let process = of_trial(record).filter(|process| !process.is_here())?;
+    let silent = (now() - last_beat(record)).max(0.0);
+    Some(format!("{} runs it, last heard of {silent:.0} s ago", process.title()))
 }
 
 /// The trials that this process is at work on.
@@ -148,6 +179,8 @@ pub fn working_on(journal: &Path) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::sweep::history::tests::record;
+    use crate::engine::sweep::record::State;
 
     #[test]
     fn a_process_is_known_by_its_start() {
@@ -157,5 +190,25 @@ mod tests {
         let mut child = std::process::Command::new("true").spawn().unwrap();
         child.wait().unwrap();
         assert_eq!(start_of(child.id()), None);
+    }
+
+    #[test]
+    fn what_ran_before_the_machine_was_started_is_dead_at_once() {
+        let why = |change: fn(&mut Process), beat: f64| {
+            let (mut trial, mut process) = (record(0, State::Running), Process::this().clone());
+            process.boot = "another".to_string();
+            change(&mut process);
+            trial.system_attrs.insert(PROCESS.to_string(), process.to_value());
+            trial.system_attrs.insert(HEARTBEAT.to_string(), beat.into());
+            why_dead(&trial, Path::new("x"))
+        };
+        let before = boot_time().unwrap() - 10.0;
+        assert!(why(|_| {}, before).unwrap().ends_with("ended with the machine, which was started anew"));
+        assert_eq!(why(|_| {}, now()), None);
+        let others: [fn(&mut Process); 2] =
+            [|process| process.host = "another".to_string(), |process| process.machine = "another".to_string()];
+        for other in others {
+            assert!(!why(other, before).is_some_and(|why| why.contains("anew")));
+        }
     }
 }

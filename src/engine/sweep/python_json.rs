@@ -1,8 +1,9 @@
-//! JSON as Python writes it: with `NaN`, `Infinity` and `-Infinity`, which JSON itself does not have.
+//! JSON as Python writes it: with `NaN`, `Infinity` and `-Infinity`, which JSON itself does not have, and with halves of letters (lone
+//! surrogates) in texts, which no text of Rust can hold: they are read as U+FFFD.
 //!
 //! In a [`Value`] such a number is a text that nobody writes, [`number`] makes it and [`as_number`] reads it.
 
-use std::borrow::Cow;
+use std::ops::RangeInclusive;
 
 use serde_json::{Number, Value};
 
@@ -47,11 +48,8 @@ pub fn parse(line: &str) -> serde_json::Result<Value> {
     serde_json::from_str(line).or_else(|_| serde_json::from_str(&marked(line)))
 }
 
-/// The line with Python's words for numbers in quotes, where they are no part of a text.
-fn marked(line: &str) -> Cow<'_, str> {
-    if !line.contains("NaN") && !line.contains("Infinity") {
-        return line.into();
-    }
+/// The line with Python's words for numbers in quotes, where they are no part of a text, and without halves of letters.
+fn marked(line: &str) -> String {
     let (mut marked, mut rest, mut in_text) = (String::with_capacity(line.len() + 16), line, false);
     while let Some(next) = rest.chars().next() {
         let word = WORDS.iter().find(|(word, _)| !in_text && rest.starts_with(word));
@@ -59,6 +57,12 @@ fn marked(line: &str) -> Cow<'_, str> {
             (_, Some((word, _))) => {
                 marked += &format!("\"\\u0001{word}\"");
                 rest = &rest[word.len()..];
+                continue;
+            }
+            ('\\', _) if is_whole(rest) => 12,
+            ('\\', _) if escaped(rest).is_some_and(|unit| SURROGATES.contains(&unit)) => {
+                marked += "\\ufffd";
+                rest = &rest[6..];
                 continue;
             }
             // What follows a backslash belongs to it.
@@ -72,7 +76,21 @@ fn marked(line: &str) -> Cow<'_, str> {
         marked += &rest[..taken];
         rest = &rest[taken..];
     }
-    marked.into()
+    marked
+}
+
+/// The halves of letters, of which the first ones come before the second ones.
+const SURROGATES: RangeInclusive<u16> = 0xd800..=0xdfff;
+
+/// The unit of UTF-16 that a text begins with, written as `\uXXXX`.
+fn escaped(text: &str) -> Option<u16> {
+    u16::from_str_radix(text.strip_prefix("\\u")?.get(..4)?, 16).ok()
+}
+
+/// Whether a text begins with both halves of a letter.
+fn is_whole(text: &str) -> bool {
+    let second = || text.get(6..).and_then(escaped);
+    matches!(escaped(text), Some(0xd800..=0xdbff)) && matches!(second(), Some(0xdc00..=0xdfff))
 }
 
 #[cfg(test)]
@@ -92,5 +110,17 @@ mod tests {
         assert_eq!((value["c"].as_str(), value["d"].as_str()), (Some("NaN \" Infinity"), Some("é NaN")));
         assert_eq!(to_line(&value), line.replace(": ", ":").replace(", ", ","));
         assert_eq!(as_number(&value["c"]), None);
+    }
+
+    #[test]
+    fn halves_of_letters_are_read() {
+        // Python: json.dumps({"a": "\ud800x", "b": "\udc00\ud800", "c": "\U0001f600 \\ud800", "d": [float("inf")]})
+        let line = r#"{"a": "\ud800x", "b": "\udc00\ud800", "c": "\ud83d\ude00 \\ud800", "d": [Infinity]}"#;
+        let value = parse(line).unwrap();
+        assert_eq!(
+            (value["a"].as_str(), value["b"].as_str(), value["c"].as_str()),
+            (Some("\u{fffd}x"), Some("\u{fffd}\u{fffd}"), Some("😀 \\ud800"))
+        );
+        assert!(parse(r#"{"a": "\ud8"}"#).is_err() && parse(r#"{"a": \"#).is_err());
     }
 }

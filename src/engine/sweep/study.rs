@@ -1,6 +1,6 @@
 //! A study: trials that look for the best parameters of something, in a journal that any number of processes share.
 
-use std::cell::RefCell;
+use std::cell::{RefCell, RefMut};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -9,15 +9,16 @@ use std::time::Instant;
 use serde_json::{Map, Value};
 
 use super::abandoned::{self, TakenOver};
-use super::budget::{Budget, Done};
-use super::clones::{self, Successor};
+use super::budget::{Budget, Done, TOKENS};
+use super::clones::{Prepared, Successor};
 use super::folders::{self, Keep};
 use super::heart::Heart;
-use super::history::{History, Placed};
+use super::history::{History, PLACE, Placed};
 use super::journal::operation::{self, Operation};
+use super::journal::replay::Replay;
 use super::journal::{Journal, Transaction};
 use super::pareto;
-use super::process::{HEARTBEAT, PROCESS, Process, now};
+use super::process::{self, HEARTBEAT, PROCESS, Process, now};
 use super::pruner::{Pruner, Verdict};
 use super::record::{Direction, FIXED_PARAMS, State, StudyRecord, TrialRecord};
 use super::sampler::{Draw, Marks, Sampler, SamplerOptions};
@@ -72,18 +73,22 @@ impl Study {
     pub fn open(options: StudyOptions) -> Result<Self> {
         let StudyOptions { name, directions, storage, sampler, pruner, seed, load_if_exists, budget, keep } = options;
         budget.check()?;
-        if name.is_empty() || directions.is_empty() {
-            return Err(Error::option("name", "a name, and a direction for each objective", "nothing"));
+        if name.is_empty() {
+            return Err(Error::option("name", "a name", "none"));
+        }
+        if directions.is_empty() {
+            return Err(Error::option("directions", "a direction for each objective", "none"));
         }
         let mut journal = Journal::open(&storage)?;
-        let seed = journal.transaction(|transaction| {
+        // What is refused leaves no study.
+        let (seed, sampler) = journal.transaction(|transaction| {
             match transaction.replay().study(&name) {
                 Some(study) => check_study(study, &directions, load_if_exists, &storage)?,
                 None => transaction.append(operation::create_study(&name, &directions))?,
             }
-            settle_seed(transaction, &name, seed)
+            let seed = settle_seed(transaction, &name, seed)?;
+            Ok((seed, sampler.build(seed)?))
         })?;
-        let sampler = sampler.build(seed)?;
         let id = journal.replay().study(&name).map_or(0, |study| study.id);
         let inner = Rc::new(RefCell::new(Inner { journal, heart: None }));
         let (name, directions) = (name.into(), directions.into());
@@ -98,19 +103,14 @@ impl Study {
         &self.directions
     }
 
-    pub fn seed(&self) -> u64 {
-        self.seed
-    }
-
     pub fn storage(&self) -> PathBuf {
         self.inner.borrow().journal.path().to_path_buf()
     }
 
-    /// Whether there is an end of trials without a number of them.
+    /// Whether there is an end of trials without a number of them. `max_bytes` is none: trials may keep nothing in folders.
     pub fn ends_by_itself(&self) -> bool {
-        let Budget { timeout_seconds, max_trials, max_tokens, max_bytes } = self.budget;
-        let counts = [max_trials, max_tokens, max_bytes];
-        timeout_seconds.is_some() || counts.iter().any(Option::is_some) || self.sampler.is_finite()
+        let Budget { timeout_seconds, max_trials, max_tokens, max_bytes: _ } = self.budget;
+        timeout_seconds.is_some() || max_trials.is_some() || max_tokens.is_some() || self.sampler.is_finite()
     }
 
     /// Makes a trial that waits, with these parameters; the sampler chooses the others.
@@ -120,12 +120,22 @@ impl Study {
     }
 
     /// Makes a trial that waits and begins from the checkpoint of another; its number.
-    pub fn clone_trial(&self, successor: &Successor) -> Result<u64> {
+    pub fn clone_trial(&self, successor: Successor) -> Result<u64> {
+        let clone = self.prepare(successor)?;
+        self.transaction(|transaction| self.make_clone(transaction, clone))
+    }
+
+    pub(super) fn prepare(&self, successor: Successor) -> Result<Prepared> {
         let storage = self.storage();
-        self.transaction(|transaction| {
-            let study = self.record(transaction)?.clone();
-            clones::make(transaction, &study, successor, &storage)
-        })
+        let mut inner = self.inner()?;
+        inner.journal.sync()?;
+        let replay = inner.journal.replay();
+        Prepared::new(replay, study_of(replay, &self.name)?, successor, &storage)
+    }
+
+    pub(super) fn make_clone(&self, transaction: &mut Transaction, clone: Prepared) -> Result<u64> {
+        let (study, storage) = (self.record(transaction)?.clone(), transaction.path().to_path_buf());
+        clone.make(transaction, &study, &storage)
     }
 
     /// Ends a trial by hand, whoever runs it: it is pruned, and hears of it at its next report.
@@ -165,8 +175,7 @@ impl Study {
     /// The next trial of a run that began then and wants the study to have so many trials, or why there is none. Trials of dead processes
     /// are taken over before.
     pub fn next(&self, wanted: Option<u64>, begun: Instant) -> Result<Next> {
-        for TakenOver { number, why, goes_on } in self.take_over_abandoned()? {
-            let then = if goes_on { "it goes on from its checkpoint" } else { "it left no checkpoint to go on from" };
+        for TakenOver { number, why, then } in self.take_over_abandoned()? {
             tracing::warn!("trial {number} was left running: {why}; {then}");
         }
         if let Some(most) = self.budget.max_bytes.filter(|most| folders::bytes(&self.storage()) >= *most) {
@@ -183,26 +192,32 @@ impl Study {
                 return Ok(Err(done));
             }
             let (study, id) = (study.id, transaction.replay().trial_count());
-            let waiting =
-                transaction.replay().trials(self.record(transaction)?).find(|t| t.state == State::Waiting).cloned();
-            let (id, place, marks) = match waiting {
-                Some(record) => {
-                    let place = history.place_of(record.number).unwrap_or(record.number);
-                    history.trials.retain(|trial| trial.record.number != record.number);
-                    transaction.append(operation::state(record.id, State::Running, None))?;
-                    (record.id, place, Marks::new())
+            let vacancy = Vacancy::of(&history);
+            let place = vacancy.place;
+            history.trials.retain(|trial| trial.place != place);
+            let mut marks = Marks::new();
+            if vacancy.is_the_samplers {
+                let draw = Draw { seed: self.seed, place, history: &history };
+                let Some(own) = self.sampler.begin(&draw)? else { return Ok(Err(Done::Grid)) };
+                marks = own;
+            }
+            marks.extend(vacancy.marks);
+            let id = match vacancy.waits {
+                Some(waiting) => {
+                    transaction.append(operation::state(waiting, State::Running, None))?;
+                    waiting
                 }
                 None => {
-                    let place = history.places;
-                    let draw = Draw { seed: self.seed, place, history: &history };
-                    let Some(marks) = self.sampler.begin(&draw)? else { return Ok(Err(Done::Grid)) };
                     transaction.append(operation::create_trial(study))?;
-                    (id, place, marks)
+                    id
                 }
             };
             let own = [(PROCESS.to_string(), Process::this().to_value()), (HEARTBEAT.to_string(), now().into())];
             for (name, value) in own.into_iter().chain(marks) {
                 transaction.append(operation::system_attr(id, &name, value))?;
+            }
+            if let Some(tokens) = vacancy.tokens {
+                transaction.append(operation::user_attr(id, TOKENS, tokens))?;
             }
             Ok(Ok((id, place, history)))
         })?;
@@ -210,7 +225,7 @@ impl Study {
             Ok(made) => made,
             Err(done) => return Ok(Next::Done(done)),
         };
-        let mut inner = self.inner.borrow_mut();
+        let mut inner = self.inner()?;
         let journal = inner.journal.path().to_path_buf();
         inner.heart.get_or_insert_with(|| Heart::of(&journal));
         let number = inner.journal.replay().trial(id).number;
@@ -232,29 +247,41 @@ impl Study {
     }
 
     pub(super) fn transaction<T>(&self, work: impl FnOnce(&mut Transaction) -> Result<T>) -> Result<T> {
-        let inner = self.inner.try_borrow_mut();
-        let mut inner = inner.map_err(|_| Error::message("the study is in use by the call that led here"))?;
-        inner.journal.transaction(work)
+        self.inner()?.journal.transaction(work)
+    }
+
+    fn inner(&self) -> Result<RefMut<'_, Inner>> {
+        self.inner.try_borrow_mut().map_err(|_| Error::message("the study is in use by the call that led here"))
     }
 
     fn record<'a>(&self, transaction: &'a Transaction) -> Result<&'a StudyRecord> {
-        let study = transaction.replay().study(&self.name);
-        study.ok_or_else(|| Error::message(format!("the study {} was deleted", self.name)))
+        study_of(transaction.replay(), &self.name)
+    }
+
+    /// Something of the journal as it was last read.
+    pub(super) fn replayed<T>(&self, read: impl FnOnce(&Replay) -> T) -> T {
+        read(self.inner.borrow().journal.replay())
     }
 
     /// A trial as it was last read.
     pub(super) fn trial_record(&self, id: usize) -> Arc<TrialRecord> {
-        self.inner.borrow().journal.replay().trial(id).clone()
+        self.replayed(|replay| replay.trial(id).clone())
     }
 
     /// The study as it is now.
     pub fn history(&self) -> Result<History> {
-        let mut inner = self.inner.borrow_mut();
+        let mut inner = self.inner()?;
         inner.journal.sync()?;
         let replay = inner.journal.replay();
-        let study = replay.study(&self.name);
-        let study = study.ok_or_else(|| Error::message(format!("the study {} was deleted", self.name)))?;
-        Ok(History::of(replay, study))
+        Ok(History::of(replay, study_of(replay, &self.name)?))
+    }
+
+    /// The trials that somebody elsewhere may or may not be at work on, in words.
+    pub fn in_doubt(&self) -> Result<Vec<String>> {
+        let history = self.history()?;
+        let doubt =
+            |trial: &Placed| Some(format!("trial {}: {}", trial.record.number, process::elsewhere(&trial.record)?));
+        Ok(history.of_state(State::Running).filter_map(doubt).collect())
     }
 
     /// What the pruner says of a trial as it is now.
@@ -265,7 +292,7 @@ impl Study {
 
     /// Every trial by number, those included that were done again.
     pub fn trials(&self) -> Result<Vec<Arc<TrialRecord>>> {
-        let mut inner = self.inner.borrow_mut();
+        let mut inner = self.inner()?;
         inner.journal.sync()?;
         let replay = inner.journal.replay();
         Ok(replay.study(&self.name).map_or(Vec::new(), |study| replay.trials(study).cloned().collect()))
@@ -290,21 +317,12 @@ impl Study {
     /// The same, within a history; of one objective the best.
     fn front<'a>(&self, history: &'a History) -> Vec<&'a Placed> {
         let complete: Vec<&Placed> = history.of_state(State::Complete).collect();
-        let losses = |trial: &&Placed| -> Vec<f64> {
-            let both = trial.record.values.iter().zip(self.directions.iter());
-            both.map(|(value, direction)| direction.loss(*value)).collect()
-        };
-        let all: Vec<Vec<f64>> = complete.iter().map(losses).collect();
+        let all: Vec<Vec<f64>> = complete.iter().map(|trial| history.losses(trial)).collect();
         pareto::front(&all).into_iter().map(|place| complete[place]).collect()
     }
 
     pub(super) fn none_complete(&self, history: &History) -> Error {
-        let count = |state: State| match history.of_state(state).count() {
-            0 => None,
-            n => Some(format!("{n} {}", state.name())),
-        };
-        let counts: Vec<String> = State::ALL.into_iter().filter_map(count).collect();
-        let there = if counts.is_empty() { "there is none".to_string() } else { counts.join(", ") };
+        let there = history.counts().unwrap_or_else(|| "there is none".to_string());
         let message = format!("no trial of the study {} is complete ({there})", self.name);
         let last = history.of_state(State::Failed).filter_map(|trial| trial.record.user_attrs.get(REASON)).last();
         match last.and_then(Value::as_str) {
@@ -312,6 +330,59 @@ impl Study {
             None => Error::message(message),
         }
     }
+}
+
+/// Where the next trial stands, and what it begins with.
+struct Vacancy {
+    place: u64,
+    /// The id of the trial that waits for it, where one does.
+    waits: Option<usize>,
+    /// Whether the sampler chooses all of its parameters.
+    is_the_samplers: bool,
+    marks: Marks,
+    /// What was counted in its place before.
+    tokens: Option<Value>,
+}
+
+impl Vacancy {
+    /// What waits comes first, then what died and is begun anew.
+    fn of(history: &History) -> Self {
+        if let Some(Placed { place, record }) = history.of_state(State::Waiting).min_by_key(|trial| trial.record.number)
+        {
+            let is_the_samplers = record.retry_of().is_none() && record.given().is_empty();
+            return Vacancy {
+                place: *place,
+                waits: Some(record.id),
+                is_the_samplers,
+                marks: Marks::new(),
+                tokens: None,
+            };
+        }
+        let Some(Placed { place, record }) = history.forsaken() else {
+            return Vacancy {
+                place: history.places,
+                waits: None,
+                is_the_samplers: true,
+                marks: Marks::new(),
+                tokens: None,
+            };
+        };
+        let fixed =
+            record.system_attrs.get(FIXED_PARAMS).filter(|fixed| fixed.as_object().is_some_and(|f| !f.is_empty()));
+        let mut marks = Marks::from_iter([(PLACE.to_string(), (*place).into())]);
+        marks.extend(fixed.map(|fixed| (FIXED_PARAMS.to_string(), fixed.clone())));
+        Vacancy {
+            place: *place,
+            waits: None,
+            is_the_samplers: fixed.is_none(),
+            marks,
+            tokens: record.user_attrs.get(TOKENS).cloned(),
+        }
+    }
+}
+
+fn study_of<'a>(replay: &'a Replay, name: &str) -> Result<&'a StudyRecord> {
+    replay.study(name).ok_or_else(|| Error::message(format!("the study {name} was deleted")))
 }
 
 fn check_study(study: &StudyRecord, directions: &[Direction], load: bool, storage: &Path) -> Result<()> {

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::history::{History, Placed};
 use super::importance::{METHOD, importance};
+use super::python_json::as_number;
 use super::record::{State, TrialRecord};
 use super::trial::external;
 use crate::engine::report::words;
@@ -32,26 +33,18 @@ pub fn table(history: &History, rows: usize) -> String {
 }
 
 fn heading(history: &History) -> String {
-    let count = |state: State| {
-        let count = history.of_state(state).count();
-        (count > 0).then(|| format!("{count} {}", state.name()))
-    };
-    let counts: Vec<String> = [State::Complete, State::Pruned, State::Failed, State::Running, State::Waiting]
-        .into_iter()
-        .filter_map(count)
-        .collect();
-    let counts = if counts.is_empty() { "no trials".to_string() } else { counts.join(", ") };
-    format!("Study {}: {counts}\n", history.study)
+    let counts = history.counts();
+    format!("Study {}: {}\n", history.study, counts.as_deref().unwrap_or("no trials"))
 }
 
 fn row(record: &TrialRecord, shares: &[(String, f64)]) -> Vec<String> {
     let parameter = |(name, _): &(String, f64)| match record.parameter(name) {
         None => "–".to_string(),
-        Some(parameter) => match external(parameter) {
-            serde_json::Value::String(text) => text,
-            serde_json::Value::Number(number) => number.as_f64().map_or(String::new(), short),
-            other => other.to_string(),
-        },
+        Some(parameter) => {
+            let value = external(parameter);
+            let text = || value.as_str().map_or_else(|| value.to_string(), str::to_string);
+            as_number(&value).map_or_else(text, short)
+        }
     };
     let values = record.values.iter().map(|value| short(*value));
     std::iter::once(record.number.to_string()).chain(values).chain(shares.iter().map(parameter)).collect()

@@ -13,9 +13,11 @@ use super::clones::{REPLACED_BY, Successor};
 use super::distribution::Distribution;
 use super::folders::{self, FOLDER};
 use super::history::History;
+use super::journal::Transaction;
 use super::journal::operation::{self, Operation};
+use super::journal::replay::Replay;
 use super::process::{PROCESS, Process, Working};
-use super::record::{Parameter, State, TrialRecord};
+use super::record::{FIXED_PARAMS, Parameter, State, TrialRecord};
 use super::sampler::{Draw, tpe};
 use super::study::Study;
 use super::tasks;
@@ -33,6 +35,8 @@ pub struct Trial {
     history: History,
     joint: OnceCell<Vec<(String, f64, Distribution)>>,
     pruned_at: Cell<Option<i64>>,
+    /// Whether it was ended here.
+    ended: Cell<bool>,
     /// What takes its place, if it is pruned now.
     successor: RefCell<Option<Successor>>,
     working: RefCell<Option<Working>>,
@@ -41,8 +45,8 @@ pub struct Trial {
 impl Trial {
     pub(super) fn new(study: Study, journal: &Path, id: usize, number: u64, place: u64, history: History) -> Self {
         let (joint, working) = (OnceCell::new(), RefCell::new(Some(Working::on(journal, id))));
-        let (pruned_at, successor) = (Cell::new(None), RefCell::new(None));
-        Trial { study, id, number, place, history, joint, pruned_at, successor, working }
+        let (pruned_at, ended, successor) = (Cell::new(None), Cell::new(false), RefCell::new(None));
+        Trial { study, id, number, place, history, joint, pruned_at, ended, successor, working }
     }
 
     pub fn number(&self) -> u64 {
@@ -52,21 +56,6 @@ impl Trial {
     /// What the journal knows of it.
     pub fn record(&self) -> Arc<TrialRecord> {
         self.study.trial_record(self.id)
-    }
-
-    /// A number from a range; see [`Distribution::float`].
-    pub fn uniform(&self, name: &str, low: f64, high: f64, log: bool, step: Option<f64>) -> Result<f64> {
-        self.suggest(name, Distribution::float(name, low, high, log, step)?)
-    }
-
-    pub fn int(&self, name: &str, low: i64, high: i64, log: bool, step: i64) -> Result<i64> {
-        self.suggest(name, Distribution::int(name, low, high, log, step)?).map(|value| value as i64)
-    }
-
-    pub fn choice(&self, name: &str, choices: Vec<Value>) -> Result<Value> {
-        let distribution = Distribution::choice(name, choices)?;
-        let value = self.suggest(name, distribution.clone())?;
-        Ok(distribution.external(value))
     }
 
     /// A value for the parameter of that name: the same one, however often it is asked for.
@@ -79,15 +68,25 @@ impl Trial {
                 false => Err(another_range(name, &known.distribution, &distribution, "this trial")),
             };
         }
-        let known = self.history.trials.iter().find_map(|trial| trial.record.parameter(name));
-        if let Some(known) = known.filter(|known| !known.distribution.is_compatible(&distribution)) {
-            return Err(another_range(name, &known.distribution, &distribution, "the study's trials"));
-        }
+        self.study.replayed(|replay| self.check_kind(replay, name, &distribution))?;
         let (value, plan) = self.choose(&record, name, &distribution)?;
         let plan = plan.into_iter().map(|(name, value)| operation::system_attr(self.id, &name, value));
         let parameter = operation::parameter(self.id, name, value, &distribution);
-        self.write(plan.chain([parameter]).collect())?;
+        self.within(|transaction| {
+            // Another trial may have been given it since: what is of another kind is left out by all who read the journal.
+            self.check_kind(transaction.replay(), name, &distribution)?;
+            plan.chain([parameter]).try_for_each(|operation| transaction.append(operation))
+        })?;
         Ok(value)
+    }
+
+    fn check_kind(&self, replay: &Replay, name: &str, distribution: &Distribution) -> Result<()> {
+        match replay.first_of_name(self.id, name) {
+            Some(known) if !known.distribution.is_compatible(distribution) => {
+                Err(another_range(name, &known.distribution, distribution, "the study's trials"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// A value, and the attributes that tell others what this trial will be given next.
@@ -98,9 +97,9 @@ impl Trial {
         distribution: &Distribution,
     ) -> Result<(f64, Map<String, Value>)> {
         if let Some(fixed) = record.fixed(name) {
-            let value = distribution.internal(fixed).filter(|value| distribution.contains(*value));
             let got = || format!("{fixed}, which was given to this trial");
-            let value = value.ok_or_else(|| Error::option(name, distribution.to_string(), got()))?;
+            let value =
+                distribution.taken(fixed).ok_or_else(|| Error::option(name, distribution.to_string(), got()))?;
             return Ok((value, Map::new()));
         }
         if distribution.is_single() {
@@ -114,10 +113,8 @@ impl Trial {
             let _ = self.joint.set(joint);
         }
         let joint = self.joint.get().into_iter().flatten().find(|(known, ..)| known == name);
-        if let Some((_, value, known)) = joint
-            && known.is_compatible(distribution)
-            && distribution.contains(*value)
-        {
+        // What was chosen within another range leaves out what this one has more.
+        if let Some((_, value, _)) = joint.filter(|(.., known)| known == distribution) {
             return Ok((*value, plan));
         }
         let before: Vec<&str> = record.parameters.iter().map(|parameter| parameter.name.as_str()).collect();
@@ -212,7 +209,7 @@ impl Trial {
         let name = match known {
             Some(name) => name,
             None => {
-                let name = folders::name(self.id);
+                let name = folders::new_name(&self.study.storage(), self.id);
                 self.write(vec![operation::system_attr(self.id, FOLDER, name.as_str().into())])?;
                 name
             }
@@ -226,7 +223,7 @@ impl Trial {
     pub fn count_tokens(&self, count: u64) -> Result<()> {
         self.check_runs()?;
         let before = self.record().user_attrs.get(TOKENS).and_then(Value::as_u64).unwrap_or(0);
-        self.write(vec![operation::user_attr(self.id, TOKENS, (before + count).into())])
+        self.write(vec![operation::user_attr(self.id, TOKENS, before.saturating_add(count).into())])
     }
 
     /// Its end, with a value for each objective.
@@ -243,32 +240,84 @@ impl Trial {
         if let Some(place) = values.iter().position(|value| value.is_nan()) {
             return Err(Error::option(format!("values[{}]", place + 1), "a number", "NaN"));
         }
-        self.finish(State::Complete, Some(values), Vec::new())
+        self.finish(State::Complete, Some(values), |_| Ok(()))?;
+        self.tell_unasked();
+        Ok(())
+    }
+
+    /// Says which given parameters it never asked for: their names may be misspelt.
+    fn tell_unasked(&self) {
+        let record = self.record();
+        let fixed = record.system_attrs.get(FIXED_PARAMS).and_then(Value::as_object).into_iter().flatten();
+        let names: Vec<&str> =
+            fixed.map(|(name, _)| name.as_str()).filter(|name| record.parameter(name).is_none()).collect();
+        if !names.is_empty() {
+            tracing::warn!("trial {} was given {}, which it never asked for", self.number, names.join(", "));
+        }
     }
 
     /// Its early end; where a better one's clone is to take its place, that clone is made.
     pub fn prune(&self) -> Result<()> {
-        let (last, successor) = (self.record().value_if_pruned(), self.successor.take());
-        let replaced = successor.iter().map(|by| operation::system_attr(self.id, REPLACED_BY, by.of.into()));
-        self.finish(State::Pruned, last.as_ref().map(std::slice::from_ref), replaced.collect())?;
-        successor.map_or(Ok(()), |successor| self.study.clone_trial(&successor).map(|_| ()))
+        let last = self.record().value_if_pruned();
+        let of = self.successor.borrow().as_ref().map(|successor| successor.of);
+        let clone = self.successor.take().map(|successor| self.study.prepare(successor));
+        self.finish(State::Pruned, last.as_ref().map(std::slice::from_ref), |transaction| {
+            let made = clone.map(|clone| self.study.make_clone(transaction, clone?)).transpose();
+            match (made, of) {
+                (Ok(Some(_)), Some(of)) => transaction.append(operation::system_attr(self.id, REPLACED_BY, of.into())),
+                (Err(error), _) => {
+                    // The better one may have come to its end, or have been pruned, since it was chosen.
+                    tracing::warn!("no clone takes the place of trial {}: {error}", self.number);
+                    Ok(())
+                }
+                _ => Ok(()),
+            }
+        })
     }
 
     pub fn fail(&self, reason: &str) -> Result<()> {
-        self.finish(State::Failed, None, vec![operation::user_attr(self.id, REASON, reason.into())])
+        let reason = operation::user_attr(self.id, REASON, reason.into());
+        self.finish(State::Failed, None, |transaction| transaction.append(reason))
     }
 
     /// This process was asked to end and works on it no more; whoever goes on with the study goes on with it.
     pub fn interrupt(&self) -> Result<()> {
         let noted = self.write(vec![abandoned::interrupted(self.id)]);
-        self.working.take();
+        self.let_go();
         noted
     }
 
-    fn finish(&self, state: State, values: Option<&[f64]>, mut before: Vec<Operation>) -> Result<()> {
-        before.push(operation::state(self.id, state, values));
-        self.write(before)?;
+    /// This process works on it no more.
+    pub fn let_go(&self) {
         self.working.take();
+    }
+
+    /// Whether it was ended here.
+    pub fn has_ended(&self) -> bool {
+        self.ended.get()
+    }
+
+    /// Why it is this process's no more, where another ended it or took it over: nobody here is to blame.
+    pub fn lost(&self) -> Option<String> {
+        match self.ended.get() {
+            true => None,
+            false => self.check_own(&self.record()).err().map(|error| error.to_string()),
+        }
+    }
+
+    /// `before`: what is written with its end.
+    fn finish(
+        &self,
+        state: State,
+        values: Option<&[f64]>,
+        before: impl FnOnce(&mut Transaction) -> Result<()>,
+    ) -> Result<()> {
+        self.within(|transaction| {
+            before(transaction)?;
+            transaction.append(operation::state(self.id, state, values))
+        })?;
+        self.ended.set(true);
+        self.let_go();
         if let Err(error) = self.study.make_room() {
             tracing::warn!("a trial's folder stays although it could be spared: {error}");
         }
@@ -284,22 +333,33 @@ impl Trial {
 
     /// Writes about this trial, unless it is over or another process's by now.
     fn write(&self, operations: Vec<Operation>) -> Result<()> {
+        self.within(|transaction| operations.into_iter().try_for_each(|operation| transaction.append(operation)))
+    }
+
+    fn within<T>(&self, work: impl FnOnce(&mut Transaction) -> Result<T>) -> Result<T> {
         self.study.transaction(|transaction| {
-            let record = transaction.replay().trial(self.id);
-            if record.state != State::Running {
-                let message = format!("trial {} is {} already", self.number, record.state.name());
-                return Err(match abandoned::is_abandoned(record) {
-                    true => {
-                        Error::message(format!("{message}: another process took it over, as this one was not heard of"))
-                    }
-                    false => Error::message(message),
-                });
-            }
-            if record.system_attrs.get(PROCESS) != Some(&Process::this().to_value()) {
-                return Err(Error::message(format!("trial {} is run by another process by now", self.number)));
-            }
-            operations.into_iter().try_for_each(|operation| transaction.append(operation))
+            self.check_own(transaction.replay().trial(self.id))?;
+            work(transaction)
         })
+    }
+
+    /// Whether it runs, and here.
+    fn check_own(&self, record: &TrialRecord) -> Result<()> {
+        if record.state != State::Running {
+            let message = format!("trial {} is {} already", self.number, record.state.name());
+            let why = match abandoned::is_abandoned(record) {
+                true => Some("another process took it over, as this one was not heard of"),
+                false => record.user_attrs.get(REASON).and_then(Value::as_str),
+            };
+            return Err(Error::message(match why {
+                Some(why) => format!("{message}: {why}"),
+                None => message,
+            }));
+        }
+        match record.system_attrs.get(PROCESS) == Some(&Process::this().to_value()) {
+            true => Ok(()),
+            false => Err(Error::message(format!("trial {} is run by another process by now", self.number))),
+        }
     }
 }
 

@@ -34,9 +34,8 @@ impl Distribution {
             Distribution::Choice { choices } => (0.0, choices.len() as f64 - 1.0),
             _ => self.range().unwrap_or((0.0, 1.0)),
         };
-        let scale = |x: f64| if self.is_log() { x.ln() } else { x };
         match high > low {
-            true => (scale(value) - scale(low)) / (scale(high) - scale(low)),
+            true => (self.scaled(value) - self.scaled(low)) / (self.scaled(high) - self.scaled(low)),
             false => 0.5,
         }
     }

@@ -32,7 +32,12 @@ describe("sweep", function()
     expect(complaint(open, { directon = 1 })):equals(
       "sweep.open: directon: unknown option\nhint: did you mean `direction`?"
     )
-    expect(complaint(open, { pruner = "percentile" })):equals("sweep.open: percentile: required, but missing")
+    expect(complaint(open, { pruner = "percentile" })):equals(
+      "sweep.open: pruner.percentile: required, but missing"
+    )
+    expect(complaint(open, { pruner = { "percentile", percentile = "x" } })):equals(
+      "sweep.open: pruner.percentile: expected a number, got string"
+    )
     expect(complaint(open, { pruner = 5 })):equals(
       "sweep.open: pruner: expected a name, { name, option = … } or a function, got number"
     )
@@ -41,6 +46,9 @@ describe("sweep", function()
     )
     expect(complaint(open, { sampler = { "grid", space = { x = sweep.log(1, 2) } } })):equals(
       "sweep.open: sampler.space.x: expected a space of few values, got a number from 1 to 2 on a logarithmic scale"
+    )
+    expect(complaint(open, { sampler = { "grid", space = { x = { 1, 1 } } } })):equals(
+      "sweep.open: sampler.space.x[2]: expected values that differ, got 1 twice"
     )
     expect(complaint(sweep.open, { name = "s", storage = "x" })):equals(
       "sweep.open: direction: required, but missing"

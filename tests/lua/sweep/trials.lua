@@ -105,6 +105,53 @@ describe("sweep", function()
     end)
   end)
 
+  it("hears of an error behind a trial's end", function()
+    with_study({ on_error = "stop" }, function(study)
+      expect(function()
+        study:run(1, function(trial)
+          trial:complete(1)
+          error("behind its end", 0)
+        end)
+      end):raises("behind its end")
+      expect(study:trials()[1].state):equals("complete")
+    end)
+    with_study({}, function(study)
+      expect(study:run(2, function(trial)
+        trial:complete(trial:number())
+        error("behind its end", 0)
+      end)):equals("the study has its 2 trials")
+      expect(study:best().value):equals(0)
+    end)
+  end)
+
+  it("leaves a trial that another process took over, whichever call hears of it", function()
+    for _, hears in ipairs { "report", "end", "error", "complete" } do
+      with_study({ on_error = "stop" }, function(study, path)
+        study:run(2, function(trial)
+          local x = trial:uniform("x", 0, 1)
+          if trial:number() == 0 then
+            local file <close> = assert(io.open(path, "a"))
+            file:write(
+              '{"op_code":9,"worker_id":"o","trial_id":0,"system_attr":{"affine:abandoned":"x"}}\n',
+              '{"op_code":6,"worker_id":"o","trial_id":0,"state":3,"values":null,"datetime_complete":"2026-01-01T00:00:00.000000"}\n'
+            )
+            file:flush()
+            if hears == "report" then
+              trial:report(1, 1)
+            elseif hears == "error" then
+              error("by the way")
+            elseif hears == "complete" then
+              trial:complete(1)
+            end
+          end
+          return x
+        end)
+        expect(#study:trials()):equals(3)
+        expect(study:trials()[3].state):equals("complete")
+      end)
+    end
+  end)
+
   it("ends a pruned trial in whatever it is", function()
     with_study({ pruner = { "median", n_startup_trials = 1 } }, function(study)
       local closed, swallowed = 0, 0
@@ -202,6 +249,38 @@ describe("sweep", function()
         different = different + 1
       end
       expect({ count, different }):equals { 12, 12 }
+    end)
+  end)
+
+  it("visits a grid of steps to its end", function()
+    local space = sweep.uniform(0, 0.3, { step = 0.1 })
+    with_study({ sampler = { "grid", space = { x = space } } }, function(study)
+      study:enqueue { x = 0.1 * 3 }
+      study:run(function(trial)
+        return trial:suggest({ x = space }).x
+      end)
+      local values = {}
+      for _, trial in ipairs(study:trials()) do
+        expect(trial.state):equals("complete")
+        values[#values + 1] = trial.params.x
+      end
+      table.sort(values)
+      expect(values):equals { 0, 0.1, 0.2, 0.3, 0.3 }
+    end)
+  end)
+
+  it("reads what Optuna writes and JSON lacks", function()
+    with_study({}, function(study, path)
+      study:ask():complete(1)
+      local file <close> = assert(io.open(path, "a"))
+      file:write(
+        '{"op_code":4,"worker_id":"o","study_id":0,"datetime_start":"2026-01-01T00:00:00.000000"}\n',
+        '{"op_code":8,"worker_id":"o","trial_id":1,"user_attr":{"all":[Infinity,{"low":-Infinity}],"half":"\\ud800"}}\n'
+      )
+      file:flush()
+      local attrs = study:trials()[2].attrs
+      expect({ attrs.all[1], attrs.all[2].low }):equals { math.huge, -math.huge }
+      expect(attrs.half):equals("\u{fffd}")
     end)
   end)
 

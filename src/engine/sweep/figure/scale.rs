@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::{Axis, Shown};
 use crate::engine::report::words;
+use crate::engine::sweep::python_json::{as_number, to_line};
 use crate::engine::sweep::record::TrialRecord;
 
 /// What the vertical axis of an objective spans.
@@ -59,5 +60,5 @@ impl Axis {
 }
 
 fn text(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_string)
+    value.as_str().filter(|_| as_number(value).is_none()).map_or_else(|| to_line(value), str::to_string)
 }

@@ -65,8 +65,12 @@ impl Lock {
                 Some((known, since)) if known == found => since,
                 _ => seen.insert((found, Instant::now())).1,
             };
-            if since.elapsed() > grace || found.is_of_the_dead() {
-                take_away(&link, found);
+            if found.is_of_the_dead() {
+                take_away(&link, found, "left by a process that is no more");
+                continue;
+            }
+            if since.elapsed() > grace {
+                take_away(&link, found, &format!("it stayed for {:.0} s", since.elapsed().as_secs_f64()));
                 continue;
             }
             // Before, a result that is only just in is worth more than a moment of Ctrl-C.
@@ -89,11 +93,17 @@ impl Lock {
             None => Err(Error::file(link, "the lock was taken away as it was made")),
         }
     }
+
+    /// Whether it still is; no longer where this process stood still for so long that another took it over. It may have been away for a
+    /// moment (see [`take_away`]).
+    pub fn is_held(&self) -> bool {
+        identity(&self.link).is_some_and(|found| found.is_it(self.identity))
+    }
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Where this process slept for so long that another took the lock over, there is nothing of its own to take away.
+        // Another's is not this one's to take away, nor that of another thread of this process, which is signed alike.
         if identity(&self.link) == Some(self.identity) {
             remove(&self.link);
         }
@@ -114,17 +124,16 @@ fn make(journal: &Path, link: &Path) -> io::Result<()> {
     }
 }
 
-/// Takes away a link that a dead process left. Of several processes that wait for it, one does.
-fn take_away(link: &Path, stale: Identity) {
-    tracing::warn!("{}: left by a process that is no more, and taken over", link.display());
+/// Takes away a link that nobody works under any more, as `why` says. Of several processes that wait for it, one does.
+fn take_away(link: &Path, stale: Identity, why: &str) {
     let aside = aside(link);
     if identity(link) != Some(stale) || std::fs::rename(link, &aside).is_err() {
         return;
     }
     // Another may have taken the stale one away and made its own between the look and the renaming: it gets its lock back.
-    let is_it = |found: Identity| (found.inode, found.time) == (stale.inode, stale.time);
-    let put_back = !identity(&aside).is_some_and(is_it) && std::fs::rename(&aside, link).is_ok();
+    let put_back = !identity(&aside).is_some_and(|found| found.is_it(stale)) && std::fs::rename(&aside, link).is_ok();
     if !put_back {
+        tracing::warn!("{}: {why}, and is taken over", link.display());
         let _ = std::fs::remove_file(&aside);
     }
 }
@@ -151,22 +160,27 @@ fn identity(link: &Path) -> Option<Identity> {
 }
 
 /// Seconds that stand for this machine since it was started, and for this container.
-fn seconds() -> i64 {
+fn seconds_of_here() -> i64 {
     i64::from(process::here() >> 1)
 }
 
 /// Sets a link's own time: its seconds stand for where its maker runs, its nanoseconds for the maker's number. A file system that refuses
 /// leaves the time as it is, and the link to [`GRACE`].
 fn sign(link: &Path) {
-    let time = Timespec { tv_sec: seconds(), tv_nsec: std::process::id().into() };
+    let time = Timespec { tv_sec: seconds_of_here(), tv_nsec: std::process::id().into() };
     let times = Timestamps { last_access: time, last_modification: time };
     let _ = utimensat(CWD, link, &times, AtFlags::SYMLINK_NOFOLLOW);
 }
 
 impl Identity {
+    /// Whether it is the same link, whatever names it has had.
+    fn is_it(self, other: Identity) -> bool {
+        (self.inode, self.time) == (other.inode, other.time)
+    }
+
     /// Whether it was made here by a process that is no more.
     fn is_of_the_dead(&self) -> bool {
-        self.time.0 == seconds() && u32::try_from(self.time.1).is_ok_and(|pid| !process::runs(pid))
+        self.time.0 == seconds_of_here() && u32::try_from(self.time.1).is_ok_and(|pid| !process::runs(pid))
     }
 }
 
@@ -209,7 +223,8 @@ mod tests {
 
         let late = Lock::take(&path, GRACE).unwrap();
         let link = folder.path().join("x.log.lock");
-        take_away(&link, identity(&link).unwrap());
+        take_away(&link, identity(&link).unwrap(), "it stayed");
+        assert!(!late.is_held());
         let _next = Lock::take(&path, GRACE).unwrap();
         drop(late);
         assert!(link.symlink_metadata().is_ok(), "the late one takes nothing away");
@@ -222,7 +237,7 @@ mod tests {
         child.wait().unwrap();
         let link = folder.path().join("x.log.lock");
         std::os::unix::fs::symlink(&path, &link).unwrap();
-        let time = Timespec { tv_sec: seconds(), tv_nsec: child.id().into() };
+        let time = Timespec { tv_sec: seconds_of_here(), tv_nsec: child.id().into() };
         let times = Timestamps { last_access: time, last_modification: time };
         utimensat(CWD, &link, &times, AtFlags::SYMLINK_NOFOLLOW).unwrap();
         let begun = Instant::now();

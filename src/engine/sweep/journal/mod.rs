@@ -4,6 +4,9 @@
 //!
 //! Optuna reads whole lines only and forgives a last line that is none. So does this; and as the next line would make two broken ones of one,
 //! what a crash left at the end is cut off before it is written.
+//!
+//! Ids are counted from the lines before. So a process that stood still under its lock, until another took that over, must not write what it
+//! made of the file as it was: its lines would be about the other's trials.
 
 mod lock;
 pub mod operation;
@@ -46,6 +49,7 @@ impl Journal {
 
     /// `grace`: when a lock that stays counts as left by the dead.
     pub fn open_with(path: &Path, grace: Duration) -> Result<Self> {
+        check_is_itself(path)?;
         if let Some(folder) = path.parent().filter(|folder| *folder != Path::new("")) {
             file::create_folder(folder)?;
         }
@@ -80,12 +84,13 @@ impl Journal {
                 Some(parsed) => {
                     self.apply(&parsed)?;
                     self.lines += 1;
+                    // Where a later line is an error, this one is not read again.
+                    self.seen += line.len() as u64;
                     taken += line.len();
                 }
                 None => damaged = true,
             }
         }
-        self.seen += taken as u64;
         self.tail = (bytes.len() - taken) as u64;
         match self.lines == 0 && damaged && !begins_a_journal(&bytes) {
             true => Err(self.no_line()),
@@ -145,7 +150,7 @@ impl Journal {
         let mut transaction = Transaction { text: String::new(), journal: self };
         let worked = work(&mut transaction);
         let text = transaction.text;
-        let written = worked.and_then(|made| self.write(&text).map(|()| made));
+        let written = worked.and_then(|made| self.write(&text, &lock).map(|()| made));
         drop(lock);
         if written.is_err() && !text.is_empty() {
             // The replay is ahead of the file.
@@ -155,18 +160,29 @@ impl Journal {
         written
     }
 
-    fn write(&mut self, text: &str) -> Result<()> {
+    fn write(&mut self, text: &str, lock: &Lock) -> Result<()> {
         if text.is_empty() {
             return Ok(());
+        }
+        if !lock.is_held() || self.length()? != self.seen + self.tail {
+            return Err(taken_over(&self.path, "nothing was written"));
         }
         if self.tail > 0 {
             tracing::warn!("{}: its last line was damaged and is taken away", self.path.display());
         }
         let end = self.seen;
         append(&self.path, (self.tail > 0).then_some(end), text).map_err(|e| unwritable(&self.path, &e))?;
+        if !lock.is_held() && !self.unseen()?.starts_with(text.as_bytes()) {
+            return Err(taken_over(&self.path, "what was written then lies behind the other's lines"));
+        }
         self.seen = end + text.len() as u64;
         self.tail = 0;
         Ok(())
+    }
+
+    fn length(&self) -> Result<u64> {
+        let data = std::fs::metadata(&self.path).map_err(|e| file::unreadable(&self.path, &e))?;
+        Ok(data.len())
     }
 }
 
@@ -183,6 +199,11 @@ impl Transaction<'_> {
         &self.journal.replay
     }
 
+    /// The journal's file.
+    pub fn path(&self) -> &Path {
+        &self.journal.path
+    }
+
     pub fn append(&mut self, operation: Operation) -> Result<()> {
         let line = line(operation, &self.journal.writer);
         self.journal.apply(&line)?;
@@ -195,9 +216,12 @@ impl Transaction<'_> {
 
 /// Appends a line without reading the journal, as a thread may that has none.
 pub fn append_line(path: &Path, writer: &str, operation: Operation) -> Result<()> {
-    let _lock = Lock::take(path, lock::GRACE)?;
+    let lock = Lock::take(path, lock::GRACE)?;
     let text = python_json::to_line(&Value::Object(line(operation, writer))) + "\n";
     let end = last_end(path).map_err(|e| file::unreadable(path, &e))?;
+    if !lock.is_held() {
+        return Err(taken_over(path, "nothing was written"));
+    }
     append(path, end, &text).map_err(|e| unwritable(path, &e))
 }
 
@@ -242,6 +266,20 @@ fn begins_a_journal(bytes: &[u8]) -> bool {
     bytes.starts_with(BEGINNING) || BEGINNING.starts_with(bytes)
 }
 
+/// Optuna's lock lies beside the path that it was given. Beside a link to the file it would not be the lock that lies beside the file.
+fn check_is_itself(path: &Path) -> Result<()> {
+    if !path.is_symlink() {
+        return Ok(());
+    }
+    let file = path.canonicalize().map_err(|e| file::unreadable(path, &e))?;
+    let message = format!("{}: it is a link, whose lock would be another than its file's", path.display());
+    Err(Error::hinted(message, format!("give the file itself: {}", file.display())))
+}
+
+fn taken_over(path: &Path, what: &str) -> Error {
+    Error::file(path, format!("another process took its lock over while this one stood still: {what}"))
+}
+
 fn unwritable(path: &Path, error: &io::Error) -> Error {
     Error::file(path, format!("cannot be written: {}", file::reason(error)))
 }
@@ -250,7 +288,8 @@ fn unwritable(path: &Path, error: &io::Error) -> Error {
 fn unique() -> String {
     let uuid = std::fs::read_to_string("/proc/sys/kernel/random/uuid").unwrap_or_default();
     match uuid.trim() {
-        "" => format!("{}-{:?}", std::process::id(), std::time::SystemTime::now()),
+        // Without it, as unlikely to be another's as can be.
+        "" => format!("{}-{}", std::process::id(), chrono::Utc::now().timestamp_micros()),
         uuid => uuid.to_string(),
     }
 }

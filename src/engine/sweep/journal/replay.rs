@@ -28,15 +28,13 @@ pub struct Replay {
     next_study: usize,
     /// Of all studies. A snapshot of them costs nothing until one changes.
     trials: Vec<Arc<TrialRecord>>,
+    /// The study of each of them.
+    owners: Vec<u64>,
 }
 
 impl Replay {
     pub fn study(&self, name: &str) -> Option<&StudyRecord> {
         self.studies.iter().find(|study| study.name == name)
-    }
-
-    pub fn studies(&self) -> &[StudyRecord] {
-        &self.studies
     }
 
     pub fn trial(&self, id: usize) -> &Arc<TrialRecord> {
@@ -46,6 +44,17 @@ impl Replay {
     /// The trials of a study, by number.
     pub fn trials(&self, study: &StudyRecord) -> impl Iterator<Item = &Arc<TrialRecord>> {
         study.trials.iter().map(|id| &self.trials[*id])
+    }
+
+    /// The study that a trial is of, unless it was deleted.
+    fn study_of(&self, trial: usize) -> Option<&StudyRecord> {
+        let owner = self.owners.get(trial)?;
+        self.studies.iter().find(|study| study.id as u64 == *owner)
+    }
+
+    /// What the trials of a trial's study were first given for a parameter: what all of them must be able to share.
+    pub fn first_of_name(&self, trial: usize, name: &str) -> Option<&Parameter> {
+        self.trials(self.study_of(trial)?).find_map(|trial| trial.parameter(name))
     }
 
     /// As many as there are in all studies.
@@ -66,7 +75,7 @@ impl Replay {
             SET_STUDY_SYSTEM_ATTR => self.of_study(line, |study| extend(&mut study.system_attrs, line, "system_attr")),
             CREATE_TRIAL => self.create_trial(line),
             SET_TRIAL_PARAM => self.set_parameter(line),
-            SET_TRIAL_STATE_VALUES => self.of_trial(line, |trial| set_state(trial, line)),
+            SET_TRIAL_STATE_VALUES => self.set_state(line),
             SET_TRIAL_INTERMEDIATE_VALUE => self.of_trial(line, |trial| {
                 let step = field(line, "step")?.as_i64().ok_or(Problem::Field("step"))?;
                 trial.reports.insert(step, number(line, "intermediate_value")?);
@@ -98,7 +107,10 @@ impl Replay {
         let (study, id) = (natural(line, "study_id")?, self.trials.len());
         let Some(study) = self.studies.iter_mut().find(|known| known.id as u64 == study) else { return Ok(()) };
         let number = study.trials.len() as u64;
-        self.trials.push(Arc::new(trial(line, id, number)?));
+        let trial = trial(line, id, number)?;
+        check_values(trial.state, &trial.values, Some(study.directions.len()))?;
+        self.trials.push(Arc::new(trial));
+        self.owners.push(study.id as u64);
         study.trials.push(id);
         Ok(())
     }
@@ -110,15 +122,18 @@ impl Replay {
             Distribution::from_json(text(line, "distribution")?).ok_or(Problem::Field("distribution"))?;
         let value = number(line, "param_value_internal")?;
         let id = natural(line, "trial_id")? as usize;
-        let study = self.studies.iter().find(|study| study.trials.contains(&id));
-        let before = study.and_then(|study| self.trials(study).find_map(|trial| trial.parameter(name)));
-        if before.is_some_and(|before| !before.distribution.is_compatible(&distribution)) {
+        if self.first_of_name(id, name).is_some_and(|before| !before.distribution.is_compatible(&distribution)) {
             return Ok(());
         }
         self.of_trial(line, |trial| {
             trial.set_parameter(Parameter { name: name.to_string(), value, distribution });
             Ok(())
         })
+    }
+
+    fn set_state(&mut self, line: &Map<String, Value>) -> Result<()> {
+        let objectives = self.study_of(natural(line, "trial_id")? as usize).map(|study| study.directions.len());
+        self.of_trial(line, |trial| set_state(trial, line, objectives))
     }
 
     fn of_study(
@@ -140,7 +155,15 @@ impl Replay {
     }
 }
 
-fn set_state(trial: &mut TrialRecord, line: &Map<String, Value>) -> Result<()> {
+/// A complete trial has a value for each objective of its study: whoever compares trials counts on it.
+fn check_values(state: State, values: &[f64], objectives: Option<usize>) -> Result<()> {
+    match state == State::Complete && objectives.is_some_and(|count| count != values.len()) {
+        true => Err(Problem::Field("values")),
+        false => Ok(()),
+    }
+}
+
+fn set_state(trial: &mut TrialRecord, line: &Map<String, Value>, objectives: Option<usize>) -> Result<()> {
     let state = State::of_number(natural(line, "state")?).ok_or(Problem::Field("state"))?;
     if state == State::Running && trial.state == State::Running {
         return Ok(());
@@ -154,6 +177,7 @@ fn set_state(trial: &mut TrialRecord, line: &Map<String, Value>) -> Result<()> {
     if let Some(values) = line.get("values").and_then(Value::as_array) {
         trial.values = numbers(values).ok_or(Problem::Field("values"))?;
     }
+    check_values(state, &trial.values, objectives)?;
     trial.state = state;
     Ok(())
 }

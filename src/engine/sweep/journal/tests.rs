@@ -102,7 +102,8 @@ fn a_transaction_that_fails_leaves_nothing() {
         Err(Error::message("no"))
     });
     assert_eq!(failed.unwrap_err().to_string(), "no");
-    assert_eq!((journal.replay().studies().len(), std::fs::read(&path).unwrap().len()), (0, 0));
+    assert!(journal.replay().study("s").is_none());
+    assert_eq!(std::fs::read(&path).unwrap().len(), 0);
 }
 
 #[test]
@@ -117,6 +118,82 @@ fn a_damaged_last_line_is_lost_and_no_other() {
     let (_folder, path) = journal(&format!("{GOLDEN}{{\"op_code\": 4,\n"));
     append_line(&path, "me", operation::create_trial(0)).unwrap();
     assert_eq!(Journal::open(&path).unwrap().replay().trial_count(), 4);
+}
+
+/// A study, and a trial of it that runs.
+fn begun(path: &Path) -> Journal {
+    let mut journal = Journal::open(path).unwrap();
+    journal
+        .transaction(|transaction| {
+            transaction.append(operation::create_study("s", &[Direction::Minimize]))?;
+            transaction.append(operation::create_trial(0))
+        })
+        .unwrap();
+    journal
+}
+
+#[test]
+fn a_process_whose_lock_was_taken_over_writes_nothing() {
+    let (folder, path) = journal("");
+    let (mut slow, mut other) = (begun(&path), Journal::open(&path).unwrap());
+    let failed = slow.transaction(|transaction| {
+        transaction.append(operation::create_trial(0))?;
+        // It stands still for so long that another process goes on without it.
+        std::fs::remove_file(folder.path().join("x.log.lock")).unwrap();
+        other.transaction(|transaction| transaction.append(operation::create_trial(0)))
+    });
+    let said = failed.unwrap_err().to_string();
+    assert!(said.ends_with("took its lock over while this one stood still: nothing was written"), "{said}");
+    assert_eq!((slow.replay().trial_count(), Journal::open(&path).unwrap().replay().trial_count()), (2, 2));
+
+    let failed = slow.transaction(|transaction| {
+        transaction.append(operation::create_trial(0))?;
+        // Another has taken it over, and is at it.
+        std::fs::remove_file(folder.path().join("x.log.lock")).unwrap();
+        std::os::unix::fs::symlink(&path, folder.path().join("x.log.lock")).unwrap();
+        Ok(())
+    });
+    assert!(failed.is_err());
+    assert!(folder.path().join("x.log.lock").is_symlink(), "the other's lock stays");
+    assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 3);
+}
+
+#[test]
+fn lines_before_an_error_are_read_once() {
+    let (_folder, path) = journal("");
+    let mut journal = begun(&path);
+    let mut text = std::fs::read_to_string(&path).unwrap();
+    let trial = text.lines().last().unwrap().to_string();
+    text += &format!("{trial}\n{{\"op_code\":99}}\n");
+    std::fs::write(&path, text).unwrap();
+    for _ in 0..3 {
+        assert!(journal.sync().unwrap_err().to_string().contains("line 4 is of a newer version"));
+        assert_eq!(journal.replay().trial_count(), 2);
+    }
+}
+
+#[test]
+fn a_complete_trial_has_a_value_for_each_objective() {
+    let begun = r#"{"op_code":0,"worker_id":"x","study_name":"s","directions":[1]}
+{"op_code":4,"worker_id":"x","study_id":0,"datetime_start":"2026-01-01T00:00:00.000000"}
+"#;
+    let end = r#""datetime_complete":"2026-01-01T00:00:00.000000"}"#;
+    for values in ["null", "[]", "[1.0, 2.0]"] {
+        let line =
+            format!("{{\"op_code\":6,\"worker_id\":\"x\",\"trial_id\":0,\"state\":1,\"values\":{values},{end}\n");
+        assert_eq!(complaint(&format!("{begun}{line}")), "x.log: line 3 is damaged: it has no proper `values`");
+    }
+    let made = r#"{"op_code":4,"worker_id":"x","study_id":0,"datetime_start":null,"state":1,"values":[1.0,2.0]}"#;
+    assert_eq!(complaint(&format!("{begun}{made}\n")), "x.log: line 3 is damaged: it has no proper `values`");
+}
+
+#[test]
+fn a_link_to_a_journal_is_refused() {
+    let (folder, path) = journal(GOLDEN);
+    let link = folder.path().join("link.log");
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    let error = Journal::open(&link).unwrap_err();
+    assert_eq!(error.hint().unwrap(), format!("give the file itself: {}", path.display()));
 }
 
 #[test]

@@ -5,10 +5,9 @@
 
 use serde::Deserialize;
 
-use super::{Pruner, Verdict};
+use super::{Pruner, Verdict, kept};
 use crate::engine::sweep::history::{History, Placed};
 use crate::engine::sweep::python_json::{as_number, number};
-use crate::engine::sweep::record::State;
 use crate::engine::{Error, Result};
 
 /// The attribute of a study that keeps the resource its first complete trial decided.
@@ -54,17 +53,7 @@ impl Halving {
     }
 
     fn min_resource(&self, history: &History, verdict: &mut Verdict) -> Option<u64> {
-        if self.0.min_resource.is_some() {
-            return self.0.min_resource;
-        }
-        if let Some(known) = history.system_attrs.get(MIN_RESOURCE).and_then(|known| known.as_u64()) {
-            return Some(known);
-        }
-        let last =
-            history.of_state(State::Complete).filter_map(|trial| trial.record.last_report()).map(|(step, _)| step);
-        let found = last.max().map(|last| (last.max(0) as u64 / 100).max(1))?;
-        verdict.study_marks.insert(MIN_RESOURCE.to_string(), found.into());
-        Some(found)
+        self.0.min_resource.or_else(|| kept(history, MIN_RESOURCE, verdict, |last| (last / 100).max(1)))
     }
 }
 

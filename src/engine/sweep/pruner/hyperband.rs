@@ -6,9 +6,8 @@
 use serde::Deserialize;
 
 use super::halving::{Halving, HalvingOptions};
-use super::{Pruner, Verdict};
+use super::{Pruner, Verdict, kept};
 use crate::engine::sweep::history::{History, Placed};
-use crate::engine::sweep::record::State;
 use crate::engine::{Error, Result};
 
 /// The attribute of a study that keeps the resource its first complete trials decided.
@@ -51,17 +50,7 @@ impl Hyperband {
     }
 
     fn max_resource(&self, history: &History, verdict: &mut Verdict) -> Option<u64> {
-        if self.0.max_resource.is_some() {
-            return self.0.max_resource;
-        }
-        if let Some(known) = history.system_attrs.get(MAX_RESOURCE).and_then(|known| known.as_u64()) {
-            return Some(known);
-        }
-        let last =
-            history.of_state(State::Complete).filter_map(|trial| trial.record.last_report()).map(|(step, _)| step);
-        let found = last.max()?.max(0) as u64 + 1;
-        verdict.study_marks.insert(MAX_RESOURCE.to_string(), found.into());
-        Some(found)
+        self.0.max_resource.or_else(|| kept(history, MAX_RESOURCE, verdict, |last| last + 1))
     }
 
     /// How many trials of a round each bracket gets.

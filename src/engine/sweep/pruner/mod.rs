@@ -16,10 +16,11 @@ pub use self::custom::{Custom, Judge};
 pub use self::halving::{Halving, HalvingOptions};
 pub use self::hyperband::{Hyperband, HyperbandOptions};
 pub use self::pbt::{Pbt, PbtOptions};
-pub use self::percentile::{MedianOptions, Percentile, PercentileOptions};
+pub use self::percentile::{MEDIAN, Percentile, PercentileOptions};
 pub use self::wilcoxon::{Wilcoxon, WilcoxonOptions};
 use super::clones::Successor;
 use super::history::{History, Placed};
+use super::record::State;
 use crate::engine::Result;
 
 /// What a pruner says of a trial, and what it wants to be remembered for it.
@@ -38,6 +39,17 @@ impl Verdict {
     pub fn of(prune: bool) -> Self {
         Verdict { prune, ..Verdict::default() }
     }
+}
+
+/// A resource that the first complete trials decide by their last step, and that the study keeps from then on under a name.
+fn kept(history: &History, name: &str, verdict: &mut Verdict, of: impl FnOnce(u64) -> u64) -> Option<u64> {
+    if let Some(known) = history.system_attrs.get(name).and_then(Value::as_u64) {
+        return Some(known);
+    }
+    let last = history.of_state(State::Complete).filter_map(|trial| trial.record.last_report()).map(|(step, _)| step);
+    let found = of(last.max()?.max(0) as u64);
+    verdict.study_marks.insert(name.to_string(), found.into());
+    Some(found)
 }
 
 pub trait Pruner {

@@ -10,21 +10,6 @@ use crate::engine::{Error, Result};
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PercentileOptions {
-    /// So many of a hundred trials go on.
-    pub percentile: f64,
-    #[serde(default = "five")]
-    pub n_startup_trials: usize,
-    #[serde(default)]
-    pub n_warmup_steps: i64,
-    #[serde(default = "one")]
-    pub interval_steps: i64,
-    #[serde(default = "one")]
-    pub n_min_trials: i64,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct MedianOptions {
     /// So many trials complete before one is stopped.
     #[serde(default = "five")]
     pub n_startup_trials: usize,
@@ -47,33 +32,33 @@ fn one() -> i64 {
     1
 }
 
-impl From<MedianOptions> for PercentileOptions {
-    fn from(options: MedianOptions) -> Self {
-        let MedianOptions { n_startup_trials, n_warmup_steps, interval_steps, n_min_trials } = options;
-        PercentileOptions { percentile: 50.0, n_startup_trials, n_warmup_steps, interval_steps, n_min_trials }
-    }
+pub struct Percentile {
+    /// So many of a hundred trials go on.
+    percentile: f64,
+    options: PercentileOptions,
 }
 
-pub struct Percentile(PercentileOptions);
+/// The percentile of the median rule.
+pub const MEDIAN: f64 = 50.0;
 
 impl Percentile {
-    pub fn new(options: PercentileOptions) -> Result<Self> {
+    pub fn new(percentile: f64, options: PercentileOptions) -> Result<Self> {
         let at_least = |name: &str, value: i64, least: i64| match value >= least {
             true => Ok(()),
             false => Err(Error::option(format!("pruner.{name}"), format!("at least {least}"), value)),
         };
-        if !(0.0..=100.0).contains(&options.percentile) {
-            return Err(Error::option("pruner.percentile", "0 to 100", options.percentile));
+        if !(0.0..=100.0).contains(&percentile) {
+            return Err(Error::option("pruner.percentile", "0 to 100", percentile));
         }
         at_least("n_warmup_steps", options.n_warmup_steps, 0)?;
         at_least("interval_steps", options.interval_steps, 1)?;
         at_least("n_min_trials", options.n_min_trials, 1)?;
-        Ok(Percentile(options))
+        Ok(Percentile { percentile, options })
     }
 
     /// Whether this step is the first since the last multiple of the interval.
     fn is_due(&self, trial: &Placed, step: i64) -> bool {
-        let (warmup, interval) = (self.0.n_warmup_steps, self.0.interval_steps);
+        let (warmup, interval) = (self.options.n_warmup_steps, self.options.interval_steps);
         let due = (step - warmup).div_euclid(interval) * interval + warmup;
         let before = trial.record.reports.keys().copied().filter(|other| *other != step).max();
         before.unwrap_or(-1).max(-1) < due
@@ -90,7 +75,7 @@ impl Percentile {
     fn is_behind(&self, history: &History, trial: &Placed) -> bool {
         let complete: Vec<&Placed> = history.of_state(State::Complete).collect();
         let Some((step, _)) = trial.record.last_report() else { return false };
-        if complete.is_empty() || complete.len() < self.0.n_startup_trials || step < self.0.n_warmup_steps {
+        if complete.is_empty() || complete.len() < self.options.n_startup_trials || step < self.options.n_warmup_steps {
             return false;
         }
         if !self.is_due(trial, step) {
@@ -100,12 +85,12 @@ impl Percentile {
         let values = trial.record.reports.values().map(|value| direction.loss(*value)).filter(|loss| !loss.is_nan());
         let Some(best) = values.reduce(f64::min) else { return true };
         let others: Vec<f64> = complete.iter().filter_map(|trial| trial.record.reports.get(&step).copied()).collect();
-        if (others.len() as i64) < self.0.n_min_trials {
+        if (others.len() as i64) < self.options.n_min_trials {
             return false;
         }
         let percentile = match direction {
-            Direction::Minimize => self.0.percentile,
-            Direction::Maximize => 100.0 - self.0.percentile,
+            Direction::Minimize => self.percentile,
+            Direction::Maximize => 100.0 - self.percentile,
         };
         percentile_of(&others, percentile).is_some_and(|bar| best > direction.loss(bar))
     }

@@ -27,7 +27,6 @@ impl Sampler for Custom {
         let stream = draw.stream(&format!("custom {name}"));
         let question = Question { name, distribution, place: draw.place, history: draw.history, stream };
         let Some(given) = (self.0)(&question)? else { return Ok(draw.uniform(name, distribution)) };
-        let value = distribution.internal(&given).filter(|value| distribution.contains(*value));
-        value.ok_or_else(|| Error::option(name, format!("{distribution} from the sampler"), given))
+        distribution.taken(&given).ok_or_else(|| Error::option(name, format!("{distribution} from the sampler"), given))
     }
 }

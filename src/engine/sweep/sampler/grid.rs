@@ -40,6 +40,9 @@ impl Grid {
         if let Some((name, _)) = space.iter().find(|(_, values)| values.is_empty()) {
             return Err(Error::option(format!("sampler.space.{name}"), "at least one value", "none"));
         }
+        for (name, values) in &space {
+            check_differ(name, values)?;
+        }
         space.sort_by(|a, b| a.0.cmp(&b.0));
         let count = space.iter().try_fold(1usize, |count, (_, values)| count.checked_mul(values.len()));
         if count.is_none_or(|count| count > MOST) {
@@ -89,6 +92,17 @@ impl Grid {
     }
 }
 
+fn check_differ(name: &str, values: &[Value]) -> Result<()> {
+    let twice = |place: &usize| values[..*place].iter().any(|before| is_same(before, &values[*place]));
+    match (0..values.len()).find(twice) {
+        Some(place) => {
+            let path = format!("sampler.space.{name}[{}]", place + 1);
+            Err(Error::option(path, "values that differ", format!("{} twice", values[place])))
+        }
+        None => Ok(()),
+    }
+}
+
 fn grid_id(marks: &Map<String, Value>) -> Option<usize> {
     marks.get(GRID_ID)?.as_u64().map(|id| id as usize)
 }
@@ -119,12 +133,11 @@ impl Sampler for Grid {
         };
         let point = grid_id(marks).and_then(|id| self.points.get(id));
         let Some(point) = point else {
-            let message = format!("{name}: this trial was given other parameters and none for the grid");
+            let message = format!("{name}: this trial was given some parameters and not this one of the grid");
             return Err(Error::hinted(message, "give a trial of a grid all its parameters, or none"));
         };
         let value = &self.space[column].1[point[column]];
-        let inside = distribution.internal(value).filter(|inside| distribution.contains(*inside));
-        inside.ok_or_else(|| {
+        distribution.taken(value).ok_or_else(|| {
             Error::option(name, format!("{distribution}, as the trial asks for"), format!("{value} of the grid"))
         })
     }
@@ -133,6 +146,13 @@ impl Sampler for Grid {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_value_stands_in_a_grid_once() {
+        let space = vec![("x".to_string(), vec![json!(1), json!("a"), json!(1.0)])];
+        let error = Grid::new(GridOptions { space }, 0).err().unwrap().to_string();
+        assert_eq!(error, "sampler.space.x[3]: expected values that differ, got 1.0 twice");
+    }
 
     #[test]
     fn combinations_come_in_optunas_order() {

@@ -1,8 +1,10 @@
 //! Samplers: what the next trial tries.
 //!
 //! What a sampler says depends on the study's seed, the trial's place, the parameter's name and the [`History`] as it was when the trial
-//! began, and on nothing else: not on the order of the calls, nor on a crash between them. Trials that run side by side do change what each of
-//! them sees: then the points differ from run to run with who was faster, except those of `random`, `grid` and `quasi`.
+//! began, and on nothing else: not on the order of the calls, nor on a crash between them (what left a checkpoint goes on, and what left none
+//! is begun anew in its place, once). Of `quasi` the order of the calls decides as long as no trial before had the parameter. Trials that run
+//! side by side do change what each of them sees: then the points differ from run to run with who was faster, except those of `random`,
+//! of `grid`, and of `quasi` where all trials have the same parameters.
 
 mod custom;
 mod grid;

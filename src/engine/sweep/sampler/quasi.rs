@@ -1,7 +1,9 @@
 //! Points that fill the space evenly: Sobol's sequence over the parameters of the study.
 //!
-//! A parameter has the dimension in which it first appeared, and a trial the point of its place. So nothing has to be written down, and
-//! processes that work side by side share one sequence. Optuna's `QMCSampler` counts its points in the journal and draws the first
+//! A trial has the point of its place, and a parameter the dimension of its place among the parameters of the trials before, in the order in
+//! which they appeared, and of its own trial. So nothing has to be written down, and processes that work side by side share one sequence.
+//! Of trials side by side that each bring a parameter which no trial had before, both have it in the same dimension, and one of the two has
+//! another later on: then its first points lie less evenly. Optuna's `QMCSampler` counts its points in the journal and draws the first
 //! trial at random, as it does not know the parameters then.
 
 use serde::Deserialize;

@@ -6,7 +6,6 @@ use mlua::{Function, Lua, Table, Value};
 use serde::de::DeserializeOwned;
 
 use super::{shown, space};
-use crate::engine::sweep::Distribution;
 use crate::engine::sweep::pruner::{self, Pruner};
 use crate::engine::sweep::sampler::{GridOptions, SamplerOptions};
 use crate::engine::{Error, Result};
@@ -65,6 +64,19 @@ impl Named {
         }
     }
 
+    /// Takes a number out of the options that must be there.
+    fn number(&self, option: &str) -> mlua::Result<f64> {
+        let value = self.rest.raw_get::<Value>(option)?;
+        self.rest.raw_set(option, Value::Nil)?;
+        let path = format!("{}.{option}", self.key);
+        self.built(match &value {
+            Value::Nil => Err(Error::message(format!("{path}: required, but missing"))),
+            Value::Integer(n) => Ok(*n as f64),
+            Value::Number(x) => Ok(*x),
+            other => Err(Error::option(path, "a number", kind(other))),
+        })
+    }
+
     /// Without options.
     fn plain(&self) -> mlua::Result<()> {
         #[derive(serde::Deserialize)]
@@ -113,6 +125,9 @@ pub fn sampler(lua: &Lua, function: &'static str, value: Value) -> mlua::Result<
     })
 }
 
+/// A space of no more values than this may stand in a grid.
+const FEW: u32 = 10_000;
+
 /// The values of a grid: lists by name, or spaces that have so many.
 fn grid(lua: &Lua, table: &Table) -> Result<Vec<(String, Vec<serde_json::Value>)>> {
     let mut columns = Vec::new();
@@ -123,7 +138,8 @@ fn grid(lua: &Lua, table: &Table) -> Result<Vec<(String, Vec<serde_json::Value>)
             Value::Table(list) => space::values(lua, list, &path)?,
             Value::UserData(handle) => match handle.borrow::<space::SpaceHandle>() {
                 Ok(space) => {
-                    values_of(&space.0).ok_or_else(|| Error::option(&path, "a space of few values", &space.0))?
+                    let values = space.0.values(FEW);
+                    values.ok_or_else(|| Error::option(&path, "a space of few values", &space.0))?
                 }
                 Err(_) => return Err(Error::option(path, "a list or a space", kind(&value))),
             },
@@ -132,16 +148,6 @@ fn grid(lua: &Lua, table: &Table) -> Result<Vec<(String, Vec<serde_json::Value>)
         columns.push((name, values));
     }
     Ok(columns)
-}
-
-/// All values of a space that has so many.
-fn values_of(space: &Distribution) -> Option<Vec<serde_json::Value>> {
-    if let Distribution::Choice { choices } = space {
-        return Some(choices.clone());
-    }
-    let ((low, high), step) = (space.range()?, space.step()?);
-    let count = ((high - low) / step).round() as u32;
-    (count < 10_000).then(|| (0..=count).map(|place| space.external(low + f64::from(place) * step)).collect())
 }
 
 /// `function(name, space, trials, random)` that gives a value, or nil for a random one.
@@ -169,11 +175,11 @@ pub fn pruner(lua: &Lua, function: &'static str, value: Value) -> mlua::Result<R
     };
     Ok(match named.name.as_str() {
         "none" => named.plain().map(|()| Rc::new(pruner::Never))?,
-        "median" => {
-            let options: pruner::MedianOptions = named.options()?;
-            Rc::new(named.built(pruner::Percentile::new(options.into()))?)
+        "median" => Rc::new(named.built(pruner::Percentile::new(pruner::MEDIAN, named.options()?))?),
+        "percentile" => {
+            let percentile = named.number("percentile")?;
+            Rc::new(named.built(pruner::Percentile::new(percentile, named.options()?))?)
         }
-        "percentile" => Rc::new(named.built(pruner::Percentile::new(named.options()?))?),
         "asha" => Rc::new(named.built(pruner::Halving::new(named.options()?))?),
         "hyperband" => Rc::new(named.built(pruner::Hyperband::new(named.options()?))?),
         "wilcoxon" => Rc::new(named.built(pruner::Wilcoxon::new(named.options()?))?),

@@ -50,7 +50,7 @@ pub fn population(lua: &Lua, values: MultiValue) -> mlua::Result<String> {
     let mut population = Population { study, model, function, coroutines, members: Vec::new() };
     let done = population.run(lua, &call, n, size);
     population.leave();
-    done.map(|done| done.to_string())
+    population.study.told_end(&call, done?)
 }
 
 struct Member {

@@ -15,7 +15,7 @@ use crate::engine::sweep::figure::figure;
 use crate::engine::sweep::importance::{METHOD, importance};
 use crate::engine::sweep::table::table;
 use crate::engine::sweep::trial::external;
-use crate::engine::sweep::{Direction, Keep, Next, State, Study, StudyOptions, Successor, Trial};
+use crate::engine::sweep::{Direction, Done, Keep, Next, State, Study, StudyOptions, Successor, Trial};
 use crate::engine::{Error, cancel, file};
 use crate::lua::call::Call;
 use crate::lua::convert;
@@ -102,7 +102,7 @@ impl UserData for StudyHandle {
             call.run(|| {
                 let of = u64::try_from(number).map_err(|_| Error::option("number", "a trial's number", number))?;
                 let params = params.map(|params| named_values(lua, params)).transpose()?.unwrap_or_default();
-                this.study.clone_trial(&Successor { of, params })
+                this.study.clone_trial(Successor { of, params })
             })
         });
         methods.add_method("stop", |_, this, values: MultiValue| {
@@ -216,7 +216,7 @@ fn run(lua: &Lua, mut values: MultiValue) -> mlua::Result<String> {
     loop {
         let next = call.run(|| cancel::check().and_then(|()| study.study.next(wanted, begun)))?;
         match next {
-            Next::Done(done) => return Ok(done.to_string()),
+            Next::Done(done) => return study.told_end(&call, done),
             Next::Trial(trial) => study.run_trial(lua, &function, *trial)?,
         }
     }
@@ -229,37 +229,78 @@ impl StudyHandle {
         self.settle(&trial, outcome)
     }
 
+    /// Why a run is over, in words; and whose trials it counts although nobody may be at work on them.
+    pub fn told_end(&self, call: &Call, done: Done) -> mlua::Result<String> {
+        if let Done::Trials(_) = done {
+            for doubt in call.run(|| self.study.in_doubt())? {
+                tracing::warn!(
+                    "not over yet, {doubt}; the same command later does it again if that process is no more"
+                );
+            }
+        }
+        Ok(done.to_string())
+    }
+
     /// Ends a trial as its function did.
     pub fn settle(&self, trial: &AnyUserData, outcome: mlua::Result<MultiValue>) -> mlua::Result<()> {
         let trial = &trial.borrow::<TrialHandle>()?.trial;
         let number = trial.number();
-        let failed = match outcome {
-            // The function has ended it by itself.
-            _ if trial.record().state.is_finished() => None,
-            _ if trial.pruned_at().is_some() => report::guard(|| trial.prune()).map(|()| None)?,
-            Ok(values) => completed(trial, values)?,
-            Err(error) if Report::new(&error).interrupted => {
-                if let Err(problem) = trial.interrupt() {
-                    tracing::warn!("trial {number} may not go on: {problem}");
-                }
-                return Err(error);
+        let problem = outcome.as_ref().err().map(Report::new);
+        if problem.as_ref().is_some_and(|problem| problem.interrupted) {
+            leave(trial);
+            return outcome.map(|_| ());
+        }
+        let ended = end(trial, outcome);
+        if let Some(why) = trial.lost() {
+            trial.let_go();
+            match problem.filter(|problem| !problem.message.contains(&why)) {
+                Some(problem) => tracing::warn!("{why}; its function raised: {}", problem.message),
+                None => tracing::warn!("{why}"),
             }
-            Err(error) => Some(error),
-        };
-        let Some(failed) = failed else {
+            return Ok(());
+        }
+        let Some(failed) = ended? else {
             tracing::info!("trial {number}: {}", told(trial));
             return Ok(());
         };
-        let reason = Report::new(&failed).message;
-        report::guard(|| trial.fail(&reason))?;
         match self.on_error {
             OnError::Stop => Err(failed),
             OnError::Continue => {
-                tracing::warn!("trial {number} failed: {reason}");
+                let (reason, state) = (Report::new(&failed).message, trial.record().state);
+                match state {
+                    State::Failed => tracing::warn!("trial {number} failed: {reason}"),
+                    state => tracing::warn!("trial {number} is {}, but its function raised: {reason}", state.name()),
+                }
                 Ok(())
             }
         }
     }
+}
+
+/// A trial that Ctrl-C came into goes on another time, unless it was at its end.
+fn leave(trial: &Trial) {
+    let left = match (trial.has_ended(), trial.pruned_at()) {
+        (true, _) => Ok(()),
+        (false, Some(_)) => trial.prune(),
+        (false, None) => trial.interrupt(),
+    };
+    if let Err(problem) = left {
+        tracing::warn!("trial {} may not go on: {problem}", trial.number());
+    }
+}
+
+/// Ends a trial, unless its function did; gives the error that its function raised.
+fn end(trial: &Trial, outcome: mlua::Result<MultiValue>) -> mlua::Result<Option<mlua::Error>> {
+    let failed = match outcome {
+        outcome if trial.has_ended() => return Ok(outcome.err().filter(|error| !report::is_pruned(error))),
+        _ if trial.pruned_at().is_some() => return report::guard(|| trial.prune()).map(|()| None),
+        Ok(values) => completed(trial, values)?,
+        Err(error) => Some(error),
+    };
+    if let Some(failed) = &failed {
+        report::guard(|| trial.fail(&Report::new(failed).message))?;
+    }
+    Ok(failed)
 }
 
 /// Completes a trial with what its function returned; gives the error where that is no result.

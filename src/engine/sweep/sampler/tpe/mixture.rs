@@ -120,7 +120,7 @@ impl Column {
     }
 
     fn numbers(observations: &[f64], distribution: &Distribution) -> Self {
-        let scale = |x: f64| if distribution.is_log() { x.ln() } else { x };
+        let scale = |x: f64| distribution.scaled(x);
         let (low, high) = distribution.range().unwrap_or((0.0, 1.0));
         let half = distribution.step().unwrap_or(0.0) / 2.0;
         let (low, high) = (scale(low - half), scale(high + half));
@@ -162,7 +162,7 @@ impl Column {
                 logs.iter_mut().zip(kernels).for_each(|(log, kernel)| *log += kernel[value as usize].ln());
             }
             Column::Number { kernels, distribution, low, high } => {
-                let scale = |x: f64| if distribution.is_log() { x.ln() } else { x };
+                let scale = |x: f64| distribution.scaled(x);
                 let edges = distribution.step().map(|step| (scale(value - step / 2.0), scale(value + step / 2.0)));
                 for (log, kernel) in logs.iter_mut().zip(kernels) {
                     *log += kernel.log_density(scale(value), edges, *low, *high);

@@ -35,7 +35,8 @@ pub fn common(history: &History) -> Vec<Space> {
     Vec::from_iter(Some(tidy(space)).filter(|space| !space.is_empty()))
 }
 
-/// Groups of parameters that every finished trial had all of or none of: those of one branch of a script.
+/// Groups of parameters that every finished trial had all of or none of: those of one branch of a script. Each with the range that it had
+/// last, as a script may widen it.
 pub fn groups(history: &History) -> Vec<Space> {
     let mut groups: Vec<Space> = Vec::new();
     for trial in finished(history) {
@@ -43,8 +44,9 @@ pub fn groups(history: &History) -> Vec<Space> {
         let has = |space: &Space, name: &str| space.iter().any(|(known, _)| known == name);
         let mut parted = Vec::new();
         for group in groups {
-            let (inside, outside): (Space, Space) = group.into_iter().partition(|(name, _)| has(&new, name));
-            new.retain(|(name, _)| !has(&inside, name));
+            let (inside, rest): (Space, Space) = new.into_iter().partition(|(name, _)| has(&group, name));
+            let outside = group.into_iter().filter(|(name, _)| !has(&inside, name)).collect();
+            new = rest;
             parted.extend([inside, outside]);
         }
         parted.push(new);

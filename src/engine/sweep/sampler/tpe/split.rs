@@ -34,15 +34,11 @@ pub fn split(history: &History) -> (Vec<&Placed>, Vec<&Placed>) {
 
 /// Puts the `count` best complete trials first.
 fn best_first(trials: &mut Vec<&Placed>, history: &History, count: usize) {
-    let losses = |trial: &Placed| -> Vec<f64> {
-        let both = trial.record.values.iter().zip(&history.directions);
-        both.map(|(value, direction)| direction.loss(*value)).collect()
-    };
     if history.directions.len() == 1 {
-        trials.sort_by(|a, b| losses(a)[0].total_cmp(&losses(b)[0]));
+        trials.sort_by(|a, b| history.losses(a)[0].total_cmp(&history.losses(b)[0]));
         return;
     }
-    let all: Vec<Vec<f64>> = trials.iter().map(|trial| losses(trial)).collect();
+    let all: Vec<Vec<f64>> = trials.iter().map(|trial| history.losses(trial)).collect();
     let best = pareto::best(&all, count);
     let rest = (0..trials.len()).filter(|place| !best.contains(place));
     *trials = best.iter().copied().chain(rest).map(|place| trials[place]).collect();
