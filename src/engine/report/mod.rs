@@ -29,7 +29,8 @@ use crate::engine::{Result, file};
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
     /// The most bytes that the HTML may take. What the episodes' tokens are known by, then whole episodes, are left out until it
-    /// does, from the middle of training outwards.
+    /// does, from the middle of training outwards; the numbers at the points of curves where they would take much of it. What is
+    /// larger still is said in the log.
     pub max_bytes: usize,
     /// Of the intervals that the report makes itself; what a summary holds has the summary's own.
     pub level: f64,
