@@ -70,7 +70,7 @@ impl Form {
     pub fn whole(self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Form::Plain => Ok(whole_lines(bytes)),
-            Form::Frames => whole_frames(bytes).map_err(damaged),
+            Form::Frames => whole_frames(bytes).ok_or_else(|| damaged(bytes)),
         }
     }
 
@@ -160,17 +160,17 @@ fn begins(bytes: &[u8]) -> impl DoubleEndedIterator<Item = usize> {
     bytes.windows(MAGIC.len()).enumerate().filter(|(_, four)| **four == MAGIC).map(|(place, _)| place)
 }
 
-/// How many bytes are whole frames, where nothing follows them or the beginning of one more; else where there is something else.
-fn whole_frames(bytes: &[u8]) -> Result<usize, usize> {
+/// How many bytes are whole frames; `None` where they are followed by something else than the beginning of one more.
+fn whole_frames(bytes: &[u8]) -> Option<usize> {
     let mut whole = 0;
     while whole < bytes.len() {
         match find_frame_compressed_size(&bytes[whole..]) {
             Ok(frame) => whole += frame,
-            Err(code) if is_cut_short(code) && !holds_a_frame(&bytes[whole + 1..]) => return Ok(whole),
-            Err(_) => return Err(whole),
+            Err(code) if is_cut_short(code) && !holds_a_frame(&bytes[whole + 1..]) => return Some(whole),
+            Err(_) => return None,
         }
     }
-    Ok(whole)
+    Some(whole)
 }
 
 fn is_cut_short(code: usize) -> bool {
@@ -194,22 +194,19 @@ fn unpacked(frames: &[u8]) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
     // One frame after the other. Of no frame at all the decoder says that it is cut short.
     if !frames.is_empty() {
-        zstd::Decoder::new(frames)?.read_to_end(&mut text).map_err(|_| damaged(first_damaged(frames)))?;
+        zstd::Decoder::new(frames)?.read_to_end(&mut text).map_err(|_| damaged(frames))?;
     }
     Ok(text)
 }
 
-fn first_damaged(frames: &[u8]) -> usize {
+/// Names the first frame that is none, or is damaged: a length that is may lead far behind it.
+fn damaged(bytes: &[u8]) -> io::Error {
     let mut place = 0;
-    while let Ok(length) = find_frame_compressed_size(&frames[place..])
-        && zstd::decode_all(&frames[place..place + length]).is_ok()
+    while let Ok(length) = find_frame_compressed_size(&bytes[place..])
+        && zstd::decode_all(&bytes[place..place + length]).is_ok()
     {
         place += length;
     }
-    place
-}
-
-fn damaged(place: usize) -> io::Error {
     io::Error::other(format!("at byte {place} there is no Zstandard frame, or a damaged one"))
 }
 
@@ -260,7 +257,7 @@ mod tests {
                 match Lines::of_frames(&path) {
                     // A bit that Zstandard has no use for.
                     Ok(lines) => assert_eq!(lines, Lines { text: "a\nb\nmiddle\nc\n".into(), left_out: None }),
-                    // A frame whose length is damaged seems to end within itself.
+                    // A frame whose checksum is not announced ends before it.
                     Err(error) => {
                         let text = error.to_string();
                         let told = text.split(' ').nth(2).and_then(|place| place.parse::<usize>().ok());

@@ -14,8 +14,9 @@ const HEIGHT: u32 = 168;
 const POINTS: usize = 400;
 /// Places of a figure that say their number, all its lines together.
 const MARKS: usize = 200;
-/// The largest number that is drawn: near the limit of numbers the marks of an axis have no end.
+/// The largest number that is drawn: near the limit of numbers the marks of an axis have no end. And the least that an axis spans.
 const LARGEST: f64 = f64::MAX / 4.0;
+const LEAST: f64 = 1e-290;
 const THIN: u32 = 1;
 const THICK: u32 = 2;
 
@@ -132,7 +133,7 @@ fn places(panel: &Panel) -> Range<f64> {
 
 /// A range that an axis can be divided in: between numbers of this size that lie closer, there are none.
 fn spread(low: f64, high: f64) -> Range<f64> {
-    let least = 1e-12 * low.abs().max(high.abs());
+    let least = (1e-12 * low.abs().max(high.abs())).max(LEAST);
     if high - low >= least { low..high } else { low - least..high + least }
 }
 
