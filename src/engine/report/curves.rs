@@ -310,7 +310,7 @@ mod tests {
     fn a_sparse_line_has_a_window_of_its_own() {
         let row = |step: u64| {
             let mut row = json!({ "stage": "own", "iteration": step, "loss": 1.0 / step as f64 });
-            if step % 100 == 0 {
+            if step.is_multiple_of(100) {
                 row["eval_loss"] = json!(1.0 / step as f64);
             }
             row
