@@ -29,6 +29,7 @@ pub mod report;
 pub mod rl;
 pub mod rollout;
 pub mod sandbox;
+pub mod secrets;
 pub mod sentence;
 pub mod shell;
 pub mod signals;

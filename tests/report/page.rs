@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use affine::engine::report::{Options, Report};
+use serde_json::{Value, json};
 
 use super::generated;
 
@@ -105,12 +106,12 @@ fn what_does_not_fit_is_left_out_and_said() {
     let folder = tempfile::tempdir().unwrap();
     let run = generated::run(folder.path(), "a", 20);
     let whole = html(std::slice::from_ref(&run), 50_000_000);
-    assert!(!whole.contains("are shown without their numbers"));
+    assert!(!whole.contains("To keep this page below"));
     let frame = html(std::slice::from_ref(&run), 0).len();
     for limit in [whole.len() - 2_000, frame + 100_000, frame + 1_000] {
         let page = html(std::slice::from_ref(&run), limit);
         assert!(page.len() <= limit, "{} of {limit}", page.len());
-        assert!(page.contains("are shown without their numbers"), "{limit}");
+        assert!(page.contains("To keep this page below") && !page.contains(" 0 episodes"), "{limit}");
     }
 }
 
@@ -167,4 +168,55 @@ fn several_runs_lie_over_each_other_and_what_differs_is_named() {
     assert!(page.contains("2 runs compared") && page.contains("What differs:"));
     assert!(page.contains("var(--series-1)") && page.contains("var(--series-2)"));
     assert!(page.contains("RL of b − RL of a"));
+    assert!(page.contains("RL, a 0.500 [0.450, 0.550]") && page.contains("RL, b 0.500"), "bars name their runs");
+    assert!(page.contains("random play 0.100") && !page.contains("random play, a"), "what all share is no run's");
+    assert!(page.contains("<title>b, iteration 5: 0.05</title>"), "curves say their numbers");
+}
+
+#[test]
+fn a_page_says_what_was_sampled_and_how_a_served_model_differs() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = generated::run(folder.path(), "a", 5);
+    let path = run.join("summary.json");
+    let mut summary: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    summary["as_trained"] = json!({ "sat": summary["models"]["sft"]["sat"] });
+    summary["models"]["rl"]["sat"]["served"] = json!({ "turns": 90, "differing_turns": 12, "logprob_change": 0.0315 });
+    summary["sampling"]["as_served"] = json!(true);
+    summary["sampling"]["samples_per_task"] = json!(3);
+    std::fs::write(&path, summary.to_string()).unwrap();
+    let report = Report::of(&[run], Options::default()).unwrap();
+    for text in [report.html().unwrap(), report.markdown().unwrap()] {
+        let said = "RL, sat: as served 0.500 [0.450, 0.550], as trained 0.250 [0.200, 0.300]; 12 of 90 turns had prompts of other ids";
+        assert!(text.contains(said) && text.contains(", 3 samples per task, as served"), "{text}");
+        assert!(text.contains("n = 120"), "{text}");
+    }
+}
+
+#[test]
+fn a_summary_that_says_less_or_another_thing_is_no_obstacle() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = generated::run(folder.path(), "a", 5);
+    let path = run.join("summary.json");
+    let mut summary: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    summary["sampling"] = json!({});
+    std::fs::write(&path, summary.to_string()).unwrap();
+    let page = html(std::slice::from_ref(&run), 5_000_000);
+    assert!(page.contains("Mean score on 0–1, with its") && !page.contains("n = 0"));
+    assert!(page.contains("0.500 [0.450, 0.550] n = 40"));
+    std::fs::write(&path, "{\"best\": 0.5}").unwrap();
+    let page = html(&[run], 5_000_000);
+    assert!(page.contains("No evaluation yet") && page.contains("summary.json is not an evaluation’s."));
+}
+
+#[test]
+fn what_gives_access_is_not_on_the_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = generated::run(folder.path(), "a", 5);
+    let config = json!({ "hf_token": "hush1", "judge": { "api_key": "hush2", "url": "http://me:hush3@host/v1" }, "x": "Bearer hush4" });
+    std::fs::write(run.join("config.json"), config.to_string()).unwrap();
+    let report = Report::of(&[run], Options::default()).unwrap();
+    for text in [report.html().unwrap(), report.markdown().unwrap()] {
+        assert!(!text.contains("hush"), "{text}");
+    }
+    assert!(report.html().unwrap().contains("http://host/v1"));
 }

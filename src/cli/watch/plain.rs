@@ -20,7 +20,7 @@ pub fn summary(run: &Followed, now: f64) -> String {
     }
     if let Some(stage) = run.stages.last() {
         let charts = charts(std::slice::from_ref(stage));
-        let numbers: Vec<String> = charts.iter().take(MOST_NUMBERS).map(last_values).collect();
+        let numbers: Vec<String> = charts.iter().take(MOST_NUMBERS).map(values_now).collect();
         let _ = writeln!(text, "  {} {}: {}", stage.unit, stage.done(), numbers.join(", "));
     } else {
         text += "  nothing is logged yet\n";
@@ -69,15 +69,29 @@ pub fn progress(run: &Followed, stage: &Stage, now: f64) -> String {
     }
 }
 
-/// `score_mean grid 0.44 sat 0.25`.
-fn last_values(chart: &Chart) -> String {
-    let values = chart.lines.iter().map(|line| format!(" {}", last_value(line)));
+/// `score_mean grid 0.44 sat –`: at the stage's last step, of which not every row need tell everything.
+fn values_now(chart: &Chart) -> String {
+    let now = chart.stage.done() as f64;
+    let value = |line: &Curve| match line.points.last() {
+        Some((step, value)) if *step == now => number(*value),
+        _ => "–".to_string(),
+    };
+    let values = chart.lines.iter().map(|line| format!(" {}", labelled(line, value(line))));
     chart.title.clone() + &values.collect::<String>()
 }
 
-/// `grid 0.44`, or the number alone where the chart has one line.
-pub fn last_value(line: &Curve) -> String {
-    let value = line.points.last().map_or("–".to_string(), |(_, value)| number(*value));
+/// `grid 0.44`, with the step where it is not the stage's last one: `grid 0.44 (step 5)`.
+pub fn last_value(line: &Curve, stage: &Stage) -> String {
+    let value = match line.points.last() {
+        Some((step, value)) if *step == stage.done() as f64 => number(*value),
+        Some((step, value)) => format!("{} ({} {})", number(*value), stage.unit, number(*step)),
+        None => "–".to_string(),
+    };
+    labelled(line, value)
+}
+
+/// The value alone where the chart has one line.
+fn labelled(line: &Curve, value: String) -> String {
     if line.label.is_empty() { value } else { format!("{} {value}", one_line(line.label, 20)) }
 }
 

@@ -174,6 +174,31 @@ fn what_is_logged_while_it_is_watched_is_taken_up() {
     assert_eq!(run.notes, [moved]);
 }
 
+#[test]
+fn a_number_of_an_earlier_step_is_not_told_as_the_last_ones() {
+    let (_root, path, latest) = begun();
+    let step = |step: u64, loss: Value| json!({ "stage": "sft", "step": step, "loss": loss, "grad_norm": 0.5 });
+    append(&path.join("metrics.jsonl"), (1..=5).map(|n| step(n, json!(0.25))).chain([step(6, Value::Null)]));
+    append(&path.join("metrics.jsonl"), [json!({ "stage": "sft", "step": 6, "eval_loss": 0.75 })]);
+    let run = Followed::new(&latest);
+    let text = plain::summary(&run, BEGAN);
+    assert!(text.contains("  step 6: loss –, grad_norm 0.5, eval_loss 0.75\n"), "{text}");
+    assert!(text.contains("  alarm: sft step 6: number of losses and norms that are not finite is 1"), "{text}");
+    let screen = drawn(&run, &View { chart: Some(0), ..View::default() }, 80, 24);
+    assert!(screen.contains(" sft loss 0.25 (step 5) (1 of 3) "), "{screen}");
+}
+
+#[test]
+fn an_episode_without_a_task_has_none_and_its_reason_is_that_of_its_ending() {
+    let (_root, path, latest) = begun();
+    let mut row = episode(1, 0, "truncated", "a");
+    (row["task_id"], row["reason"]) = (Value::Null, json!("no room"));
+    add_episodes(&path, [row]);
+    let screen = drawn(&Followed::new(&latest), &View { reading: Some(0), ..View::default() }, 80, 24);
+    assert!(screen.contains(" rl iteration 1: grid, score 1, truncated "), "{screen}");
+    assert!(screen.contains("truncated: no room"), "{screen}");
+}
+
 fn pressed(view: &mut View, run: &Followed, keys: &[KeyCode]) -> bool {
     keys.iter().all(|key| press(KeyEvent::new(*key, KeyModifiers::NONE), view, run) == Then::GoOn)
 }

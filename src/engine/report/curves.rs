@@ -18,13 +18,13 @@ pub struct Stage {
     pub title: String,
     /// What the horizontal axis counts.
     pub axis: &'static str,
-    /// Steps of the longest run.
+    /// Steps of the longest run, each once however many rows are about it.
     pub steps: usize,
     pub groups: Vec<Group>,
     /// Keys that never changed, with what they were.
     pub constant: Vec<String>,
-    /// Of how many steps the smoothed line is the mean.
-    pub window: Option<usize>,
+    /// Whether any line has a smoothed one over it.
+    pub smoothed: bool,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -53,6 +53,9 @@ pub struct Series {
     pub run_name: String,
     #[serde(skip)]
     pub points: Vec<Point>,
+    /// Of how many points the smoothed line is the mean: a number that is told each 100th step has a line of its own length.
+    #[serde(skip)]
+    pub window: Option<usize>,
     pub numbers: Numbers,
 }
 
@@ -103,11 +106,19 @@ fn stage(name: &str, runs: &[RunFolder], level: f64) -> Stage {
         }
     }
     merge_alike(&mut panels);
-    let steps = rows.iter().map(Vec::len).max().unwrap_or_default();
-    let axis = if name == "rl" { "iteration" } else { "step" };
+    let steps = rows.iter().map(|rows| steps(rows)).max().unwrap_or_default();
+    let mut told = runs.iter().flat_map(|run| &run.metrics).filter(|row| row.stage == name);
+    let axis = told.next().map_or("step", |row| row.unit);
     let title = titles::of_stage(name);
-    let groups = groups(panels);
-    Stage { name: name.to_string(), title, axis, steps, groups, constant, window: smooth::window(steps) }
+    let smoothed = panels.iter().flat_map(|(_, panel)| &panel.series).any(|series| series.window.is_some());
+    Stage { name: name.to_string(), title, axis, steps, groups: groups(panels), constant, smoothed }
+}
+
+fn steps(rows: &[Derived]) -> usize {
+    let mut places: Vec<f64> = rows.iter().map(|row| row.place).collect();
+    places.sort_by(f64::total_cmp);
+    places.dedup();
+    places.len()
 }
 
 fn groups(panels: Vec<(usize, Panel)>) -> Vec<Group> {
@@ -153,7 +164,8 @@ fn panel(key: &str, rank: usize, rows: &[Vec<Derived>], runs: &[RunFolder], leve
         .filter_map(|(run, rows)| {
             let points: Vec<Point> = rows.iter().filter_map(|row| point(row, key, family, env, level)).collect();
             let numbers = Numbers::of(&points)?;
-            Some(Series { run, run_name: runs[run].name.clone(), points, numbers })
+            let window = smooth::window(points.len());
+            Some(Series { run, run_name: runs[run].name.clone(), points, window, numbers })
         })
         .collect();
     let (title, unit) = KNOWN.get(rank).map_or((key, ""), |(_, _, title, unit)| (*title, *unit));
@@ -292,6 +304,27 @@ mod tests {
         };
         assert!((first("tokens_per_second") - 100.0 / 1.9).abs() < 1e-9);
         assert!((first("playing_tokens_per_second") - 610.0 / 1.1).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_sparse_line_has_a_window_of_its_own() {
+        let row = |step: u64| {
+            let mut row = json!({ "stage": "own", "iteration": step, "loss": 1.0 / step as f64 });
+            if step.is_multiple_of(100) {
+                row["eval_loss"] = json!(1.0 / step as f64);
+            }
+            row
+        };
+        let rows: Vec<Value> =
+            (1..=1000).map(row).chain([json!({ "stage": "own", "iteration": 1000, "x": 1 })]).collect();
+        let stage = stage_of(&rows);
+        let panels: Vec<&Panel> = stage.groups.iter().flat_map(|group| &group.panels).collect();
+        let windows: Vec<_> = panels
+            .iter()
+            .map(|panel| (panel.key.as_str(), panel.series[0].numbers.n, panel.series[0].window))
+            .collect();
+        assert_eq!(windows, [("loss", 1000, Some(41)), ("eval_loss", 10, None), ("x", 1, None)]);
+        assert_eq!((stage.axis, stage.steps, stage.smoothed), ("iteration", 1000, true));
     }
 
     #[test]

@@ -29,7 +29,8 @@ use crate::engine::{Result, file};
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
     /// The most bytes that the HTML may take. What the episodes' tokens are known by, then whole episodes, are left out until it
-    /// does, from the middle of training outwards.
+    /// does, from the middle of training outwards; the numbers at the points of curves where they would take much of it. What is
+    /// larger still is said in the log.
     pub max_bytes: usize,
     /// Of the intervals that the report makes itself; what a summary holds has the summary's own.
     pub level: f64,
@@ -72,5 +73,59 @@ impl Report {
 
     pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
         file::write_atomic(path, self.html()?.as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// A run with a long stage; its summary is of an evaluation as served that does not say how it sampled.
+    fn run() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: String| std::fs::write(folder.path().join(name), text).unwrap();
+        let row = |step: u32| json!({ "stage": "warm-up", "iteration": step, "kl": 1.0 / f64::from(step) });
+        write("metrics.jsonl", (1..=120).map(|step| format!("{}\n", row(step))).collect());
+        write("config.json", json!({ "hf_token": "hush", "headers": { "authorization": "hush" } }).to_string());
+        let score = |mean: f64, served: Value| {
+            json!({ "n": 40, "failed": 0, "mean": mean, "sd": 0.4, "success_rate": mean, "lower": mean - 0.1,
+                    "upper": mean + 0.1, "served": served })
+        };
+        let served = json!({ "turns": 90, "differing_turns": 12, "logprob_change": 0.0315 });
+        let summary = json!({
+            "order": ["rl"], "environments": ["sat"], "models": { "rl": { "sat": score(0.5, served) } },
+            "as_trained": { "sat": score(0.6, Value::Null) },
+        });
+        write("summary.json", summary.to_string());
+        folder
+    }
+
+    #[test]
+    fn both_forms_say_what_is_known_and_nothing_else() {
+        let folder = run();
+        let report = Report::of(&[folder.path().to_path_buf()], Options::default()).unwrap();
+        let (page, markdown) = (report.html().unwrap(), report.markdown().unwrap());
+        for text in [&page, &markdown] {
+            assert!(
+                text.contains("RL, sat: as served 0.500 [0.400, 0.600], as trained 0.600 [0.500, 0.700]; 12 of 90")
+            );
+            assert!(!text.contains("hush") && !text.contains("n = 0") && text.contains("0.600] n = 40"), "{text}");
+        }
+        assert!(page.contains("Thick, in lines of more than 100") && page.contains("<small>120 iterations</small>"));
+        assert!(page.contains("<title>iteration 120: 0.0083</title>"));
+    }
+
+    #[test]
+    fn where_room_is_scarce_the_numbers_at_points_go() {
+        let folder = run();
+        let report = |max_bytes| {
+            let options = Options { max_bytes, ..Options::default() };
+            Report::of(&[folder.path().to_path_buf()], options).unwrap().html().unwrap()
+        };
+        let (whole, least) = (report(5_000_000), report(0));
+        assert!(least.len() < whole.len() && !least.contains("<title>iteration"));
+        assert!(report(whole.len() - 1).len() < whole.len());
     }
 }

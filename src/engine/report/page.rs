@@ -65,6 +65,8 @@ struct Judged {
     protocols: Vec<(String, String)>,
     verdict: String,
     paired: Option<String>,
+    /// A sentence an environment.
+    as_served: Vec<String>,
     false_alarms: Option<String>,
     kept_apart: KeptApart,
 }
@@ -120,17 +122,34 @@ impl Judged {
             protocols: summary.environments.iter().filter_map(protocol).collect(),
             verdict: verdict::sentence(summary),
             paired: paired.and_then(|pairing| verdict::paired_sentence(pairing, level)),
+            as_served: verdict::as_served(summary),
             false_alarms: verdict::false_alarms(summary),
             kept_apart: verdict::kept_apart(summary),
         })
     }
 }
 
-/// The HTML in at most `max_bytes`, as far as leaving out transcripts helps.
+/// The HTML in at most `max_bytes`, as far as leaving out transcripts and the numbers at the points of curves helps.
 pub fn html(context: &Context, transcripts: &Transcripts, max_bytes: usize) -> Result<String> {
+    let drawn = |marked| Drawings::of(context.scores.as_ref(), &context.pairings, &context.stages, marked);
+    // Episodes are worth more than numbers that the curves show anyway.
+    let marked = Some(drawn(true)).filter(|figures| figures.bytes() <= max_bytes / 2);
+    let page = marked.map(|figures| rendered(context, transcripts, figures, max_bytes)).transpose()?;
+    let page = match page.filter(|page| page.len() <= max_bytes) {
+        Some(page) => page,
+        None => rendered(context, transcripts, drawn(false), max_bytes)?,
+    };
+    if page.len() > max_bytes {
+        let (bytes, most) = (words::thousands(page.len() as u64), words::thousands(max_bytes as u64));
+        tracing::warn!("the report has {bytes} bytes, more than {most}: nothing more can be left out");
+    }
+    Ok(page)
+}
+
+fn rendered(context: &Context, transcripts: &Transcripts, figures: Drawings, max_bytes: usize) -> Result<String> {
     let mut page = Page {
         context,
-        figures: Drawings::of(context.scores.as_ref(), &context.pairings, &context.stages),
+        figures,
         data: String::new(),
         left_out: LeftOut::default(),
         max_bytes: max_bytes as u64,

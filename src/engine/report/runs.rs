@@ -10,8 +10,10 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::summary::Summary;
+use crate::engine::secrets::without_secrets;
 use crate::engine::track::episodes::Episodes;
 use crate::engine::track::frames::Lines;
+use crate::engine::track::row_step::RowStep;
 use crate::engine::{Error, Result, file};
 
 /// A run, read whole.
@@ -22,6 +24,7 @@ pub struct RunFolder {
     pub name: String,
     pub metrics: Vec<MetricRow>,
     pub summary: Option<Summary>,
+    /// Without what gives access to something: a report is for others.
     pub config: Option<Value>,
     pub versions: Option<Value>,
     pub episodes: Episodes,
@@ -35,7 +38,8 @@ pub struct RunFolder {
 #[derive(Debug, Clone, PartialEq)]
 pub struct MetricRow {
     pub stage: String,
-    /// The step or the iteration.
+    /// `step` or `iteration`; `line` where the record does not say of which it is.
+    pub unit: &'static str,
     pub place: f64,
     /// Every number by its key; of a table of numbers `key.name`. What was `null` is not a number.
     pub values: BTreeMap<String, f64>,
@@ -64,8 +68,9 @@ impl RunFolder {
         }
         let mut remarks = Vec::new();
         let metrics = metrics(&path.join("metrics.jsonl"), &mut remarks)?;
-        let (summary, config) = (json(&path.join("summary.json"))?, json::<Value>(&path.join("config.json"))?);
-        if metrics.is_empty() && summary.is_none() && config.is_none() {
+        let results = path.join("summary.json");
+        let (summary, config) = (summary(&results, &mut remarks)?, json::<Value>(&path.join("config.json"))?);
+        if metrics.is_empty() && config.is_none() && !results.exists() {
             return Err(Error::hinted(
                 format!(
                     "{}: expected the folder of a run, which holds metrics.jsonl, summary.json or config.json",
@@ -85,17 +90,28 @@ impl RunFolder {
             path,
             metrics,
             summary,
-            config,
+            config: config.map(without_secrets),
             episodes,
             remarks,
         })
     }
 
-    /// A path that a file of the run tells relative to the folder that affine worked in: here, or two above the run.
+    /// A path that a file of the run tells relative to the folder that affine worked in: two above the run, or else here, where
+    /// another run's file may have the same name.
     pub fn worked_on(&self, path: &Path) -> Option<PathBuf> {
         let above = self.path.parent().and_then(Path::parent).map(|folder| folder.join(path));
-        [Some(path.to_path_buf()), above].into_iter().flatten().find(|path| path.exists())
+        [above, Some(path.to_path_buf())].into_iter().flatten().find(|path| path.exists())
     }
+}
+
+/// `None` also for the summary of a script, which is no evaluation.
+fn summary(path: &Path, remarks: &mut Vec<String>) -> Result<Option<Summary>> {
+    let Some(found) = json::<Value>(path)? else { return Ok(None) };
+    if Summary::KEYS.iter().all(|key| found.get(key).is_some()) {
+        return json(path);
+    }
+    remarks.push("summary.json is not an evaluation’s".to_string());
+    Ok(None)
 }
 
 /// A JSON file; `None` where there is none.
@@ -129,8 +145,10 @@ fn metrics(path: &Path, remarks: &mut Vec<String>) -> Result<Vec<MetricRow>> {
 impl MetricRow {
     /// `number`: the line, where the record does not say of which step it is.
     fn of(record: Map<String, Value>, number: f64) -> Self {
-        let stage = record.get("stage").and_then(Value::as_str).unwrap_or("run").to_string();
-        let place = record.get("step").or(record.get("iteration")).and_then(Value::as_f64).unwrap_or(number);
+        let stage = record.get("stage").and_then(Value::as_str).filter(|stage| !stage.is_empty()).unwrap_or("run");
+        let stage = stage.to_string();
+        let (unit, place) =
+            RowStep::of(&record).map_or(("line", number), |row_step| (row_step.unit, row_step.step as f64));
         let mut values = BTreeMap::new();
         for (key, value) in record {
             match value {
@@ -145,7 +163,7 @@ impl MetricRow {
         for bookkeeping in ["step", "iteration", "time"] {
             values.remove(bookkeeping);
         }
-        MetricRow { stage, place, values }
+        MetricRow { stage, unit, place, values }
     }
 }
 
@@ -177,10 +195,41 @@ mod tests {
     }
 
     #[test]
+    fn a_summary_of_ones_own_is_no_evaluation() {
+        for summary in ["{\"best\": 0.5, \"order\": 3}", "[]", "{}"] {
+            let run = run(&[("summary.json", summary)]).unwrap();
+            assert!(run.summary.is_none());
+            assert_eq!(run.remarks, ["summary.json is not an evaluation’s"]);
+        }
+    }
+
+    #[test]
+    fn what_gives_access_is_not_read() {
+        let config = "{\"hf_token\": \"abc\", \"url\": \"http://u:p@host/x\", \"seed\": 3}";
+        let run = run(&[("config.json", config)]).unwrap();
+        assert_eq!(run.config.unwrap().to_string(), "{\"hf_token\":\"…\",\"url\":\"http://host/x\",\"seed\":3}");
+    }
+
+    #[test]
+    fn a_file_beside_the_run_goes_before_one_in_the_current_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = folder.path().join("runs/a");
+        std::fs::create_dir_all(&run).unwrap();
+        std::fs::write(run.join("config.json"), "{}").unwrap();
+        // The tests run in the package's folder, which has one.
+        std::fs::write(folder.path().join("Cargo.toml"), "").unwrap();
+        let run = RunFolder::read(&run).unwrap();
+        let above = folder.path().canonicalize().unwrap().join("Cargo.toml");
+        assert_eq!(run.worked_on(Path::new("Cargo.toml")), Some(above));
+        assert_eq!(run.worked_on(Path::new("Cargo.lock")), Some(PathBuf::from("Cargo.lock")));
+    }
+
+    #[test]
     fn what_cannot_be_understood_is_named_with_its_line() {
         let error = run(&[("metrics.jsonl", "{}\n[1]\n")]).unwrap_err().to_string();
         assert!(error.contains("metrics.jsonl: line 2: expected a JSON object"), "{error}");
-        let error = run(&[("summary.json", "{\n\"order\": 1}")]).unwrap_err().to_string();
+        let broken = "{\"environments\": [], \"models\": {},\n\"order\": 1}";
+        let error = run(&[("summary.json", broken)]).unwrap_err().to_string();
         assert!(error.contains("summary.json") && error.contains("line 2"), "{error}");
         let error = run(&[]).unwrap_err().to_string();
         assert!(error.contains("expected the folder of a run"), "{error}");

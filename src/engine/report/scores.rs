@@ -14,7 +14,7 @@ pub struct Scores {
     /// Of the intervals, as `80 %`.
     pub level: String,
     /// Episodes that a cell counts where it does not say.
-    pub n: u64,
+    pub n: Option<u64>,
     pub rows: Vec<ScoreRow>,
 }
 
@@ -61,7 +61,8 @@ impl Scores {
                 environments.push(env.clone());
             }
         }
-        let n = first.sampling.num_eval_samples.unwrap_or_default();
+        let sampling = &first.sampling;
+        let n = sampling.num_eval_samples.map(|tasks| tasks * sampling.samples_per_task.unwrap_or(1));
         let mut scores = Scores { environments, level: levels(&judged), n, rows: Vec::new() };
         for player in [Player::Model, Player::Greedy, Player::Baseline] {
             for (number, run, summary) in &judged {
@@ -94,10 +95,21 @@ impl Scores {
         self.environments.iter().map(|env| scores.get(env).map(|score| self.cell(score))).collect()
     }
 
+    /// What the row is called where rows of several runs are beside each other. A player that learned nothing is of no run, unless
+    /// another one of that kind played otherwise.
+    pub fn name(&self, row: &ScoreRow) -> String {
+        let is_one = self.rows.iter().all(|other| other.run == row.run);
+        let alike = || self.rows.iter().filter(|other| other.title == row.title).count();
+        match is_one || row.player == Player::Baseline && alike() == 1 {
+            true => row.title.clone(),
+            false => format!("{}, {}", row.title, row.run_name),
+        }
+    }
+
     fn cell(&self, score: &Score) -> Cell {
         let row = score.score;
-        let mut text = format!("{} [{}, {}]", words::score(row.mean), words::score(row.lower), words::score(row.upper));
-        if row.n != self.n {
+        let mut text = interval(score);
+        if self.n != Some(row.n) {
             text += &format!(" n = {}", words::thousands(row.n));
         }
         if row.failed > 0 {
@@ -106,6 +118,12 @@ impl Scores {
         let (mean, lower, upper) = (row.mean, row.lower, row.upper);
         Cell { mean, lower, upper, n: row.n, failed: row.failed, success_rate: row.success_rate, text }
     }
+}
+
+/// `0.370 [0.327, 0.415]`.
+pub fn interval(score: &Score) -> String {
+    let row = score.score;
+    format!("{} [{}, {}]", words::score(row.mean), words::score(row.lower), words::score(row.upper))
 }
 
 fn levels(judged: &[(usize, &RunFolder, &Summary)]) -> String {

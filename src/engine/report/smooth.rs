@@ -1,12 +1,12 @@
 //! Long curves: a line through their noise, and no more points than can be seen.
 
-/// Curves with more steps than this are shown with a smoothed line over them.
+/// Curves of more points than this are shown with a smoothed line over them.
 const LONG: usize = 100;
 
-/// Of how many steps, before and behind taken together, a smoothed point is the mean; `None` for a short curve.
-pub fn window(steps: usize) -> Option<usize> {
+/// Of how many points, before and behind taken together, a smoothed one is the mean; `None` for a short curve.
+pub fn window(points: usize) -> Option<usize> {
     // Odd, so that it has a middle.
-    (steps > LONG).then_some((steps / 25) | 1)
+    (points > LONG).then_some((points / 25) | 1)
 }
 
 /// The mean of the numbers within `window` around every place; at the ends of those that are there. Gaps stay gaps only where the

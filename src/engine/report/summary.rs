@@ -8,6 +8,11 @@ use serde_json::Value;
 
 use crate::engine::eval::{Dominance, EnvironmentScore, FalseAlarms, Outcome};
 
+impl Summary {
+    /// What an evaluation has; a script may give its run a summary of another kind.
+    pub const KEYS: [&str; 3] = ["order", "environments", "models"];
+}
+
 /// A score by environment.
 pub type Scores = BTreeMap<String, Score>;
 
@@ -19,6 +24,9 @@ pub struct Summary {
     pub models: BTreeMap<String, Scores>,
     #[serde(default, deserialize_with = "table")]
     pub baselines: BTreeMap<String, Scores>,
+    /// Of the last model where the scores of models are as served.
+    #[serde(default, deserialize_with = "table")]
+    pub as_trained: Scores,
     #[serde(default)]
     pub greedy: Greedy,
     #[serde(default)]
@@ -42,6 +50,16 @@ pub struct Score {
     pub score: EnvironmentScore,
     /// The hash of the protocol that decided it.
     pub protocol: Option<String>,
+    pub served: Option<Served>,
+}
+
+/// What it makes that a served model sees other prompts than training has.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Served {
+    pub turns: u64,
+    pub differing_turns: u64,
+    /// In nats per token of the replies; `None` where nothing was compared.
+    pub logprob_change: Option<f64>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -69,6 +87,8 @@ pub struct Found {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Sampling {
     pub num_eval_samples: Option<u64>,
+    pub samples_per_task: Option<u64>,
+    pub as_served: Option<bool>,
     pub first_task_id: Option<u64>,
     pub temperature: Option<f64>,
     pub seed: Option<u64>,
@@ -106,6 +126,8 @@ pub struct FoundAgain {
 #[derive(Debug, Clone, Deserialize)]
 pub struct Near {
     pub count: u64,
+    /// Of so many; not told by older ones.
+    pub tasks: Option<u64>,
     pub found: Vec<NearDuplicate>,
 }
 

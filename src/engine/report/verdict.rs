@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::paired::{PairedRow, Pairing};
 use super::summary::{Compared, HeldOut, Summary};
-use super::{titles, words};
+use super::{scores, titles, words};
 use crate::engine::eval::{Dominance, FalseAlarms, Outcome};
 
 /// The last model against the one before it, then against players that learned nothing.
@@ -104,7 +104,11 @@ pub fn kept_apart(summary: &Summary) -> KeptApart {
         return KeptApart { text: not_kept_apart(apart), fine: false };
     }
     // A journal holds the episodes from which the records were chosen.
-    let records = apart.records.iter().filter(|(path, _)| !path.contains("/journals/")).map(|(_, n)| n).sum();
+    let records: u64 = apart.records.iter().filter(|(path, _)| !path.contains("/journals/")).map(|(_, n)| n).sum();
+    if records == 0 {
+        let text = "No records that were trained on were found, so these tasks were compared with none.".to_string();
+        return KeptApart { text, fine: false };
+    }
     let text = format!(
         "The prompts of these tasks were kept out of all training data: none of the {} is among the {} records trained on, by \
          task id or by prompt with or without instructions, and RL left them out.",
@@ -119,15 +123,41 @@ fn near_duplicates(summary: &Summary) -> String {
     let Some((near, most)) = summary.near.as_ref().and_then(|near| Some((near, near.found.first()?))) else {
         return String::new();
     };
+    let tasks = near.tasks.map_or("tasks".to_string(), |tasks| words::count(tasks, "task"));
     format!(
-        " Of {} of these tasks some record holds at least half of the prompt, by its runs of 13 words that are not common to many: \
-         task {} of {} the most, {:.0} % of it in {}.",
+        " Of {} of these {tasks} some record trained on holds at least half of the prompt, by its runs of 13 words that are not \
+         common to many: task {} of {} the most, {:.0} % of it in {}.",
         words::thousands(near.count),
         most.task_id,
         most.env,
         100.0 * most.seen,
         most.record
     )
+}
+
+/// Of the last model, environment by environment, what it makes that a served model sees other prompts than training has; nothing
+/// where it was not judged as it is served.
+pub fn as_served(summary: &Summary) -> Vec<String> {
+    let said = |env: &String| {
+        let last = summary.order.last()?;
+        let (served, trained) = (summary.models.get(last)?.get(env)?, summary.as_trained.get(env)?);
+        let change = match served.served.as_ref()? {
+            of if of.differing_turns == 0 => "no turn’s prompt had other ids".to_string(),
+            of => format!(
+                "{} of {} turns had prompts of other ids, which moved the log-probs of the replies by {} nats a token",
+                words::thousands(of.differing_turns),
+                words::thousands(of.turns),
+                of.logprob_change.map_or("(not measured)".to_string(), words::brief)
+            ),
+        };
+        Some(format!(
+            "{}, {env}: as served {}, as trained {}; {change}",
+            titles::of(last),
+            scores::interval(served),
+            scores::interval(trained)
+        ))
+    };
+    summary.environments.iter().filter_map(said).collect()
 }
 
 fn not_kept_apart(apart: &HeldOut) -> String {
@@ -188,6 +218,63 @@ mod tests {
         assert_eq!(said(&["base", "sft"], &[]), "SFT was not compared with base.");
         assert_eq!(said(&["base"], &[]), "Only base was judged, so there is nothing to compare.");
         assert_eq!(said(&[], &[]), "No model was judged.");
+    }
+
+    fn apart(change: impl FnOnce(&mut Value)) -> KeptApart {
+        let mut summary = json!({
+            "order": [], "environments": ["sat"], "models": {},
+            "held_out": { "envs": [], "records": { "data_cache/sft.jsonl": 1200 }, "tasks": 200 },
+        });
+        change(&mut summary);
+        kept_apart(&serde_json::from_value(summary).unwrap())
+    }
+
+    #[test]
+    fn what_was_compared_with_no_record_is_not_fine() {
+        assert!(apart(|_| {}).fine);
+        for records in [json!([]), json!({ "data_cache/journals/sat.jsonl": 7 })] {
+            let found = apart(|summary| summary["held_out"]["records"] = records);
+            let text = "No records that were trained on were found, so these tasks were compared with none.";
+            assert_eq!((found.text.as_str(), found.fine), (text, false));
+        }
+    }
+
+    #[test]
+    fn near_duplicates_are_told_of_the_tasks_that_were_looked_at() {
+        let found = json!([{ "env": "sat", "task_id": 7, "seen": 0.75, "record": "data_cache/sft.jsonl:3" }]);
+        let near = apart(|summary| summary["near"] = json!({ "count": 2, "tasks": 120, "found": found }));
+        assert!(
+            near.text.contains("Of 2 of these 120 tasks some record trained on holds at least half"),
+            "{}",
+            near.text
+        );
+        let older = apart(|summary| summary["near"] = json!({ "count": 2, "found": found }));
+        assert!(older.text.contains("Of 2 of these tasks some record"), "{}", older.text);
+    }
+
+    #[test]
+    fn a_model_that_was_judged_as_it_is_served_has_both_scores() {
+        let score = |mean: f64, served: Value| {
+            json!({ "n": 40, "failed": 0, "mean": mean, "sd": 0.4, "success_rate": mean, "lower": mean - 0.1,
+                    "upper": mean + 0.1, "served": served })
+        };
+        let summary = |served: Value, as_trained: Value| -> Summary {
+            let summary = json!({ "order": ["base", "rl"], "environments": ["sat"], "as_trained": as_trained,
+                                  "models": { "rl": { "sat": score(0.5, served) } } });
+            serde_json::from_value(summary).unwrap()
+        };
+        let trained = json!({ "sat": score(0.6, Value::Null) });
+        let differing = json!({ "turns": 90, "differing_turns": 12, "logprob_change": 0.0315 });
+        assert_eq!(
+            as_served(&summary(differing.clone(), trained.clone())),
+            [
+                "RL, sat: as served 0.500 [0.400, 0.600], as trained 0.600 [0.500, 0.700]; 12 of 90 turns had prompts of other \
+              ids, which moved the log-probs of the replies by 0.0315 nats a token"
+            ]
+        );
+        let same = as_served(&summary(json!({ "turns": 90, "differing_turns": 0 }), trained));
+        assert!(same[0].ends_with("; no turn’s prompt had other ids"), "{same:?}");
+        assert_eq!(as_served(&summary(differing, json!([]))), [""; 0]);
     }
 
     #[test]

@@ -71,8 +71,10 @@ pub fn brief(value: f64) -> String {
     with_minus(text.to_string())
 }
 
-/// With the minus sign of typesetters, which is as wide as a plus.
+/// With the minus sign of typesetters, which is as wide as a plus. What rounds to nothing has none.
 fn with_minus(text: String) -> String {
+    let is_nothing = !text.contains(|c: char| ('1'..='9').contains(&c));
+    let text = if is_nothing { text.trim_start_matches('-').to_string() } else { text };
     text.replace('-', "−")
 }
 
@@ -85,6 +87,7 @@ mod tests {
         let read: Vec<String> =
             [0.0, 0.0315, -2.5, 12_600.4, 3.5e-7, 0.37, 224.0, f64::NAN, -12_600.0].map(brief).to_vec();
         assert_eq!(read, ["0", "0.0315", "−2.5", "12,600", "3.5e−7", "0.37", "224", "–", "−12,600"]);
+        assert_eq!((brief(-0.0), score(-0.0001), score(-0.1)), ("0".into(), "0.000".into(), "−0.100".into()));
         assert_eq!((signed(0.055), signed(-0.0001), signed(-0.2)), ("+0.055".into(), "0.000".into(), "−0.200".into()));
         assert_eq!((thousands(999), thousands(1_000_000)), ("999".into(), "1,000,000".into()));
         assert_eq!((p_value(0.0004), p_value(0.0371)), ("< 0.001".into(), "0.037".into()));

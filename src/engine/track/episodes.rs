@@ -164,7 +164,15 @@ impl EpisodeRow {
         }
     }
 
-    fn place(&self) -> (u64, u64) {
+    /// A line of the file; else what is wrong with it.
+    pub fn parse(line: &str) -> Result<Self, String> {
+        let row: EpisodeRow = serde_json::from_str(line).map_err(|error| error.to_string())?;
+        row.check()?;
+        Ok(row)
+    }
+
+    /// Within its stage.
+    pub fn place(&self) -> (u64, u64) {
         (self.iteration, self.index)
     }
 
@@ -197,14 +205,14 @@ impl EpisodeRow {
     /// Refuses what does not fit together: a number shown at the wrong token would mislead.
     fn check(&self) -> Result<(), String> {
         let length = self.ids.len();
-        if length == 0 {
-            return Ok(());
-        }
         if self.pieces.len() != length && !self.pieces.is_empty() {
             return Err(format!("pieces: expected one per id, which are {length}, got {}", self.pieces.len()));
         }
         ascending("mask", self.mask.iter().copied(), length)?;
-        ascending("turns", self.turns.iter().map(|turn| (turn.from, turn.to)), length)?;
+        // Of a row without tokens the turns tell what each earned.
+        if length > 0 {
+            ascending("turns", self.turns.iter().map(|turn| (turn.from, turn.to)), length)?;
+        }
         let trained = self.trained_tokens();
         match self.columns.named().find(|(_, column)| column.len() != trained) {
             Some((name, column)) => {
@@ -295,9 +303,7 @@ impl Episodes {
         let mut stages = Stages::default();
         for (number, line) in lines.text.lines().enumerate() {
             let place = |problem: String| Error::file(PathBuf::from(path), format!("line {}: {problem}", number + 1));
-            let row: EpisodeRow = serde_json::from_str(line).map_err(|error| place(error.to_string()))?;
-            row.check().map_err(place)?;
-            stages.add(row);
+            stages.add(EpisodeRow::parse(line).map_err(place)?);
         }
         Ok(Episodes { rows: stages.into_rows(), left_out: lines.left_out })
     }
@@ -391,6 +397,19 @@ mod tests {
         );
         assert_eq!(refused("pieces", json!(["a"])), "line 1: pieces: expected one per id, which are 3, got 1");
         assert!(refused("kind", json!("other")).contains("unknown variant"));
+        assert_eq!(refused("ids", json!([])), "line 1: pieces: expected one per id, which are 0, got 3");
+        let without_tokens = |key: &str, value: Value| {
+            let row = json!({ "kind": "episode", "stage": "rl", "index": 0, key: value });
+            read(&[row]).unwrap_err().to_string().split(".zst: ").nth(1).unwrap().to_string()
+        };
+        assert_eq!(
+            without_tokens("mask", json!([[0, 2]])),
+            "line 1: mask: expected ascending ranges within the 0 tokens, got [0, 2]"
+        );
+        assert_eq!(
+            without_tokens("logprobs", json!([-0.5])),
+            "line 1: logprobs: expected one number per trained token, which are 0, got 1"
+        );
     }
 
     #[test]

@@ -69,15 +69,6 @@ impl Metric {
         }
     }
 
-    /// A whole number from 0 on, also where it came as a float.
-    pub fn as_step(&self) -> Option<u64> {
-        match self {
-            Metric::Int(value) => u64::try_from(*value).ok(),
-            Metric::Float(value) if value.fract() == 0.0 && (0.0..=9e15).contains(value) => Some(*value as u64),
-            _ => None,
-        }
-    }
-
     /// Visits every value that is not nested with the names that lead to it.
     pub fn leaves<'a>(&'a self, path: &mut Vec<&'a str>, visit: &mut impl FnMut(&[&'a str], &'a Metric)) {
         match self {

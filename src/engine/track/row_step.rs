@@ -2,6 +2,9 @@
 
 use serde_json::{Map, Value};
 
+/// What a row may count by; of two counts the first is the one.
+const UNITS: [&str; 2] = ["step", "iteration"];
+
 /// Where a row belongs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowStep {
@@ -14,13 +17,16 @@ pub struct RowStep {
 impl RowStep {
     /// `None` for a row about no step.
     pub fn of(row: &Map<String, Value>) -> Option<Self> {
-        let unit = ["step", "iteration"].into_iter().find(|unit| row.contains_key(*unit))?;
+        let (unit, step) = UNITS.into_iter().find_map(|unit| Some((unit, whole(row.get(unit)?)?)))?;
         let stage = row.get("stage").and_then(Value::as_str).unwrap_or_default();
-        // A script's whole numbers may be floats.
-        let whole = |number: f64| (number.fract() == 0.0 && (0.0..9e15).contains(&number)).then_some(number as u64);
-        let step = row[unit].as_u64().or_else(|| whole(row[unit].as_f64()?))?;
         Some(RowStep { stage: stage.to_string(), unit, step })
     }
+}
+
+/// A whole number from 0 on. A script's may be floats.
+fn whole(value: &Value) -> Option<u64> {
+    let whole = |number: f64| (number.fract() == 0.0 && (0.0..9e15).contains(&number)).then_some(number as u64);
+    value.as_u64().or_else(|| whole(value.as_f64()?))
 }
 
 #[cfg(test)]
@@ -36,5 +42,8 @@ mod tests {
         {
             assert_eq!(RowStep::of(row.as_object().unwrap()), None);
         }
+        let row = json!({ "step": null, "iteration": 2.0 });
+        let found = RowStep { stage: String::new(), unit: "iteration", step: 2 };
+        assert_eq!(RowStep::of(row.as_object().unwrap()), Some(found));
     }
 }

@@ -11,6 +11,8 @@
 //! | `tensorboard/`  | as `metrics.jsonl`, where asked  | event files of TensorBoard                     |
 //! | `unfinished`    | until [`Run::finish`]            | nothing: [`Run::resume`] goes on with this run |
 //!
+//! While a process is at work on a run it has `metrics.jsonl` locked.
+//!
 //! A run that goes on takes steps again that came after its last checkpoint. The first line about a step (`step` or
 //! `iteration`) of a stage (`stage`) therefore replaces what was logged of that stage from that step on before the run
 //! was left, and every step is in `metrics.jsonl` once.
@@ -27,14 +29,16 @@ use rustix::fs::{FlockOperation, flock};
 use serde_json::{Map, Value, json};
 
 use super::alarms::Alarms;
+use super::frames::Lines;
 use super::metric::{Metric, Metrics};
 use super::row_step::RowStep;
 use super::tensorboard::TensorBoard;
 use super::tracker::{Place, Tracker};
 use super::wandb::{self, Wandb};
 use crate::engine::file::{create_folder, reason, remove, unreadable, write_atomic};
+use crate::engine::secrets::table_without_secrets;
 use crate::engine::system::machine;
-use crate::engine::{Error, Result, proxy};
+use crate::engine::{Error, Result};
 
 const LATEST: &str = "latest";
 const CONFIG: &str = "config.json";
@@ -112,7 +116,10 @@ impl Run {
         match self.unfinished {
             Some(_) => remove(self.path.join(UNFINISHED)),
             None => Ok(()),
-        }
+        }?;
+        // Nobody is at work on it any more, although the process may go on.
+        let _ = flock(&*self.metrics.borrow(), FlockOperation::Unlock);
+        Ok(())
     }
 
     /// From now on what is logged goes there, too.
@@ -132,7 +139,8 @@ impl Run {
         }
         let config = serde_json::from_str(&read(&self.path.join(CONFIG))?);
         let config = config.map_err(|error| Error::file(self.path.join(CONFIG), error))?;
-        self.add_tracker(Box::new(Wandb::begin(&self.path.join(WANDB), options, &without_secrets(config))?));
+        let config = table_without_secrets(config);
+        self.add_tracker(Box::new(Wandb::begin(&self.path.join(WANDB), options, &config)?));
         Ok(())
     }
 
@@ -178,6 +186,7 @@ impl Run {
             && self.before.borrow().get(&stage).is_some_and(|&last| last >= step)
         {
             self.forget(&stage, step)?;
+            self.alarms.borrow_mut().forget(&stage, step);
             self.before.borrow_mut().remove(&stage);
         }
         let mut line = to_text(serde_json::to_string(record));
@@ -205,8 +214,9 @@ impl Run {
 
     /// The whole lines of `metrics.jsonl`; a full disk or the end of a process may have left a part of one.
     fn lines(&self) -> Result<Vec<String>> {
-        let text = read(&self.path.join(METRICS))?;
-        Ok(text.split_inclusive('\n').filter(|line| line.ends_with('\n')).map(str::to_string).collect())
+        let path = self.path.join(METRICS);
+        let lines = Lines::of_plain(&path).map_err(|e| unreadable(&path, &e))?;
+        Ok(lines.text.split_inclusive('\n').map(str::to_string).collect())
     }
 
     /// Replaces `summary.json`.
@@ -221,24 +231,6 @@ impl Run {
 
 fn read(path: &Path) -> Result<String> {
     std::fs::read_to_string(path).map_err(|e| unreadable(path, &e))
-}
-
-/// What a name of a setting ends with whose value is nobody's business.
-const SECRET: [&str; 4] = ["token", "api_key", "password", "secret"];
-
-/// A configuration as it may leave the machine.
-fn without_secrets(config: Map<String, Value>) -> Map<String, Value> {
-    config.into_iter().map(|(name, value)| (name.clone(), without_secret(&name, value))).collect()
-}
-
-fn without_secret(name: &str, value: Value) -> Value {
-    match value {
-        Value::Object(inner) => Value::Object(without_secrets(inner)),
-        Value::Array(items) => items.into_iter().map(|item| without_secret(name, item)).collect(),
-        Value::String(text) if !text.is_empty() && SECRET.iter().any(|ending| name.ends_with(ending)) => json!("…"),
-        Value::String(text) if text.contains("://") => json!(proxy::without_credentials(&text)),
-        other => other,
-    }
 }
 
 /// The newest run folder of that name.
@@ -267,9 +259,12 @@ fn lock(path: &Path, create: bool) -> Option<File> {
     Some(file)
 }
 
+/// By the lock others see that a process is at work on the run; where it cannot be had, the run goes on without.
 fn append_to(path: &Path) -> Result<File> {
     let file = OpenOptions::new().create(true).append(true).open(path);
-    file.map_err(|e| Error::file(path, format!("cannot be created: {}", reason(&e))))
+    let file = file.map_err(|e| Error::file(path, format!("cannot be created: {}", reason(&e))))?;
+    let _ = flock(&file, FlockOperation::NonBlockingLockExclusive);
+    Ok(file)
 }
 
 fn write_json(path: &Path, value: &Value) -> Result<()> {
@@ -351,20 +346,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_gives_access_does_not_leave_the_machine() {
-        let config = json!({
-            "seed": 1,
-            "judge": { "api_key": "abc", "endpoint": "https://me:pw@judge.example/v1", "max_new_tokens": 5 },
-            "data": { "environments": [{ "name": "sat", "token": "xyz" }, "http://u:p@env.example:8000"] },
-            "hf_token": "",
-        });
-        let Value::Object(config) = config else { unreachable!() };
-        let wanted = json!({
-            "seed": 1,
-            "judge": { "api_key": "…", "endpoint": "https://judge.example/v1", "max_new_tokens": 5 },
-            "data": { "environments": [{ "name": "sat", "token": "…" }, "http://env.example:8000"] },
-            "hf_token": "",
-        });
-        assert_eq!(Value::Object(without_secrets(config)), wanted);
+    fn a_last_line_that_ends_within_a_character_is_taken_away_as_the_run_goes_on() {
+        let root = tempfile::tempdir().unwrap();
+        let resumed = || Run::resume(root.path(), "x", &json!({}), "").unwrap();
+        let path = resumed().path().join(METRICS);
+        std::fs::write(&path, &"{\"step\":1}\n{\"step\":2,\"said\":\"é".as_bytes()[..30]).unwrap();
+        assert!(String::from_utf8(std::fs::read(&path).unwrap()).is_err());
+        let run = resumed();
+        run.log(vec![("step".to_string(), Metric::Int(2)), ("time".to_string(), Metric::Int(0))]).unwrap();
+        assert_eq!(
+            std::fs::read_to_string(run.path().join(METRICS)).unwrap(),
+            "{\"step\":1}\n{\"step\":2,\"time\":0}\n"
+        );
     }
 }

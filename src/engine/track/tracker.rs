@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::path::Path;
 
 use super::metric::{Metric, Metrics};
+use super::row_step::RowStep;
 use crate::engine::Result;
 
 /// Where in a run something was logged.
@@ -20,18 +21,16 @@ impl Place {
     /// Takes what says where a record belongs (`stage`, `step` or `iteration`, `time`) out of it. Nothing, and the record
     /// as it was, where it has no step. `now` stands for a `time` that is absent.
     pub fn take(record: &mut Metrics, now: f64) -> Option<Place> {
-        let find = |name: &str| record.iter().find(|(key, _)| key == name).map(|(_, value)| value);
-        let (key, step) = ["step", "iteration"].into_iter().find_map(|key| Some((key, find(key)?.as_step()?)))?;
-        let stage = match find("stage") {
-            Some(Metric::Text(stage)) => stage.clone(),
-            _ => String::new(),
-        };
-        let time = match find("time") {
+        let is_of_place = |name: &str| ["stage", "step", "iteration"].contains(&name);
+        let told = record.iter().filter(|(name, _)| is_of_place(name));
+        let RowStep { stage, unit, step } =
+            RowStep::of(&told.map(|(name, value)| (name.clone(), value.to_value())).collect())?;
+        let time = match record.iter().find(|(name, _)| name == "time").map(|(_, value)| value) {
             Some(Metric::Float(time)) => *time,
             Some(Metric::Int(time)) => *time as f64,
             _ => now,
         };
-        record.retain(|(name, _)| name != key && name != "stage" && name != "time");
+        record.retain(|(name, _)| name != unit && name != "stage" && name != "time");
         Some(Place { stage, step, time })
     }
 }

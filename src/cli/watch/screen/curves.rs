@@ -31,7 +31,9 @@ pub fn draw(frame: &mut Frame, area: Rect, run: &Followed, view: &View) {
 /// What is drawn, with each line's last value in the colour of the line.
 fn title<'a>(chart: &Chart, which: String) -> Line<'a> {
     let mut spans = vec![Span::raw(format!(" {} {} ", chart.stage.name, chart.title))];
-    spans.extend(coloured(chart).map(|(line, colour)| Span::styled(format!("{} ", last_value(line)), colour)));
+    spans.extend(
+        coloured(chart).map(|(line, colour)| Span::styled(format!("{} ", last_value(line, chart.stage)), colour)),
+    );
     spans.push(Span::raw(which));
     Line::from(spans)
 }

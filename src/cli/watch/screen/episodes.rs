@@ -38,11 +38,11 @@ pub fn open(frame: &mut Frame, area: Rect, run: &Followed, view: &View) {
     let Some(episode) = run.episodes.get(view.episode) else { return };
     let score = episode.score.map_or(String::new(), |score| format!(", score {}", number(score)));
     let title = format!(
-        " {} iteration {}: {} task {}{score}, {} ",
+        " {} iteration {}: {}{}{score}, {} ",
         episode.stage,
         episode.iteration,
         episode.env.as_deref().unwrap_or_default(),
-        episode.task_id.unwrap_or_default(),
+        episode.task_id.map_or(String::new(), |task| format!(" task {task}")),
         episode.ending.as_deref().unwrap_or_default(),
     );
     let text = Paragraph::new(transcript(episode)).wrap(Wrap { trim: false });
@@ -63,7 +63,8 @@ fn transcript(episode: &EpisodeRow) -> Text<'_> {
         text.push_line(Line::default());
     }
     if let Some(reason) = &episode.reason {
-        text.push_line(Line::styled(format!("failed: {reason}"), Color::Red));
+        let style = if episode.failed() { Style::new().fg(Color::Red) } else { QUIET };
+        text.push_line(Line::styled(format!("{}: {reason}", episode.ending.as_deref().unwrap_or("ended")), style));
     }
     text
 }

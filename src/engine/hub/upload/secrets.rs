@@ -1,38 +1,9 @@
 //! Keys and tokens in what is about to be published: the account's own by its value, others by their form.
 
-use std::sync::LazyLock;
-
 use regex::bytes::Regex;
 
 use crate::engine::hub::token::Token;
-
-/// What a key looks like, and whose it is. Forms that are told from chance by themselves; where only a name beside it
-/// tells, the name is part of the pattern.
-static FORMS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
-    let forms = [
-        (r"\bhf_[A-Za-z0-9]{30,}\b", "a token of the Hub"),
-        (r"\bapi_org_[A-Za-z0-9]{30,}\b", "a token of the Hub"),
-        (
-            r"(?i)\bwandb[a-z_ ]{0,16}(?:api)?[_ ]?key['\x22]?\s*[:=]\s*['\x22]?[0-9a-f]{40}\b",
-            "a key of Weights & Biases",
-        ),
-        (r"\bwandb_v[0-9]+_[A-Za-z0-9_]{20,}", "a key of Weights & Biases"),
-        (r"\blocal-[0-9a-f]{40}\b", "a key of Weights & Biases"),
-        (r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b", "an access key of AWS"),
-        (r"(?i)\baws_?secret_?(?:access_?)?key['\x22]?\s*[:=]\s*['\x22]?[A-Za-z0-9/+]{40}\b", "a secret key of AWS"),
-        (r"\bAIza[0-9A-Za-z_-]{35}\b", "a key of Google"),
-        (r"\bya29\.[0-9A-Za-z_-]{30,}", "a token of Google"),
-        (r"(?i)\bAccountKey=[A-Za-z0-9/+]{80,}=", "a key of Azure"),
-        (r"\b(?:ghp|gho|ghu|ghs|ghr)_[A-Za-z0-9]{36}\b", "a token of GitHub"),
-        (r"\bgithub_pat_[A-Za-z0-9_]{60,}", "a token of GitHub"),
-        (r"\bglpat-[A-Za-z0-9_-]{20,}", "a token of GitLab"),
-        (r"\bsk-(?:proj-|ant-|or-)?[A-Za-z0-9_-]{40,}", "a key of a model's provider"),
-        (r"\bxox[abposr]-[A-Za-z0-9-]{20,}", "a token of Slack"),
-        (r"\bpypi-AgE[A-Za-z0-9_-]{50,}", "a token of PyPI"),
-        (r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----", "a private key"),
-    ];
-    forms.map(|(form, whose)| (Regex::new(form).expect("the form is a pattern"), whose)).into()
-});
+use crate::engine::secrets::form;
 
 /// What of a file's beginning is looked at again together with what follows: longer than a key with the name before it.
 const OVERLAP: usize = 512;
@@ -69,7 +40,7 @@ impl Secrets {
         if self.own.as_ref().is_some_and(|own| own.is_match(text)) {
             self.found = Some("the token that you use for the Hub");
         } else if self.has_text && self.found.is_none() {
-            self.found = FORMS.iter().find(|(form, _)| form.is_match(text)).map(|(_, whose)| *whose);
+            self.found = form(text);
         }
     }
 

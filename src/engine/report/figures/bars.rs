@@ -21,7 +21,7 @@ pub fn bars(id: &str, scores: &Scores, place: usize) -> String {
     let env = &scores.environments[place];
     let rows: Vec<(&ScoreRow, &Cell)> =
         scores.rows.iter().filter_map(|row| Some((row, row.cells[place].as_ref()?))).collect();
-    let said: Vec<String> = rows.iter().map(|(row, cell)| format!("{} {}", row.title, cell.text)).collect();
+    let said: Vec<String> = rows.iter().map(|(row, cell)| format!("{} {}", scores.name(row), cell.text)).collect();
     let title = format!("Mean score on {env} with {} intervals", scores.level);
     let words = Words { title: &title, description: format!("{}.", said.join("; ")) };
     let groups = rows.chunk_by(|a, b| a.0.player == b.0.player).count().max(1) as i32;
@@ -31,7 +31,7 @@ pub fn bars(id: &str, scores: &Scores, place: usize) -> String {
         let mut y = TOP;
         for group in rows.chunk_by(|a, b| a.0.player == b.0.player) {
             for (row, cell) in group {
-                bar(area, row, cell, y + ROW / 2)?;
+                bar(area, row, &scores.name(row), cell, y + ROW / 2)?;
                 y += ROW;
             }
             y += GAP;
@@ -52,13 +52,13 @@ fn scale(area: &Area, below: i32) -> Result<()> {
     Ok(())
 }
 
-fn bar(area: &Area, row: &ScoreRow, cell: &Cell, y: i32) -> Result<()> {
+fn bar(area: &Area, row: &ScoreRow, name: &str, cell: &Cell, y: i32) -> Result<()> {
     let (ink, strength) = match row.player {
         Player::Model => (Ink::Series(row.run), 1.0),
         Player::Greedy => (Ink::Series(row.run), 0.45),
         Player::Baseline => (Ink::Muted, 0.45),
     };
-    write(area, &fitting(&row.title, LEFT), (LEFT - 8, y), HPos::Right, Ink::Text)?;
+    write(area, &fitting(name, LEFT), (LEFT - 8, y), HPos::Right, Ink::Text)?;
     let place = [(x(0.0), y - 5), (x(cell.mean), y + 5)];
     // A pale bar lies on the page, not on the lines of the scale.
     area.draw(&Rectangle::new(place, Ink::Page.colour().filled()))?;

@@ -3,14 +3,14 @@
 pub mod bars;
 pub mod curve;
 pub mod differences;
-mod ink;
+pub mod ink;
 
 use plotters::prelude::*;
 
 use self::ink::{Area, Ink, Result};
 
 /// The width of every figure in units that are pixels on a small screen; wider ones scale it.
-const WIDTH: u32 = 360;
+pub const WIDTH: u32 = 360;
 
 /// What a figure is called, and what it shows in words for who does not see it.
 pub struct Words<'a> {

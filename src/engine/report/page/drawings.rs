@@ -31,7 +31,8 @@ struct Drawn {
 }
 
 impl Drawings {
-    pub fn of(scores: Option<&Scores>, pairings: &[Pairing], stages: &[Stage]) -> Self {
+    /// `marked`: curves say their numbers where the pointer is.
+    pub fn of(scores: Option<&Scores>, pairings: &[Pairing], stages: &[Stage], marked: bool) -> Self {
         let stages = stages.iter().enumerate();
         let bars = |scores: &Scores| -> Vec<String> {
             (0..scores.environments.len()).map(|place| bars::bars(&format!("bars-{place}"), scores, place)).collect()
@@ -39,8 +40,15 @@ impl Drawings {
         Drawings {
             bars: scores.map(bars).unwrap_or_default(),
             differences: Difference::all(pairings),
-            stages: stages.map(|(place, stage)| drawn(place, stage)).collect(),
+            stages: stages.map(|(place, stage)| drawn(place, stage, marked)).collect(),
         }
+    }
+
+    /// How much they all are.
+    pub fn bytes(&self) -> usize {
+        let differences = self.differences.iter().map(|difference| &difference.svg);
+        let curves = self.stages.iter().flatten().flatten().map(|drawn| &drawn.svg);
+        self.bars.iter().chain(differences).chain(curves).map(String::len).sum()
     }
 }
 
@@ -56,11 +64,11 @@ impl Difference {
     }
 }
 
-fn drawn(number: usize, stage: &Stage) -> Vec<Vec<Drawn>> {
+fn drawn(number: usize, stage: &Stage, marked: bool) -> Vec<Vec<Drawn>> {
     let mut places = 0..;
     let mut draw = |panel: &Panel| {
         let id = format!("curve-{number}-{}", places.next().unwrap_or_default());
-        Drawn { svg: curve::curve(&id, stage, panel), off_scale: curve::off_scale(stage, panel) }
+        Drawn { svg: curve::curve(&id, stage, panel, marked), off_scale: curve::off_scale(panel) }
     };
     stage.groups.iter().map(|group| group.panels.iter().map(&mut draw).collect()).collect()
 }

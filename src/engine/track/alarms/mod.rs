@@ -4,7 +4,6 @@
 //! say the same. What is normal differs from run to run: most limits are multiples of what the run itself had in its first
 //! three rows. An alarm speaks once as it begins and once as it ends, and it ends only well within its limit.
 
-mod limits;
 mod sign;
 
 use std::collections::BTreeMap;
@@ -14,7 +13,6 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::engine::track::row_step::RowStep;
-pub use limits::Limits;
 use sign::{SIGNS, Sign, Trace};
 
 /// A sign that appears or goes.
@@ -43,7 +41,6 @@ impl fmt::Display for Alarm {
 /// The alarms of a run.
 #[derive(Debug, Clone, Default)]
 pub struct Alarms {
-    limits: Limits,
     stages: BTreeMap<String, Stage>,
 }
 
@@ -62,20 +59,23 @@ struct Seen {
 }
 
 impl Alarms {
-    pub fn new(limits: Limits) -> Self {
-        Alarms { limits, stages: BTreeMap::new() }
-    }
-
-    /// Reads one row; the alarms that begin or end with it. A row about a step that was seen before takes back what came
-    /// from that step on: a run that goes on takes steps again.
+    /// Reads one row; the alarms that begin or end with it. A row about a step before the last one takes back what came from that
+    /// step on: a run that goes on takes steps again. Several rows may be about one step.
     pub fn see(&mut self, row: &Map<String, Value>) -> Vec<Alarm> {
         let Some(place) = RowStep::of(row) else { return Vec::new() };
         let stage = self.stages.entry(place.stage.clone()).or_insert_with(Stage::new);
-        if place.step <= stage.last {
+        if place.step < stage.last {
             stage.forget(place.step);
         }
         stage.last = place.step;
-        SIGNS.iter().zip(&mut stage.seen).filter_map(|(sign, seen)| seen.see(sign, &self.limits, row, &place)).collect()
+        SIGNS.iter().zip(&mut stage.seen).filter_map(|(sign, seen)| seen.see(sign, row, &place)).collect()
+    }
+
+    /// Takes back what came from a step of a stage on.
+    pub fn forget(&mut self, stage: &str, from: u64) {
+        if let Some(stage) = self.stages.get_mut(stage) {
+            stage.forget(from);
+        }
     }
 
     /// Those that have begun and not ended, stage by stage.
@@ -98,9 +98,9 @@ impl Stage {
 }
 
 impl Seen {
-    fn see(&mut self, sign: &Sign, limits: &Limits, row: &Map<String, Value>, place: &RowStep) -> Option<Alarm> {
+    fn see(&mut self, sign: &Sign, row: &Map<String, Value>, place: &RowStep) -> Option<Alarm> {
         let value = (sign.value)(row)?;
-        let limit = self.trace.limit((sign.rule)(limits));
+        let limit = self.trace.limit(sign.rule);
         let (is_bad, is_well) = limit.map_or((false, true), |limit| (limit.is_passed(value), limit.is_well(value)));
         let alarm = match (&self.alarm, limit) {
             (None, Some(limit)) if is_bad => {
@@ -134,7 +134,8 @@ impl Seen {
 
 /// Three digits that say something: `0.0312`, `128`, `3.5e-7`.
 pub fn number(value: f64) -> String {
-    let size = value.abs();
+    // Nothing has no sign.
+    let (size, value) = (value.abs(), value + 0.0);
     if value == 0.0 || !value.is_finite() || (1e4..1e15).contains(&size) || size >= 1e3 && value.fract() == 0.0 {
         return format!("{value:.0}");
     }

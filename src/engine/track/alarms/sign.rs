@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use serde_json::{Map, Value};
 
-use super::{Limits, number};
+use super::number;
 
 /// How many of a run's first rows tell what is normal in it.
 const FIRST: usize = 3;
@@ -22,7 +22,8 @@ pub struct Sign {
     pub what: &'static str,
     /// Out of a row; `None` where it does not tell.
     pub value: fn(&Map<String, Value>) -> Option<f64>,
-    pub rule: fn(&Limits) -> Rule,
+    /// *Own* is the mean of a run's first three rows.
+    pub rule: Rule,
     pub advice: &'static str,
 }
 
@@ -48,8 +49,8 @@ pub const SIGNS: [Sign; 10] = [
     Sign {
         name: "not_finite",
         what: "number of losses and norms that are not finite",
-        value: |row| Some(NUMBERS.iter().filter(|key| row.get(**key).is_some_and(Value::is_null)).count() as f64),
-        rule: |_| Rule::Any,
+        value: not_finite,
+        rule: Rule::Any,
         advice: "the weights are about to be lost; lower learning_rate, or train in bfloat16 or float32, from the \
                  last checkpoint on",
     },
@@ -57,7 +58,7 @@ pub const SIGNS: [Sign; 10] = [
         name: "loss",
         what: "loss",
         value: |row| get(row, "loss"),
-        rule: |limits| Rule::AboveMedian(limits.loss),
+        rule: Rule::AboveMedian(3.0),
         advice: "training diverges, or came to records of another kind; lower learning_rate or look at the records \
                  of this step",
     },
@@ -65,7 +66,8 @@ pub const SIGNS: [Sign; 10] = [
         name: "kl",
         what: "KL to the reference",
         value: |row| get(row, "kl"),
-        rule: |limits| Rule::Above(limits.kl),
+        // In nats per token: here a reply of 20 tokens is e¹⁰ times less likely under the reference.
+        rule: Rule::Above(0.5),
         advice: "the policy leaves what it had learnt before, as one that exploits a reward does; read the last \
                  episodes, and raise kl_coef or lower learning_rate",
     },
@@ -73,7 +75,8 @@ pub const SIGNS: [Sign; 10] = [
         name: "approx_kl",
         what: "KL of one update",
         value: |row| get(row, "approx_kl"),
-        rule: |limits| Rule::Above(limits.approx_kl),
+        // PPO is meant to stay near 0.01, and its clipping gives no pull back from beyond 0.1.
+        rule: Rule::Above(0.1),
         advice: "single updates are too large to be trusted; lower learning_rate or ppo_epochs, or play more \
                  episodes per iteration",
     },
@@ -81,7 +84,8 @@ pub const SIGNS: [Sign; 10] = [
         name: "sampler_gap",
         what: "gap between sampler and trainer",
         value: |row| get(row, "sampler_gap"),
-        rule: |limits| Rule::AboveOwn { least: 1e-4, times: limits.sampler_gap, more: 0.0 },
+        // Below 1e-4 it is rounding in any format.
+        rule: Rule::AboveOwn { least: 1e-4, times: 3.0, more: 0.0 },
         advice: "the policy that trains is drifting from the one that samples; see whether kernels or the number \
                  format changed, and try kernels = \"libtorch\" or float32",
     },
@@ -89,7 +93,7 @@ pub const SIGNS: [Sign; 10] = [
         name: "entropy",
         what: "entropy",
         value: |row| get(row, "entropy"),
-        rule: |limits| Rule::BelowOwn(limits.entropy),
+        rule: Rule::BelowOwn(0.2),
         advice: "the policy hardly tries anything else any more, which is fine only where its scores are near their \
                  best; raise entropy_coef or kl_coef, or lower learning_rate",
     },
@@ -97,7 +101,8 @@ pub const SIGNS: [Sign; 10] = [
         name: "long_episodes",
         what: "trained tokens per episode",
         value: |row| get(row, "tokens_mean"),
-        rule: |limits| Rule::AboveOwn { least: 50.0, times: limits.tokens, more: 0.0 },
+        // What is short may well double.
+        rule: Rule::AboveOwn { least: 50.0, times: 2.0, more: 0.0 },
         advice: "the policy talks longer without need, as it does where length is never punished; read the last \
                  episodes, and lower max_new_tokens or raise kl_coef",
     },
@@ -105,7 +110,8 @@ pub const SIGNS: [Sign; 10] = [
         name: "repeated_actions",
         what: "share of turns that repeat the action before",
         value: |row| get(row, "repeated_actions"),
-        rule: |limits| Rule::AboveOwn { least: limits.repeated_actions, times: 2.0, more: 0.0 },
+        // Some tasks are won by repeating.
+        rule: Rule::AboveOwn { least: 0.5, times: 2.0, more: 0.0 },
         advice: "the policy goes round in circles; read the last episodes, and raise kl_coef or entropy_coef, or \
                  let the environment end such episodes",
     },
@@ -113,14 +119,16 @@ pub const SIGNS: [Sign; 10] = [
         name: "truncated",
         what: "share of episodes that were cut",
         value: |row| share(row, "truncated"),
-        rule: |limits| Rule::AboveOwn { least: limits.truncated, times: 1.0, more: 0.1 },
+        // Tasks may be longer than the context from the start.
+        rule: Rule::AboveOwn { least: 0.25, times: 1.0, more: 0.1 },
         advice: "episodes outgrow the context or the limit of turns; lower max_new_tokens, or give them more room",
     },
     Sign {
         name: "failed",
         what: "share of episodes that failed",
         value: |row| share(row, "failed"),
-        rule: |limits| Rule::Above(limits.failed),
+        // Above 0.05 the stage stops; this comes before.
+        rule: Rule::Above(0.02),
         advice: "an environment breaks, and above 0.05 the stage stops; the log has each reason",
     },
 ];
@@ -128,6 +136,13 @@ pub const SIGNS: [Sign; 10] = [
 /// Rows write what is no number as null.
 const NUMBERS: [&str; 8] =
     ["loss", "policy_loss", "value_loss", "grad_norm", "value_grad_norm", "entropy", "kl", "approx_kl"];
+
+/// How many of them are none; nothing of a row that has none of them.
+fn not_finite(row: &Map<String, Value>) -> Option<f64> {
+    let told = || NUMBERS.iter().filter_map(|key| row.get(*key));
+    told().next()?;
+    Some(told().filter(|value| value.is_null()).count() as f64)
+}
 
 fn get(row: &Map<String, Value>, key: &str) -> Option<f64> {
     row.get(key)?.as_f64()
@@ -162,12 +177,10 @@ impl Trace {
         self.recent.retain(|(step, _)| *step < from);
     }
 
-    /// Where the rule draws the line here; `None` while too little is known, and for what is not looked at.
+    /// Where the rule draws the line here; `None` while too little is known.
     pub fn limit(&self, rule: Rule) -> Option<Limit> {
         let above = |at: f64, of: &'static str| Some(Limit { at, is_above: true, of });
         match rule {
-            Rule::AboveOwn { times: 0.0, .. } | Rule::AboveOwn { least: 0.0, .. } => None,
-            Rule::Above(0.0) | Rule::BelowOwn(0.0) | Rule::AboveMedian(0.0) => None,
             Rule::Any => above(0.0, ""),
             Rule::Above(at) => above(at, ""),
             Rule::AboveOwn { least, times, more } => {

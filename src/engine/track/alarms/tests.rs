@@ -100,20 +100,19 @@ fn steps_that_are_taken_again_replace_those_that_were_seen() {
 }
 
 #[test]
-fn what_is_switched_off_and_what_is_no_row_says_nothing() {
-    let off = Limits { kl: 0.0, entropy: 0.0, tokens: 0.0, ..Limits::default() };
-    let mut alarms = Alarms::new(off);
-    for iteration in 1..10 {
-        let mut row = healthy(iteration);
-        for (key, value) in [("kl", 9.0), ("entropy", 0.1 / iteration as f64), ("tokens_mean", 90.0 * iteration as f64)]
-        {
-            row.insert(key.into(), json!(value));
-        }
-        assert_eq!(alarms.see(&row), []);
-    }
-    assert_eq!(alarms.see(&Map::new()), []);
-    let error = Limits { loss: f64::NAN, ..off }.validate().unwrap_err();
-    assert_eq!(error.to_string(), "loss: expected a number of at least 0, got null");
+fn a_second_row_about_a_step_takes_nothing_back() {
+    let mut alarms = Alarms::default();
+    let eval = |n: u64| json!({ "stage": "sft", "step": n, "eval_loss": 1.0 }).as_object().unwrap().clone();
+    assert_eq!(alarms.see(&step(5, Value::Null)).len(), 1);
+    assert_eq!(alarms.see(&eval(5)), []);
+    assert_eq!(alarms.active().map(|alarm| (alarm.name, alarm.step)).collect::<Vec<_>>(), [("not_finite", 5)]);
+    alarms.forget("sft", 5);
+    assert_eq!(alarms.active().count(), 0);
+}
+
+#[test]
+fn what_is_no_row_says_nothing() {
+    assert_eq!(heard([Map::new()]), []);
 }
 
 #[test]
@@ -129,6 +128,7 @@ fn one_failure_is_bad_luck() {
 fn numbers_have_three_digits() {
     for (value, wanted) in [
         (0.0, "0"),
+        (-0.0, "0"),
         (0.031249, "0.0312"),
         (0.5, "0.5"),
         (12.345, "12.3"),

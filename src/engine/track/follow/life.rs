@@ -4,8 +4,11 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// The file that a run has and locks until it comes to its end.
+/// The file that a run which can be resumed has and locks until it comes to its end.
 const UNFINISHED: &str = "unfinished";
+
+/// The file that every run at work has locked.
+const METRICS: &str = "metrics.jsonl";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Life {
@@ -15,18 +18,19 @@ pub enum Life {
     AtWork(u32),
     /// It did not come to its end, and no process on this machine is at work on it.
     LeftBehind,
-    /// It came to its end, or is a run that cannot go on after an interruption, of which no file says whether it goes on.
+    /// It came to its end, or is a run that cannot go on after an interruption, and no process on this machine is at work on it.
     Over,
 }
 
 impl Life {
     /// Of a run's folder.
     pub fn of(folder: &Path) -> Self {
-        let path = folder.join(UNFINISHED);
-        if !path.exists() {
-            return Life::Over;
+        let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
+        match [UNFINISHED, METRICS].iter().find_map(|name| holder(&folder.join(name), &locks)) {
+            Some(process) => Life::AtWork(process),
+            None if folder.join(UNFINISHED).exists() => Life::LeftBehind,
+            None => Life::Over,
         }
-        holder(&path, &fs::read_to_string("/proc/locks").unwrap_or_default()).map_or(Life::LeftBehind, Life::AtWork)
     }
 }
 
@@ -60,8 +64,10 @@ fn has_open(process: u32, file: &fs::Metadata) -> bool {
 #[cfg(test)]
 mod tests {
     use rustix::fs::{FlockOperation, flock};
+    use serde_json::json;
 
     use super::*;
+    use crate::engine::track::Run;
 
     #[test]
     fn a_run_is_at_work_while_its_file_is_locked() {
@@ -73,6 +79,24 @@ mod tests {
         assert_eq!(Life::of(folder.path()), Life::AtWork(std::process::id()));
         drop(file);
         assert_eq!(Life::of(folder.path()), Life::LeftBehind);
+    }
+
+    #[test]
+    fn a_run_that_cannot_be_resumed_is_at_work_too() {
+        let root = tempfile::tempdir().unwrap();
+        let run = Run::create(root.path(), "x", &json!({}), "").unwrap();
+        let folder = run.path().to_path_buf();
+        assert_eq!(Life::of(&folder), Life::AtWork(std::process::id()));
+        run.finish().unwrap();
+        assert_eq!(Life::of(&folder), Life::Over);
+        let run = Run::resume(root.path(), "y", &json!({}), "").unwrap();
+        let folder = run.path().to_path_buf();
+        drop(run);
+        assert_eq!(Life::of(&folder), Life::LeftBehind);
+        let run = Run::resume(root.path(), "y", &json!({}), "").unwrap();
+        assert_eq!((run.path(), Life::of(&folder)), (folder.as_path(), Life::AtWork(std::process::id())));
+        run.finish().unwrap();
+        assert_eq!(Life::of(&folder), Life::Over);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! it was written anew, episodes, and whether a process is at work. A link (`runs/latest`) is followed where it goes.
 
 mod life;
+mod sample;
 mod series;
 mod tail;
 
@@ -12,16 +13,14 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use super::alarms::{Alarm, Alarms};
-use super::episodes::{EPISODES, EpisodeRow, Episodes, Kind};
+use super::episodes::{EPISODES, EpisodeRow};
 use super::row_step::RowStep;
 pub use life::Life;
+use sample::Sample;
 pub use series::Stage;
 use tail::{News, Tail};
 
 const METRICS: &str = "metrics.jsonl";
-
-/// Episodes that are kept for people to read.
-const MOST_EPISODES: usize = 200;
 
 /// A run as its folder tells it.
 pub struct Followed {
@@ -32,14 +31,14 @@ pub struct Followed {
     pub alarms: Alarms,
     /// Each alarm's beginning and end, in order.
     pub said: Vec<Alarm>,
-    /// Those of the last iterations, the newest iteration first; without what is known of each token.
+    /// The last ones, the newest iteration first; without what is known of each token.
     pub episodes: Vec<EpisodeRow>,
     pub life: Life,
     /// What a person should know of the files.
     pub notes: Vec<String>,
     metrics: Tail,
-    /// Length of the file of episodes that was read.
-    episodes_length: u64,
+    sampled: Tail,
+    sample: Sample,
 }
 
 impl Followed {
@@ -54,6 +53,8 @@ impl Followed {
     fn at(asked: PathBuf, folder: Option<PathBuf>) -> Self {
         Followed {
             metrics: Tail::of(folder.clone().unwrap_or_default().join(METRICS)),
+            sampled: Tail::of(folder.clone().unwrap_or_default().join(EPISODES)),
+            sample: Sample::default(),
             asked,
             folder,
             stages: Vec::new(),
@@ -62,7 +63,6 @@ impl Followed {
             episodes: Vec::new(),
             life: Life::Absent,
             notes: Vec::new(),
-            episodes_length: 0,
         }
     }
 
@@ -111,6 +111,7 @@ impl Followed {
     fn read_metrics(&mut self) -> bool {
         let text = match self.metrics.read() {
             News::Same => return false,
+            News::Damaged(problem) => return self.note(format!("{METRICS}: {problem}")),
             News::More(text) => text,
             News::Anew(text) => {
                 self.stages.clear();
@@ -122,7 +123,7 @@ impl Followed {
         for line in text.lines().filter(|line| !line.trim().is_empty()) {
             match serde_json::from_str::<Map<String, Value>>(line) {
                 Ok(row) => self.take(&row),
-                Err(error) => self.note(format!("{METRICS} has a line that cannot be read: {error}")),
+                Err(error) => _ = self.note(format!("{METRICS} has a line that cannot be read: {error}")),
             }
         }
         true
@@ -142,34 +143,45 @@ impl Followed {
         stage.add(row, place.step);
     }
 
-    /// The whole file, where it is another one: it grows once per iteration, and rows may replace earlier ones.
+    /// The episodes that came, or all of them where they take the place of others.
     fn read_episodes(&mut self, folder: &Path) -> bool {
-        let length = std::fs::metadata(folder.join(EPISODES)).map_or(0, |file| file.len());
-        if length == self.episodes_length {
-            return false;
+        let (text, is_all) = match self.sampled.read() {
+            News::Same => return false,
+            News::Damaged(problem) => return self.note(format!("{EPISODES}: {problem}")),
+            News::More(text) => (text, false),
+            News::Anew(text) => (text, true),
+        };
+        let rows = self.parsed(&text);
+        if is_all {
+            self.sample = Sample::default();
+        } else if rows.iter().any(|row| self.sample.goes_back(row)) {
+            // Those before them may have been forgotten.
+            self.sampled = Tail::of(folder.join(EPISODES));
+            return self.read_episodes(folder);
         }
-        self.episodes_length = length;
-        match Episodes::of_run(folder) {
-            Ok(found) => self.episodes = last(found.rows),
-            Err(error) => self.note(error.to_string()),
-        }
+        rows.into_iter().for_each(|row| self.sample.add(row));
+        self.sample.trim();
+        self.episodes = self.sample.last();
         true
     }
 
-    fn note(&mut self, note: String) {
-        if !self.notes.contains(&note) {
+    fn parsed(&mut self, lines: &str) -> Vec<EpisodeRow> {
+        let mut rows = Vec::new();
+        for line in lines.lines() {
+            match EpisodeRow::parse(line) {
+                Ok(row) => rows.push(row),
+                Err(problem) => _ = self.note(format!("{EPISODES} has a line that cannot be read: {problem}")),
+            }
+        }
+        rows
+    }
+
+    /// Keeps what a person should know; whether it is new.
+    fn note(&mut self, note: String) -> bool {
+        let is_new = !self.notes.contains(&note);
+        if is_new {
             self.notes.push(note);
         }
+        is_new
     }
-}
-
-/// The episodes of the last iterations, without their tokens.
-fn last(rows: Vec<EpisodeRow>) -> Vec<EpisodeRow> {
-    let mut rows: Vec<EpisodeRow> = rows.into_iter().filter(|row| row.kind == Kind::Episode).collect();
-    rows.sort_by_key(|row| (std::cmp::Reverse(row.iteration), row.index));
-    rows.truncate(MOST_EPISODES);
-    for row in &mut rows {
-        (row.ids, row.pieces, row.columns) = Default::default();
-    }
-    rows
 }

@@ -38,14 +38,19 @@ impl Stage {
         Stage { name: place.stage.clone(), unit: place.unit, total: None, curves: BTreeMap::new(), rows: Vec::new() }
     }
 
-    /// Adds a row. One about a step that is there takes the place of all from that step on.
+    /// Adds a row. One about a step before the last one takes the place of all from that step on, and several about one step are
+    /// one.
     pub fn add(&mut self, row: &Map<String, Value>, step: u64) {
-        if self.done() >= step {
+        if self.done() > step {
             self.forget(step);
         }
         let number = |key: &str| row.get(key).and_then(Value::as_f64);
         self.total = row.get("total").and_then(Value::as_u64).or(self.total);
-        self.rows.push(Row { step, time: number("time"), seconds: number("seconds").unwrap_or(0.0) });
+        let (time, seconds) = (number("time"), number("seconds").unwrap_or(0.0));
+        match self.rows.last_mut().filter(|last| last.step == step) {
+            Some(same) => (same.time, same.seconds) = (time.or(same.time), same.seconds.max(seconds)),
+            None => self.rows.push(Row { step, time, seconds }),
+        }
         let told = row.iter().filter(|(key, _)| !NO_CURVES.contains(&key.as_str()));
         for (key, value) in told {
             match value {
@@ -58,8 +63,11 @@ impl Stage {
     }
 
     fn add_point(&mut self, key: String, step: u64, value: &Value) {
-        if let Some(value) = value.as_f64() {
-            self.curves.entry(key).or_default().push((step as f64, value));
+        let Some(value) = value.as_f64() else { return };
+        let (step, curve) = (step as f64, self.curves.entry(key).or_default());
+        match curve.last_mut().filter(|last| last.0 == step) {
+            Some(same) => same.1 = value,
+            None => curve.push((step, value)),
         }
     }
 
@@ -148,6 +156,15 @@ mod tests {
         let first = stage(&[json!({ "iteration": 1, "seconds": 9 })]);
         assert_eq!((first.pace(), first.left(0.0), first.began()), (Some(9.0), None, None));
         assert_eq!(stage(&[]).pace(), None);
+    }
+
+    #[test]
+    fn several_rows_about_a_step_are_one() {
+        let eval = json!({ "stage": "rl", "iteration": 2, "time": 111.0, "eval_loss": 0.7, "seconds": 1 });
+        let found = stage(&[row(1, 100.0, 0.1), row(2, 110.0, 0.2), eval, row(3, 120.0, 0.3)]);
+        assert_eq!((found.done(), found.pace()), (3, Some(10.0)));
+        assert_eq!(found.curves["score_mean.sat"], [(1.0, 0.1), (2.0, 0.2), (3.0, 0.3)]);
+        assert_eq!(found.curves["eval_loss"], [(2.0, 0.7)]);
     }
 
     #[test]

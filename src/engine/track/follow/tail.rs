@@ -1,18 +1,21 @@
-//! The lines of a file that others append to.
+//! The lines of a file that others append to, plain or in frames.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::PathBuf;
 
 use crate::engine::file;
+use crate::engine::track::frames::Form;
 
 /// A file, and how far it was read.
 pub struct Tail {
     path: PathBuf,
     /// Held open, so that no other file gets its number while it is compared with the one at the path.
     file: Option<File>,
-    /// Behind the last whole line.
+    /// Behind the last whole line or frame.
     place: u64,
+    /// How long the file was.
+    seen: u64,
 }
 
 /// Whole lines.
@@ -22,22 +25,30 @@ pub enum News {
     More(String),
     /// The file is another one, or was written anew: these are all its lines.
     Anew(String),
+    /// What came is damaged, and how.
+    Damaged(String),
 }
 
 impl Tail {
     pub fn of(path: PathBuf) -> Self {
-        Tail { path, file: None, place: 0 }
+        Tail { path, file: None, place: 0, seen: 0 }
     }
 
     /// What came since the last time. A file that cannot be read has nothing new.
     pub fn read(&mut self) -> News {
-        match self.is_the_same() {
-            true => self.more().map_or(News::Same, |text| if text.is_empty() { News::Same } else { News::More(text) }),
-            false => match self.open() {
-                Ok(text) => News::Anew(text),
-                Err(_) if self.file.take().is_some() => News::Anew(String::new()),
-                Err(_) => News::Same,
-            },
+        let is_the_same = self.is_the_same();
+        if !is_the_same {
+            match File::open(&self.path) {
+                Ok(file) => (self.file, self.place, self.seen) = (Some(file), 0, 0),
+                Err(_) if self.file.take().is_some() => return News::Anew(String::new()),
+                Err(_) => return News::Same,
+            }
+        }
+        match self.more() {
+            Ok(text) if !is_the_same => News::Anew(text),
+            Ok(text) if text.is_empty() => News::Same,
+            Ok(text) => News::More(text),
+            Err(error) => News::Damaged(error.to_string()),
         }
     }
 
@@ -48,25 +59,20 @@ impl Tail {
         })
     }
 
-    fn open(&mut self) -> io::Result<String> {
-        let file = File::open(&self.path)?;
-        self.file = Some(file);
-        self.place = 0;
-        self.more()
-    }
-
     /// The whole lines from here to the end.
     fn more(&mut self) -> io::Result<String> {
         let Some(file) = &mut self.file else { return Ok(String::new()) };
-        if file.metadata()?.len() == self.place {
+        if file.metadata()?.len() == self.seen {
             return Ok(String::new());
         }
-        let mut bytes = Vec::new();
+        let (mut bytes, form) = (Vec::new(), Form::of(&self.path));
         file.seek(SeekFrom::Start(self.place))?;
         file.read_to_end(&mut bytes)?;
-        let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
+        self.seen = self.place + bytes.len() as u64;
+        let whole = form.whole(&bytes)?;
+        let text = form.text(&bytes[..whole])?;
         self.place += whole as u64;
-        Ok(String::from_utf8_lossy(&bytes[..whole]).into_owned())
+        Ok(String::from_utf8_lossy(&text).into_owned())
     }
 }
 
@@ -92,6 +98,29 @@ mod tests {
         assert_eq!(tail.read(), News::Same);
         append(&path, "c\nd\n");
         assert_eq!(tail.read(), News::More("bc\nd\n".into()));
+        assert_eq!(tail.read(), News::Same);
+    }
+
+    #[test]
+    fn frames_come_once_and_what_is_damaged_is_said_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("episodes.jsonl.zst");
+        let mut tail = Tail::of(path.clone());
+        let frame = |text: &str| zstd::encode_all(text.as_bytes(), 3).unwrap();
+        let add = |bytes: &[u8]| {
+            let file = fs::OpenOptions::new().create(true).append(true).open(&path);
+            file.unwrap().write_all(bytes).unwrap();
+        };
+        add(&frame("a\n"));
+        assert_eq!(tail.read(), News::Anew("a\n".into()));
+        let next = frame("b\nc\n");
+        add(&next[..7]);
+        assert_eq!(tail.read(), News::Same);
+        add(&next[7..]);
+        assert_eq!(tail.read(), News::More("b\nc\n".into()));
+        assert_eq!(tail.read(), News::Same);
+        add(b"no frame\n");
+        assert!(matches!(tail.read(), News::Damaged(_)));
         assert_eq!(tail.read(), News::Same);
     }
 
