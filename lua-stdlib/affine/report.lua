@@ -225,44 +225,9 @@ function report.as_served(summary)
   return table.concat(lines, "\n")
 end
 
---- A model's other numbers on an environment, in one line. The bootstrap's interval is over tasks, whatever the scores are and
---- however often each task was played; the table's is the validators' rule, of episodes that are successes or failures.
-local function beside(title, name, own)
-  local parts = {}
-  if own.bootstrap then
-    parts[1] = ("bootstrap [%s, %s]"):format(number(own.bootstrap.lower), number(own.bootstrap.upper))
-  end
-  parts[#parts + 1] = "median " .. number(own.median)
-  parts[#parts + 1] = "success " .. number(own.success_rate)
-  for k, at in pairs(own.at) do
-    if tonumber(k) > 1 then
-      parts[#parts + 1] = ("pass@%s %s"):format(k, number(at.pass))
-      parts[#parts + 1] = ("avg@%s %s"):format(k, number(at.avg))
-    end
-  end
-  local function add(text, value)
-    parts[#parts + 1] = value and text:format(value) or nil
-  end
-  add("%.1f %% of turns invalid", own.invalid_action_rate and 100 * own.invalid_action_rate)
-  add("%.1f turns", own.turns)
-  add("%.0f tokens", own.tokens)
-  add("%.2f s", own.seconds)
-  return ("%s, %s: %s"):format(title, name, table.concat(parts, ", "))
-end
-
 --- What the episodes come to beside their mean score, a line for each model and environment; nil where it is not known.
 function report.metrics(summary)
-  if not summary.metrics then
-    return nil
-  end
-  local lines = {}
-  for _, model in ipairs(summary.order) do
-    for _, name in ipairs(summary.environments) do
-      local own = summary.metrics[model].envs[name]
-      lines[#lines + 1] = own and beside(TITLES[model], name, own)
-    end
-  end
-  return table.concat(lines, "\n")
+  return summary.metrics and native.metrics(summary) or nil
 end
 
 --- The whole table for a terminal.

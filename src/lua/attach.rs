@@ -180,11 +180,7 @@ fn resumers(lua: &Lua) -> mlua::Result<Vec<Thread>> {
 
 /// What a frame has: its locals, the later ones first, which hide earlier ones of their name, then its function's upvalues.
 /// `None` above the last frame.
-fn frame(
-    lua: &Lua,
-    thread: Option<&Thread>,
-    level: c_int,
-) -> mlua::Result<Option<Vec<(String, Place, Value)>>> {
+fn frame(lua: &Lua, thread: Option<&Thread>, level: c_int) -> mlua::Result<Option<Vec<(String, Place, Value)>>> {
     let list = lua.create_table()?;
     // SAFETY: the list is at index 1, the other thread or nil at 2; every value that is pushed, there or here, is taken off again, and the
     // debug record is only read where Lua filled it.

@@ -97,6 +97,10 @@ mod tests {
         let summary = json!({
             "order": ["rl"], "environments": ["sat"], "models": { "rl": { "sat": score(0.5, served) } },
             "as_trained": { "sat": score(0.6, Value::Null) },
+            "metrics": { "rl": { "envs": { "sat": {
+                "median": 0.25, "success_rate": 0.5, "bootstrap": { "lower": 0.375, "upper": 0.625 }, "turns": 2.5,
+                "at": { "1": { "pass": 0.5, "avg": 0.5 }, "4": { "pass": 0.75, "avg": 0.5 } }, "invalid_action_rate": 0.125,
+            } } } },
         });
         write("summary.json", summary.to_string());
         folder
@@ -110,6 +114,13 @@ mod tests {
         for text in [&page, &markdown] {
             assert!(
                 text.contains("RL, sat: as served 0.500 [0.400, 0.600], as trained 0.600 [0.500, 0.700]; 12 of 90")
+            );
+            assert!(
+                text.contains(
+                    "RL, sat: bootstrap [0.375, 0.625], median 0.250, success 0.500, pass@4 0.750, avg@4 0.500, 12.5 % of turns \
+                     invalid, 2.5 turns"
+                ),
+                "{text}"
             );
             assert!(!text.contains("hush") && !text.contains("n = 0") && text.contains("0.600] n = 40"), "{text}");
         }

@@ -67,6 +67,8 @@ struct Judged {
     paired: Option<String>,
     /// A sentence an environment.
     as_served: Vec<String>,
+    /// A line for each model and environment.
+    metrics: Vec<String>,
     false_alarms: Option<String>,
     kept_apart: KeptApart,
 }
@@ -123,6 +125,7 @@ impl Judged {
             verdict: verdict::sentence(summary),
             paired: paired.and_then(|pairing| verdict::paired_sentence(pairing, level)),
             as_served: verdict::as_served(summary),
+            metrics: verdict::metrics(summary),
             false_alarms: verdict::false_alarms(summary),
             kept_apart: verdict::kept_apart(summary),
         })

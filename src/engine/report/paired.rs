@@ -110,8 +110,12 @@ impl Contest {
 /// The rows whose numbers the summary tells: of the model and the protocols that it names, and with its n and means. Where the summary
 /// does not know the weights, the model is known by the folder that it lay in, and by its numbers.
 fn rows_behind(model: &str, fingerprint: Option<&str>, scores: &Scores, rows: &[Row]) -> Option<Vec<Row>> {
-    let is_told =
-        |row: &&Row| scores.get(&row.env).is_some_and(|score| score.protocol.as_ref() == Some(&row.protocol_hash));
+    let is_told = |row: &&Row| {
+        let hash = &row.protocol_hash;
+        scores
+            .get(&row.env)
+            .is_some_and(|score| score.protocol.as_ref() == Some(hash) || score.protocols.contains(hash))
+    };
     let mut by_weights: BTreeMap<&str, Vec<&Row>> = BTreeMap::new();
     for row in rows.iter().filter(is_told) {
         by_weights.entry(&row.model.fingerprint).or_default().push(row);

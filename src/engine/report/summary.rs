@@ -27,6 +27,9 @@ pub struct Summary {
     /// Of the last model where the scores of models are as served.
     #[serde(default, deserialize_with = "table")]
     pub as_trained: Scores,
+    /// What the episodes come to beside their mean scores, by model.
+    #[serde(default, deserialize_with = "table")]
+    pub metrics: BTreeMap<String, ByEnvironment>,
     #[serde(default)]
     pub greedy: Greedy,
     #[serde(default)]
@@ -48,9 +51,45 @@ pub struct Summary {
 pub struct Score {
     #[serde(flatten)]
     pub score: EnvironmentScore,
-    /// The hash of the protocol that decided it.
+    /// The hash of the protocol that decided it, of the first sample of each task.
     pub protocol: Option<String>,
+    /// Those of all samples; an older summary has none.
+    #[serde(default)]
+    pub protocols: Vec<String>,
     pub served: Option<Served>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct ByEnvironment {
+    #[serde(deserialize_with = "table")]
+    pub envs: BTreeMap<String, Numbers>,
+}
+
+/// Of [`Metrics`](crate::engine::eval::metrics::Metrics) what is shown.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Numbers {
+    pub median: f64,
+    pub success_rate: f64,
+    pub bootstrap: Option<Ends>,
+    /// By k.
+    #[serde(default, deserialize_with = "table")]
+    pub at: BTreeMap<String, AtK>,
+    pub invalid_action_rate: Option<f64>,
+    pub turns: Option<f64>,
+    pub tokens: Option<f64>,
+    pub seconds: Option<f64>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Ends {
+    pub lower: f64,
+    pub upper: f64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct AtK {
+    pub pass: f64,
+    pub avg: f64,
 }
 
 /// What it makes that a served model sees other prompts than training has.

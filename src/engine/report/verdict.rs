@@ -160,6 +160,34 @@ pub fn as_served(summary: &Summary) -> Vec<String> {
     summary.environments.iter().filter_map(said).collect()
 }
 
+/// What the episodes come to beside their mean scores, model by model and environment by environment. The bootstrap's interval is over
+/// tasks, whatever the scores are and however often each task was played; the one beside a score is the validators' rule, of episodes that
+/// are successes or failures.
+pub fn metrics(summary: &Summary) -> Vec<String> {
+    let both = summary.order.iter().flat_map(|model| summary.environments.iter().map(move |env| (model, env)));
+    let said = |(model, env): (&String, &String)| {
+        let own = summary.metrics.get(model)?.envs.get(env)?;
+        let mean =
+            |value: Option<f64>, digits: usize, unit: &str| value.map(|value| format!("{value:.digits$} {unit}"));
+        let mut parts: Vec<String> = own
+            .bootstrap
+            .iter()
+            .map(|ends| format!("bootstrap [{}, {}]", words::score(ends.lower), words::score(ends.upper)))
+            .collect();
+        parts.push(format!("median {}", words::score(own.median)));
+        parts.push(format!("success {}", words::score(own.success_rate)));
+        for (k, at) in own.at.iter().filter(|(k, _)| *k != "1") {
+            parts.push(format!("pass@{k} {}, avg@{k} {}", words::score(at.pass), words::score(at.avg)));
+        }
+        parts.extend(own.invalid_action_rate.map(|rate| format!("{:.1} % of turns invalid", 100.0 * rate)));
+        parts.extend(mean(own.turns, 1, "turns"));
+        parts.extend(mean(own.tokens, 0, "tokens"));
+        parts.extend(mean(own.seconds, 2, "s"));
+        Some(format!("{}, {env}: {}", titles::of(model), parts.join(", ")))
+    };
+    both.filter_map(said).collect()
+}
+
 fn not_kept_apart(apart: &HeldOut) -> String {
     let mut parts = Vec::new();
     for (env, own) in &apart.envs {
