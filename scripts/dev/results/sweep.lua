@@ -110,7 +110,6 @@ local function candidates()
     { "alpha 128", 3e-3, 16, 128 },
     { "rate 1e-3", 1e-3, 16, 32 },
     { "rate 1e-2", 1e-2, 16, 32 },
-    { "rate 3e-2", 3e-2, 16, 32 },
   }
   for _, searched in ipairs(SEARCHED) do
     local study <close> = open(("search-%d"):format(searched), {})
@@ -118,7 +117,7 @@ local function candidates()
     list[#list + 1] =
       { ("best of search %d"):format(searched), best.learning_rate, best.lora_r, best.lora_alpha }
   end
-  for _, rate in ipairs { 1e-4, 3e-4, 1e-3, 3e-3, 1e-2 } do
+  for _, rate in ipairs { 1e-4, 3e-4, 1e-3 } do
     list[#list + 1] = { ("full tuning, rate %g"):format(rate), rate }
   end
   return list
