@@ -3,7 +3,7 @@
 local secrets = {}
 
 -- Ends of names whose value is a secret.
-local NAMES = { "token", "api_key", "password", "secret" }
+local NAMES = { "token", "api_key", "apikey", "password", "secret", "authorization" }
 
 local HIDDEN = "…"
 

@@ -309,8 +309,10 @@ mod tests {
         };
         let base = "Qwen/Qwen3-4B";
         assert_eq!(adapter(json!({"base_model_name_or_path": base, "r": 16})).unwrap(), Vec::<String>::new());
-        let local = adapter(json!({"base_model_name_or_path": "models/sft_final", "r": 16, "x": "/"}));
-        assert!(local.is_ok(), "it looks like an id, and no such folder is here: {local:?}");
+        let unknown = adapter(json!({"base_model_name_or_path": "nobody/makes-such-a-folder", "r": 16, "x": "/"}));
+        assert!(unknown.is_ok(), "it looks like an id, and no such folder is here: {unknown:?}");
+        let told = adapter(json!({"base_model_name_or_path": "src/engine", "r": 16})).unwrap_err();
+        assert!(told.ends_with("the adapter's base is \"src/engine\", which nobody else has"), "{told}");
         let told = adapter(json!({"base_model_name_or_path": "/home/me/base", "r": 16})).unwrap_err();
         assert!(told.ends_with("the adapter's base is \"/home/me/base\", which nobody else has"), "{told}");
         let warnings = adapter(json!({
